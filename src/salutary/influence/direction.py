@@ -1,0 +1,80 @@
+"""The direction u = H^-1 grad J in which the validation objective falls."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from salutary.influence.softmax import (
+    Float64Array,
+    Hessian,
+    Matrix,
+    SoftmaxModel,
+    as_rows,
+    parameter_gradient,
+)
+from salutary.influence.solvers import Solver, Status
+from salutary.objective import Objective
+
+GAUGE_TOLERANCE = 1e-8
+
+
+class InfluenceWarning(UserWarning):
+    """Influences were computed but may be inaccurate; the message names the remedy."""
+
+
+def influence_direction(
+    model: SoftmaxModel,
+    hessian: Hessian,
+    solver: Solver,
+    X_val: Matrix,
+    objective: Objective,
+) -> Float64Array:
+    r"""Solve :math:`H u = \nabla J`; one solve serves every row and class.
+
+    Parameters
+    ----------
+    model : SoftmaxModel
+    hessian : Hessian
+    solver : Solver
+        ``hessian`` factored.
+    X_val : matrix of shape (n_val, n_features)
+    objective : callable
+        J as a function of the validation rows' logits.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_features + fit_intercept), float64
+
+    Raises
+    ------
+    ValueError
+        If J changes when a constant is added to all logits of a row: the influence of
+        such an objective depends on the arbitrary size of the intercepts.
+
+    Warns
+    -----
+    InfluenceWarning
+        If the solve cannot be trusted.
+    """
+    X_val = as_rows(X_val)
+    _, logit_gradient = objective(model.logits(X_val))
+    drift = np.abs(logit_gradient.sum(axis=1))
+    if np.any(drift > GAUGE_TOLERANCE * (1 + np.abs(logit_gradient).sum(axis=1))):
+        row = int(np.argmax(drift))
+        raise ValueError(
+            "the objective's gradient must sum to zero over the classes of each row, "
+            f"but sums to {drift[row]:.3g} at validation row {row}; write the "
+            "objective as a function of the probabilities"
+        )
+    gradient = parameter_gradient(X_val, logit_gradient, model.fit_intercept)
+    solution = solver.solve(hessian.basis @ gradient)
+    warn_unless_trusted(solution.status)
+    return hessian.basis.T @ solution.value
+
+
+def warn_unless_trusted(status: Status) -> None:
+    """Issue an `InfluenceWarning` with the status's cause and remedy, if it has one."""
+    if status is not Status.SUCCESS:
+        warnings.warn(status.value, InfluenceWarning, stacklevel=2)

@@ -1,0 +1,174 @@
+"""Checks of what users pass: each refusal names the place and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import assert_all_finite, check_array, gen_batches
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight, column_or_1d
+
+from salutary.influence.softmax import BLOCK_ROWS, Float64Array, Matrix
+from salutary.objective import FloatArray, IntArray
+
+
+def check_matrix(X: Any, name: str, n_features: int) -> Matrix:
+    """Turn rows into a dense or CSR matrix of finite floats.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_rows, n_features)
+    name : str
+        What the messages call it.
+    n_features : int
+        Columns the model was fitted with.
+
+    Returns
+    -------
+    ndarray or CSR of float32 or float64; other dtypes become float64
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, or for NaN and infinity with the first row and column.
+    """
+    names = getattr(X, "columns", None)
+    X = check_array(
+        X,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        input_name=name,
+    )
+    if X.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, but the model was fitted with "
+            f"{n_features}"
+        )
+    check_finite(X, name, names)
+    return X
+
+
+def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:
+    """Refuse NaN and infinity with scikit-learn's words and the first place.
+
+    Parameters
+    ----------
+    X : ndarray or CSR
+    name : str
+    feature_names : sequence of str, optional
+
+    Raises
+    ------
+    ValueError
+        Beginning as scikit-learn's, then the first row and column, from zero.
+    """
+    try:
+        assert_all_finite(X, input_name=name)
+    except ValueError as error:
+        row, column = _first_not_finite(X)
+        place = f"row {row}, column {column}"
+        if feature_names is not None:
+            place += f" ({feature_names[column]!r})"
+        cause = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"{cause}. First at {place}.") from None
+
+
+def _first_not_finite(X: Matrix) -> tuple[int, int]:
+    if sparse.issparse(X):
+        rows, columns = X.nonzero()
+        place = int(np.flatnonzero(~np.isfinite(X.data[X.data != 0]))[0])
+        return int(rows[place]), int(columns[place])
+    for batch in gen_batches(len(X), BLOCK_ROWS):
+        places = np.argwhere(~np.isfinite(X[batch]))
+        if len(places):
+            return batch.start + int(places[0, 0]), int(places[0, 1])
+    raise AssertionError("no value that is not finite")
+
+
+def encode_labels(y: Any, classes: NDArray[Any], name: str) -> IntArray:
+    """Positions of labels among the classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+    classes : ndarray of shape (n_classes,), sorted
+    name : str
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype intp
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes; names the first row that has one.
+    """
+    y = column_or_1d(y)
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    codes = np.empty(len(y), dtype=np.intp)
+    for row, label in enumerate(y.tolist()):
+        code = position.get(label)
+        if code is None:
+            raise ValueError(
+                f"{name} has the class {label!r} (row {row}), which no labeled row "
+                f"has; label one, or drop it (known classes: {classes.tolist()})"
+            )
+        codes[row] = code
+    return codes
+
+
+def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
+    """Row weights as float64, ones when there are none.
+
+    Raises
+    ------
+    ValueError
+        For a wrong length, NaN, a negative weight, or nothing but zeros.
+    """
+    checked: Float64Array = _check_sample_weight(
+        weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not checked.any():
+        raise ValueError(f"{name} is zero for every row; give one row a weight")
+    return checked
+
+
+def class_weights(
+    model: LogisticRegression, y_train: Any, sample_weight: FloatArray
+) -> Float64Array | None:
+    """Factor the model applies to the rows of each class, or None if it applies none.
+
+    Parameters
+    ----------
+    model : LogisticRegression, fitted
+    y_train : array-like or None
+    sample_weight : ndarray of shape (n_train,)
+
+    Returns
+    -------
+    ndarray of shape (n_classes,) or None
+
+    Raises
+    ------
+    ValueError
+        If the model has a class weight and ``y_train`` is None.
+    """
+    if model.class_weight is None:
+        return None
+    if y_train is None:
+        raise ValueError(
+            f"the model has class_weight={model.class_weight!r}, so its Hessian "
+            "depends on the training labels; pass y_train as well"
+        )
+    weights: Float64Array = compute_class_weight(
+        model.class_weight,
+        classes=model.classes_,
+        y=column_or_1d(y_train),
+        sample_weight=sample_weight,
+    )
+    return weights

@@ -1,0 +1,85 @@
+"""Influence of every class of every row, from one product per block of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from salutary.influence.softmax import Float64Array, Matrix, SoftmaxModel
+from salutary.objective import FloatArray
+
+
+class InfluenceScorer:
+    r"""Probabilities and influences of rows for every class.
+
+    With :math:`u = H^{-1} \nabla J` and :math:`s(x) = u \tilde x`,
+
+    .. math:: I(x, c) = p(x) \cdot s(x) - s_c(x)
+
+    so all influences of a row come from the product with the stacked matrix [W; u].
+
+    Parameters
+    ----------
+    model : SoftmaxModel
+    direction : ndarray of shape (n_classes, n_features + fit_intercept)
+        u, see `salutary.influence.direction`.
+    dtype : float32 or float64
+        Of the rows and of the results.
+    class_weight : ndarray of shape (n_classes,), optional
+        Factor that the training objective applies to a row of each class.
+    """
+
+    def __init__(
+        self,
+        model: SoftmaxModel,
+        direction: Float64Array,
+        dtype: np.dtype[np.floating],
+        class_weight: FloatArray | None = None,
+    ) -> None:
+        n_features = model.n_features
+        stacked = np.vstack([model.coef, direction[:, :n_features]])
+        self._weights = np.ascontiguousarray(stacked, dtype=dtype)
+        offset = np.zeros(2 * model.n_classes)
+        if model.fit_intercept:
+            offset = np.concatenate([model.intercept, direction[:, -1]])
+        self._offset = offset.astype(dtype)[:, None]
+        self._class_weight = (
+            None if class_weight is None else class_weight.astype(dtype)[:, None]
+        )
+        self.n_classes = model.n_classes
+
+    def __call__(self, X: Matrix) -> tuple[FloatArray, FloatArray]:
+        """Influence and probability of a block of rows.
+
+        Parameters
+        ----------
+        X : matrix of shape (n_rows, n_features)
+
+        Returns
+        -------
+        influence, probability : ndarrays of shape (n_rows, n_classes)
+            In column-major order.
+        """
+        # Classes are rows here: reductions over a few classes then run along memory.
+        if sparse.issparse(X):
+            products = np.ascontiguousarray((X @ self._weights.T).T)
+        else:
+            products = self._weights @ X.T
+        products += self._offset
+        probability = products[: self.n_classes]
+        slope = products[self.n_classes :]
+        probability -= probability.max(axis=0)
+        np.exp(probability, out=probability)
+        probability /= probability.sum(axis=0)
+        slope -= _mean(probability, slope)
+        # The mean is zero but for rounding now. Taking it off once more leaves the tiny
+        # influence of an almost certain class with all its digits.
+        influence = np.subtract(_mean(probability, slope), slope, out=slope)
+        if self._class_weight is not None:
+            influence *= self._class_weight
+        return influence.T, probability.T
+
+
+def _mean(probability: FloatArray, values: FloatArray) -> FloatArray:
+    mean: FloatArray = np.einsum("ki,ki->i", probability, values)
+    return mean

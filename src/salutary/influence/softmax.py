@@ -1,0 +1,269 @@
+"""The softmax model behind a fitted ``LogisticRegression``, and its Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import helmert
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.utils.validation import check_is_fitted
+
+from salutary.objective import FloatArray
+
+Matrix: TypeAlias = Any
+"""Dense ndarray or SciPy CSR of shape (n_rows, n_features)."""
+
+Float64Array = NDArray[np.float64]
+
+BLOCK_ROWS = 4096
+"""Rows handled at once: a block of 64 float32 features and its logits fit in cache."""
+
+
+@dataclass(frozen=True)
+class SoftmaxModel:
+    r"""K-class softmax regression, one row of coefficients per class.
+
+    It stands for the objective
+    :math:`F = \sum_i w_i \ell(x_i, y_i) + \frac{l2}{2} \|coef\|^2`, with the intercept
+    not penalized.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_classes, n_features), float64
+    intercept : ndarray of shape (n_classes,), float64
+        Zeros when ``fit_intercept`` is False.
+    l2 : float
+        Penalty; positive.
+    fit_intercept : bool
+    """
+
+    coef: Float64Array
+    intercept: Float64Array
+    l2: float
+    fit_intercept: bool
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.coef.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        return int(self.coef.shape[1])
+
+    @property
+    def parameters(self) -> Float64Array:
+        """Coefficients and, if there is one, the intercept as the last column."""
+        if not self.fit_intercept:
+            return self.coef
+        return np.column_stack([self.coef, self.intercept])
+
+    def logits(self, X: Matrix) -> Float64Array:
+        """Logits of rows, shape (n_rows, n_classes), float64."""
+        return np.asarray(X @ self.coef.T + self.intercept, dtype=np.float64)
+
+    def probability(self, X: Matrix) -> Float64Array:
+        """Class probabilities of rows, shape (n_rows, n_classes), float64."""
+        probability: Float64Array = softmax(self.logits(X), axis=1)
+        return probability
+
+
+def softmax_model(model: LogisticRegression) -> SoftmaxModel:
+    """View a fitted ``LogisticRegression`` as a softmax model.
+
+    For two classes scikit-learn fits one logit ``w·x`` with penalty 1/C. Its softmax
+    twin has the rows ``(-w/2, w/2)``; as these have half the squared norm of ``w``, the
+    same objective needs the penalty 2/C.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        Fitted with an L2 penalty and a finite C.
+
+    Returns
+    -------
+    SoftmaxModel
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is not a ``LogisticRegression``.
+    ValueError
+        If its objective is not the one above. The message names the remedy.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> softmax_model(LogisticRegression(C=0.5).fit(X, y)).l2
+    2.0
+    """
+    _check_objective(model)
+    check_is_fitted(model)
+    coef = np.asarray(model.coef_, dtype=np.float64)
+    intercept = np.broadcast_to(model.intercept_, coef.shape[:1]).astype(np.float64)
+    l2 = 1.0 / model.C
+    if len(model.classes_) == 2:
+        coef, intercept = np.vstack([-coef, coef]) / 2, np.r_[-intercept, intercept] / 2
+        l2 *= 2
+    return SoftmaxModel(coef, intercept, l2, bool(model.fit_intercept))
+
+
+def _check_objective(model: LogisticRegression) -> None:
+    if isinstance(model, LogisticRegressionCV):
+        raise TypeError(
+            "LogisticRegressionCV is not supported; fit LogisticRegression(C=...) with "
+            "the C it chose (its C_ attribute)"
+        )
+    if not isinstance(model, LogisticRegression):
+        raise TypeError(
+            "influence is exact for sklearn.linear_model.LogisticRegression only, got "
+            f"{type(model).__name__}; fit a LogisticRegression on that model's features"
+        )
+    penalty = getattr(model, "penalty", "deprecated")
+    if penalty not in ("l2", "deprecated") or model.l1_ratio not in (0, None):
+        raise ValueError(
+            "the objective must be smooth, but the model has an L1 part or no penalty; "
+            "use LogisticRegression with l1_ratio=0 and a finite C"
+        )
+    if not np.isfinite(model.C):
+        raise ValueError(
+            f"C={model.C} leaves the model without a penalty and its Hessian singular; "
+            "use a finite C, for instance C=100"
+        )
+    if model.solver == "liblinear" and model.fit_intercept:
+        raise ValueError(
+            "solver='liblinear' penalizes the intercept; use solver='lbfgs' or "
+            "fit_intercept=False"
+        )
+
+
+HessianBlocks = Callable[[], Iterable[tuple[Matrix, FloatArray, FloatArray]]]
+"""Yields (rows, their class probabilities, their weights), anew at each call."""
+
+
+@dataclass(frozen=True)
+class Hessian:
+    r"""Hessian of the training objective, in coordinates without the gauge.
+
+    Adding one constant to every class's intercept changes nothing, so the Hessian is
+    singular along it. All gradients of functions of the probabilities are orthogonal to
+    it: they sum to zero over the classes. This operator lives in that subspace: a
+    parameter matrix of K rows is held as K - 1 rows, its product with an orthonormal
+    ``basis`` (Helmert's).
+
+    Parameters
+    ----------
+    model : SoftmaxModel
+    blocks : callable
+        Yields the rows that give the curvature, in blocks, see `HessianBlocks`.
+    n_rows : int
+        Their number.
+
+    Notes
+    -----
+    :math:`H = \sum_i w_i A_i \otimes \tilde x_i \tilde x_i^T + l2\, I \otimes D` with
+    :math:`A_i = Q (diag(p_i) - p_i p_i^T) Q^T`, Q the basis and D the identity with a
+    zero in the intercept's place.
+    """
+
+    model: SoftmaxModel
+    blocks: HessianBlocks
+    n_rows: int
+
+    @cached_property
+    def basis(self) -> Float64Array:
+        """Orthonormal rows orthogonal to ones, shape (n_classes - 1, n_classes)."""
+        return np.asarray(helmert(self.model.n_classes), dtype=np.float64)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of a parameter matrix in the reduced coordinates."""
+        return (
+            self.model.n_classes - 1,
+            self.model.n_features + int(self.model.fit_intercept),
+        )
+
+    def penalty(self) -> Float64Array:
+        """l2 for each column of a parameter matrix, 0 for the intercept's."""
+        column = np.full(self.shape[1], self.model.l2)
+        if self.model.fit_intercept:
+            column[-1] = 0.0
+        return column
+
+    def matvec(self, parameters: Float64Array) -> Float64Array:
+        """Product with a parameter matrix of shape `shape`; O(rows x K x d)."""
+        n_features = self.model.n_features
+        coef = self.basis.T @ parameters
+        product = np.zeros_like(coef)
+        for X, probability, weight in self.blocks():
+            logits = X @ coef[:, :n_features].T
+            if self.model.fit_intercept:
+                logits += coef[:, -1]
+            mean = np.einsum("ik,ik->i", probability, logits)
+            residual = probability * (logits - mean[:, None]) * weight[:, None]
+            product += parameter_gradient(X, residual, self.model.fit_intercept)
+        return self.basis @ product + self.penalty() * parameters
+
+
+def parameter_gradient(
+    X: Matrix, logit_gradient: FloatArray, fit_intercept: bool
+) -> Float64Array:
+    """Gradient with respect to the parameters from the gradient at the logits.
+
+    Parameters
+    ----------
+    X : matrix of shape (n_rows, n_features)
+    logit_gradient : ndarray of shape (n_rows, n_classes)
+    fit_intercept : bool
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_features + fit_intercept), float64
+    """
+    gradient = np.asarray((X.T @ logit_gradient).T, dtype=np.float64)
+    if not fit_intercept:
+        return gradient
+    return np.column_stack([gradient, logit_gradient.sum(axis=0)])
+
+
+def curvature_roots(
+    basis: Float64Array, probability: FloatArray, weight: FloatArray
+) -> Float64Array:
+    r"""Square roots of the rows' reduced curvatures.
+
+    Returns S of shape (n_rows, K - 1, K - 1) with
+    :math:`S_i S_i^T = w_i Q (diag(p_i) - p_i p_i^T) Q^T`.
+
+    Notes
+    -----
+    :math:`L = diag(\sqrt p) - p \sqrt p^T` has :math:`L L^T = diag(p) - p p^T` and
+    :math:`L \sqrt p = 0`. The Householder reflection that sends :math:`\sqrt p` to the
+    last axis therefore leaves K - 1 columns, in closed form and without cancellation,
+    also for probabilities of 0 and 1.
+    """
+    root = np.sqrt(probability)
+    last = root[:, -1:]
+    column = probability / (1 + last)
+    column[:, -1:] += last / (1 + last)
+    columns = root.shape[1] - 1
+    full = -column[:, :, None] * root[:, None, :columns]
+    diagonal = np.arange(columns)
+    full[:, diagonal, diagonal] += root[:, :columns]
+    full *= np.sqrt(weight)[:, None, None]
+    roots: Float64Array = basis @ full
+    return roots
+
+
+def as_rows(X: Matrix) -> Matrix:
+    """Rows in float64, in which every solve is done."""
+    if sparse.issparse(X):
+        return X.astype(np.float64)
+    return np.asarray(X, dtype=np.float64)

@@ -1,0 +1,330 @@
+"""Solve with the Hessian: factor once, solve many times, and say whether it worked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpocon
+from scipy.sparse.linalg import LinearOperator, cg
+
+from salutary.influence.softmax import (
+    Float64Array,
+    Hessian,
+    Matrix,
+    as_rows,
+    curvature_roots,
+)
+
+DIRECT_LIMIT = 5_000
+"""Largest order of a matrix that is factored; beyond it conjugate gradients run."""
+
+SMALLEST_RCOND = 1e-12
+"""Reciprocal condition below which half of float64's digits may be lost."""
+
+LARGEST_RESIDUAL = 1e-6
+"""Relative residual above which a solution is not trusted."""
+
+
+class Status(Enum):
+    """Outcome of a solve: what went wrong and what to do about it."""
+
+    SUCCESS = ""
+    ILL_CONDITIONED = (
+        "the Hessian is ill-conditioned, so influences may be far off; use a smaller "
+        "C, standardize the features, or drop duplicated and constant columns"
+    )
+    NOT_CONVERGED = (
+        "conjugate gradients did not converge, so influences may be far off; use a "
+        "smaller C, standardize the features, or reduce their number"
+    )
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A solution and whether it can be trusted.
+
+    Parameters
+    ----------
+    value : ndarray of shape (n_classes - 1, n_columns)
+        Parameter matrix in the Hessian's reduced coordinates.
+    status : Status
+    residual : float
+        Norm of ``rhs - H @ value`` relative to that of ``rhs``.
+    """
+
+    value: Float64Array
+    status: Status
+    residual: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the status is SUCCESS."""
+        return self.status is Status.SUCCESS
+
+
+class Solver(Protocol):
+    """A factored Hessian."""
+
+    def solve(self, rhs: Float64Array) -> Solution:
+        """Solve H value = rhs for a parameter matrix of ``hessian.shape``."""
+
+
+def factor(hessian: Hessian) -> Solver:
+    """Prepare the cheapest solver for a Hessian.
+
+    Parameters
+    ----------
+    hessian : Hessian
+        Of m rows, K classes and d columns (the intercept counted).
+
+    Returns
+    -------
+    Solver
+        `Woodbury` if m < d and `Cholesky` otherwise, while the matrix to factor is of
+        order `DIRECT_LIMIT` at most; `ConjugateGradient` beyond.
+    """
+    n_classes, n_columns = hessian.shape
+    if n_classes * min(hessian.n_rows, n_columns) > DIRECT_LIMIT:
+        return ConjugateGradient(hessian)
+    if hessian.n_rows < n_columns:
+        return Woodbury(hessian)
+    return Cholesky(hessian)
+
+
+@dataclass(frozen=True)
+class ScaledCholesky:
+    """Cholesky factor of a symmetric matrix scaled to a unit diagonal.
+
+    The scaling makes the condition number independent of the features' units. A matrix
+    that is not positive definite to rounding gets the smallest ridge that makes it so,
+    and a reciprocal condition of zero.
+    """
+
+    factor: tuple[Float64Array, bool]
+    scale: Float64Array
+    rcond: float
+
+    @classmethod
+    def of(cls, matrix: Float64Array) -> ScaledCholesky:
+        diagonal = np.diagonal(matrix)
+        scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        scaled = matrix * scale[:, None] * scale
+        norm = np.abs(scaled).sum(axis=0).max()
+        ridge = 0.0
+        while True:
+            try:
+                lower = cho_factor(scaled, lower=True)
+                break
+            except np.linalg.LinAlgError:
+                step = max(ridge * 9, len(scaled) * np.finfo(np.float64).eps)
+                scaled[np.diag_indices_from(scaled)] += step
+                ridge += step
+        rcond = 0.0 if ridge else float(dpocon(lower[0], norm, uplo="L")[0])
+        return cls(lower, scale, rcond)
+
+    def solve(self, rhs: Float64Array) -> Float64Array:
+        """Solve for a vector or for the columns of a matrix."""
+        scale = self.scale if rhs.ndim == 1 else self.scale[:, None]
+        solution: Float64Array = scale * cho_solve(self.factor, scale * rhs)
+        return solution
+
+
+def _relative_residual(rhs: Float64Array, residual: Float64Array) -> float:
+    norm = float(np.linalg.norm(rhs))
+    return float(np.linalg.norm(residual)) / norm if norm > 0 else 0.0
+
+
+def _direct_solution(value: Float64Array, residual: float, rcond: float) -> Solution:
+    trusted = rcond >= SMALLEST_RCOND and residual <= LARGEST_RESIDUAL
+    return Solution(
+        value, Status.SUCCESS if trusted else Status.ILL_CONDITIONED, residual
+    )
+
+
+class Cholesky:
+    """Cholesky factorization of the assembled Hessian.
+
+    O(m d^2 K^2 / 2) to assemble and O((K d)^3 / 3) to factor; memory O((K d)^2).
+    """
+
+    def __init__(self, hessian: Hessian) -> None:
+        self._shape = hessian.shape
+        self._matrix = assemble(hessian)
+        self._factor = ScaledCholesky.of(self._matrix)
+
+    def solve(self, rhs: Float64Array) -> Solution:
+        """Solve with one step of iterative refinement."""
+        b = rhs.ravel()
+        value = self._factor.solve(b)
+        value += self._factor.solve(b - self._matrix @ value)
+        residual = _relative_residual(b, b - self._matrix @ value)
+        return _direct_solution(
+            value.reshape(self._shape), residual, self._factor.rcond
+        )
+
+
+def assemble(hessian: Hessian) -> Float64Array:
+    """Build the Hessian, a dense matrix of order (K - 1) d, block by block of rows."""
+    n_classes, n_columns = hessian.shape
+    first, second = np.triu_indices(n_classes)
+    pair_basis = hessian.basis[first] * hessian.basis[second]
+    upper = np.zeros((len(first), n_columns, n_columns))
+    for X, probability, weight in hessian.blocks():
+        rows = _with_intercept(as_rows(X), hessian.model.fit_intercept)
+        mean = probability @ hessian.basis.T
+        curvature = probability @ pair_basis.T - mean[:, first] * mean[:, second]
+        curvature *= weight[:, None]
+        for pair in range(len(first)):
+            upper[pair] += _weighted_gram(rows, curvature[:, pair])
+    matrix = np.empty((n_classes, n_columns, n_classes, n_columns))
+    matrix[first, :, second] = upper
+    matrix[second, :, first] = upper
+    square: Float64Array = matrix.reshape(n_classes * n_columns, -1)
+    square[np.diag_indices_from(square)] += np.tile(hessian.penalty(), n_classes)
+    return square
+
+
+def _with_intercept(X: Matrix, fit_intercept: bool) -> Matrix:
+    if not fit_intercept:
+        return X
+    ones = np.ones((X.shape[0], 1))
+    if sparse.issparse(X):
+        return sparse.hstack([X, ones], format="csr")
+    return np.hstack([X, ones])
+
+
+def _weighted_gram(X: Matrix, weight: Float64Array) -> Float64Array:
+    if sparse.issparse(X):
+        gram = (X.T @ X.multiply(weight[:, None])).toarray()
+    else:
+        gram = X.T @ (X * weight[:, None])
+    return np.asarray(gram, dtype=np.float64)
+
+
+class Woodbury:
+    """Woodbury identity in the space of the rows, for fewer rows than columns.
+
+    With B the square roots of the rows' curvatures times the rows, H is l2 I + B'B on
+    the coefficients; the intercepts are eliminated by their Schur complement, which is
+    l2 times B_0' (l2 I + B B')^-1 B_0 for the intercepts' columns B_0, free of
+    cancellation. O(m^2 d + (K m)^3 / 3); memory O((K m)^2 + m d).
+    """
+
+    def __init__(self, hessian: Hessian) -> None:
+        self._hessian = hessian
+        parts = [
+            (as_rows(X), curvature_roots(hessian.basis, probability, weight))
+            for X, probability, weight in hessian.blocks()
+        ]
+        stack = sparse.vstack if sparse.issparse(parts[0][0]) else np.vstack
+        self._X = stack([X for X, _ in parts])
+        self._roots = np.concatenate([roots for _, roots in parts])
+        gram = self._X @ self._X.T
+        if sparse.issparse(gram):
+            gram = gram.toarray()
+        n_rows, n_classes, _ = self._roots.shape
+        order = n_rows * n_classes
+        self._border = self._roots.transpose(0, 2, 1).reshape(order, n_classes)
+        small = (self._border @ self._border.T).reshape(
+            n_rows, n_classes, n_rows, n_classes
+        )
+        small *= gram[:, None, :, None]
+        small = small.reshape(order, order)
+        small[np.diag_indices_from(small)] += hessian.model.l2
+        self._small = ScaledCholesky.of(small)
+        self._rcond = self._small.rcond
+        if hessian.model.fit_intercept:
+            self._solved_border = self._small.solve(self._border)
+            schur = hessian.model.l2 * self._border.T @ self._solved_border
+            self._schur = ScaledCholesky.of((schur + schur.T) / 2)
+            self._rcond = min(self._rcond, self._schur.rcond)
+
+    def solve(self, rhs: Float64Array) -> Solution:
+        """Solve with one step of iterative refinement."""
+        value = self._apply_inverse(rhs)
+        value += self._apply_inverse(rhs - self._hessian.matvec(value))
+        residual = _relative_residual(rhs, rhs - self._hessian.matvec(value))
+        return _direct_solution(value, residual, self._rcond)
+
+    def _apply_inverse(self, rhs: Float64Array) -> Float64Array:
+        n_features = self._hessian.model.n_features
+        coef_rhs = rhs[:, :n_features]
+        small = self._small.solve(self._to_rows(coef_rhs))
+        if not self._hessian.model.fit_intercept:
+            return (coef_rhs - self._from_rows(small)) / self._hessian.model.l2
+        intercept = self._schur.solve(rhs[:, -1] - self._border.T @ small)
+        coef = (coef_rhs - self._from_rows(small)) / self._hessian.model.l2
+        coef -= self._from_rows(self._solved_border @ intercept)
+        return np.column_stack([coef, intercept])
+
+    def _to_rows(self, coef: Float64Array) -> Float64Array:
+        """B times the coefficients: one value per row and reduced class."""
+        logits = self._X @ coef.T
+        values: Float64Array = np.einsum("ika,ik->ia", self._roots, logits).ravel()
+        return values
+
+    def _from_rows(self, values: Float64Array) -> Float64Array:
+        """B transposed times one value per row and reduced class."""
+        per_class = np.einsum(
+            "ika,ia->ik", self._roots, values.reshape(self._roots.shape[:2])
+        )
+        coef: Float64Array = (self._X.T @ per_class).T
+        return coef
+
+
+class ConjugateGradient:
+    """Conjugate gradients on products with the Hessian, scaled by its diagonal.
+
+    O(m d K) a step, `max_steps` at most; memory O(K d).
+    """
+
+    tolerance = 1e-11
+    max_steps = 3_000
+
+    def __init__(self, hessian: Hessian) -> None:
+        self._hessian = hessian
+        diagonal = _diagonal(hessian).ravel()
+        self._preconditioner = 1 / np.where(diagonal > 0, diagonal, 1.0)
+
+    def solve(self, rhs: Float64Array) -> Solution:
+        """Iterate until the relative residual is at most ``tolerance``."""
+        shape, order = self._hessian.shape, rhs.size
+        operator = LinearOperator(
+            (order, order),
+            matvec=lambda v: self._hessian.matvec(v.reshape(shape)).ravel(),
+            dtype=np.float64,
+        )
+        scaling = LinearOperator(
+            (order, order),
+            matvec=lambda v: self._preconditioner * v.ravel(),
+            dtype=np.float64,
+        )
+        value, _ = cg(
+            operator,
+            rhs.ravel(),
+            rtol=self.tolerance,
+            maxiter=self.max_steps,
+            M=scaling,
+        )
+        value = value.reshape(shape)
+        residual = _relative_residual(rhs, rhs - self._hessian.matvec(value))
+        # A step or two short of the tolerance, for rounding, is still a solution.
+        converged = residual <= 1_000 * self.tolerance
+        status = Status.SUCCESS if converged else Status.NOT_CONVERGED
+        return Solution(value, status, residual)
+
+
+def _diagonal(hessian: Hessian) -> Float64Array:
+    diagonal = np.tile(hessian.penalty(), (hessian.shape[0], 1))
+    for X, probability, weight in hessian.blocks():
+        mean = probability @ hessian.basis.T
+        curvature = probability @ (hessian.basis**2).T - mean**2
+        rows = _with_intercept(as_rows(X), hessian.model.fit_intercept)
+        squares = rows.multiply(rows) if sparse.issparse(rows) else rows**2
+        diagonal += (squares.T @ (curvature * weight[:, None])).T
+    return diagonal

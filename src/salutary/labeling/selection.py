@@ -1,0 +1,126 @@
+"""Keep the best rows of a pool that passes by in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salutary.objective import FloatArray, IntArray
+
+
+def round_significant(values: FloatArray) -> NDArray[np.float64]:
+    """Round to 12 significant digits, or 6 for float32, in float64.
+
+    Scores that differ by rounding only, as those of equal rows in different blocks may,
+    become equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round_significant(np.array([0.1 + 0.2, -123456.7890123456, 0.0]))
+    array([ 3.00000000e-01, -1.23456789e+05,  0.00000000e+00])
+    """
+    decimals = 5 if values.dtype == np.float32 else 11
+    exact = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(exact) & (exact != 0)
+    magnitude = np.zeros_like(exact)
+    magnitude[finite] = np.floor(np.log10(np.abs(exact[finite])))
+    unit = 10.0**magnitude
+    return np.round(exact / unit, decimals) * unit
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows in order of falling score, with what led to their labels.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n,), dtype intp
+    labels : ndarray of shape (n,), dtype intp
+        Position of each row's best class.
+    scores : ndarray of shape (n,), float64
+        Rounded scores of the labels, positive.
+    influence, probability : ndarrays of shape (n, n_classes), float64
+    """
+
+    rows: IntArray
+    labels: IntArray
+    scores: NDArray[np.float64]
+    influence: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, n_classes: int) -> Selection:
+        """No rows yet."""
+        none = np.zeros(0, dtype=np.intp)
+        table = np.zeros((0, n_classes))
+        return cls(none, none, np.zeros(0), table, table)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def assigned_influence(self) -> NDArray[np.float64]:
+        """Influence of each row's label, shape (n,)."""
+        return self.influence[np.arange(len(self)), self.labels]
+
+    @property
+    def assigned_probability(self) -> NDArray[np.float64]:
+        """Probability of each row's label, shape (n,)."""
+        return self.probability[np.arange(len(self)), self.labels]
+
+    def _take(self, order: IntArray) -> Selection:
+        return Selection(
+            self.rows[order],
+            self.labels[order],
+            self.scores[order],
+            self.influence[order],
+            self.probability[order],
+        )
+
+
+def keep_best(
+    best: Selection,
+    rows: IntArray,
+    scores: FloatArray,
+    influence: FloatArray,
+    probability: FloatArray,
+    size: int,
+) -> Selection:
+    """The best ``size`` rows of a selection and a further block.
+
+    Parameters
+    ----------
+    best : Selection
+        Of at most ``size`` rows so far.
+    rows : ndarray of shape (n_rows,), dtype intp
+    scores, influence, probability : ndarrays of shape (n_rows, n_classes)
+    size : int
+
+    Returns
+    -------
+    Selection
+        Positive scores only, falling; ties, after rounding, to the lower row. It does
+        not depend on how the pool is cut into blocks. O(n_rows n_classes).
+    """
+    top = scores.max(axis=1)
+    floor = best.scores[size - 1] if len(best) >= size else 0.0
+    if len(top) > size:
+        floor = max(floor, float(np.partition(top, -size)[-size]))
+    # Whatever may round up to the floor stays in; only those few are rounded.
+    slack = 1e-5 if scores.dtype == np.float32 else 1e-11
+    near = np.flatnonzero((top > 0) & (top >= floor * (1 - slack)))
+    if len(near) == 0:
+        return best
+    rounded = round_significant(scores[near])
+    labels = rounded.argmax(axis=1)
+    merged = Selection(
+        np.concatenate([best.rows, rows[near]]),
+        np.concatenate([best.labels, labels]),
+        np.concatenate([best.scores, rounded.max(axis=1)]),
+        np.concatenate([best.influence, influence[near]]),
+        np.concatenate([best.probability, probability[near]]),
+    )
+    return merged._take(np.lexsort((merged.rows, -merged.scores))[:size])

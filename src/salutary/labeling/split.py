@@ -1,0 +1,51 @@
+"""Hold rows back, class by class, so that no class disappears from the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from salutary.objective import IntArray
+
+
+def hold_out(
+    labels: IntArray, fraction: float, rng: np.random.RandomState
+) -> tuple[IntArray, IntArray]:
+    """Split rows into kept and held-out ones, stratified by class.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), dtype intp
+    fraction : float in (0, 1)
+        Share to hold out.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    kept, held : ndarrays of row numbers, dtype intp, rising
+        Every class keeps a row. ``held`` is empty where that leaves nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kept, held = hold_out(np.repeat([0, 1], 5), 0.2, np.random.RandomState(0))
+    >>> len(kept), len(held)
+    (8, 2)
+    """
+    counts = np.bincount(labels)
+    splittable = np.flatnonzero(counts[labels] > 1)
+    classes = np.unique(labels[splittable])
+    n_held = max(1, round(fraction * len(labels)))
+    if len(classes) <= n_held <= len(splittable) - len(classes):
+        _, held = train_test_split(
+            splittable, test_size=n_held, stratify=labels[splittable], random_state=rng
+        )
+    else:
+        shuffled = rng.permutation(splittable)
+        _, first = np.unique(labels[shuffled], return_index=True)
+        held = shuffled[np.sort(first)][:n_held]
+    # A large fraction of a small class may have taken all of it.
+    for label in np.setdiff1d(classes, np.delete(labels, held)):
+        held = np.delete(held, np.flatnonzero(labels[held] == label)[0])
+    held = np.sort(held)
+    return np.setdiff1d(np.arange(len(labels)), held), held

@@ -1,0 +1,399 @@
+"""One round as pure steps over an explicit state: fit, direction, score, select, guard.
+
+A run is `start` and then `advance` until the state's ``termination`` is set. The caller
+keeps what each round decided (the classifier in ``history_``, the command line in its
+ledger), so a run resumes from `restore` exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+
+from salutary.influence.direction import influence_direction
+from salutary.influence.inputs import class_weights
+from salutary.influence.label_influence import HessianRows, curvature_of
+from salutary.influence.scores import InfluenceScorer
+from salutary.influence.softmax import Matrix, as_rows, softmax_model
+from salutary.influence.solvers import factor
+from salutary.labeling.guard import CANARY_FRACTION, SMALLEST_CANARY, harms
+from salutary.labeling.rules import Rule
+from salutary.labeling.selection import Selection, keep_best
+from salutary.labeling.split import hold_out
+from salutary.labeling.stopping import Termination, before_round
+from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
+from salutary.pools.arrays import ArrayPool
+
+REFIT_TOLERANCE = 1e-8
+REFIT_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """Rows with a class and a weight each.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    labels : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
+    weight : ndarray of shape (n_rows,), float64
+    """
+
+    X: Matrix
+    labels: IntArray
+    weight: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: IntArray) -> LabeledRows:
+        """Some of the rows."""
+        return LabeledRows(self.X[rows], self.labels[rows], self.weight[rows])
+
+    def loss(self, model: LogisticRegression) -> FloatArray:
+        """Log loss of each row under a fitted model, shape (n_rows,)."""
+        return row_log_loss(softmax_model(model).logits(as_rows(self.X)), self.labels)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stays the same during a run.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+        Unfitted.
+    classes : ndarray of shape (n_classes,), sorted
+    labeled : LabeledRows
+        The labeled set, at least one row of each class.
+    validation : LabeledRows
+        The rows influence looks at.
+    canary : LabeledRows or None
+        The validation rows only the guard looks at; None without a guard.
+    pool : ArrayPool
+    rule : callable
+    hessian : {"train", "pool", "both"}
+    batch_size : int
+        Labels a round.
+    """
+
+    estimator: LogisticRegression
+    classes: NDArray[np.generic]
+    labeled: LabeledRows
+    validation: LabeledRows
+    canary: LabeledRows | None
+    pool: ArrayPool
+    rule: Rule
+    hessian: HessianRows
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        Fitted on the labeled rows and the pool rows labeled so far.
+    rounds : int
+        Rounds run, a refused one included.
+    rows, labels : ndarrays of shape (n_assigned,), dtype intp
+        Pool rows in the order they were labeled, and their classes' positions.
+    termination : str or None
+        Why the run has ended, if it has.
+    """
+
+    model: LogisticRegression
+    rounds: int
+    rows: IntArray
+    labels: IntArray
+    termination: Termination | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round decided and what came of it.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    selection : Selection
+        The rows it labeled, with every class's influence and probability.
+    model : LogisticRegression
+        Fitted with these labels.
+    n_labeled : int
+        Rows it was fitted on.
+    validation_loss, canary_loss : float
+        Mean log loss after the round; ``canary_loss`` is NaN without a guard.
+    refused : bool
+        Whether the guard undid it.
+    seconds : float
+    """
+
+    number: int
+    selection: Selection
+    model: LogisticRegression
+    n_labeled: int
+    validation_loss: float
+    canary_loss: float
+    refused: bool
+    seconds: float
+
+    def summary(self) -> dict[str, float | int | bool]:
+        """The round as a row of ``history_``."""
+        return {
+            "round": self.number,
+            "n_labeled": self.n_labeled,
+            "validation_loss": self.validation_loss,
+            "canary_loss": self.canary_loss,
+            "largest_influence": float(self.selection.assigned_influence.max()),
+            "refused": self.refused,
+            "seconds": self.seconds,
+        }
+
+
+def split_canary(
+    validation: LabeledRows, guard: bool, rng: np.random.RandomState
+) -> tuple[LabeledRows, LabeledRows | None]:
+    """Part the validation rows into influence's own and the guard's.
+
+    Parameters
+    ----------
+    validation : LabeledRows
+    guard : bool
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    validation, canary : LabeledRows, LabeledRows or None
+
+    Warns
+    -----
+    UserWarning
+        If there are too few rows for a canary, which leaves the run unguarded.
+    """
+    if not guard:
+        return validation, None
+    own, canary = hold_out(validation.labels, CANARY_FRACTION, rng)
+    if len(canary) < SMALLEST_CANARY or not validation.weight[canary].any():
+        warnings.warn(
+            f"{len(validation)} validation rows are too few to guard the run with; "
+            "pass more, or guard=False to say that none is wanted",
+            UserWarning,
+            stacklevel=3,
+        )
+        return validation, None
+    return validation.take(own), validation.take(canary)
+
+
+def start(problem: Problem) -> State:
+    """Fit the model on the labeled rows: the state before the first round."""
+    nothing = np.zeros(0, dtype=np.intp)
+    return State(_fit(problem, nothing, nothing, None), 0, nothing, nothing)
+
+
+def restore(
+    problem: Problem,
+    coef: FloatArray,
+    intercept: FloatArray,
+    rounds: int,
+    rows: IntArray,
+    labels: IntArray,
+    termination: Termination | None = None,
+) -> State:
+    """Rebuild a state from what was kept of it, without refitting."""
+    model = clone(problem.estimator)
+    model.classes_ = problem.classes
+    model.coef_, model.intercept_ = coef, intercept
+    model.n_features_in_ = coef.shape[1]
+    model.n_iter_ = np.zeros(1, dtype=np.int32)
+    return State(model, rounds, rows, labels, termination)
+
+
+def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round | None]:
+    """Run one round, or find that none can be run.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
+        Not terminated.
+    budget : int
+        Labels to assign in all.
+
+    Returns
+    -------
+    state : State
+    round : Round or None
+        None when the run ended without a round. After a refused round the state has
+        the old model and rows, and the termination "guard".
+    """
+    began = time.perf_counter()
+    available = _available(problem, state)
+    reason = before_round(len(state.rows), int(available.sum()), budget)
+    if reason is not None:
+        return replace(state, termination=reason), None
+    size = min(problem.batch_size, budget - len(state.rows))
+    selection = _select(problem, state, available, size)
+    if len(selection) == 0:
+        return replace(state, termination="no_positive_influence"), None
+
+    rows = np.concatenate([state.rows, selection.rows])
+    labels = np.concatenate([state.labels, selection.labels])
+    model = _fit(problem, rows, labels, state.model)
+    refused, canary_loss = _guard(problem, state.model, model)
+    number = state.rounds + 1
+    validation_loss = np.average(
+        problem.validation.loss(model), weights=problem.validation.weight
+    )
+    record = Round(
+        number=number,
+        selection=selection,
+        model=model,
+        n_labeled=len(problem.labeled) + len(rows),
+        validation_loss=float(validation_loss),
+        canary_loss=canary_loss,
+        refused=refused,
+        seconds=time.perf_counter() - began,
+    )
+    if refused:
+        return replace(state, rounds=number, termination="guard"), record
+    return State(model, number, rows, labels), record
+
+
+def _available(problem: Problem, state: State) -> NDArray[np.bool_]:
+    """Pool rows that can still be labeled; a row of weight zero could not help."""
+    available = problem.pool.unlabeled & (problem.pool.weight > 0)
+    available[state.rows] = False
+    return available
+
+
+def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
+    """All rows of both, in float64 as every fit is."""
+    parts = [as_rows(first.X), as_rows(second.X)]
+    if sparse.issparse(parts[0]):
+        X = sparse.vstack(parts, format="csr")
+    else:
+        X = np.vstack(parts)
+    return LabeledRows(
+        X,
+        np.concatenate([first.labels, second.labels]),
+        np.concatenate([first.weight, second.weight]),
+    )
+
+
+def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
+    """The labeled rows and the given pool rows with the given labels."""
+    pool = problem.pool
+    return join(problem.labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
+
+
+def describe(record: Round) -> str:
+    """One line about a round, for people."""
+    line = (
+        f"round {record.number}: {record.n_labeled} labeled rows, "
+        f"validation loss {record.validation_loss:.4f}"
+    )
+    if not np.isnan(record.canary_loss):
+        line += f", canary loss {record.canary_loss:.4f}"
+    return line + (", refused by the guard" if record.refused else "")
+
+
+def _fit(
+    problem: Problem,
+    rows: IntArray,
+    labels: IntArray,
+    previous: LogisticRegression | None,
+) -> LogisticRegression:
+    """Fit to convergence, from the previous coefficients where there are any."""
+    return fit_converged(
+        problem.estimator,
+        training_rows(problem, rows, labels),
+        problem.classes,
+        previous,
+    )
+
+
+def fit_converged(
+    estimator: LogisticRegression,
+    rows: LabeledRows,
+    classes: NDArray[np.generic],
+    previous: LogisticRegression | None = None,
+) -> LogisticRegression:
+    """Fit a clone to convergence: influences are exact only at the optimum.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+    rows : LabeledRows
+    classes : ndarray of shape (n_classes,)
+    previous : LogisticRegression, optional
+        Fitted on the same classes and features; where the fit starts from.
+
+    Returns
+    -------
+    LogisticRegression
+    """
+    model = clone(estimator).set_params(
+        tol=min(estimator.tol, REFIT_TOLERANCE),
+        max_iter=max(estimator.max_iter, REFIT_STEPS),
+        warm_start=previous is not None,
+    )
+    if previous is not None:
+        model.coef_ = previous.coef_.copy()
+        model.intercept_ = np.array(previous.intercept_, ndmin=1)
+    model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
+    return model.set_params(warm_start=estimator.warm_start)
+
+
+def _select(
+    problem: Problem, state: State, available: NDArray[np.bool_], size: int
+) -> Selection:
+    """Score the pool for every class and keep the best rows."""
+    pool, model = problem.pool, softmax_model(state.model)
+    training = training_rows(problem, state.rows, state.labels)
+    factors = class_weights(
+        state.model, problem.classes[training.labels], training.weight
+    )
+    weight = training.weight
+    if factors is not None:
+        weight = weight * factors[training.labels]
+    blocks = (lambda: (X for _, X in pool.blocks(available)), int(available.sum()))
+    hessian = curvature_of(model, training.X, weight, blocks, problem.hessian)
+    direction = influence_direction(
+        model,
+        hessian,
+        factor(hessian),
+        problem.validation.X,
+        LogLoss(problem.validation.labels, problem.validation.weight),
+    )
+    scorer = InfluenceScorer(model, direction, pool.X.dtype, factors)
+    best = Selection.empty(model.n_classes)
+    for rows, X in pool.blocks(available):
+        influence, probability = scorer(X)
+        scores = problem.rule(influence, probability)
+        # A row of weight two moves the model twice as far.
+        scores = scores * pool.weight[rows, None].astype(scores.dtype)
+        best = keep_best(best, rows, scores, influence, probability, size)
+    return best
+
+
+def _guard(
+    problem: Problem, before: LogisticRegression, after: LogisticRegression
+) -> tuple[bool, float]:
+    """Whether the canary refuses the new model, and its mean loss under it."""
+    if problem.canary is None:
+        return False, float("nan")
+    loss = problem.canary.loss(after)
+    refused = harms(problem.canary.loss(before), loss, problem.canary.weight)
+    return refused, float(np.average(loss, weights=problem.canary.weight))
