@@ -62,6 +62,10 @@ class LabeledRows:
         """Log loss of each row under a fitted model, shape (n_rows,)."""
         return row_log_loss(softmax_model(model).logits(as_rows(self.X)), self.labels)
 
+    def mean_loss(self, model: LogisticRegression) -> float:
+        """Weighted mean log loss under a fitted model."""
+        return float(np.average(self.loss(model), weights=self.weight))
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -253,15 +257,12 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
     model = _fit(problem, rows, labels, state.model)
     refused, canary_loss = _guard(problem, state.model, model)
     number = state.rounds + 1
-    validation_loss = np.average(
-        problem.validation.loss(model), weights=problem.validation.weight
-    )
     record = Round(
         number=number,
         selection=selection,
         model=model,
         n_labeled=len(problem.labeled) + len(rows),
-        validation_loss=float(validation_loss),
+        validation_loss=problem.validation.mean_loss(model),
         canary_loss=canary_loss,
         refused=refused,
         seconds=time.perf_counter() - began,

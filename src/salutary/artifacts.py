@@ -1,0 +1,153 @@
+"""The files a run leaves: written whole, and loaded without unpickling."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import skops.io
+from sklearn.pipeline import Pipeline
+
+from salutary.errors import InputError
+
+LEDGER = "ledger.sqlite"
+LABELS = "labels.parquet"
+MODEL = "model.skops"
+REPORT = "run.json"
+
+TRUSTED_TYPES = [
+    "numpy.dtype",
+    "salutary.tables.ColumnTypes",
+    "skrub._apply_to_each_col.ApplyToEachCol",
+    "skrub._check_input.CheckInputDataFrame",
+    "skrub._clean_categories.CleanCategories",
+    "skrub._clean_null_strings.CleanNullStrings",
+    "skrub._dataframe._common.is_any_date",
+    "skrub._dataframe._common.is_categorical",
+    "skrub._dataframe._common.is_numeric",
+    "skrub._datetime_encoder.DatetimeEncoder",
+    "skrub._drop_uninformative.DropUninformative",
+    "skrub._duration_to_float.DurationToFloat",
+    "skrub._string_encoder.StringEncoder",
+    "skrub._table_vectorizer.PassThrough",
+    "skrub._table_vectorizer.ShortReprDict",
+    "skrub._table_vectorizer.TableVectorizer",
+    "skrub._table_vectorizer._created_by_predicate",
+    "skrub._to_datetime.ToDatetime",
+    "skrub._to_float.ToFloat",
+    "skrub._to_str.ToStr",
+    "skrub.selectors._base.All",
+    "skrub.selectors._base.And",
+    "skrub.selectors._base.Cols",
+    "skrub.selectors._base.Filter",
+    "skrub.selectors._base.Sub",
+    "skrub.selectors._selectors._cardinality_below",
+]
+"""All a saved model may hold besides what skops trusts; none of them runs code."""
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file beside its place and rename it, so that it appears whole or not.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Writes to the path it is given, which has the same suffix.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; ``path`` is then as it was.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table whole, as Parquet."""
+    write_whole(path, lambda beside: pa.parquet.write_table(table, beside))
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write a report whole, as JSON."""
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, lambda beside: _write_text(beside, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_model(model: Pipeline, path: Path) -> None:
+    """Write a model whole, as skops, and make sure that `load` will trust it."""
+
+    def write(beside: Path) -> None:
+        skops.io.dump(model, beside, compression=zipfile.ZIP_DEFLATED)
+        unknown = set(skops.io.get_untrusted_types(file=beside)) - set(TRUSTED_TYPES)
+        if unknown:
+            raise RuntimeError(
+                "the model holds types that loading does not trust: "
+                f"{sorted(unknown)}; the installed skrub is not one this version of "
+                "salutary knows"
+            )
+
+    write_whole(path, write)
+
+
+def load(run_dir: str | os.PathLike[str]) -> Pipeline:
+    """Load the model of a run, from a table's columns to classes.
+
+    Nothing is unpickled: the file holds only what skops and a fixed list of this
+    package trust, or it is refused.
+
+    Parameters
+    ----------
+    run_dir : path
+        As passed to ``salutary label --out``.
+
+    Returns
+    -------
+    Pipeline
+        Takes a pandas DataFrame with the training table's features in any order;
+        further columns are ignored.
+
+    Raises
+    ------
+    InputError
+        If there is no finished run, or the file holds anything else than a model.
+
+    Examples
+    --------
+    >>> model = load("runs/bank")  # doctest: +SKIP
+    >>> model.predict(frame)  # doctest: +SKIP
+    """
+    path = Path(run_dir) / MODEL
+    if not path.is_file():
+        raise InputError(
+            f"{run_dir}: holds no {MODEL}; pass the --out of a finished "
+            "'salutary label'"
+        )
+    try:
+        model = skops.io.load(path, trusted=TRUSTED_TYPES)
+    except Exception as error:
+        # A hostile or torn file can fail in any way; none of it ran.
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: is not a model of salutary: {cause}") from None
+    if not isinstance(model, Pipeline):
+        raise InputError(
+            f"{path}: is not a model of salutary; run 'salutary label' again"
+        )
+    return model

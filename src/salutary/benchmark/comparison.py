@@ -1,0 +1,165 @@
+"""Salutary labels beside what else the same rows could have been used for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from salutary.benchmark.true_labels import QUERIES, active_learning
+from salutary.classifier import SalutaryClassifier
+
+Rows = tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labeled, validation, pool and test rows, each (X, y)."""
+
+    labeled: Rows
+    validation: Rows
+    pool: Rows
+    test: Rows
+
+
+def split(X: NDArray[Any], y: NDArray[Any], *, n_labeled: int, seed: int) -> Split:
+    """20% validation, 20% test, ``n_labeled`` labeled rows and the rest as pool.
+
+    All stratified by class.
+    """
+    X, X_test, y, y_test = train_test_split(
+        X, y, test_size=0.2, stratify=y, random_state=seed
+    )
+    X, X_val, y, y_val = train_test_split(
+        X, y, test_size=0.25, stratify=y, random_state=seed
+    )
+    X, X_pool, y, y_pool = train_test_split(
+        X, y, train_size=n_labeled, stratify=y, random_state=seed
+    )
+    return Split((X, y), (X_val, y_val), (X_pool, y_pool), (X_test, y_test))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every contender is given.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+    budget, batch_size : int
+        Labels in all and in a round.
+    """
+
+    estimator: LogisticRegression
+    budget: int = 100
+    batch_size: int = 10
+
+
+CONTENDERS = (
+    "labeled rows only",
+    "salutary labels",
+    "salutary + validation rows",
+    "salutary, paper's rule",
+    "true labels, random",
+    "true labels, entropy",
+    "true labels, margin",
+    "labeled + validation rows",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a contender does on the test rows."""
+
+    contender: str
+    seed: int
+    accuracy: float
+    log_loss: float
+
+
+def compare(data: Split, plan: Plan, seed: int) -> Iterator[Result]:
+    """Fit every contender on one split, in the order of `CONTENDERS`.
+
+    Parameters
+    ----------
+    data : Split
+    plan : Plan
+    seed : int
+
+    Yields
+    ------
+    Result
+    """
+    X_test, y_test = data.test
+    for contender in CONTENDERS:
+        model = _fit(contender, data, plan, seed)
+        yield Result(
+            contender,
+            seed,
+            float(model.score(X_test, y_test)),
+            float(log_loss(y_test, model.predict_proba(X_test), labels=model.classes_)),
+        )
+
+
+def _fit(contender: str, data: Split, plan: Plan, seed: int) -> Any:
+    if contender == "labeled rows only":
+        return clone(plan.estimator).fit(*data.labeled)
+    if contender == "labeled + validation rows":
+        return clone(plan.estimator).fit(
+            np.vstack([data.labeled[0], data.validation[0]]),
+            np.concatenate([data.labeled[1], data.validation[1]]),
+        )
+    if contender.startswith("true labels, "):
+        return active_learning(
+            plan.estimator,
+            data.labeled,
+            data.pool,
+            QUERIES[contender.removeprefix("true labels, ")],
+            budget=plan.budget,
+            batch_size=plan.batch_size,
+            seed=seed,
+        )
+    published = contender == "salutary, paper's rule"
+    return fit_salutary(
+        data,
+        plan,
+        seed,
+        rule="paper" if published else "plausible",
+        guard=not published,
+        refit_on_validation=contender == "salutary + validation rows",
+    )
+
+
+def fit_salutary(
+    data: Split, plan: Plan, seed: int, **parameters: Any
+) -> SalutaryClassifier:
+    """Fit a `SalutaryClassifier` on a split, the pool's labels hidden.
+
+    Parameters
+    ----------
+    data : Split
+        Of integer classes.
+    plan : Plan
+    seed : int
+    **parameters
+        Further parameters of the classifier.
+    """
+    model = SalutaryClassifier(
+        plan.estimator,
+        budget=plan.budget,
+        batch_size=plan.batch_size,
+        random_state=seed,
+        **parameters,
+    )
+    return model.fit(
+        np.vstack([data.labeled[0], data.pool[0]]),
+        np.concatenate([data.labeled[1], np.full(len(data.pool[1]), -1)]),
+        *data.validation,
+    )

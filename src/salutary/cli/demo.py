@@ -1,0 +1,115 @@
+"""``salutary demo``: the main job on data that comes with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from salutary.cli.progress import display
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N_LABELED = 100
+N_BOUGHT = 100
+N_SPLITS = 5
+
+START = "labeled rows only"
+SALUTARY = "salutary labels"
+MARGIN = "true labels, margin"
+BOTH = "labeled + validation rows"
+
+
+def demo() -> None:
+    """Label scikit-learn's digits and compare with what else could be done.
+
+    Of 1797 images of digits 100 have labels, 20% validate and 20% test. Salutary
+    labels 100 of the others without asking anyone; active learning buys 100 true
+    labels; the last row uses no further image at all. Means over five splits.
+    """
+    print(
+        "Handwritten digits (scikit-learn), pixels standardized: 100 labeled images, "
+        "359 to validate, 978 without labels, 360 to test. Logistic regression, C = 1; "
+        f"mean ± standard error over {N_SPLITS} splits."
+    )
+    results = _results()
+    Console().print(_table(results))
+    print(conclusion(results))
+
+
+def _results() -> pd.DataFrame:
+    """Accuracy and log loss of every contender on every split."""
+    import pandas as pd
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import scale
+    from threadpoolctl import threadpool_limits
+
+    from salutary.benchmark.comparison import CONTENDERS, Plan, compare, split
+
+    X, y = load_digits(return_X_y=True)
+    plan = Plan(LogisticRegression(C=1.0, max_iter=1000), budget=N_BOUGHT)
+    results = []
+    with (
+        display(N_SPLITS * len(CONTENDERS), "models") as shown,
+        threadpool_limits(limits=1, user_api="blas"),
+    ):
+        for seed in range(N_SPLITS):
+            data = split(scale(X), y, n_labeled=N_LABELED, seed=seed)
+            for result in compare(data, plan, seed):
+                results.append(result)
+                shown.advance(1, f"split {seed + 1} of {N_SPLITS}")
+    return pd.DataFrame(results)
+
+
+def _table(results: pd.DataFrame) -> Table:
+    table = Table()
+    table.add_column("trained on")
+    for column in ("labels bought", "accuracy", "log loss"):
+        table.add_column(column, justify="right")
+    for name in results["contender"].unique():
+        rows = results[results["contender"] == name]
+        bought = N_BOUGHT if name.startswith("true labels") else 0
+        table.add_row(
+            name,
+            str(bought),
+            _mean(rows["accuracy"]),
+            _mean(rows["log_loss"]),
+        )
+    return table
+
+
+def _mean(values: pd.Series[float]) -> str:
+    return f"{values.mean():.3f} ± {float(values.sem()):.3f}"
+
+
+def conclusion(results: pd.DataFrame) -> str:
+    """What the table means, in one sentence.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        With the columns contender and accuracy.
+
+    Returns
+    -------
+    str
+    """
+    accuracy = results.groupby("contender")["accuracy"].mean()
+    salutary, margin, both = (accuracy[name] for name in (SALUTARY, MARGIN, BOTH))
+    return (
+        f"Without asking anyone, salutary labels took accuracy from "
+        f"{accuracy[START]:.3f} to {salutary:.3f}; {N_BOUGHT} true labels by margin "
+        f"sampling are {_compared(margin, salutary)} ({margin:.3f}), and simply "
+        "training on labeled + validation rows, without any pool, is "
+        f"{_compared(both, salutary)} ({both:.3f})."
+    )
+
+
+def _compared(other: float, salutary: float) -> str:
+    difference = round(other - salutary, 3)
+    if difference == 0:
+        return "just as good"
+    return "better" if difference > 0 else "worse"

@@ -1,0 +1,162 @@
+"""``salutary label``: three tables in, labels, a model and a record out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from salutary.cli.progress import display
+from salutary.errors import InputError
+
+if TYPE_CHECKING:
+    from salutary.loop import Round
+
+
+def label(
+    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Labeled table.")],
+    validation: Annotated[
+        Path, typer.Option(metavar="VAL", help="Labeled table to do well on.")
+    ],
+    pool: Annotated[
+        Path, typer.Option(metavar="POOL", help="Unlabeled table to take rows from.")
+    ],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="Column of labels.")],
+    out: Annotated[
+        Path, typer.Option(metavar="RUN_DIR", help="Directory for the results.")
+    ],
+    budget: Annotated[int, typer.Option(help="Labels to assign, at most.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Labels a round.")] = 10,
+    rule: Annotated[
+        Literal["plausible", "paper"],
+        typer.Option(
+            help="Influence times the label's probability, or influence alone as "
+            "published, which harms a model unless C is small."
+        ),
+    ] = "plausible",
+    c: Annotated[
+        float, typer.Option("--C", help="Inverse strength of the penalty.")
+    ] = 1.0,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="COLUMN",
+            help="Column that names the pool's rows; never a feature. Without it they "
+            "go by their numbers from 0.",
+        ),
+    ] = None,
+    no_guard: Annotated[
+        bool,
+        typer.Option(
+            "--no-guard",
+            help="Do not keep 30% of VAL to undo a round that makes the model worse.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Fixes the run.")] = 0,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the run in RUN_DIR, or start it there; with a larger "
+            "--budget also a finished one.",
+        ),
+    ] = False,
+) -> None:
+    """Label the pool rows that lower the validation loss most, and fit a model.
+
+    Tables are .csv, .parquet or .jsonl files or folders of .parquet files, with the
+    same columns. RUN_DIR gets labels.parquet, model.skops, run.json and ledger.sqlite.
+
+    Example: salutary label train.csv --validation val.csv --pool pool.csv --target y
+    --out runs/first
+    """
+    _check(budget, batch_size, c, seed)
+    with display(budget, "labels") as shown:
+        # Imported here: 'salutary --help' needs none of it.
+        from salutary.loop import describe
+        from salutary.table_problem import Settings, Sources
+        from salutary.table_run import Request, label_tables
+
+        def show(record: Round) -> None:
+            kept = 0 if record.refused else len(record.selection)
+            shown.advance(kept, describe(record))
+
+        request = Request(
+            sources=Sources(train, validation, pool, target, id_column),
+            settings=Settings(rule, c, batch_size, not no_guard, seed),
+            budget=budget,
+            out=out,
+            resume=resume,
+        )
+        report = label_tables(request, shown.stage, show)
+    print("\n".join(summary(report, out)))
+
+
+def _check(budget: int, batch_size: int, c: float, seed: int) -> None:
+    if budget < 1:
+        raise InputError(f"--budget {budget}: must be at least 1")
+    if batch_size < 1:
+        raise InputError(f"--batch-size {batch_size}: must be at least 1")
+    if not 0 < c < float("inf"):
+        raise InputError(f"--C {c}: must be positive and finite, for instance 1.0")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed}: must be from 0 to 4294967295")
+
+
+ENDINGS = {
+    "budget": "the budget is spent",
+    "pool_exhausted": "every pool row has a label",
+    "guard": "the guard refused a further round",
+    "no_positive_influence": "no further label would help",
+}
+
+
+def summary(report: dict[str, Any], out: Path) -> list[str]:
+    """The report in lines for a person."""
+    outcome, settings = report["outcome"], report["settings"]
+    by_class = ", ".join(
+        f"{label} {count}" for label, count in outcome["labels_by_class"].items()
+    )
+    lines = [
+        f"Labels assigned: {outcome['labels']}, by the rule {settings['rule']!r}; "
+        f"rounds: {outcome['rounds']}; ended as {ENDINGS[outcome['termination']]}",
+        f"  by class         {by_class}",
+        _loss_line("validation loss", outcome["validation_loss"])
+        + f" on {outcome['validation_rows']} rows",
+    ]
+    if outcome["canary_rows"]:
+        lines.append(
+            _loss_line("canary loss", outcome["canary_loss"])
+            + f" on {outcome['canary_rows']} rows that influence never saw"
+        )
+    if outcome["termination"] == "guard" and outcome["labels"] == 0:
+        lines.append(
+            "The first round made the canary rows' loss worse, so no label was kept "
+            "and the model is the one fitted on the training table alone."
+        )
+    if outcome["agreement"] is not None:
+        lines.append(
+            f"  agreement        {outcome['agreement']:.1%} of the labels are the "
+            "pool's own, which were not looked at"
+        )
+    if outcome["unseen_categories"]:
+        counts = ", ".join(
+            f"{column} {count}"
+            for column, count in outcome["unseen_categories"].items()
+        )
+        lines.append(
+            f"  new categories   pool rows with one that no training row has: {counts}"
+        )
+    if outcome["recurring_validation_rows"]:
+        lines.append(
+            f"  warning          {outcome['recurring_validation_rows']} validation "
+            "rows stand in the training table or the pool too; losses may flatter"
+        )
+    lines.append(f"Wrote labels.parquet, model.skops, run.json, ledger.sqlite in {out}")
+    return lines
+
+
+def _loss_line(name: str, losses: list[float]) -> str:
+    return f"  {name:<16} {losses[0]:.4f} -> {losses[1]:.4f}"

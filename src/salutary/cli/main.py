@@ -1,0 +1,90 @@
+"""The command ``salutary``: its subcommands, and how every error ends."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated, TextIO
+
+import typer
+
+from salutary.cli.demo import demo
+from salutary.cli.label import label
+from salutary.cli.predict import predict
+from salutary.errors import InputError
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+app.command()(label)
+app.command()(predict)
+app.command()(demo)
+
+
+@app.callback(invoke_without_command=True)
+def salutary(
+    context: typer.Context,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Label a pool of rows by their influence, without human annotation.
+
+    Start with 'salutary demo', then 'salutary label --help'.
+    """
+    if show_version:
+        typer.echo(f"salutary {version('salutary')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 2 for anything the user can mend.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    """
+    warnings.showwarning = _show_warning
+    command = typer.main.get_command(app)
+    try:
+        command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="salutary",
+            standalone_mode=False,
+        )
+    except InputError as error:
+        _fail(str(error))
+    except (OSError, sqlite3.OperationalError) as error:
+        _fail(
+            f"cannot read or write: {error}; make room or mend the permissions and run "
+            "the command again (a labeling run goes on with --resume)"
+        )
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command with --resume continues", code=130)
+    except Exception as error:
+        # typer's usage errors, whose class has moved between its versions.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        _fail(f"{message()} See 'salutary --help'.")
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print("salutary: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr)

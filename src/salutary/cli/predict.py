@@ -1,0 +1,84 @@
+"""``salutary predict``: use a run's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from salutary.cli.progress import display
+from salutary.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def predict(
+    run_dir: Annotated[
+        Path, typer.Argument(metavar="RUN_DIR", help="A finished 'salutary label'.")
+    ],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="Rows to predict, as TRAIN's.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="A .csv, .parquet or .jsonl file to write."),
+    ],
+) -> None:
+    """Predict the class of each row, with every class's probability.
+
+    FILE gets the row's id (or number, from 0), the prediction, and a column
+    probability_CLASS for each class.
+
+    Example: salutary predict runs/first new.csv --out predictions.csv
+    """
+    if out.suffix not in (".csv", ".parquet", ".jsonl"):
+        raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
+    if out.exists() and table.exists() and out.samefile(table):
+        raise InputError(f"{out}: is the table to predict; pass another --out")
+    with display(0, "rows") as shown:
+        with shown.stage("predicting"):
+            predictions = _predictions(run_dir, table)
+        _write(predictions, out)
+    print(f"Wrote {predictions.num_rows} predictions to {out}")
+
+
+def _predictions(run_dir: Path, path: Path) -> pa.Table:
+    import json
+
+    import numpy as np
+    import pyarrow as pa
+
+    from salutary.artifacts import REPORT, load
+    from salutary.tables import cast_features, read_table
+
+    model = load(run_dir)
+    kinds = model["types"].kinds
+    table = read_table(path, list(kinds))
+    probability = model[1:].predict_proba(cast_features(table, kinds, str(path)))
+    id_column = json.loads((run_dir / REPORT).read_text("utf-8"))["settings"]["id"]
+    if id_column in table.column_names:
+        columns: dict[str, Any] = {id_column: table[id_column]}
+    else:
+        columns = {"row": np.arange(table.num_rows)}
+    columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
+    for label, of_class in zip(model.classes_.tolist(), probability.T, strict=True):
+        columns[f"probability_{label}"] = of_class
+    return pa.table(columns)
+
+
+def _write(predictions: pa.Table, out: Path) -> None:
+    import pyarrow.csv
+
+    from salutary.artifacts import write_table, write_whole
+
+    if out.suffix == ".parquet":
+        write_table(predictions, out)
+    elif out.suffix == ".csv":
+        write_whole(out, lambda beside: pyarrow.csv.write_csv(predictions, beside))
+    else:
+        frame = predictions.to_pandas()
+        write_whole(
+            out, lambda beside: frame.to_json(beside, orient="records", lines=True)
+        )

@@ -1,0 +1,92 @@
+"""Show a run as it goes: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+class Display(Protocol):
+    """Where a command shows what it is doing."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Show a step of unknown length while the block runs."""
+
+    def advance(self, steps: int, message: str) -> None:
+        """Show that so many of the run's steps are done."""
+
+
+class Lines:
+    """A plain line on standard output for each step; errors alone go elsewhere."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Print the step's name."""
+        self.advance(0, name)
+        yield
+
+    def advance(self, steps: int, message: str) -> None:
+        """Print the message unless it stands there already."""
+        if message != self._last:
+            print(message, flush=True)
+        self._last = message
+
+
+class Bar:
+    """A progress bar with the time left."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._run = progress.add_task("", total=total, visible=False)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show a bar that pulses."""
+        task = self._progress.add_task(name, total=None)
+        yield
+        self._progress.remove_task(task)
+
+    def advance(self, steps: int, message: str) -> None:
+        """Move the bar and show the message beside it."""
+        self._progress.update(
+            self._run, advance=steps, description=message, visible=True
+        )
+
+
+@contextmanager
+def display(total: int, unit: str) -> Iterator[Display]:
+    """Show the block's progress: a bar where standard error is a terminal.
+
+    Parameters
+    ----------
+    total : int
+        Steps of the whole run.
+    unit : str
+        What a step is called, in the plural.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield Bar(progress, total)

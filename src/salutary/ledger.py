@@ -1,0 +1,276 @@
+"""The record of a run: one SQLite file, one transaction a round.
+
+It holds the settings, the fingerprints of the data, the versions, the coefficients
+after each round, and every assigned label with each class's influence and probability.
+A process killed at any moment leaves it as it was after the last whole round.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salutary.errors import InputError
+from salutary.objective import FloatArray, IntArray
+
+SCHEMA = """
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE classes (class INTEGER PRIMARY KEY, label TEXT NOT NULL);
+CREATE TABLE rounds (
+    round INTEGER PRIMARY KEY,
+    n_labeled INTEGER NOT NULL,
+    validation_loss REAL NOT NULL,
+    canary_loss REAL,
+    largest_influence REAL,
+    refused INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    coef BLOB NOT NULL,
+    intercept BLOB NOT NULL
+);
+CREATE TABLE labels (
+    position INTEGER PRIMARY KEY,
+    row INTEGER NOT NULL UNIQUE,
+    id TEXT NOT NULL,
+    round INTEGER NOT NULL REFERENCES rounds,
+    class INTEGER NOT NULL REFERENCES classes
+);
+CREATE TABLE class_scores (
+    position INTEGER NOT NULL REFERENCES labels,
+    class INTEGER NOT NULL REFERENCES classes,
+    influence REAL NOT NULL,
+    probability REAL NOT NULL,
+    PRIMARY KEY (position, class)
+);
+CREATE VIEW assigned AS
+    SELECT labels.position, labels.row, labels.id, labels.round, classes.label,
+           class_scores.influence, class_scores.probability
+    FROM labels JOIN classes USING (class) JOIN class_scores USING (position, class)
+    ORDER BY labels.position;
+"""
+
+
+@dataclass(frozen=True)
+class RoundEntry:
+    """A row of the ledger's rounds; round 0 is the model fitted on the labeled set.
+
+    ``coef`` and ``intercept`` are scikit-learn's, (1 or n_classes, n_features) and
+    (1 or n_classes,), float64.
+    """
+
+    round: int
+    n_labeled: int
+    validation_loss: float
+    canary_loss: float | None
+    largest_influence: float | None
+    refused: bool
+    seconds: float
+    coef: FloatArray
+    intercept: FloatArray
+
+
+@dataclass(frozen=True)
+class AssignedLabels:
+    """Labels in the order of assignment, with every class's scores.
+
+    ``rows``, ``rounds`` and ``classes`` have shape (n,); ``influence`` and
+    ``probability`` (n, n_classes).
+    """
+
+    rows: IntArray
+    rounds: IntArray
+    classes: IntArray
+    influence: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+    def of_label(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scores of each row's own label, shape (n,)."""
+        return scores[np.arange(len(self.classes)), self.classes]
+
+
+class Ledger:
+    """A run's SQLite file, open.
+
+    Parameters
+    ----------
+    path : Path
+        Created when missing.
+
+    Raises
+    ------
+    InputError
+        If the file is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            raise InputError(f"{path}: is not a ledger; pass another --out") from None
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
+    def is_empty(self) -> bool:
+        """Whether no run has begun here."""
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master")
+        return int(tables.fetchone()[0]) == 0
+
+    def begin(
+        self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
+    ) -> None:
+        """Write the tables, the run's facts, its classes and round 0, all or nothing.
+
+        Parameters
+        ----------
+        facts : dict
+            Values JSON can hold.
+        labels : list
+            The classes' labels in order.
+        first : RoundEntry
+        """
+        with self._transaction() as connection:
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            for key, value in facts.items():
+                self._set_fact(key, value)
+            connection.executemany(
+                "INSERT INTO classes VALUES (?, ?)",
+                [(code, str(label)) for code, label in enumerate(labels)],
+            )
+            self._insert_round(first)
+
+    def fact(self, key: str) -> Any:
+        """A fact of the run, or None."""
+        query = "SELECT value FROM run WHERE key = ?"
+        row = self._connection.execute(query, (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set_facts(self, **facts: Any) -> None:
+        """Replace facts, in one transaction."""
+        with self._transaction():
+            for key, value in facts.items():
+                self._set_fact(key, value)
+
+    def commit(self, entry: RoundEntry, labels: AssignedLabels, ids: list[str]) -> None:
+        """Write a round and its labels in one transaction.
+
+        Parameters
+        ----------
+        entry : RoundEntry
+        labels : AssignedLabels
+            Those of this round; empty for a refused one.
+        ids : list of str
+            The rows' names in the user's table.
+        """
+        with self._transaction() as connection:
+            self._insert_round(entry)
+            query = "SELECT count(*) FROM labels"
+            done = connection.execute(query).fetchone()[0]
+            for offset, row in enumerate(labels.rows.tolist()):
+                code = int(labels.classes[offset])
+                connection.execute(
+                    "INSERT INTO labels VALUES (?, ?, ?, ?, ?)",
+                    (done + offset, row, ids[offset], entry.round, code),
+                )
+                scores = zip(
+                    labels.influence[offset].tolist(),
+                    labels.probability[offset].tolist(),
+                    strict=True,
+                )
+                connection.executemany(
+                    "INSERT INTO class_scores VALUES (?, ?, ?, ?)",
+                    [(done + offset, code, *pair) for code, pair in enumerate(scores)],
+                )
+
+    def rounds(self) -> list[RoundEntry]:
+        """All rounds, from round 0."""
+        rows = self._connection.execute("SELECT * FROM rounds ORDER BY round")
+        entries = []
+        for *numbers, refused, seconds, coef, intercept in rows:
+            bias = np.frombuffer(intercept, dtype="<f8").copy()
+            weights = np.frombuffer(coef, dtype="<f8").reshape(len(bias), -1).copy()
+            number, n_labeled, validation, canary, largest = numbers
+            entries.append(
+                RoundEntry(
+                    round=number,
+                    n_labeled=n_labeled,
+                    validation_loss=validation,
+                    canary_loss=canary,
+                    largest_influence=largest,
+                    refused=bool(refused),
+                    seconds=seconds,
+                    coef=weights,
+                    intercept=bias,
+                )
+            )
+        return entries
+
+    def labels(self, n_classes: int) -> AssignedLabels:
+        """All labels in the order of assignment."""
+        rows = self._connection.execute(
+            "SELECT row, round, class FROM labels ORDER BY position"
+        ).fetchall()
+        scores = self._connection.execute(
+            "SELECT influence, probability FROM class_scores ORDER BY position, class"
+        ).fetchall()
+        columns = np.array(rows, dtype=np.intp).reshape(-1, 3)
+        table = np.array(scores, dtype=np.float64).reshape(-1, n_classes, 2)
+        return AssignedLabels(
+            columns[:, 0], columns[:, 1], columns[:, 2], table[..., 0], table[..., 1]
+        )
+
+    def _insert_round(self, entry: RoundEntry) -> None:
+        self._connection.execute(
+            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.round,
+                entry.n_labeled,
+                entry.validation_loss,
+                entry.canary_loss,
+                entry.largest_influence,
+                int(entry.refused),
+                entry.seconds,
+                entry.coef.astype("<f8").tobytes(),
+                entry.intercept.astype("<f8").tobytes(),
+            ),
+        )
+
+    def _set_fact(self, key: str, value: Any) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO run VALUES (?, ?)", (key, json.dumps(value))
+        )
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._connection)
+
+
+class _Transaction:
+    """Commit at the end of a with-block, or roll everything back."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._connection.execute("COMMIT")
+        elif self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")

@@ -1,0 +1,370 @@
+"""A run from three tables to a directory of labels, a model and a record of why."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from threadpoolctl import threadpool_limits
+
+from salutary.artifacts import (
+    LABELS,
+    LEDGER,
+    MODEL,
+    REPORT,
+    write_model,
+    write_report,
+    write_table,
+)
+from salutary.errors import InputError
+from salutary.ledger import AssignedLabels, Ledger, RoundEntry
+from salutary.loop import Problem, Round, State, advance, restore, start
+from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
+from salutary.tables import fingerprint
+
+LOCK = "run.lock"
+
+VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Parameters
+    ----------
+    sources : Sources
+    settings : Settings
+    budget : int
+        Labels to assign in all.
+    out : Path
+        The run's directory.
+    resume : bool
+        Whether to continue a run that is there.
+    """
+
+    sources: Sources
+    settings: Settings
+    budget: int
+    out: Path
+    resume: bool
+
+    def fixed(self) -> dict[str, Any]:
+        """What a resumed run must share with the run it continues."""
+        sources = self.sources
+        return {
+            "target": sources.target,
+            "id": sources.id_column,
+            **asdict(self.settings),
+        }
+
+
+def label_tables(
+    request: Request, stage: Stage, on_round: Callable[[Round], None]
+) -> dict[str, Any]:
+    """Run, or continue a run, and write what comes of it.
+
+    Parameters
+    ----------
+    request : Request
+    stage : callable
+        Shows a person the steps besides the rounds.
+    on_round : callable
+        Called with each round once the ledger has it.
+
+    Returns
+    -------
+    dict
+        The run's report, as in run.json.
+
+    Raises
+    ------
+    InputError
+        For bad input; nothing has been written then.
+    OSError, sqlite3.Error
+        When the directory cannot be written; the ledger is intact and the run can be
+        resumed.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        _check_directory(request)
+        paths = request.sources.paths().items()
+        data = {name: _fingerprint(path) for name, path in paths}
+        prepared = None
+        if not _holds_run(request.out):
+            prepared = prepare(request.sources, request.settings, stage)
+        with _claim(request.out), Ledger(request.out / LEDGER) as ledger:
+            if not ledger.is_empty():
+                _check_same_run(ledger, request, data)
+                report: dict[str, Any] | None = ledger.fact("report")
+                if report and request.budget <= report["settings"]["budget"]:
+                    return report
+            if prepared is None:
+                prepared = prepare(request.sources, request.settings, stage)
+            state = _open_state(ledger, request, prepared, data)
+            state = _run_rounds(ledger, request, prepared, state, on_round)
+            with stage("writing the results"):
+                return _finish(ledger, request, prepared, state)
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        return fingerprint(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _holds_run(out: Path) -> bool:
+    ledger = out / LEDGER
+    return ledger.is_file() and ledger.stat().st_size > 0
+
+
+def _check_directory(request: Request) -> None:
+    """Refuse to write where something else is."""
+    out = request.out
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise InputError(f"{out}: is a file; pass a directory as --out")
+    if _holds_run(out):
+        if not request.resume:
+            raise InputError(
+                f"{out}: holds a run already; pass --resume to continue it, or another "
+                "--out"
+            )
+        return
+    ours = {LOCK, LEDGER, f"{LEDGER}-journal"}
+    others = sorted(path.name for path in out.iterdir() if path.name not in ours)
+    if others:
+        raise InputError(
+            f"{out}: is not a run, but holds {others[0]!r}; pass another --out"
+        )
+
+
+@contextmanager
+def _claim(out: Path) -> Iterator[None]:
+    """Make the directory this process's own while the block runs."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"{out}: another run is live in it; wait for it, or pass another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_same_run(ledger: Ledger, request: Request, data: dict[str, str]) -> None:
+    """Refuse to continue a run with other data or settings; name the difference."""
+    if not request.resume:
+        raise InputError(f"{request.out}: holds a run already; pass --resume")
+    for name, value in request.fixed().items():
+        before = ledger.fact("settings")[name]
+        if before != value:
+            raise InputError(
+                f"{request.out}: was started with {name} = {before!r}, not {value!r}; "
+                "pass the same, or another --out"
+            )
+    for name, path in request.sources.paths().items():
+        if ledger.fact("data")[name] != data[name]:
+            raise InputError(
+                f"{path}: is not the {name} table that {request.out} was started with; "
+                "pass the same data, or another --out"
+            )
+    before = ledger.fact("settings")["budget"]
+    if request.budget < before and ledger.fact("report") is None:
+        raise InputError(
+            f"{request.out}: was started with budget = {before}, which "
+            f"{request.budget} cannot shrink; pass at least the same"
+        )
+    _warn_of_versions(ledger.fact("versions"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of every package whose numbers enter a run."""
+    packages = {name: version(name) for name in VERSIONED}
+    return {"python": platform.python_version(), **packages}
+
+
+def _warn_of_versions(before: dict[str, str]) -> None:
+    for name, now in versions().items():
+        if before[name] != now:
+            warnings.warn(
+                f"the run was started with {name} {before[name]}, now it is {now}; its "
+                "further labels may differ from an uninterrupted run's",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _open_state(
+    ledger: Ledger, request: Request, prepared: TableProblem, data: dict[str, str]
+) -> State:
+    """The state the ledger holds, or the start of a new run, written to it."""
+    problem = prepared.problem
+    settings = {**request.fixed(), "budget": request.budget}
+    if ledger.is_empty():
+        state = start(problem)
+        facts = {
+            "settings": settings,
+            "files": {name: str(p) for name, p in request.sources.paths().items()},
+            "data": data,
+            "versions": versions(),
+        }
+        ledger.begin(facts, problem.classes.tolist(), _start_entry(problem, state))
+        return state
+    ledger.set_facts(settings=settings, report=None)
+    entries, labels = ledger.rounds(), ledger.labels(len(problem.classes))
+    kept = [entry for entry in entries if not entry.refused][-1]
+    return restore(
+        problem,
+        kept.coef,
+        kept.intercept,
+        rounds=entries[-1].round,
+        rows=labels.rows,
+        labels=labels.classes,
+        termination="guard" if entries[-1].refused else None,
+    )
+
+
+def _start_entry(problem: Problem, state: State) -> RoundEntry:
+    canary_loss = None
+    if problem.canary is not None:
+        canary_loss = problem.canary.mean_loss(state.model)
+    return RoundEntry(
+        round=0,
+        n_labeled=len(problem.labeled),
+        validation_loss=problem.validation.mean_loss(state.model),
+        canary_loss=canary_loss,
+        largest_influence=None,
+        refused=False,
+        seconds=0.0,
+        coef=state.model.coef_,
+        intercept=state.model.intercept_,
+    )
+
+
+def _run_rounds(
+    ledger: Ledger,
+    request: Request,
+    prepared: TableProblem,
+    state: State,
+    on_round: Callable[[Round], None],
+) -> State:
+    while state.termination is None:
+        state, record = advance(prepared.problem, state, request.budget)
+        if record is not None:
+            _commit(ledger, record, prepared.ids)
+            on_round(record)
+    return state
+
+
+def _commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
+    summary = record.summary()
+    entry = RoundEntry(
+        **{**summary, "canary_loss": _or_none(record.canary_loss)},  # type: ignore[arg-type]
+        coef=record.model.coef_,
+        intercept=record.model.intercept_,
+    )
+    chosen = record.selection
+    kept = slice(0, 0 if record.refused else None)
+    rows = chosen.rows[kept]
+    labels = AssignedLabels(
+        rows=rows,
+        rounds=np.full(len(rows), record.number),
+        classes=chosen.labels[kept],
+        influence=chosen.influence[kept],
+        probability=chosen.probability[kept],
+    )
+    ledger.commit(entry, labels, [str(ids[row]) for row in rows.tolist()])
+
+
+def _or_none(number: float) -> float | None:
+    return None if np.isnan(number) else number
+
+
+def _finish(
+    ledger: Ledger, request: Request, prepared: TableProblem, state: State
+) -> dict[str, Any]:
+    """Write the outputs, each whole, and only then call the run finished."""
+    problem = prepared.problem
+    labels = ledger.labels(len(problem.classes))
+    report = {
+        "settings": ledger.fact("settings"),
+        "data": {
+            name: {
+                "file": ledger.fact("files")[name],
+                "sha256": ledger.fact("data")[name],
+                "rows": prepared.n_rows[name],
+            }
+            for name in request.sources.paths()
+        },
+        "versions": ledger.fact("versions"),
+        "outcome": _outcome(ledger, prepared, state, labels),
+    }
+    out = request.out
+    write_table(_labels_table(prepared, request.settings.rule, labels), out / LABELS)
+    write_model(prepared.model(state.model), out / MODEL)
+    write_report(report, out / REPORT)
+    ledger.set_facts(report=report)
+    return report
+
+
+def _labels_table(
+    prepared: TableProblem, rule: str, labels: AssignedLabels
+) -> pa.Table:
+    named = prepared.problem.classes[labels.classes]
+    return pa.table(
+        {
+            "id": prepared.ids.take(pa.array(labels.rows)),
+            "label": pa.array(named.tolist(), type=prepared.label_type),
+            "influence": labels.of_label(labels.influence),
+            "probability": labels.of_label(labels.probability),
+            "round": labels.rounds,
+            "rule": pa.array([rule] * len(labels.rows), type=pa.string()),
+        }
+    )
+
+
+def _outcome(
+    ledger: Ledger, prepared: TableProblem, state: State, labels: AssignedLabels
+) -> dict[str, Any]:
+    problem, entries = prepared.problem, ledger.rounds()
+    first = entries[0]
+    last = [entry for entry in entries if not entry.refused][-1]
+    named = problem.classes[labels.classes]
+    agreement = None
+    if prepared.pool_labels is not None and len(named):
+        agreement = float(np.mean(prepared.pool_labels[labels.rows] == named))
+    counts = np.bincount(labels.classes, minlength=len(problem.classes))
+    return {
+        "termination": state.termination,
+        "rounds": len(entries) - 1,
+        "refused_rounds": sum(entry.refused for entry in entries),
+        "labels": len(labels.rows),
+        "labels_by_class": {
+            str(label): int(count)
+            for label, count in zip(problem.classes.tolist(), counts, strict=True)
+        },
+        "validation_rows": len(problem.validation),
+        "validation_loss": [first.validation_loss, last.validation_loss],
+        "canary_rows": 0 if problem.canary is None else len(problem.canary),
+        "canary_loss": [first.canary_loss, last.canary_loss],
+        "agreement": agreement,
+        "unseen_categories": prepared.unseen,
+        "recurring_validation_rows": prepared.recurring,
+    }
