@@ -243,12 +243,12 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         the old model and rows, and the termination "guard".
     """
     began = time.perf_counter()
-    available = _available(problem, state)
-    reason = before_round(len(state.rows), int(available.sum()), budget)
+    n_available = int(_available(problem, state).sum())
+    reason = before_round(len(state.rows), n_available, budget)
     if reason is not None:
         return replace(state, termination=reason), None
     size = min(problem.batch_size, budget - len(state.rows))
-    selection = _select(problem, state, available, size)
+    selection = select(problem, state, size)
     if len(selection) == 0:
         return replace(state, termination="no_positive_influence"), None
 
@@ -357,10 +357,23 @@ def fit_converged(
     return model.set_params(warm_start=estimator.warm_start)
 
 
-def _select(
-    problem: Problem, state: State, available: NDArray[np.bool_], size: int
-) -> Selection:
-    """Score the pool for every class and keep the best rows."""
+def select(problem: Problem, state: State, size: int) -> Selection:
+    """Score the available pool rows for every class and keep the best.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
+    size : int
+        Rows to keep, at most.
+
+    Returns
+    -------
+    Selection
+        Of rows whose best score is positive. O(n_pool n_features n_classes) besides one
+        solve; extra memory is a block and one byte a pool row.
+    """
+    available = _available(problem, state)
     pool, model = problem.pool, softmax_model(state.model)
     training = training_rows(problem, state.rows, state.labels)
     factors = class_weights(

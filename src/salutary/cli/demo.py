@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -81,8 +81,8 @@ def _table(results: pd.DataFrame) -> Table:
     return table
 
 
-def _mean(values: pd.Series[float]) -> str:
-    return f"{values.mean():.3f} ± {float(values.sem()):.3f}"
+def _mean(values: Any) -> str:
+    return f"{values.mean():.3f} ± {values.sem():.3f}"
 
 
 def conclusion(results: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
+from threadpoolctl import threadpool_limits
 
 from salutary.influence.direction import InfluenceWarning, influence_direction
 from salutary.influence.inputs import (
@@ -151,8 +152,10 @@ def label_influence(
     direction = influence_direction(softmax, curvature, solver, X_val, objective)
     scorer = InfluenceScorer(softmax, direction, X_pool.dtype, factors)
     influence = np.empty((X_pool.shape[0], softmax.n_classes), dtype=X_pool.dtype)
-    for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
-        influence[batch], _ = scorer(X_pool[batch])
+    # Blocks are too small to share among threads, which would only wait for each other.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
+            influence[batch], _ = scorer(X_pool[batch])
     return influence
 
 

@@ -1,0 +1,1 @@
+"""Speed, memory and the paper's claim, measured; run all with ``make bench``."""

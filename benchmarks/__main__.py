@@ -1,0 +1,31 @@
+"""Run every measurement and print a line for each."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from benchmarks import bank_loop, importing, paper_claim, scoring
+from benchmarks.measure import data_folder
+
+PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn")
+
+
+def main() -> None:
+    found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    print(f"Python {platform.python_version()}, {found}", flush=True)
+    for measured in scoring.speed():
+        print(measured.line(), flush=True)
+    for line in scoring.memory():
+        print(line, flush=True)
+    print(importing.speed().line(), flush=True)
+    folder = data_folder()
+    if folder is None:
+        print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
+        return
+    print(bank_loop.speed(folder).line(), flush=True)
+    for line in paper_claim.compare(folder):
+        print(line, flush=True)
+
+
+main()

@@ -1,0 +1,45 @@
+"""Ten rounds of ten on Bank against margin sampling with scikit-learn alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import scale
+
+from benchmarks.measure import Ratio, ratio, read_complete_bank
+from salutary.benchmark.comparison import Plan, fit_salutary, split
+from salutary.benchmark.true_labels import active_learning, margin_query
+
+
+def speed(folder: Path) -> Ratio:
+    import pandas as pd
+
+    bank = read_complete_bank(folder)
+    y = (bank.pop("label") == "yes").to_numpy(int)
+    X = scale(pd.get_dummies(bank).to_numpy(np.float64))
+    plan = Plan(LogisticRegression(max_iter=1000))
+    data = split(X, y, n_labeled=300, seed=0)
+
+    def margin() -> None:
+        active_learning(
+            plan.estimator,
+            data.labeled,
+            data.pool,
+            margin_query,
+            budget=plan.budget,
+            batch_size=plan.batch_size,
+            seed=0,
+        )
+
+    def salutary() -> None:
+        fit_salutary(data, plan, 0, guard=False)
+
+    return ratio(
+        "ten rounds of ten on Bank",
+        salutary,
+        "the same rounds by margin of predict_proba, scikit-learn alone",
+        margin,
+        bound=1.5,
+    )
