@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from salutary.cli.progress import display
+from salutary.cli.text import printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def label(
             resume=resume,
         )
         report = label_tables(request, shown.stage, show)
-    print("\n".join(summary(report, out)))
+    for line in summary(report, out):
+        print(line)
 
 
 def _check(budget: int, batch_size: int, c: float, seed: int) -> None:
@@ -106,10 +108,10 @@ def _check(budget: int, batch_size: int, c: float, seed: int) -> None:
 
 
 ENDINGS = {
-    "budget": "the budget is spent",
-    "pool_exhausted": "every pool row has a label",
-    "guard": "the guard refused a further round",
-    "no_positive_influence": "no further label would help",
+    "budget": "ended with the budget",
+    "pool_exhausted": "ended with the pool",
+    "guard": "ended by the guard, which refused the last round",
+    "no_positive_influence": "ended as no further label would help",
 }
 
 
@@ -117,11 +119,12 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report in lines for a person."""
     outcome, settings = report["outcome"], report["settings"]
     by_class = ", ".join(
-        f"{label} {count}" for label, count in outcome["labels_by_class"].items()
+        f"{printable(label)} {count}"
+        for label, count in outcome["labels_by_class"].items()
     )
     lines = [
         f"Labels assigned: {outcome['labels']}, by the rule {settings['rule']!r}; "
-        f"rounds: {outcome['rounds']}; ended as {ENDINGS[outcome['termination']]}",
+        f"rounds: {outcome['rounds']}; {ENDINGS[outcome['termination']]}",
         f"  by class         {by_class}",
         _loss_line("validation loss", outcome["validation_loss"])
         + f" on {outcome['validation_rows']} rows",
@@ -143,7 +146,7 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
         )
     if outcome["unseen_categories"]:
         counts = ", ".join(
-            f"{column} {count}"
+            f"{printable(column)} {count}"
             for column, count in outcome["unseen_categories"].items()
         )
         lines.append(

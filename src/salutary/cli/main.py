@@ -14,6 +14,7 @@ import typer
 from salutary.cli.demo import demo
 from salutary.cli.label import label
 from salutary.cli.predict import predict
+from salutary.cli.text import printable
 from salutary.errors import InputError
 
 app = typer.Typer(
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    print("salutary: " + " ".join(message.split()), file=sys.stderr)
+    print(f"salutary: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -87,4 +88,4 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    print("warning: " + " ".join(str(message).split()), file=sys.stderr)
+    print(f"warning: {printable(str(message))}", file=sys.stderr)

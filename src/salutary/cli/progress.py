@@ -48,9 +48,10 @@ class Lines:
 class Bar:
     """A progress bar with the time left."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int, unit: str) -> None:
         self._progress = progress
-        self._run = progress.add_task("", total=total, visible=False)
+        self._run = progress.add_task(unit, total=total, visible=False)
+        self._last = ""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -60,10 +61,11 @@ class Bar:
         self._progress.remove_task(task)
 
     def advance(self, steps: int, message: str) -> None:
-        """Move the bar and show the message beside it."""
-        self._progress.update(
-            self._run, advance=steps, description=message, visible=True
-        )
+        """Move the bar and print the message above it unless it stands there."""
+        self._progress.update(self._run, advance=steps, visible=True)
+        if message != self._last:
+            self._progress.console.print(message, markup=False, highlight=False)
+        self._last = message
 
 
 @contextmanager
@@ -85,8 +87,7 @@ def display(total: int, unit: str) -> Iterator[Display]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        yield Bar(progress, total)
+        yield Bar(progress, total, unit)
