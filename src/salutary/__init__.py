@@ -6,6 +6,7 @@ Salutary Labeling with Zero Human Annotation, arXiv 2405.17627, repaired and ext
 from typing import TYPE_CHECKING, Any
 
 from salutary.classifier import SalutaryClassifier
+from salutary.influence.add_one_in import add_one_in
 from salutary.influence.direction import InfluenceWarning
 from salutary.influence.label_influence import label_influence
 
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["InfluenceWarning", "SalutaryClassifier", "label_influence", "load"]
+__all__ = [
+    "InfluenceWarning",
+    "SalutaryClassifier",
+    "add_one_in",
+    "label_influence",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -159,6 +159,15 @@ def label_influence(
     return influence
 
 
+def train_hessian(
+    model: SoftmaxModel, X_train: Matrix, train_weight: FloatArray
+) -> Hessian:
+    """Hessian of the training objective; the rows' probabilities are kept."""
+    X_train = as_rows(X_train)
+    block = (X_train, model.probability(X_train), train_weight)
+    return Hessian(model, lambda: [block], X_train.shape[0])
+
+
 def curvature_of(
     model: SoftmaxModel,
     X_train: Matrix,
@@ -186,9 +195,7 @@ def curvature_of(
     """
     n_train, (pool_blocks, n_pool) = X_train.shape[0], pool
     if rows == "train":
-        X_train = as_rows(X_train)
-        block = (X_train, model.probability(X_train), train_weight)
-        return Hessian(model, lambda: [block], n_train)
+        return train_hessian(model, X_train, train_weight)
     total = float(train_weight.sum())
     weight_of_rows = n_pool + (total if rows == "both" else 0.0)
     scale = total / weight_of_rows

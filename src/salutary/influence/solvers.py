@@ -73,6 +73,9 @@ class Solver(Protocol):
     def solve(self, rhs: Float64Array) -> Solution:
         """Solve H value = rhs for a parameter matrix of ``hessian.shape``."""
 
+    def apply(self, rhs: Float64Array) -> Float64Array:
+        """Apply the inverse to many, (n, *hessian.shape), without checking."""
+
 
 def factor(hessian: Hessian) -> Solver:
     """Prepare the cheapest solver for a Hessian.
@@ -167,6 +170,10 @@ class Cholesky:
             value.reshape(self._shape), residual, self._factor.rcond
         )
 
+    def apply(self, rhs: Float64Array) -> Float64Array:
+        """Apply the inverse to many parameter matrices."""
+        return self._factor.solve(rhs.reshape(len(rhs), -1).T).T.reshape(rhs.shape)
+
 
 def assemble(hessian: Hessian) -> Float64Array:
     """Build the Hessian, a dense matrix of order (K - 1) d, block by block of rows."""
@@ -246,35 +253,39 @@ class Woodbury:
 
     def solve(self, rhs: Float64Array) -> Solution:
         """Solve with one step of iterative refinement."""
-        value = self._apply_inverse(rhs)
-        value += self._apply_inverse(rhs - self._hessian.matvec(value))
+        value = self.apply(rhs[None])[0]
+        value += self.apply((rhs - self._hessian.matvec(value))[None])[0]
         residual = _relative_residual(rhs, rhs - self._hessian.matvec(value))
         return _direct_solution(value, residual, self._rcond)
 
-    def _apply_inverse(self, rhs: Float64Array) -> Float64Array:
-        n_features = self._hessian.model.n_features
-        coef_rhs = rhs[:, :n_features]
+    def apply(self, rhs: Float64Array) -> Float64Array:
+        """Apply the inverse to many parameter matrices."""
+        model = self._hessian.model
+        coef_rhs = rhs[:, :, : model.n_features]
         small = self._small.solve(self._to_rows(coef_rhs))
-        if not self._hessian.model.fit_intercept:
-            return (coef_rhs - self._from_rows(small)) / self._hessian.model.l2
-        intercept = self._schur.solve(rhs[:, -1] - self._border.T @ small)
-        coef = (coef_rhs - self._from_rows(small)) / self._hessian.model.l2
+        coef = (coef_rhs - self._from_rows(small)) / model.l2
+        if not model.fit_intercept:
+            return coef
+        intercept = self._schur.solve(rhs[:, :, -1].T - self._border.T @ small)
         coef -= self._from_rows(self._solved_border @ intercept)
-        return np.column_stack([coef, intercept])
+        return np.concatenate([coef, intercept.T[:, :, None]], axis=2)
 
     def _to_rows(self, coef: Float64Array) -> Float64Array:
-        """B times the coefficients: one value per row and reduced class."""
-        logits = self._X @ coef.T
-        values: Float64Array = np.einsum("ika,ik->ia", self._roots, logits).ravel()
-        return values
+        """B times each coefficient matrix: (rows x reduced classes, n)."""
+        n, n_classes, n_features = coef.shape
+        logits = (self._X @ coef.reshape(-1, n_features).T).reshape(-1, n, n_classes)
+        values: Float64Array = np.einsum("ika,ink->ian", self._roots, logits)
+        return values.reshape(-1, n)
 
     def _from_rows(self, values: Float64Array) -> Float64Array:
-        """B transposed times one value per row and reduced class."""
+        """B transposed times each column: (n, reduced classes, features)."""
+        n_rows, n_classes, _ = self._roots.shape
+        n = values.shape[1]
         per_class = np.einsum(
-            "ika,ia->ik", self._roots, values.reshape(self._roots.shape[:2])
+            "ika,ian->ink", self._roots, values.reshape(n_rows, n_classes, n)
         )
-        coef: Float64Array = (self._X.T @ per_class).T
-        return coef
+        coef = np.asarray(self._X.T @ per_class.reshape(n_rows, -1))
+        return coef.T.reshape(n, n_classes, -1)
 
 
 class ConjugateGradient:
@@ -317,6 +328,10 @@ class ConjugateGradient:
         converged = residual <= 1_000 * self.tolerance
         status = Status.SUCCESS if converged else Status.NOT_CONVERGED
         return Solution(value, status, residual)
+
+    def apply(self, rhs: Float64Array) -> Float64Array:
+        """Apply the inverse to many parameter matrices, one after the other."""
+        return np.stack([self.solve(one).value for one in rhs])
 
 
 def _diagonal(hessian: Hessian) -> Float64Array:
