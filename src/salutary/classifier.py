@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import _safe_indexing, check_array, check_random_state, get_tags
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_array,
+    check_random_state,
+    get_tags,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -271,6 +277,11 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pool: ArrayPool,
         rng: np.random.RandomState,
     ) -> Problem:
+        if not validation.weight.any():
+            raise ValueError(
+                "the validation rows split off have a sample_weight of zero; pass "
+                "X_val and y_val, or weigh more labeled rows"
+            )
         validation, canary = split_canary(validation, self.guard, rng)
         return Problem(
             estimator=template,
@@ -421,6 +432,8 @@ def _encode_classes(
         raise ValueError("y has no labeled row; label a few rows of each class")
     if labels.dtype == object and not isinstance(labels[0], str):
         labels = np.array(labels.tolist())
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     classes, positions = np.unique(labels, return_inverse=True)
     if len(classes) < 2:

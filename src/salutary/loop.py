@@ -189,7 +189,8 @@ def split_canary(
     if not guard:
         return validation, None
     own, canary = hold_out(validation.labels, CANARY_FRACTION, rng)
-    if len(canary) < SMALLEST_CANARY or not validation.weight[canary].any():
+    weighed = validation.weight[own].any() and validation.weight[canary].any()
+    if len(canary) < SMALLEST_CANARY or not weighed:
         warnings.warn(
             f"{len(validation)} validation rows are too few to guard the run with; "
             "pass more, or guard=False to say that none is wanted",
@@ -282,8 +283,8 @@ def _available(problem: Problem, state: State) -> NDArray[np.bool_]:
 def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
     """All rows of both, in float64 as every fit is."""
     parts = [as_rows(first.X), as_rows(second.X)]
-    if sparse.issparse(parts[0]):
-        X = sparse.vstack(parts, format="csr")
+    if any(sparse.issparse(part) for part in parts):
+        X = sparse.vstack([sparse.csr_array(part) for part in parts], format="csr")
     else:
         X = np.vstack(parts)
     return LabeledRows(

@@ -155,7 +155,7 @@ def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> No
     X, rows = problem(3)
     model = fit(rows["X_train"], rows["y_train"])
     whole = add_one_in(model, X, **rows, estimate="newton")
-    monkeypatch.setattr("salutary.influence.add_one_in.BATCH_CELLS", 1)
+    monkeypatch.setattr("salutary.influence.newton.BATCH_CELLS", 1)
     singly = add_one_in(model, X, **rows, estimate="newton")
     np.testing.assert_allclose(singly, whole, atol=1e-10)
 

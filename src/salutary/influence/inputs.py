@@ -10,7 +10,11 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import assert_all_finite, check_array, gen_batches
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import _check_sample_weight, column_or_1d
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from salutary.influence.softmax import BLOCK_ROWS, Float64Array, Matrix
 from salutary.objective import FloatArray, IntArray
@@ -90,7 +94,9 @@ def _first_not_finite(X: Matrix) -> tuple[int, int]:
     raise AssertionError("no value that is not finite")
 
 
-def encode_labels(y: Any, classes: NDArray[Any], name: str) -> IntArray:
+def encode_labels(
+    y: Any, classes: NDArray[Any], name: str, X: Matrix | None = None
+) -> IntArray:
     """Positions of labels among the classes.
 
     Parameters
@@ -98,6 +104,8 @@ def encode_labels(y: Any, classes: NDArray[Any], name: str) -> IntArray:
     y : array-like of shape (n_rows,)
     classes : ndarray of shape (n_classes,), sorted
     name : str
+    X : matrix of shape (n_rows, n_features), optional
+        The rows the labels belong to.
 
     Returns
     -------
@@ -106,9 +114,12 @@ def encode_labels(y: Any, classes: NDArray[Any], name: str) -> IntArray:
     Raises
     ------
     ValueError
-        If a label is none of the classes; names the first row that has one.
+        If a label is none of the classes; names the first row that has one. If there
+        are not as many labels as rows.
     """
     y = column_or_1d(y)
+    if X is not None:
+        check_consistent_length(X, y)
     position = {label: code for code, label in enumerate(classes.tolist())}
     codes = np.empty(len(y), dtype=np.intp)
     for row, label in enumerate(y.tolist()):
@@ -130,9 +141,12 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     ValueError
         For a wrong length, NaN, a negative weight, or nothing but zeros.
     """
-    checked: Float64Array = _check_sample_weight(
-        weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    try:
+        checked: Float64Array = _check_sample_weight(
+            weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if not checked.any():
         raise ValueError(f"{name} is zero for every row; give one row a weight")
     return checked

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
@@ -30,12 +31,12 @@ from salutary.influence.softmax import (
     softmax_model,
 )
 from salutary.influence.solvers import Solver, factor
-from salutary.objective import FloatArray, IntArray, LogLoss
+from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
 
 HessianRows = Literal["train", "pool", "both"]
 
-LARGEST_LOGIT_STEP = 1e-3
-"""Root mean square change of the training logits that a model may be from converged."""
+LARGEST_EXCESS = 1e-6
+"""Part of its value that a converged model's objective may be above the minimum."""
 
 
 def label_influence(
@@ -125,19 +126,19 @@ def label_influence(
     """
     if hessian not in get_args(HessianRows):
         raise ValueError(f"hessian must be one of {get_args(HessianRows)}: {hessian!r}")
-    softmax = softmax_model(model)
-    X_pool = check_matrix(X_pool, "X_pool", softmax.n_features)
-    X_train = check_matrix(X_train, "X_train", softmax.n_features)
-    X_val = check_matrix(X_val, "X_val", softmax.n_features)
+    viewed = softmax_model(model)
+    X_pool = check_matrix(X_pool, "X_pool", viewed.n_features)
+    X_train = check_matrix(X_train, "X_train", viewed.n_features)
+    X_val = check_matrix(X_val, "X_val", viewed.n_features)
     weight = check_weight(sample_weight, X_train, "sample_weight")
     factors = class_weights(model, y_train, weight)
     objective = LogLoss(
-        encode_labels(y_val, model.classes_, "y_val"),
+        encode_labels(y_val, model.classes_, "y_val", X_val),
         check_weight(val_weight, X_val, "val_weight"),
     )
     codes = None
     if y_train is not None:
-        codes = encode_labels(y_train, model.classes_, "y_train")
+        codes = encode_labels(y_train, model.classes_, "y_train", X_train)
         if factors is not None:
             weight = weight * factors[codes]
 
@@ -145,13 +146,13 @@ def label_influence(
         return (X_pool[batch] for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS))
 
     pool = (pool_blocks, X_pool.shape[0])
-    curvature = curvature_of(softmax, X_train, weight, pool, hessian)
+    curvature = curvature_of(viewed, X_train, weight, pool, hessian)
     solver = factor(curvature)
     if codes is not None:
-        _warn_unless_converged(softmax, curvature, solver, X_train, codes, weight)
-    direction = influence_direction(softmax, curvature, solver, X_val, objective)
-    scorer = InfluenceScorer(softmax, direction, X_pool.dtype, factors)
-    influence = np.empty((X_pool.shape[0], softmax.n_classes), dtype=X_pool.dtype)
+        _warn_unless_converged(viewed, curvature, solver, X_train, codes, weight)
+    direction = influence_direction(viewed, curvature, solver, X_val, objective)
+    scorer = InfluenceScorer(viewed, direction, X_pool.dtype, factors)
+    influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
     # Blocks are too small to share among threads, which would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
@@ -217,26 +218,28 @@ def _warn_unless_converged(
     labels: IntArray,
     weight: FloatArray,
 ) -> None:
-    """Warn when a Newton step would still move the training logits noticeably.
+    """Warn when the objective is noticeably above its minimum.
 
-    The step's squared norm in the Hessian, per unit of training weight, is the mean
-    square change of the logits under the model's own variance: it does not depend on
-    the features' units.
+    Half the squared Newton decrement estimates by how much; relative to the objective
+    it depends neither on the features' units nor on how sure the model is. Influences
+    are off by about its square root.
     """
     X_train = as_rows(X_train)
-    residual = model.probability(X_train)
+    logits = model.logits(X_train)
+    value = weight @ row_log_loss(logits, labels) + model.l2 / 2 * np.sum(model.coef**2)
+    residual = softmax(logits, axis=1)
     residual[np.arange(len(labels)), labels] -= 1.0
     residual *= weight[:, None]
     gradient = parameter_gradient(X_train, residual, model.fit_intercept)
     gradient[:, : model.n_features] += model.l2 * model.coef
     reduced = hessian.basis @ gradient
-    step = solver.solve(reduced).value
-    logit_step = np.sqrt(max(float(np.vdot(reduced, step)), 0.0) / weight.sum())
-    if logit_step > LARGEST_LOGIT_STEP:
+    excess = float(np.vdot(reduced, solver.solve(reduced).value)) / 2
+    if excess > LARGEST_EXCESS * value:
         warnings.warn(
-            f"the model has not converged: a Newton step still moves the training "
-            f"logits by {logit_step:.2g} (root mean square), so influences are off; "
-            "refit it with a smaller tol, for instance tol=1e-8, and a larger max_iter",
+            f"the model has not converged: its objective is still about "
+            f"{excess / value:.1g} of its value above the minimum, so influences are "
+            "off; refit it with a smaller tol, for instance tol=1e-8, and a larger "
+            "max_iter",
             InfluenceWarning,
             stacklevel=3,
         )

@@ -207,10 +207,17 @@ class Hessian:
             logits = X @ coef[:, :n_features].T
             if self.model.fit_intercept:
                 logits += coef[:, -1]
-            mean = np.einsum("ik,ik->i", probability, logits)
-            residual = probability * (logits - mean[:, None]) * weight[:, None]
+            logits = centered(logits, probability)
+            residual = probability * logits * weight[:, None]
             product += parameter_gradient(X, residual, self.model.fit_intercept)
         return self.basis @ product + self.penalty() * parameters
+
+
+def centered(values: FloatArray, probability: FloatArray) -> FloatArray:
+    """Take each row's mean off, twice, so that what nearly cancels keeps its digits."""
+    for _ in range(2):
+        values = values - np.einsum("ik,ik->i", probability, values)[:, None]
+    return values
 
 
 def parameter_gradient(
@@ -246,20 +253,31 @@ def curvature_roots(
     -----
     :math:`L = diag(\sqrt p) - p \sqrt p^T` has :math:`L L^T = diag(p) - p p^T` and
     :math:`L \sqrt p = 0`. The Householder reflection that sends :math:`\sqrt p` to the
-    last axis therefore leaves K - 1 columns, in closed form and without cancellation,
-    also for probabilities of 0 and 1.
+    axis of the likeliest class m therefore leaves K - 1 columns: for the class j they
+    are :math:`\sqrt{p_j}\, (e_j - (p + \sqrt{p_m} e_m) / (1 + \sqrt{p_m}))`, in which
+    nothing cancels however sure the model is.
     """
-    root = np.sqrt(probability)
-    last = root[:, -1:]
-    column = probability / (1 + last)
-    column[:, -1:] += last / (1 + last)
-    columns = root.shape[1] - 1
-    full = -column[:, :, None] * root[:, None, :columns]
-    diagonal = np.arange(columns)
-    full[:, diagonal, diagonal] += root[:, :columns]
-    full *= np.sqrt(weight)[:, None, None]
+    n_rows, n_classes = probability.shape
+    rows = np.arange(n_rows)[:, None]
+    likeliest = np.argmax(probability, axis=1)
+    others = np.arange(n_classes - 1) + (np.arange(n_classes - 1) >= likeliest[:, None])
+    root = np.sqrt(probability[rows, others] * weight[:, None])
+    top = np.sqrt(probability[rows, likeliest[:, None]])
+    taken = probability / (1 + top)
+    taken[rows, likeliest[:, None]] += top / (1 + top)
+    full = np.repeat(-taken[:, :, None], n_classes - 1, axis=2)
+    full[rows, others, np.arange(n_classes - 1)] += 1.0
+    full *= root[:, None, :]
     roots: Float64Array = basis @ full
     return roots
+
+
+def reduced_curvatures(
+    basis: Float64Array, probability: FloatArray, weight: FloatArray
+) -> Float64Array:
+    """Return the rows' reduced curvatures, shape (n_rows, K - 1, K - 1)."""
+    roots = curvature_roots(basis, probability, weight)
+    return roots @ roots.transpose(0, 2, 1)
 
 
 def as_rows(X: Matrix) -> Matrix:

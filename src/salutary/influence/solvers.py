@@ -18,6 +18,7 @@ from salutary.influence.softmax import (
     Matrix,
     as_rows,
     curvature_roots,
+    reduced_curvatures,
 )
 
 DIRECT_LIMIT = 5_000
@@ -179,13 +180,11 @@ def assemble(hessian: Hessian) -> Float64Array:
     """Build the Hessian, a dense matrix of order (K - 1) d, block by block of rows."""
     n_classes, n_columns = hessian.shape
     first, second = np.triu_indices(n_classes)
-    pair_basis = hessian.basis[first] * hessian.basis[second]
     upper = np.zeros((len(first), n_columns, n_columns))
     for X, probability, weight in hessian.blocks():
         rows = _with_intercept(as_rows(X), hessian.model.fit_intercept)
-        mean = probability @ hessian.basis.T
-        curvature = probability @ pair_basis.T - mean[:, first] * mean[:, second]
-        curvature *= weight[:, None]
+        curvature = reduced_curvatures(hessian.basis, probability, weight)
+        curvature = curvature[:, first, second]
         for pair in range(len(first)):
             upper[pair] += _weighted_gram(rows, curvature[:, pair])
     matrix = np.empty((n_classes, n_columns, n_classes, n_columns))
@@ -315,15 +314,19 @@ class ConjugateGradient:
             matvec=lambda v: self._preconditioner * v.ravel(),
             dtype=np.float64,
         )
-        value, _ = cg(
-            operator,
-            rhs.ravel(),
-            rtol=self.tolerance,
-            maxiter=self.max_steps,
-            M=scaling,
-        )
-        value = value.reshape(shape)
-        residual = _relative_residual(rhs, rhs - self._hessian.matvec(value))
+        # A singular Hessian makes the steps overflow, which the status then says.
+        with np.errstate(all="ignore"):
+            value, _ = cg(
+                operator,
+                rhs.ravel(),
+                rtol=self.tolerance,
+                maxiter=self.max_steps,
+                M=scaling,
+            )
+            value = value.reshape(shape)
+            residual = _relative_residual(rhs, rhs - self._hessian.matvec(value))
+        if not np.isfinite(residual):
+            value, residual = np.zeros(shape), 1.0
         # A step or two short of the tolerance, for rounding, is still a solution.
         converged = residual <= 1_000 * self.tolerance
         status = Status.SUCCESS if converged else Status.NOT_CONVERGED
@@ -337,9 +340,9 @@ class ConjugateGradient:
 def _diagonal(hessian: Hessian) -> Float64Array:
     diagonal = np.tile(hessian.penalty(), (hessian.shape[0], 1))
     for X, probability, weight in hessian.blocks():
-        mean = probability @ hessian.basis.T
-        curvature = probability @ (hessian.basis**2).T - mean**2
+        roots = curvature_roots(hessian.basis, probability, weight)
+        curvature = np.einsum("iab,iab->ia", roots, roots)
         rows = _with_intercept(as_rows(X), hessian.model.fit_intercept)
         squares = rows.multiply(rows) if sparse.issparse(rows) else rows**2
-        diagonal += (squares.T @ (curvature * weight[:, None])).T
+        diagonal += (squares.T @ curvature).T
     return diagonal

@@ -14,21 +14,17 @@ def round_significant(values: FloatArray) -> NDArray[np.float64]:
     """Round to 12 significant digits, or 6 for float32, in float64.
 
     Scores that differ by rounding only, as those of equal rows in different blocks may,
-    become equal.
+    become equal. Correctly rounded for every number, as printing is.
 
     Examples
     --------
     >>> import numpy as np
-    >>> round_significant(np.array([0.1 + 0.2, -123456.7890123456, 0.0]))
-    array([ 3.00000000e-01, -1.23456789e+05,  0.00000000e+00])
+    >>> round_significant(np.array([0.1 + 0.2, -123456.7890123456])).tolist()
+    [0.3, -123456.789012]
     """
-    decimals = 5 if values.dtype == np.float32 else 11
-    exact = np.asarray(values, dtype=np.float64)
-    finite = np.isfinite(exact) & (exact != 0)
-    magnitude = np.zeros_like(exact)
-    magnitude[finite] = np.floor(np.log10(np.abs(exact[finite])))
-    unit = 10.0**magnitude
-    return np.round(exact / unit, decimals) * unit
+    digits = 6 if values.dtype == np.float32 else 12
+    rounded = [float(f"{value:.{digits - 1}e}") for value in values.ravel().tolist()]
+    return np.array(rounded, dtype=np.float64).reshape(values.shape)
 
 
 @dataclass(frozen=True)
@@ -114,13 +110,17 @@ def keep_best(
     near = np.flatnonzero((top > 0) & (top >= floor * (1 - slack)))
     if len(near) == 0:
         return best
-    rounded = round_significant(scores[near])
-    labels = rounded.argmax(axis=1)
+    new = near[_best_places(round_significant(top[near]), rows[near], size)]
     merged = Selection(
-        np.concatenate([best.rows, rows[near]]),
-        np.concatenate([best.labels, labels]),
-        np.concatenate([best.scores, rounded.max(axis=1)]),
-        np.concatenate([best.influence, influence[near]]),
-        np.concatenate([best.probability, probability[near]]),
+        np.concatenate([best.rows, rows[new]]),
+        np.concatenate([best.labels, round_significant(scores[new]).argmax(axis=1)]),
+        np.concatenate([best.scores, round_significant(top[new])]),
+        np.concatenate([best.influence, influence[new]]),
+        np.concatenate([best.probability, probability[new]]),
     )
-    return merged._take(np.lexsort((merged.rows, -merged.scores))[:size])
+    return merged._take(_best_places(merged.scores, merged.rows, size))
+
+
+def _best_places(scores: FloatArray, rows: IntArray, size: int) -> IntArray:
+    """Places of the largest scores, falling; ties to the lower row."""
+    return np.lexsort((rows, -scores))[:size]

@@ -35,8 +35,9 @@ def hold_out(
     counts = np.bincount(labels)
     splittable = np.flatnonzero(counts[labels] > 1)
     classes = np.unique(labels[splittable])
-    n_held = max(1, round(fraction * len(labels)))
-    if len(classes) <= n_held <= len(splittable) - len(classes):
+    most = len(splittable) - len(classes)
+    n_held = min(max(1, round(fraction * len(labels))), most)
+    if n_held >= len(classes) > 0:
         _, held = train_test_split(
             splittable, test_size=n_held, stratify=labels[splittable], random_state=rng
         )

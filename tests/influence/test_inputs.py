@@ -1,0 +1,112 @@
+"""Checks of what users pass."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from salutary.influence.inputs import (
+    check_finite,
+    check_matrix,
+    check_weight,
+    class_weights,
+    encode_labels,
+)
+from salutary.influence.softmax import BLOCK_ROWS
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype"),
+    [
+        ([[1, 2], [3, 4]], np.float64),
+        (np.ones((2, 2), dtype=np.float16), np.float64),
+        (np.ones((2, 2), dtype=np.float32), np.float32),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [True, False]}), np.float64),
+        (sparse.csc_array(np.eye(2, dtype=np.float32)), np.float32),
+        (sparse.coo_array(np.eye(2, dtype=int)), np.float64),
+    ],
+)
+def test_rows_become_floats(given: Any, dtype: type) -> None:
+    X = check_matrix(given, "X", 2)
+    assert X.dtype == dtype
+    if sparse.issparse(given):
+        assert X.format == "csr"
+        assert_array_equal(X.toarray(), given.toarray())
+    else:
+        assert_array_equal(X, np.asarray(given, dtype=float))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_fit_are_not_copied(dtype: type) -> None:
+    X = np.ones((5, 2), dtype=dtype)
+    assert np.shares_memory(check_matrix(X, "X", 2), X)
+
+
+def test_rows_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"X_val has 2 features, but .* with 3"):
+        check_matrix(np.ones((4, 2)), "X_val", 3)
+
+
+@pytest.mark.parametrize("row", [0, BLOCK_ROWS - 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_the_first_place_is_named_wherever_it_is(container: Any, row: int) -> None:
+    X = np.eye(3)[np.zeros(2 * BLOCK_ROWS + 7, dtype=int)]
+    X[row, 1], X[-1, 0] = np.nan, np.inf
+    with pytest.raises(ValueError, match=rf"First at row {row}, column 1\.$"):
+        check_finite(container(X), "X")
+
+
+def test_a_column_with_a_name_is_named() -> None:
+    frame = pd.DataFrame({"height": [1.0, 2.0], "width": [1.0, np.nan]})
+    with pytest.raises(
+        ValueError,
+        match=r"^Input X_pool contains NaN\. First at row 1, column 1 \('width'\)\.$",
+    ):
+        check_matrix(frame, "X_pool", 2)
+
+
+def test_explicit_zeros_do_not_move_the_place() -> None:
+    X = sparse.csr_array(([0.0, 1.0, np.nan], [0, 1, 0], [0, 1, 3]), shape=(2, 2))
+    with pytest.raises(ValueError, match="First at row 1, column 0"):
+        check_finite(X, "X")
+
+
+@pytest.mark.parametrize(
+    "classes", [[2, 5, 9], ["a", "b", "c"], [False, True], [0.5, 1.5]]
+)
+def test_labels_become_positions(classes: list) -> None:
+    known = np.array(classes)
+    order = np.array([1, 0, len(classes) - 1, 1])
+    codes = encode_labels(known[order].tolist(), known, "y")
+    assert codes.dtype == np.intp
+    assert_array_equal(codes, order)
+
+
+def test_an_unknown_label_is_named_with_its_first_row_and_the_known_ones() -> None:
+    with pytest.raises(
+        ValueError, match=r"y_val has the class 'd' \(row 2\).*\['a', 'b'\]"
+    ):
+        encode_labels(["a", "b", "d", "d"], np.array(["a", "b"]), "y_val")
+
+
+def test_no_weights_are_ones() -> None:
+    weight = check_weight(None, np.zeros((3, 1)), "sample_weight")
+    assert_array_equal(weight, np.ones(3))
+    assert weight.dtype == np.float64
+
+
+def test_class_weights_are_scikit_learns() -> None:
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    y = np.repeat(["a", "b", "c"], [2, 4, 6])
+    weight = np.linspace(1, 2, 12)
+    model = LogisticRegression().fit(X, y)
+    assert class_weights(model, None, weight) is None
+    model.set_params(class_weight={"a": 3.0})
+    assert_allclose(class_weights(model, y, weight), [3, 1, 1])
+    model.set_params(class_weight="balanced")
+    totals = np.array([weight[y == label].sum() for label in "abc"])
+    assert_allclose(class_weights(model, y, weight), weight.sum() / (3 * totals))
