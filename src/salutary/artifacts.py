@@ -12,9 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import skops.io
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from skrub import TableVectorizer
 
 from salutary.errors import InputError
+from salutary.tables import ColumnTypes
 
 LEDGER = "ledger.sqlite"
 LABELS = "labels.parquet"
@@ -52,6 +57,16 @@ TRUSTED_TYPES = [
 """All a saved model may hold besides what skops trusts; none of them runs code."""
 
 
+STEPS = [
+    ColumnTypes,
+    TableVectorizer,
+    SimpleImputer,
+    StandardScaler,
+    LogisticRegression,
+]
+"""What a saved model is made of."""
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file beside its place and rename it, so that it appears whole or not.
 
@@ -66,7 +81,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     OSError
         When it cannot be written; ``path`` is then as it was.
     """
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    beside = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         write(beside)
         with beside.open("rb+") as file:
@@ -85,6 +100,25 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     """Write a report whole, as JSON."""
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     write_whole(path, lambda beside: _write_text(beside, text))
+
+
+def read_report(run_dir: Path) -> dict[str, Any]:
+    """Read a run's report.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
+    path = run_dir / REPORT
+    try:
+        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        report["settings"]["id"], report["outcome"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: is missing or damaged; run 'salutary label' again"
+        ) from None
+    return report
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -146,7 +180,8 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
         # A hostile or torn file can fail in any way; none of it ran.
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: is not a model of salutary: {cause}") from None
-    if not isinstance(model, Pipeline):
+    steps = [type(step) for _, step in getattr(model, "steps", [])]
+    if type(model) is not Pipeline or steps != STEPS:
         raise InputError(
             f"{path}: is not a model of salutary; run 'salutary label' again"
         )

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from salutary.errors import InputError
 from salutary.objective import FloatArray, IntArray
 
+APPLICATION = 0x5A1B71A0
+"""SQLite's application_id, by which a ledger is known."""
+
 SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE classes (class INTEGER PRIMARY KEY, label TEXT NOT NULL);
@@ -112,11 +115,13 @@ class Ledger:
         try:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.execute("SELECT count(*) FROM sqlite_master")
+            known = self.is_empty() or self._application() == APPLICATION
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
-            raise InputError(f"{path}: is not a ledger; pass another --out") from None
+            known = False
+        if not known:
+            raise InputError(f"{path}: is not a ledger; pass another --out")
 
     def __enter__(self) -> Ledger:
         return self
@@ -128,6 +133,10 @@ class Ledger:
         """Whether no run has begun here."""
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master")
         return int(tables.fetchone()[0]) == 0
+
+    def _application(self) -> int:
+        pragma = self._connection.execute("PRAGMA application_id")
+        return int(pragma.fetchone()[0])
 
     def begin(
         self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
@@ -143,6 +152,7 @@ class Ledger:
         first : RoundEntry
         """
         with self._transaction() as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)

@@ -193,7 +193,7 @@ def split_canary(
     if len(canary) < SMALLEST_CANARY or not weighed:
         warnings.warn(
             f"{len(validation)} validation rows are too few to guard the run with; "
-            "pass more, or guard=False to say that none is wanted",
+            "pass more, or switch the guard off to say that none is wanted",
             UserWarning,
             stacklevel=3,
         )

@@ -202,9 +202,10 @@ def _read(sources: Sources) -> _Tables:
     features = [name for name in train.column_names if name not in (target, id_column)]
     if not features:
         raise InputError(f"{sources.train}: has no column besides {target!r}; add some")
-    text_columns = [*features, target]
+    text_columns = [*features, target, *([id_column] if id_column else [])]
     validation = read_table(sources.validation, text_columns)
     pool = read_table(sources.pool, text_columns)
+    ids = _row_ids(pool, sources)
     for table, path in ((validation, sources.validation), (pool, sources.pool)):
         _check_columns(table, path, features, sources)
     try:
@@ -223,7 +224,7 @@ def _read(sources: Sources) -> _Tables:
             validation, target, label_type, str(sources.validation)
         ),
         label_type=label_type,
-        ids=_row_ids(pool, sources),
+        ids=ids,
         pool_labels=_pool_labels(pool, label_type, sources),
     )
 
@@ -267,7 +268,18 @@ def _row_ids(pool: pa.Table, sources: Sources) -> pa.Array:
                 f"{seen[value]} and {row}; make the ids unique"
             )
         seen[value] = row
-    return ids
+    return _whole_numbers(ids)
+
+
+def _whole_numbers(ids: pa.Array) -> pa.Array:
+    """Ids that were read as text, as the numbers they are, unless digits would go."""
+    if not pa.types.is_string(ids.type):
+        return ids
+    try:
+        numbers = ids.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return ids
+    return numbers if numbers.cast(pa.string()).equals(ids) else ids
 
 
 def _pool_labels(
@@ -299,7 +311,7 @@ def _encode(
     try:
         return np.asarray(encoder.fit_transform(frame))
     except ValueError as error:
-        if "0 feature(s)" not in str(error):
+        if not frame.isna().all(axis=None) and "0 feature(s)" not in str(error):
             raise
         raise InputError(
             f"{sources.train}: no feature has a value; fill at least one column"

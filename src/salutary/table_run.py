@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def label_tables(
         prepared = None
         if not _holds_run(request.out):
             prepared = prepare(request.sources, request.settings, stage)
-        with _claim(request.out), Ledger(request.out / LEDGER) as ledger:
+        with _claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
             if not ledger.is_empty():
                 _check_same_run(ledger, request, data)
                 report: dict[str, Any] | None = ledger.fact("report")
@@ -166,6 +167,20 @@ def _claim(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _open_ledger(path: Path) -> Iterator[Ledger]:
+    """Open a ledger; refuse a damaged one by its name."""
+    try:
+        with Ledger(path) as ledger:
+            yield ledger
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise InputError(
+            f"{path}: is damaged ({error}); restore it, or pass another --out"
+        ) from None
 
 
 def _check_same_run(ledger: Ledger, request: Request, data: dict[str, str]) -> None:

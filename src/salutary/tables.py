@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from skrub import StringEncoder, TableVectorizer
 
@@ -54,13 +54,14 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
     reader = _reader(path, text_columns)
     try:
         table = reader(path)
-    except (pa.ArrowException, OSError, UnicodeError) as error:
+        names = table.column_names
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not in UTF-8; save it so") from None
+    except (pa.ArrowException, OSError) as error:
         cause = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read: {cause}") from None
     # pandas writes an index without a name as a column of its own.
-    index = [name for name in table.column_names if name.startswith("__index_level_")]
-    table = table.drop_columns(index)
-    names = table.column_names
+    index = [name for name in names if name.startswith("__index_level_")]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(
@@ -68,7 +69,7 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
         )
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
-    return table.combine_chunks()
+    return table.drop_columns(index).combine_chunks()
 
 
 def _reader(path: Path, text_columns: Collection[str]) -> Callable[[Path], pa.Table]:
@@ -125,6 +126,9 @@ def fingerprint(path: Path) -> str:
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+"""Features are float32."""
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "number": pa.float64(),
@@ -223,13 +227,19 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
             table[column], ARROW_TYPES[kind], f"{name}: column {column!r}"
         )
         columns[column] = _to_pandas(values, kind)
-        if kind == "number" and np.isinf(columns[column]).any():
-            row = int(np.flatnonzero(np.isinf(columns[column]))[0])
-            raise InputError(
-                f"{name}: column {column!r}, row {row}: infinity is no feature; "
-                "correct it or leave it empty"
-            )
+        if kind == "number":
+            _check_size(columns[column], f"{name}: column {column!r}")
     return pd.DataFrame(columns, index=range(table.num_rows))
+
+
+def _check_size(values: NDArray[np.float64], place: str) -> None:
+    large = np.abs(values) > LARGEST_NUMBER
+    if large.any():
+        row = int(np.flatnonzero(large)[0])
+        what = "infinity is no feature"
+        if np.isfinite(values[row]):
+            what = f"{values[row]:g} is too large for a feature"
+        raise InputError(f"{place}, row {row}: {what}; correct it or leave it empty")
 
 
 def cast_column(values: pa.ChunkedArray, target: pa.DataType, place: str) -> pa.Array:
@@ -250,49 +260,82 @@ def cast_column(values: pa.ChunkedArray, target: pa.DataType, place: str) -> pa.
     ------
     InputError
     """
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    if pa.types.is_decimal(values.type) or pa.types.is_duration(values.type):
-        values = values.cast(
-            pa.int64() if pa.types.is_duration(values.type) else pa.float64()
-        )
-    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        values = values.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
-    is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
-    if is_text and target != pa.string():
-        values = pc.utf8_trim_whitespace(values)
-    if is_text and pa.types.is_time(target):
+    values = _plain(values, target)
+    attempts = [target]
+    if pa.types.is_timestamp(target):
+        attempts.append(pa.timestamp("us", "UTC"))
+    if pa.types.is_time(target) and pa.types.is_string(values.type):
         # Arrow parses no times of day, but it parses dates with one.
         dated = pc.binary_join_element_wise("1970-01-01", values, " ")
-        date = cast_column(dated, pa.timestamp("us"), place)
-        return date.cast(target)
+        cast = _try_cast(dated, [pa.timestamp("us")])
+    else:
+        cast = _try_cast(values, attempts)
+    if isinstance(cast, int):
+        value = values[cast].as_py()
+        raise InputError(
+            f"{place}, row {cast}: {value!r} is not of type {target}, as in the "
+            "training table; correct it or leave it empty"
+        )
+    if cast is None:
+        raise InputError(
+            f"{place}: is of type {values.type}, but of type {target} in the training "
+            "table; convert it"
+        )
+    return cast.cast(target).combine_chunks()
+
+
+def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Undo what is only another way to store the same values."""
+    types = pa.types
+    if types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if types.is_large_string(values.type) or types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    if types.is_string(values.type) and not types.is_string(target):
+        return pc.utf8_trim_whitespace(values)
+    if types.is_decimal(values.type):
+        return values.cast(pa.float64())
+    if types.is_duration(values.type):
+        return values.cast(pa.int64())
+    if types.is_timestamp(values.type) and values.type.tz is not None:
+        return values.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+    return values
+
+
+def _try_cast(
+    values: pa.ChunkedArray, targets: list[pa.DataType]
+) -> pa.ChunkedArray | int | None:
+    """Cast to the first target that fits; else the first bad row, or None for none."""
     numeric = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
-    if not (numeric and pa.types.is_temporal(target)):
+    if numeric and pa.types.is_temporal(targets[0]):
+        return None
+    for target in targets:
+        # Digits of large integers and of split seconds may be lost.
+        exact = not (pa.types.is_temporal(target) or pa.types.is_floating(target))
         try:
-            return values.cast(
-                target, safe=not pa.types.is_temporal(target)
-            ).combine_chunks()
+            return values.cast(target, safe=exact)
         except pa.ArrowNotImplementedError:
-            pass
+            return None
         except pa.ArrowInvalid:
-            row, value = _first_uncastable(values, target)
-            raise InputError(
-                f"{place}, row {row}: {value!r} is not of type {target}, as in the "
-                "training table; correct it or leave it empty"
-            ) from None
-    raise InputError(
-        f"{place}: is of type {values.type}, but of type {target} in the training "
-        "table; convert it"
-    )
+            continue
+    return _first_uncastable(values, targets)
 
 
-def _first_uncastable(values: pa.ChunkedArray, target: pa.DataType) -> tuple[int, Any]:
-    for row, value in enumerate(values):
-        try:
-            value.cast(target)
-        except pa.ArrowInvalid:
-            return row, value.as_py()
-    raise AssertionError("every value can be cast")
+def _first_uncastable(values: pa.ChunkedArray, targets: list[pa.DataType]) -> int:
+    """The first row whose value fits no target, or not the one of most rows."""
+    failing = [
+        {row for row, value in enumerate(values) if not _castable(value, target)}
+        for target in targets
+    ]
+    return min(min(failing, key=lambda rows: len(rows)))
+
+
+def _castable(value: pa.Scalar, target: pa.DataType) -> bool:
+    try:
+        value.cast(target)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _to_pandas(values: pa.Array, kind: str) -> Any:
@@ -422,7 +465,13 @@ def table_encoder(seed: int) -> Pipeline:
         [
             (
                 "vectorize",
-                TableVectorizer(high_cardinality=StringEncoder(random_state=seed)),
+                TableVectorizer(
+                    # No column dropped: unseen categories are then zeros everywhere.
+                    low_cardinality=OneHotEncoder(
+                        dtype="float32", handle_unknown="ignore", sparse_output=False
+                    ),
+                    high_cardinality=StringEncoder(random_state=seed),
+                ),
             ),
             ("impute", SimpleImputer(strategy="median")),
             ("scale", StandardScaler()),

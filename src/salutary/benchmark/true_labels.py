@@ -76,7 +76,8 @@ def active_learning(
     rng = np.random.RandomState(seed)
     bought: IntArray = np.zeros(0, dtype=np.intp)
     model = clone(estimator).fit(X, y)
-    while len(bought) < min(budget, len(y_pool)):
+    budget = min(budget, len(y_pool))
+    while len(bought) < budget:
         wanted = query(model.predict_proba(X_pool), rng)
         wanted[bought] = -np.inf
         size = min(batch_size, budget - len(bought))

@@ -17,6 +17,8 @@ from salutary.cli.predict import predict
 from salutary.cli.text import printable
 from salutary.errors import InputError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.showwarning = _show_warning
     command = typer.main.get_command(app)
     try:
-        command.main(
+        code = command.main(
             args=None if arguments is None else list(arguments),
             prog_name="salutary",
             standalone_mode=False,
@@ -66,13 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "the command again (a labeling run goes on with --resume)"
         )
     except KeyboardInterrupt:
-        _fail("interrupted; the same command with --resume continues", code=130)
+        code = INTERRUPTED
     except Exception as error:
         # typer's usage errors, whose class has moved between its versions.
         message = getattr(error, "format_message", None)
         if message is None:
             raise
         _fail(f"{message()} See 'salutary --help'.")
+    # typer turns an interrupt into the exit code that shells know it by.
+    if code == INTERRUPTED:
+        _fail("interrupted; the same command with --resume continues", INTERRUPTED)
 
 
 def _fail(message: str, code: int = 2) -> None:

@@ -37,6 +37,8 @@ def predict(
         raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
+    if out.resolve().parent == run_dir.resolve():
+        raise InputError(f"{out}: is in the run's own directory; pass another --out")
     with display(0, "rows") as shown:
         with shown.stage("predicting"):
             predictions = _predictions(run_dir, table)
@@ -45,19 +47,17 @@ def predict(
 
 
 def _predictions(run_dir: Path, path: Path) -> pa.Table:
-    import json
-
     import numpy as np
     import pyarrow as pa
 
-    from salutary.artifacts import REPORT, load
+    from salutary.artifacts import load, read_report
     from salutary.tables import cast_features, read_table
 
     model = load(run_dir)
     kinds = model["types"].kinds
     table = read_table(path, list(kinds))
     probability = model[1:].predict_proba(cast_features(table, kinds, str(path)))
-    id_column = json.loads((run_dir / REPORT).read_text("utf-8"))["settings"]["id"]
+    id_column = read_report(run_dir)["settings"]["id"]
     if id_column in table.column_names:
         columns: dict[str, Any] = {id_column: table[id_column]}
     else:

@@ -1,0 +1,225 @@
+"""``salutary label``: what it writes, against scikit-learn, sqlite3 and pandas."""
+
+import hashlib
+import json
+import platform
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import salutary
+
+Run = Callable[..., Path]
+
+FILES = {"labels.parquet", "ledger.sqlite", "model.skops", "run.json", "run.lock"}
+
+
+def labels_of(run: Path) -> pa.Table:
+    return pa.parquet.read_table(run / "labels.parquet")
+
+
+def report_of(run: Path) -> dict:
+    return json.loads((run / "run.json").read_text())
+
+
+def query(run: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def features(run: Path, table: Path) -> np.ndarray:
+    """A table's features as the run's model sees them."""
+    frame = pa.csv.read_csv(table).to_pandas()
+    return np.asarray(salutary.load(run)[:-1].transform(frame))
+
+
+def refit(X: np.ndarray, y: np.ndarray, C: float = 1.0) -> LogisticRegression:
+    return LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(X.astype(float), y)
+
+
+def coefficients(run: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Those of every round, from 0, as the ledger's bytes say."""
+    rows = query(run, "SELECT coef, intercept FROM rounds ORDER BY round")
+    floats = [[np.frombuffer(blob, "<f8") for blob in row] for row in rows]
+    return [(coef.reshape(len(bias), -1), bias) for coef, bias in floats]
+
+
+def test_labels_are_the_ledgers_in_the_order_of_assignment(run: Run) -> None:
+    path = run()
+    labels = labels_of(path).to_pydict()
+    assert list(labels) == ["id", "label", "influence", "probability", "round", "rule"]
+    rows = query(path, "SELECT id, label, influence, probability, round FROM assigned")
+    assert list(zip(*list(labels.values())[:5], strict=True)) == rows
+    assert labels["round"] == [1] * 5 + [2] * 5 + [3] * 5
+    assert set(labels["rule"]) == {"plausible"}
+    score = np.multiply(labels["influence"], labels["probability"]).reshape(3, 5)
+    assert (np.diff(score, axis=1) <= 1e-6 * score[:, 1:]).all()
+    assert (score > 0).all()
+
+
+def test_a_run_leaves_its_files_and_nothing_on_standard_error(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert {path.name for path in run().iterdir()} == FILES
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "Labels assigned: 15" in out
+
+
+def test_first_influences_are_those_of_the_start_model(run: Run, folder: Path) -> None:
+    path = run("--no-guard")
+    train, validation = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("train", "validation")
+    )
+    X, X_pool = (features(path, folder / f"{name}.csv") for name in ("train", "pool"))
+    model = refit(X, train["kind"])
+    expected = salutary.label_influence(
+        model,
+        X_pool.astype(float),
+        X_train=X,
+        X_val=features(path, folder / "validation.csv"),
+        y_val=validation["kind"],
+    )
+    # Every class's influence and probability, for the five rows of round 1 ...
+    scores = query(
+        path,
+        "SELECT row, influence, probability FROM labels JOIN class_scores "
+        "USING (position) WHERE round = 1 ORDER BY position, class_scores.class",
+    )
+    rows, influence, probability = np.array(scores).T.reshape(3, 5, 3)
+    chosen = rows[:, 0].astype(int)
+    np.testing.assert_allclose(influence, expected[chosen], rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        probability, model.predict_proba(X_pool)[chosen], rtol=1e-4
+    )
+    # ... which are the best of the pool, with their best class.
+    score = expected * model.predict_proba(X_pool)
+    assert chosen.tolist() == np.argsort(-score.max(axis=1))[:5].tolist()
+    best = model.classes_[score[chosen].argmax(axis=1)].tolist()
+    assert labels_of(path)["label"].to_pylist()[:5] == best
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_every_rounds_coefficients_are_those_of_a_refit(
+    binary: bool, run: Run, folder: Path
+) -> None:
+    if binary:
+        for name in ("train", "validation"):
+            frame = pd.read_csv(folder / f"{name}.csv").replace({"kind": "dog"}, "cat")
+            frame.to_csv(folder / f"{name}.csv", index=False)
+    path = run("--C", "0.3", "--no-guard")
+    X, X_pool = (features(path, folder / f"{name}.csv") for name in ("train", "pool"))
+    y = pd.read_csv(folder / "train.csv")["kind"].to_numpy(object)
+    labels = labels_of(path).to_pandas()
+    rows = labels["id"].str.removeprefix("p").astype(int)
+    found = coefficients(path)
+    assert len(found) == 4
+    for number, (coef, intercept) in enumerate(found):
+        kept = labels["round"] <= number
+        model = refit(
+            np.vstack([X, X_pool[rows[kept]]]),
+            np.concatenate([y, labels["label"][kept]]),
+            C=0.3,
+        )
+        np.testing.assert_allclose(coef, model.coef_, atol=1e-5)
+        np.testing.assert_allclose(intercept, model.intercept_, atol=1e-5)
+    final = salutary.load(path)["classify"]
+    np.testing.assert_array_equal(final.coef_, found[-1][0])
+    np.testing.assert_array_equal(final.intercept_, found[-1][1])
+
+
+def test_ledger_and_report_hold_settings_data_and_versions(
+    run: Run, folder: Path
+) -> None:
+    path = run("--C", "0.5", "--seed", "7", "--rule", "paper", "--no-guard")
+    facts = {key: json.loads(value) for key, value in query(path, "SELECT * FROM run")}
+    assert facts["settings"] == {
+        "target": "kind",
+        "id": "id",
+        "rule": "paper",
+        "C": 0.5,
+        "batch_size": 5,
+        "guard": False,
+        "seed": 7,
+        "budget": 15,
+    }
+    tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
+    hashes = {
+        name: hashlib.sha256(table.read_bytes()).hexdigest()
+        for name, table in tables.items()
+    }
+    assert facts["data"] == hashes
+    assert facts["versions"]["python"] == platform.python_version()
+    for package in ("salutary", "numpy", "scikit-learn", "skrub"):
+        assert facts["versions"][package] == version(package)
+    report = report_of(path)
+    assert report["settings"] == facts["settings"]
+    assert report["versions"] == facts["versions"]
+    assert report["data"] == {
+        name: {
+            "file": str(table),
+            "sha256": hashes[name],
+            "rows": len(pd.read_csv(table)),
+        }
+        for name, table in tables.items()
+    }
+    assert report["outcome"]["labels"] == 15
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert query(path, "SELECT count(*) FROM class_scores") == [(45,)]
+
+
+def test_a_round_the_guard_refuses_is_recorded_without_labels(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run("--rule", "paper", "--C", "100", "--budget", "40", "--batch-size", "40")
+    assert query(path, "SELECT round, n_labeled, refused FROM rounds") == [
+        (0, 45, 0),
+        (1, 85, 1),
+    ]
+    assert query(path, "SELECT count(*) FROM labels") == [(0,)]
+    labels = labels_of(path)
+    assert labels.num_rows == 0
+    assert labels.schema.field("label").type == pa.string()
+    final = salutary.load(path)["classify"]
+    np.testing.assert_array_equal(final.coef_, coefficients(path)[0][0])
+    X = features(path, folder / "train.csv")
+    start = refit(X, pd.read_csv(folder / "train.csv")["kind"], C=100)
+    np.testing.assert_allclose(final.coef_, start.coef_, atol=1e-5)
+    outcome = report_of(path)["outcome"]
+    assert (outcome["termination"], outcome["labels"]) == ("guard", 0)
+    assert "no label was kept" in capsys.readouterr().out
+
+
+def test_the_guards_rows_are_no_part_of_the_validation_loss(
+    run: Run, folder: Path
+) -> None:
+    guarded = report_of(run())["outcome"]
+    assert (guarded["validation_rows"], guarded["canary_rows"]) == (31, 14)
+    free = report_of(
+        run("--no-guard", "--out", str(folder / "run" / "free")).joinpath("free")
+    )
+    assert (free["outcome"]["validation_rows"], free["outcome"]["canary_rows"]) == (
+        45,
+        0,
+    )
+
+
+def test_the_whole_pool_is_labeled_once_when_the_budget_is_larger(
+    run: Run, folder: Path
+) -> None:
+    path = run("--budget", "1000", "--batch-size", "25", "--no-guard")
+    assert sorted(labels_of(path)["id"].to_pylist()) == sorted(
+        pd.read_csv(folder / "pool.csv")["id"]
+    )
+    assert report_of(path)["outcome"]["termination"] == "pool_exhausted"

@@ -1,0 +1,274 @@
+"""Bad input: exit 2, one line that names the place, and nothing written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+Edit = Callable[[Path], object]
+Refusal = Callable[[list[str]], str]
+
+
+def cell(table: str, row: int, column: str, value: str) -> Edit:
+    """Change a cell of a table."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{table}.csv"
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        frame.loc[row, column] = value
+        frame.to_csv(path, index=False)
+
+    return edit
+
+
+def whole(table: str, column: str, value: object) -> Edit:
+    """Set a column of a table, or append it."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{table}.csv"
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        frame.assign(**{column: value}).to_csv(path, index=False)
+
+    return edit
+
+
+def without(table: str, *columns: str) -> Edit:
+    """Drop columns of a table."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{table}.csv"
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        frame.drop(columns=list(columns)).to_csv(path, index=False)
+
+    return edit
+
+
+def content(table: str, data: bytes) -> Edit:
+    """Write a file's bytes."""
+    return lambda folder: (folder / f"{table}.csv").write_bytes(data)
+
+
+def appended(table: str, data: bytes) -> Edit:
+    """Append bytes to a file."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{table}.csv"
+        path.write_bytes(path.read_bytes() + data)
+
+    return edit
+
+
+def headed(table: str, old: bytes, new: bytes) -> Edit:
+    """Change a table's header."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{table}.csv"
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+    return edit
+
+
+def real_targets(folder: Path) -> None:
+    """Targets no classes can be made of."""
+    for name in ("train", "validation"):
+        rows = len(pd.read_csv(folder / f"{name}.csv"))
+        whole(name, "kind", [row + 0.5 for row in range(rows)])(folder)
+
+
+def no_values(folder: Path) -> None:
+    """Empty features in all tables."""
+    for name in ("train", "validation", "pool"):
+        for column in ("size", "color", "day", "at", "member"):
+            whole(name, column, "")(folder)
+
+
+TABLES: list[tuple[str, Edit, list[str]]] = [
+    ("no file", lambda f: (f / "pool.csv").unlink(), ["pool.csv: no such"]),
+    ("no bytes", content("pool", b""), ["pool.csv", "Empty"]),
+    ("header only", content("pool", b"size,color\n"), ["pool.csv", "no rows"]),
+    ("ragged", appended("pool", b"p99,1\n"), ["pool.csv", "Expected 6 columns, got 2"]),
+    ("not UTF-8", appended("pool", b"p99,1,\xe9,,,\n"), ["pool.csv", "UTF8"]),
+    ("header not UTF-8", headed("train", b"color", b"col\xe9r"), ["train.csv"]),
+    ("repeated name", headed("train", b"color", b"size"), ["train.csv", "'size'"]),
+    ("no target", without("train", "kind"), ["train.csv", "'kind'"]),
+    ("validation target", without("validation", "kind"), ["validation.csv", "'kind'"]),
+    (
+        "separated by semicolons",
+        content("train", b"size;kind\n1;cat\n2;dog\n"),
+        ["train.csv", "';'"],
+    ),
+    ("no feature", content("train", b"kind\ncat\ndog\n"), ["train.csv"]),
+    ("pool partly labeled", whole("pool", "kind", ["cat"] + [""] * 59), ["row 1 "]),
+    ("feature missing in pool", without("pool", "day"), ["pool.csv", "'day'"]),
+    ("feature missing in train", without("train", "day"), ["validation.csv", "'day'"]),
+    ("extra feature", whole("validation", "new", "1"), ["validation.csv", "'new'"]),
+    ("repeated id", cell("pool", 7, "id", "p3"), ["'p3'", "rows 3 and 7"]),
+    ("empty id", cell("pool", 7, "id", ""), ["pool.csv", "'id'", "row 7"]),
+    ("no id", without("pool", "id"), ["pool.csv", "'id'"]),
+    ("new class", cell("validation", 4, "kind", "cow"), ["'kind'", "'cow'", "row 4"]),
+    ("one class", whole("train", "kind", "cat"), ["train.csv", "'kind'", "'cat'"]),
+    ("empty target", cell("train", 5, "kind", ""), ["train.csv", "'kind'", "row 5"]),
+    (
+        "empty validation target",
+        cell("validation", 5, "kind", ""),
+        ["validation.csv", "'kind'", "row 5"],
+    ),
+    ("real target", real_targets, ["train.csv", "'kind'", "real numbers"]),
+    ("infinity", cell("pool", 5, "size", "inf"), ["pool.csv", "'size'", "row 5"]),
+    ("infinity", cell("train", 5, "size", "-inf"), ["train.csv", "'size'", "row 5"]),
+    ("too large", cell("train", 5, "size", "1e300"), ["train.csv", "'size'", "row 5"]),
+    ("too large", cell("pool", 5, "size", "1e300"), ["pool.csv", "'size'", "row 5"]),
+    (
+        "too large for influence only",
+        cell("validation", 5, "size", "1e300"),
+        ["validation.csv", "'size'", "row 5"],
+    ),
+    ("no number", cell("pool", 5, "size", "abc"), ["'size'", "row 5", "'abc'"]),
+    ("no boolean", cell("pool", 5, "member", "abc"), ["'member'", "row 5", "'abc'"]),
+    ("no date", cell("pool", 5, "day", "abc"), ["'day'", "row 5", "'abc'"]),
+    ("no time", cell("pool", 5, "at", "25:99:00"), ["'at'", "row 5", "'25:99:00'"]),
+    ("no value at all", no_values, ["train.csv", "no feature has a value"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [pytest.param(edit, words, id=name) for name, edit, words in TABLES],
+)
+def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
+    edit: Edit, words: list[str], arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    edit(folder)
+    before = sorted(folder.rglob("*"))
+    line = refusal(arguments)
+    assert all(word in line for word in words), line
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("pool.parquet", b"PAR1 garbage PAR1", ["pool.parquet", "cannot be read"]),
+        ("pool.jsonl", b'{"size": 1}\n{"size":', ["pool.jsonl", "cannot be read"]),
+        ("pool.jsonl", b"", ["pool.jsonl"]),
+        ("pool.jsonl", b"[1, 2]\n", ["pool.jsonl"]),
+        ("pool.xlsx", b"PK", ["pool.xlsx", ".parquet"]),
+        ("pool", b"size\n1\n", ["pool", ".parquet"]),
+    ],
+)
+def test_an_unreadable_file_is_refused_in_one_line(
+    name: str,
+    data: bytes,
+    words: list[str],
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+) -> None:
+    path = folder / name
+    path.write_bytes(data)
+    line = refusal([*arguments, "--pool", str(path)])
+    assert all(word in line for word in words), line
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "values", [[[1.0]], [{"x": 1}], [b"bytes"]], ids=["list", "struct", "bytes"]
+)
+def test_a_nested_column_is_refused_by_name(
+    values: list[object], arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    for name in ("train", "validation", "pool"):
+        table = pa.Table.from_pandas(pd.read_csv(folder / f"{name}.csv"))
+        nested = pa.array(values * table.num_rows)
+        table = table.append_column("nested", nested)
+        pa.parquet.write_table(table, folder / f"{name}.parquet")
+    paths = [word.replace(".csv", ".parquet") for word in arguments]
+    line = refusal(paths)
+    assert "train.parquet: column 'nested'" in line
+    assert not (folder / "run").exists()
+
+
+def test_a_folder_must_hold_parquet_files_of_the_same_columns(
+    arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    parts = folder / "parts"
+    parts.mkdir()
+    assert "holds no .parquet" in refusal([*arguments, "--pool", str(parts)])
+    pa.parquet.write_table(pa.table({"size": [1.0]}), parts / "a.parquet")
+    pa.parquet.write_table(pa.table({"other": [1.0]}), parts / "b.parquet")
+    assert "b.parquet" in refusal([*arguments, "--pool", str(parts)])
+
+
+@pytest.mark.parametrize(
+    ("further", "word"),
+    [
+        (["--budget", "0"], "--budget 0"),
+        (["--budget", "many"], "--budget"),
+        (["--batch-size", "0"], "--batch-size 0"),
+        (["--C", "0"], "--C"),
+        (["--C", "-1"], "--C"),
+        (["--C", "nan"], "--C"),
+        (["--C", "inf"], "--C"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", "4294967296"], "--seed"),
+        (["--seed", "1.5"], "--seed"),
+        (["--rule", "best"], "--rule"),
+        (["--target", "nothing"], "'nothing'"),
+        (["--id", "nothing"], "'nothing'"),
+        (["--colour"], "--colour"),
+        (["one", "too-many"], "one"),
+    ],
+    ids=" ".join,
+)
+def test_a_bad_option_is_refused_by_name(
+    further: list[str],
+    word: str,
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+) -> None:
+    assert word in refusal([*arguments, *further])
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--validation", "--pool", "--target", "--out"])
+def test_a_missing_option_is_named(
+    option: str, arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    place = arguments.index(option)
+    assert option in refusal(arguments[:place] + arguments[place + 2 :])
+    assert not (folder / "run").exists()
+
+
+def test_a_missing_training_table_is_named(
+    arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    assert "TRAIN" in refusal(["label", *arguments[2:]])
+
+
+def test_a_file_as_out_is_refused_and_left_alone(
+    arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    (folder / "run").write_text("mine")
+    assert f"{folder / 'run'}: is a file" in refusal(arguments)
+    assert (folder / "run").read_text() == "mine"
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["", "--resume"])
+def test_a_directory_that_holds_something_else_is_refused_and_left_alone(
+    resume: list[str], arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "thesis.tex").write_text("mine")
+    assert "'thesis.tex'" in refusal([*arguments, *resume])
+    assert [path.name for path in (folder / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_an_out_that_cannot_be_made_is_refused(
+    arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    out = folder / "train.csv" / "run"
+    assert str(out) in refusal([*arguments, "--out", str(out)])

@@ -1,0 +1,249 @@
+"""``salutary predict``: what it writes, against the model and pandas."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import salutary
+from salutary.cli.main import main
+
+Refusal = Callable[[list[str]], str]
+
+
+READERS = {
+    ".csv": pd.read_csv,
+    ".parquet": pd.read_parquet,
+    ".jsonl": lambda path: pd.read_json(path, lines=True, precise_float=True),
+}
+
+
+def predicted(run_dir: Path, table: Path, suffix: str = ".parquet") -> pd.DataFrame:
+    out = table.parent / f"predictions{suffix}"
+    main(["predict", str(run_dir), str(table), "--out", str(out)])
+    return READERS[suffix](out)
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_predictions_are_the_models(
+    suffix: str, run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    found = predicted(run_dir, folder / "pool.csv", suffix)
+    out, err = capsys.readouterr()
+    assert "Wrote 60 predictions" in out
+    assert err == ""
+    model = salutary.load(run_dir)
+    frame = pa.csv.read_csv(
+        folder / "pool.csv",
+        convert_options=pa.csv.ConvertOptions(strings_can_be_null=True),
+    ).to_pandas()
+    assert list(found) == [
+        *["id", "prediction"],
+        *["probability_bird", "probability_cat", "probability_dog"],
+    ]
+    assert found["id"].tolist() == frame["id"].tolist()
+    assert found["prediction"].tolist() == model.predict(frame).tolist()
+    probability = found.iloc[:, 2:].to_numpy()
+    np.testing.assert_allclose(probability, model.predict_proba(frame), atol=1e-9)
+    np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-9)
+
+
+def test_order_of_columns_and_further_columns_do_not_matter(
+    run_dir: Path, folder: Path
+) -> None:
+    expected = predicted(run_dir, folder / "pool.csv")
+    pool = pd.read_csv(folder / "pool.csv", dtype=str)
+    pool["kind"], pool["further"] = "cow", "x"
+    pool[pool.columns[::-1]].to_csv(folder / "shuffled.csv", index=False)
+    found = predicted(run_dir, folder / "shuffled.csv")
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_row_gets_the_same_prediction_alone(run_dir: Path, folder: Path) -> None:
+    expected = predicted(run_dir, folder / "pool.csv")
+    pool = pd.read_csv(folder / "pool.csv", dtype=str)
+    for row in (0, 17):
+        pool[row : row + 1].to_csv(folder / "one.csv", index=False)
+        found = predicted(run_dir, folder / "one.csv")
+        np.testing.assert_allclose(
+            found.iloc[:, 2:], expected.iloc[row : row + 1, 2:], rtol=1e-5
+        )
+
+
+def test_without_the_id_column_rows_go_by_their_number(
+    run_dir: Path, folder: Path
+) -> None:
+    found = predicted(run_dir, folder / "train.csv")
+    assert found["row"].tolist() == list(range(45))
+    assert "id" not in found
+
+
+@pytest.mark.parametrize(
+    ("values", "arrow_type"),
+    [([3, 5, 7], pa.int64()), ([False, True, True], pa.bool_())],
+    ids=["integer", "boolean"],
+)
+def test_a_prediction_has_the_targets_own_type(
+    values: list[object],
+    arrow_type: pa.DataType,
+    folder: Path,
+    frames: dict[str, pd.DataFrame],
+    run: Callable[..., Path],
+) -> None:
+    named = dict(zip(["bird", "cat", "dog"], values, strict=True))
+    for name in ("train", "validation"):
+        frame = frames[name].assign(kind=frames[name]["kind"].map(named))
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    predicted(run(), folder / "pool.csv")
+    schema = pa.parquet.read_schema(folder / "predictions.parquet")
+    assert schema.field("prediction").type == arrow_type
+    assert [name for name in schema.names if name.startswith("probability")] == [
+        f"probability_{value}" for value in sorted(set(values))
+    ]
+
+
+def test_categories_and_gaps_the_run_never_saw_are_predicted_silently(
+    run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "new.csv").write_text(
+        "color,size,member,day,at\nmauve,,,,\n,1,true,1999-01-01,00:00\n"
+    )
+    capsys.readouterr()
+    assert len(predicted(run_dir, folder / "new.csv")) == 2
+    assert capsys.readouterr().err == ""
+
+
+BAD_TABLES = {
+    "missing": (None, ["rows.csv", "no such file"]),
+    "empty": ("", ["rows.csv"]),
+    "no rows": ("size,color,day,at,member\n", ["rows.csv", "no rows"]),
+    "feature": ("size,color,day,at\n1,red,,,\n", ["rows.csv"]),
+    "missing feature": ("size,color,day,at\n1,red,,\n", ["rows.csv", "'member'"]),
+    "wrong type": (
+        "size,color,day,at,member\n1,red,,,\nabc,red,,,\n",
+        ["rows.csv", "'size'", "row 1", "'abc'"],
+    ),
+    "infinity": (
+        "size,color,day,at,member\n1,red,,,\ninf,red,,,\n",
+        ["rows.csv", "'size'", "row 1"],
+    ),
+    "too large": (
+        "size,color,day,at,member\n1,red,,,\n1e300,red,,,\n",
+        ["rows.csv", "'size'", "row 1"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
+    text: str | None, words: list[str], run_dir: Path, folder: Path, refusal: Refusal
+) -> None:
+    table, out = folder / "rows.csv", folder / "out.csv"
+    if text is not None:
+        table.write_text(text)
+    line = refusal(["predict", str(run_dir), str(table), "--out", str(out)])
+    assert all(word in line for word in words), line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("pool.csv", "is the table to predict"),
+        ("link.csv", "is the table to predict"),
+        ("run/../pool.csv", "is the table to predict"),
+        ("out.txt", "unknown kind"),
+        ("out", "unknown kind"),
+        ("nowhere/out.csv", "nowhere"),
+        ("folder.csv", "folder.csv"),
+        ("train.csv/out.csv", "train.csv"),
+        ("run/labels.parquet", "labels.parquet"),
+    ],
+)
+def test_an_out_that_cannot_be_written_is_refused_and_left_alone(
+    out: str, words: str, run_dir: Path, folder: Path, refusal: Refusal
+) -> None:
+    (folder / "link.csv").symlink_to(folder / "pool.csv")
+    (folder / "folder.csv").mkdir()
+    files = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    table = str(folder / "pool.csv")
+    line = refusal(["predict", str(run_dir), table, "--out", str(folder / out)])
+    assert words in line
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == files
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_an_earlier_file_is_replaced(suffix: str, run_dir: Path, folder: Path) -> None:
+    (folder / f"predictions{suffix}").write_text("earlier")
+    assert len(predicted(run_dir, folder / "pool.csv", suffix)) == 60
+
+
+def test_a_directory_that_is_no_run_is_refused(folder: Path, refusal: Refusal) -> None:
+    for place in (folder, folder / "nowhere", folder / "pool.csv"):
+        line = refusal(
+            ["predict", str(place), str(folder / "pool.csv"), "--out", "x.csv"]
+        )
+        assert f"{place}: holds no model.skops" in line
+
+
+def test_an_unfinished_run_has_no_model(
+    run_dir: Path, folder: Path, refusal: Refusal
+) -> None:
+    (run_dir / "model.skops").unlink()
+    line = refusal(
+        ["predict", str(run_dir), str(folder / "pool.csv"), "--out", "x.csv"]
+    )
+    assert "finished" in line
+
+
+MODELS: dict[str, object] = {
+    "function": os.system,
+    "transformer": make_pipeline(FunctionTransformer(os.system)),
+    "trusted types only": make_pipeline(LogisticRegression()).fit(np.eye(2), [0, 1]),
+    "no pipeline": LogisticRegression().fit(np.eye(2), [0, 1]),
+    "random bytes": np.random.default_rng(0).bytes(2000),
+    "no bytes": b"",
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_hostile_or_foreign_model_is_refused_in_one_line(
+    kind: str, run_dir: Path, folder: Path, refusal: Refusal
+) -> None:
+    forged = folder / "forged"
+    shutil.copytree(run_dir, forged)
+    if isinstance(MODELS[kind], bytes):
+        (forged / "model.skops").write_bytes(MODELS[kind])
+    else:
+        skops.io.dump(MODELS[kind], forged / "model.skops")
+    out = folder / "out.csv"
+    line = refusal(
+        ["predict", str(forged), str(folder / "pool.csv"), "--out", str(out)]
+    )
+    assert "model.skops: is not a model of salutary" in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("report", [None, "", "{}"])
+def test_a_run_whose_report_is_damaged_is_refused(
+    report: str | None, run_dir: Path, folder: Path, refusal: Refusal
+) -> None:
+    (run_dir / "run.json").unlink()
+    if report is not None:
+        (run_dir / "run.json").write_text(report)
+    line = refusal(
+        ["predict", str(run_dir), str(folder / "pool.csv"), "--out", "x.csv"]
+    )
+    assert "run.json" in line

@@ -1,0 +1,236 @@
+"""The ledger, read back with sqlite3 and with itself."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salutary.errors import InputError
+from salutary.ledger import AssignedLabels, Ledger, RoundEntry
+
+FACTS = {"settings": {"C": 1.0, "id": None}, "data": {"train": "ä ✓"}}
+
+
+def entry(number: int, n_rows: int = 3, *, refused: bool = False) -> RoundEntry:
+    """A round with coefficients that only the exact bytes give back."""
+    rng = np.random.default_rng(number)
+    coef = rng.normal(size=(n_rows, 4)) * 10.0 ** rng.integers(-300, 300, (n_rows, 4))
+    coef[0, 0], coef[0, 1] = -0.0, np.nextafter(0, 1)
+    return RoundEntry(
+        round=number,
+        n_labeled=20 + number,
+        validation_loss=1 / (3 + number),
+        canary_loss=None if number == 0 else 0.1,
+        largest_influence=None if number == 0 else 1e-9,
+        refused=refused,
+        seconds=0.5,
+        coef=coef,
+        intercept=rng.normal(size=n_rows),
+    )
+
+
+def assigned(number: int, rows: list[int], n_classes: int = 3) -> AssignedLabels:
+    rng = np.random.default_rng(number)
+    return AssignedLabels(
+        rows=np.array(rows, dtype=np.intp),
+        rounds=np.full(len(rows), number),
+        classes=rng.integers(0, n_classes, len(rows)),
+        influence=rng.normal(size=(len(rows), n_classes)),
+        probability=rng.dirichlet(np.ones(n_classes), len(rows)),
+    )
+
+
+def names(labels: AssignedLabels) -> list[str]:
+    return [f"row {row}" for row in labels.rows]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger with two rounds, of three labels and of two."""
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        assert ledger.is_empty()
+        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0))
+        for number, rows in ((1, [7, 2, 9]), (2, [4, 0])):
+            labels = assigned(number, rows)
+            ledger.commit(entry(number), labels, names(labels))
+    return path
+
+
+def query(path: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    """Everything in the file, as SQL."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_rounds_come_back_to_the_bit(path: Path) -> None:
+    with Ledger(path) as ledger:
+        found = ledger.rounds()
+    assert len(found) == 3
+    for number, round in enumerate(found):
+        expected = entry(number)
+        assert astuple(round)[:7] == astuple(expected)[:7]
+        assert round.coef.tobytes() == expected.coef.tobytes()
+        assert round.intercept.tobytes() == expected.intercept.tobytes()
+        assert round.coef.shape == expected.coef.shape
+        assert round.coef.flags.writeable
+
+
+def test_the_coefficients_of_two_classes_come_back_as_one_row(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.begin(FACTS, ["no", "yes"], entry(0, n_rows=1))
+        assert ledger.rounds()[0].coef.shape == (1, 4)
+        assert ledger.labels(2).influence.shape == (0, 2)
+
+
+def test_labels_come_back_in_the_order_of_assignment(path: Path) -> None:
+    with Ledger(path) as ledger:
+        found = ledger.labels(3)
+    assert found.rows.tolist() == [7, 2, 9, 4, 0]
+    assert found.rounds.tolist() == [1, 1, 1, 2, 2]
+    parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
+    for name in ("classes", "influence", "probability"):
+        expected = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(getattr(found, name), expected)
+
+
+def test_of_label_takes_each_rows_own_class() -> None:
+    labels = replace(assigned(1, [5, 6]), classes=np.array([2, 0]))
+    expected = [labels.influence[0, 2], labels.influence[1, 0]]
+    assert labels.of_label(labels.influence).tolist() == expected
+
+
+def test_sqlite_alone_says_who_was_labeled_what_and_why(path: Path) -> None:
+    rows = query(path, "SELECT * FROM assigned")
+    parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
+    expected = [
+        (
+            *(position, row, f"row {row}", number),
+            ["bird", "cat", "dog"][code],
+            part.influence[place, code],
+            part.probability[place, code],
+        )
+        for position, (number, part, place) in enumerate(
+            (number, part, place)
+            for number, part in enumerate(parts, 1)
+            for place in range(len(part.rows))
+        )
+        for row, code in [(part.rows[place], part.classes[place])]
+    ]
+    assert rows == expected
+    assert query(path, "SELECT count(*) FROM class_scores") == [(15,)]
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_refused_round_is_kept_without_labels(path: Path) -> None:
+    nothing = assigned(3, [])
+    with Ledger(path) as ledger:
+        ledger.commit(entry(3, refused=True), nothing, [])
+        assert [round.refused for round in ledger.rounds()] == [False] * 3 + [True]
+    assert query(path, "SELECT count(*) FROM labels WHERE round = 3") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("number", "rows", "code", "influence"),
+    [
+        (3, [1, 7], 0, 0.0),  # row 7 has a label already
+        (3, [1, 1], 0, 0.0),  # the same row twice
+        (3, [1, 3], 5, 0.0),  # no such class
+        (2, [1, 3], 0, 0.0),  # the round is there already
+        (3, [1, 3], 0, np.nan),  # no number
+    ],
+)
+def test_a_round_that_cannot_be_written_leaves_no_trace(
+    number: int, rows: list[int], code: int, influence: float, path: Path
+) -> None:
+    labels = replace(
+        assigned(number, rows),
+        classes=np.array([0, code]),
+        influence=np.full((2, 3), influence),
+    )
+    before = dump(path)
+    with Ledger(path) as ledger:
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.commit(entry(number), labels, names(labels))
+        assert len(ledger.rounds()) == 3
+        # It goes on as if nothing had happened.
+        after = assigned(3, [1])
+        ledger.commit(entry(3), after, names(after))
+    assert len(dump(path)) > len(before)
+    assert query(path, "SELECT row FROM labels WHERE round = 3") == [(1,)]
+
+
+def test_facts_are_json_and_are_replaced_together(path: Path) -> None:
+    with Ledger(path) as ledger:
+        assert ledger.fact("settings") == FACTS["settings"]
+        assert ledger.fact("report") is None
+        ledger.set_facts(settings={"C": 2}, report={"labels": 5})
+        assert ledger.fact("settings") == {"C": 2}
+        with pytest.raises(TypeError):
+            ledger.set_facts(settings={"C": 3}, report=object())
+        assert ledger.fact("settings") == {"C": 2}
+    facts = dict(query(path, "SELECT * FROM run"))
+    assert json.loads(facts["data"]) == FACTS["data"]
+
+
+def test_a_run_that_cannot_begin_leaves_an_empty_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        with pytest.raises(TypeError):
+            ledger.begin({"settings": object()}, ["a", "b"], entry(0))
+        assert ledger.is_empty()
+        ledger.begin(FACTS, ["a", "b"], entry(0))
+        assert not ledger.is_empty()
+
+
+def test_two_runs_cannot_begin_in_one_ledger(path: Path) -> None:
+    before = dump(path)
+    with Ledger(path) as ledger, pytest.raises(sqlite3.OperationalError):
+        ledger.begin(FACTS, ["a", "b"], entry(0))
+    assert dump(path) == before
+
+
+def test_readers_see_whole_rounds_only(path: Path) -> None:
+    # A label of this round cannot be written, but only after others could.
+    labels = assigned(3, [1, 3, 7])
+    seen = []
+    with Ledger(path) as ledger:
+        insert = ledger._insert_round
+
+        def look(round: RoundEntry) -> None:
+            insert(round)
+            seen.append(query(path, "SELECT max(round) FROM rounds"))
+
+        ledger._insert_round = look
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.commit(entry(3), labels, names(labels))
+    assert seen == [[(2,)]]
+
+
+@pytest.mark.parametrize(
+    "content", [b"PNG" * 999, b"SQLite format 3\0" + b"\xff" * 999]
+)
+def test_another_file_is_refused_and_left_alone(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="ledger"):
+        Ledger(path)
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE accounts (balance REAL)")
+    with pytest.raises(InputError, match="not a ledger"):
+        Ledger(path)

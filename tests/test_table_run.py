@@ -1,0 +1,527 @@
+"""Runs that are killed, resumed, raced and starved: the labels stay the same."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from salutary.cli.main import main
+from salutary.ledger import Ledger
+
+BUDGET = 200
+TABLES = ("train", "validation", "pool")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with three tables of two features; the pool names its rows."""
+    folder = tmp_path_factory.mktemp("tables")
+    rng = np.random.default_rng(0)
+    for name, n_rows in zip(TABLES, (40, 40, 300), strict=True):
+        kind = rng.integers(0, 3, n_rows)
+        frame = pd.DataFrame(
+            {
+                "size": kind + rng.normal(size=n_rows),
+                "color": rng.choice(["red", "green"], n_rows),
+            }
+        )
+        if name == "pool":
+            frame["id"] = [f"p{row}" for row in range(n_rows)]
+        else:
+            frame["kind"] = np.array(["bird", "cat", "dog"])[kind]
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def arguments(folder: Path, out: Path, *further: str) -> list[str]:
+    """Label 200 rows in 20 rounds."""
+    return [
+        *["label", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
+        *["--validation", str(folder / "validation.csv")],
+        *["--pool", str(folder / "pool.csv"), "--out", str(out)],
+        *["--budget", str(BUDGET), "--batch-size", "10", "--no-guard", *further],
+    ]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder: Path) -> Path:
+    """A run that nothing happened to."""
+    out = folder / "uninterrupted"
+    with warnings.catch_warnings():
+        main(arguments(folder, out))
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _warnings_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command replaces the hook that shows warnings; undo that."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+
+def labels_of(run: Path) -> pa.Table:
+    return pa.parquet.read_table(run / "labels.parquet")
+
+
+def query(run: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    """Same labels, same ledger to the bit, same coefficients, same report."""
+    assert labels_of(run).equals(labels_of(other))
+    for statement in (
+        "SELECT * FROM labels",
+        "SELECT * FROM class_scores",
+        "SELECT round, n_labeled, validation_loss, coef, intercept FROM rounds",
+        "SELECT key, value FROM run ORDER BY key",
+    ):
+        assert query(run, statement) == query(other, statement)
+    assert (run / "run.json").read_bytes() == (other / "run.json").read_bytes()
+
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["salutary.table_run", "salutary.cli.main"])
+
+SCRIPT = """
+import os, signal, sys
+from salutary import artifacts, ledger, table_run
+from salutary.cli.main import main
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+commit = ledger.Ledger.commit
+insert = ledger.Ledger._insert_round
+"""
+
+
+def process(arguments: list[str], log: Path, first: str = "") -> BaseProcess:
+    """The command in a process of its own, after a few lines of Python.
+
+    What it prints goes to ``log``; its standard error to the same with suffix .err.
+    """
+    script = f"""
+{SCRIPT}
+sys.stdout = open({str(log)!r}, "w")
+sys.stderr = open({str(log.with_suffix(".err"))!r}, "w")
+{first}
+main({arguments!r})
+"""
+    # A fork of a server that has imported everything starts at once.
+    started = FORKS.Process(target=exec, args=(script, {}))
+    started.start()
+    return started
+
+
+def wait_for(words: str, log: Path, run: BaseProcess) -> None:
+    while not (log.exists() and words in log.read_text()):
+        assert run.is_alive()
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
+    """Run a command that must exit with 2; its one line on standard error."""
+
+    def refusal(arguments: list[str]) -> str:
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        lines = capsys.readouterr().err.splitlines()
+        assert (exit.value.code, len(lines)) == (2, 1), lines
+        return lines[0]
+
+    return refusal
+
+
+# Where the process kills itself, and the rounds its ledger must have by then.
+PLACES = {
+    "before its first transaction": ("ledger.Ledger.begin = die", None),
+    "within its first transaction": ("ledger.Ledger._insert_round = die", None),
+    "between a refit and its commit": (
+        """
+def fatal(self, entry, *rest):
+    die() if entry.round == 7 else commit(self, entry, *rest)
+ledger.Ledger.commit = fatal
+""",
+        6,
+    ),
+    "within a round's transaction": (
+        """
+def fatal(self, entry):
+    insert(self, entry)
+    if entry.round == 7:
+        die()
+ledger.Ledger._insert_round = fatal
+""",
+        6,
+    ),
+    "after a commit": (
+        """
+def fatal(self, entry, *rest):
+    commit(self, entry, *rest)
+    if entry.round == 7:
+        die()
+ledger.Ledger.commit = fatal
+""",
+        7,
+    ),
+    "before it writes": ("table_run.write_table = die", 20),
+    "before the labels are in place": ("os.fsync = die", 20),
+    "before the model is in place": (
+        "left = [None]; os.fsync = lambda file: left.pop() if left else die()",
+        20,
+    ),
+    "before the report is in place": (
+        "left = [None] * 2; os.fsync = lambda file: left.pop() if left else die()",
+        20,
+    ),
+    "before the ledger calls it finished": ("ledger.Ledger.set_facts = die", 20),
+}
+
+
+@pytest.mark.parametrize(("place", "rounds"), PLACES.values(), ids=PLACES.keys())
+def test_a_run_killed_at_a_given_place_resumes_to_the_same_labels(
+    place: str, rounds: int | None, folder: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    killed = process(arguments(folder, out), tmp_path / "log", place)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    if rounds is not None:
+        assert query(out, "SELECT max(round) FROM rounds") == [(rounds,)]
+    main(arguments(folder, out, "--resume"))
+    assert_same_run(out, uninterrupted)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_at_any_moments_resumes_to_the_same_labels(
+    seed: int, folder: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    rng = random.Random(seed)
+    out = tmp_path / "run"
+    for last in sorted(rng.sample(range(1, 16), 2)):
+        log = tmp_path / f"log-{last}"
+        run = process(arguments(folder, out, "--resume"), log)
+        wait_for(f"round {last}:", log, run)
+        time.sleep(rng.uniform(0, 0.02))
+        run.kill()
+        run.join()
+        assert run.exitcode == -signal.SIGKILL
+    main(arguments(folder, out, "--resume"))
+    assert_same_run(out, uninterrupted)
+
+
+@pytest.mark.parametrize("place", ["table_run.write_table = die", "os.fsync = die"])
+def test_a_run_killed_after_the_guard_refused_a_round_ends_there(
+    place: str, folder: Path, tmp_path: Path
+) -> None:
+    def guarded(out: Path, *further: str) -> list[str]:
+        return [
+            word for word in arguments(folder, out, *further) if "guard" not in word
+        ]
+
+    main(guarded(tmp_path / "whole"))
+    assert query(tmp_path / "whole", "SELECT refused FROM rounds")[-2:] == [(0,), (1,)]
+    killed = process(guarded(tmp_path / "run"), tmp_path / "log", place)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    main(guarded(tmp_path / "run", "--resume"))
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+    main(guarded(tmp_path / "run", "--resume", "--budget", "300"))
+    assert labels_of(tmp_path / "run").equals(labels_of(tmp_path / "whole"))
+
+
+@pytest.fixture(scope="module")
+def unfinished(folder: Path) -> Path:
+    """A run that stopped after three rounds."""
+    out = folder / "unfinished"
+    commit = Ledger.commit
+
+    def stop(self: Ledger, entry: object, *rest: object) -> None:
+        if entry.round == 4:
+            raise sqlite3.OperationalError("as if the disk were full")
+        commit(self, entry, *rest)
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(Ledger, "commit", stop)
+        with pytest.raises(SystemExit):
+            main(arguments(folder, out))
+    return out
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file's time of change and content."""
+    return {
+        path.name: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.iterdir()
+    }
+
+
+CHANGED = {
+    "--target": ("size", "target = 'kind', not 'size'"),
+    "--rule": ("paper", "rule = 'plausible', not 'paper'"),
+    "--C": ("0.1", "C = 1.0, not 0.1"),
+    "--batch-size": ("3", "batch_size = 10, not 3"),
+    "--id": ("size", "id = 'id', not 'size'"),
+    "--seed": ("1", "seed = 0, not 1"),
+    "--budget": ("199", "budget = 200, which 199 cannot shrink"),
+}
+
+
+@pytest.mark.parametrize("option", CHANGED)
+def test_resuming_with_another_setting_is_refused_and_changes_nothing(
+    option: str, folder: Path, unfinished: Path, refusal: Callable[[list[str]], str]
+) -> None:
+    value, words = CHANGED[option]
+    before = snapshot(unfinished)
+    line = refusal(arguments(folder, unfinished, "--resume", option, value))
+    assert words in line
+    assert snapshot(unfinished) == before
+
+
+def test_resuming_with_a_guard_is_refused_where_there_was_none(
+    folder: Path, unfinished: Path, refusal: Callable[[list[str]], str]
+) -> None:
+    further = arguments(folder, unfinished, "--resume")
+    further.remove("--no-guard")
+    assert "guard = False, not True" in refusal(further)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_resuming_with_other_data_is_refused_and_names_the_table(
+    name: str,
+    folder: Path,
+    unfinished: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    for table in TABLES:
+        shutil.copy(folder / f"{table}.csv", tmp_path)
+    path = tmp_path / f"{name}.csv"
+    path.write_text(path.read_text().replace("red", "rot", 1))
+    before = snapshot(unfinished)
+    line = refusal(arguments(tmp_path, unfinished, "--resume"))
+    assert str(path) in line
+    assert f"the {name} table" in line
+    assert snapshot(unfinished) == before
+
+
+@pytest.mark.parametrize("state", ["unfinished", "uninterrupted"])
+def test_an_existing_run_is_refused_without_resume(
+    state: str,
+    folder: Path,
+    request: pytest.FixtureRequest,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    run = request.getfixturevalue(state)
+    before = snapshot(run)
+    assert "--resume" in refusal(arguments(folder, run))
+    assert snapshot(run) == before
+
+
+def test_resume_of_moved_tables_goes_on(
+    folder: Path, unfinished: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unfinished, tmp_path / "run")
+    for table in TABLES:
+        shutil.copy(folder / f"{table}.csv", tmp_path)
+    main(arguments(tmp_path, tmp_path / "run", "--resume"))
+    assert labels_of(tmp_path / "run").equals(labels_of(uninterrupted))
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_resume_starts_a_run_where_there_is_none(
+    exists: bool, folder: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "run"
+    if exists:
+        out.mkdir(parents=True)
+    main(arguments(folder, out, "--resume"))
+    assert_same_run(out, uninterrupted)
+
+
+@pytest.mark.parametrize("budget", [BUDGET, 10])
+def test_resume_of_a_finished_run_changes_no_file(
+    budget: int,
+    folder: Path,
+    uninterrupted: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = snapshot(uninterrupted)
+    main(arguments(folder, uninterrupted, "--resume", "--budget", str(budget)))
+    assert snapshot(uninterrupted) == before
+    assert "Labels assigned: 200" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("state", ["uninterrupted", "unfinished"])
+def test_a_larger_budget_continues_as_if_it_had_been_given_at_once(
+    state: str,
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    run = request.getfixturevalue(state)
+    shutil.copytree(run, tmp_path / "run")
+    main(arguments(folder, tmp_path / "run", "--resume", "--budget", "230"))
+    main(arguments(folder, tmp_path / "other", "--budget", "230"))
+    assert_same_run(tmp_path / "run", tmp_path / "other")
+
+
+def test_a_live_run_keeps_others_out_until_it_dies(
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    waits = """
+def wait(self, entry, *rest):
+    commit(self, entry, *rest)
+    if entry.round == 3:
+        print("waiting", flush=True)
+        signal.pause()
+ledger.Ledger.commit = wait
+"""
+    out, log = tmp_path / "run", tmp_path / "log"
+    live = process(arguments(folder, out), log, waits)
+    try:
+        wait_for("waiting", log, live)
+        before = snapshot(out)
+        assert "another run is live" in refusal(arguments(folder, out, "--resume"))
+        assert str(out) in refusal(arguments(folder, out))
+        assert snapshot(out) == before
+    finally:
+        live.kill()
+        live.join()
+    main(arguments(folder, out, "--resume"))
+    assert_same_run(out, uninterrupted)
+
+
+def test_an_interrupted_run_says_so_and_exits_130(
+    folder: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    interrupts = """
+def interrupt(self, entry, *rest):
+    commit(self, entry, *rest)
+    if entry.round == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+ledger.Ledger.commit = interrupt
+"""
+    out = tmp_path / "run"
+    script = f"{SCRIPT}{interrupts}main({arguments(folder, out)!r})"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 130
+    assert run.stderr.startswith("salutary: interrupted")
+    assert len(run.stderr.splitlines()) == 1
+    main(arguments(folder, out, "--resume"))
+    assert_same_run(out, uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("largest_file", "rounds", "written"),
+    [
+        (3_000, None, set()),  # no room for the ledger's tables
+        (45_000, range(1, 20), set()),  # nor for some rounds
+        (100_000, [20], {"labels.parquet"}),  # nor for the model
+    ],
+)
+def test_a_full_disk_ends_the_run_in_one_line_and_it_can_be_resumed(
+    largest_file: int,
+    rounds: list[int] | None,
+    written: set[str],
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+) -> None:
+    limit = f"""
+import resource
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file}))
+"""
+    out, log = tmp_path / "run", tmp_path / "log"
+    starved = process(arguments(folder, out), log, limit)
+    starved.join()
+    err = log.with_suffix(".err").read_text()
+    assert starved.exitcode == 2
+    assert err.startswith("salutary: cannot read or write: ")
+    assert len(err.splitlines()) == 1
+    assert query(out, "PRAGMA integrity_check") == [("ok",)]
+    if rounds is not None:
+        assert query(out, "SELECT max(round) FROM rounds")[0][0] in rounds
+    files = {path.name for path in out.iterdir()}
+    assert files == {"run.lock", "ledger.sqlite", *written}
+    main(arguments(folder, out, "--resume"))
+    assert_same_run(out, uninterrupted)
+
+
+def test_the_number_of_threads_changes_no_label(folder: Path, tmp_path: Path) -> None:
+    for threads in ("1", "2"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, threads)}
+        command = arguments(folder, tmp_path / threads)
+        subprocess.run(
+            [sys.executable, "-c", f"{SCRIPT}main({command!r})"],
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
+    assert_same_run(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.parametrize(
+    ("resume", "words"), [([], ""), (["--resume"], "is not a ledger")]
+)
+def test_another_programs_database_is_refused_and_left_alone(
+    resume: list[str],
+    words: str,
+    folder: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        connection.execute("CREATE TABLE accounts (balance REAL)")
+    before = (tmp_path / "ledger.sqlite").read_bytes()
+    assert words in refusal(arguments(folder, tmp_path, *resume))
+    assert (tmp_path / "ledger.sqlite").read_bytes() == before
+
+
+def test_a_damaged_ledger_is_refused_in_one_line(
+    folder: Path,
+    unfinished: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    shutil.copytree(unfinished, tmp_path / "run")
+    ledger = tmp_path / "run" / "ledger.sqlite"
+    data = ledger.read_bytes()
+    ledger.write_bytes(data[:4096] + bytes(len(data) - 4096))
+    assert str(ledger) in refusal(arguments(folder, tmp_path / "run", "--resume"))
+
+
+def test_what_a_killed_process_left_half_written_is_removed(
+    folder: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    killed = process(arguments(folder, out), tmp_path / "log", "os.fsync = die")
+    killed.join()
+    main(arguments(folder, out, "--resume"))
+    assert {path.name for path in out.iterdir()} == {
+        path.name for path in uninterrupted.iterdir()
+    }
