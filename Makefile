@@ -23,7 +23,8 @@ demo: $(READY) ## Run the main job on data that comes with scikit-learn
 	$(BIN)/salutary demo
 
 test: $(READY) ## Run the tests, doctests included
-	$(BIN)/python -m pytest -q -n auto
+	@# A worker for each core; threads within one would only wait for each other.
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -35,10 +36,13 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+studies: $(READY) ## Rerun the studies under docs/studies, from where they are
+	$(BIN)/python -m studies.add_one_in
+
 bench: $(READY) ## Measure speed, memory and the paper's claim
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format bench studies clean

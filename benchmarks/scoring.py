@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.measure import Ratio, ratio
 from salutary import label_influence
 from salutary.labeling.rules import plausible
-from salutary.loop import LabeledRows, Problem, select, start
+from salutary.loop import select, start
 from salutary.pools.arrays import ArrayPool
+from salutary.problem import LabeledRows, Problem
 
 N_FEATURES, N_CLASSES, N_TRAIN, N_VAL = 64, 10, 2_000, 1_000
 

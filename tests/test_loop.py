@@ -14,19 +14,9 @@ from sklearn.metrics import log_loss
 
 from salutary import label_influence
 from salutary.labeling.rules import find_rule
-from salutary.loop import (
-    LabeledRows,
-    Problem,
-    Round,
-    State,
-    advance,
-    describe,
-    fit_converged,
-    restore,
-    split_canary,
-    start,
-)
+from salutary.loop import Round, State, advance, describe, fit_converged, restore, start
 from salutary.pools.arrays import ArrayPool
+from salutary.problem import LabeledRows, Problem, split_canary
 
 
 def labeled_rows(
@@ -284,7 +274,7 @@ def test_the_canary_is_three_tenths_of_the_validation_rows() -> None:
 @pytest.mark.parametrize("n_rows", [1, 2, 4])
 def test_too_few_validation_rows_to_guard_with_are_warned_of(n_rows: int) -> None:
     rows = labeled_rows(np.zeros((n_rows, 1)), np.arange(n_rows) % 2)
-    with pytest.warns(UserWarning, match="too few to guard .* or guard=False"):
+    with pytest.warns(UserWarning, match="too few to guard .* switch the guard off"):
         own, canary = split_canary(rows, True, np.random.RandomState(0))
     assert own is rows
     assert canary is None

@@ -14,20 +14,21 @@ import pyarrow.parquet
 import pytest
 from sklearn.base import clone
 
-from salutary.errors import InputError
-from salutary.tables import (
-    ColumnTypes,
+from salutary.columns import (
     cast_column,
     cast_features,
     column_kinds,
-    count_recurring,
-    fingerprint,
-    read_table,
-    table_encoder,
     target_labels,
     target_type,
+)
+from salutary.encoding import (
+    ColumnTypes,
+    count_recurring,
+    table_encoder,
     unseen_categories,
 )
+from salutary.errors import InputError
+from salutary.tables import fingerprint, read_table
 
 TEXT = """size,color,day,member,at,note
 1.5,red,2024-02-29,true,10:20:30,"a ""quoted"", word"

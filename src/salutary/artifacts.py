@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from skrub import TableVectorizer
 
+from salutary.encoding import ColumnTypes
 from salutary.errors import InputError
-from salutary.tables import ColumnTypes
 
 LEDGER = "ledger.sqlite"
 LABELS = "labels.parquet"
@@ -28,7 +28,7 @@ REPORT = "run.json"
 
 TRUSTED_TYPES = [
     "numpy.dtype",
-    "salutary.tables.ColumnTypes",
+    "salutary.encoding.ColumnTypes",
     "skrub._apply_to_each_col.ApplyToEachCol",
     "skrub._check_input.CheckInputDataFrame",
     "skrub._clean_categories.CleanCategories",

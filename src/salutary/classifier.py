@@ -11,40 +11,28 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import (
     _safe_indexing,
-    assert_all_finite,
     check_array,
     check_random_state,
     get_tags,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 from threadpoolctl import threadpool_limits
 
 from salutary.influence.inputs import check_finite, encode_labels
 from salutary.influence.softmax import Float64Array, Matrix
+from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Rule, find_rule
 from salutary.labeling.split import hold_out
-from salutary.loop import (
-    LabeledRows,
-    Problem,
-    State,
-    advance,
-    describe,
-    fit_converged,
-    join,
-    split_canary,
-    start,
-    training_rows,
-)
+from salutary.loop import State, advance, describe, fit_converged, start, training_rows
 from salutary.objective import IntArray
 from salutary.pools.arrays import ArrayPool
+from salutary.problem import LabeledRows, Problem, join, split_canary
 
 
 class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -223,9 +211,9 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         transformer, template = _split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
-        y, unlabeled = _find_unlabeled(y)
+        y, unlabeled = find_unlabeled(y)
         check_consistent_length(X, y)
-        self.classes_, codes = _encode_classes(y, unlabeled)
+        self.classes_, codes = encode_classes(y, unlabeled)
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
@@ -396,54 +384,6 @@ def _split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
             f"{type(classifier).__name__}; influence is exact for that model only"
         )
     return transformer, classifier
-
-
-def _find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Labels as an array, and which rows have none."""
-    if y is None:
-        raise ValueError(
-            "SalutaryClassifier requires y to be passed, but the target y is None"
-        )
-    y = column_or_1d(y, warn=True)
-    if y.dtype == object:
-        return y, np.array([_is_missing(label) for label in y], dtype=bool)
-    if y.dtype.kind == "f":
-        return y, np.isnan(y) | (y == -1)
-    if y.dtype.kind in "iu":
-        return y, y == -1
-    return y, np.zeros(len(y), dtype=bool)
-
-
-def _is_missing(label: Any) -> bool:
-    """None, NaN, pandas.NA, or -1 among other numbers."""
-    if label is None or type(label).__name__ == "NAType":
-        return True
-    if isinstance(label, bool | np.bool_ | str | bytes):
-        return False
-    return bool(label != label) or bool(label == -1)
-
-
-def _encode_classes(
-    y: NDArray[Any], unlabeled: NDArray[np.bool_]
-) -> tuple[NDArray[Any], IntArray]:
-    """Sorted classes, and each row's position among them, -1 for unlabeled rows."""
-    labels = y[~unlabeled]
-    if len(labels) == 0:
-        raise ValueError("y has no labeled row; label a few rows of each class")
-    if labels.dtype == object and not isinstance(labels[0], str):
-        labels = np.array(labels.tolist())
-    if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
-    classes, positions = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "the labeled rows must have at least 2 classes, but y contains only one "
-            f"class: {classes.tolist()[0]!r}; label a row of another class"
-        )
-    codes = np.full(len(y), -1, dtype=np.intp)
-    codes[~unlabeled] = positions
-    return classes, codes
 
 
 def _split_validation(

@@ -8,96 +8,27 @@ ledger), so a run resumes from `restore` exactly where it stopped.
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from salutary.influence.direction import influence_direction
 from salutary.influence.inputs import class_weights
-from salutary.influence.label_influence import HessianRows, curvature_of
+from salutary.influence.label_influence import curvature_of
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import Matrix, as_rows, softmax_model
+from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
-from salutary.labeling.guard import CANARY_FRACTION, SMALLEST_CANARY, harms
-from salutary.labeling.rules import Rule
+from salutary.labeling.guard import harms
 from salutary.labeling.selection import Selection, keep_best
-from salutary.labeling.split import hold_out
 from salutary.labeling.stopping import Termination, before_round
-from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
-from salutary.pools.arrays import ArrayPool
+from salutary.objective import FloatArray, IntArray, LogLoss
+from salutary.problem import LabeledRows, Problem, join
 
 REFIT_TOLERANCE = 1e-8
 REFIT_STEPS = 10_000
-
-
-@dataclass(frozen=True)
-class LabeledRows:
-    """Rows with a class and a weight each.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
-    labels : ndarray of shape (n_rows,), dtype intp
-        Position of each row's class.
-    weight : ndarray of shape (n_rows,), float64
-    """
-
-    X: Matrix
-    labels: IntArray
-    weight: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: IntArray) -> LabeledRows:
-        """Some of the rows."""
-        return LabeledRows(self.X[rows], self.labels[rows], self.weight[rows])
-
-    def loss(self, model: LogisticRegression) -> FloatArray:
-        """Log loss of each row under a fitted model, shape (n_rows,)."""
-        return row_log_loss(softmax_model(model).logits(as_rows(self.X)), self.labels)
-
-    def mean_loss(self, model: LogisticRegression) -> float:
-        """Weighted mean log loss under a fitted model."""
-        return float(np.average(self.loss(model), weights=self.weight))
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What stays the same during a run.
-
-    Parameters
-    ----------
-    estimator : LogisticRegression
-        Unfitted.
-    classes : ndarray of shape (n_classes,), sorted
-    labeled : LabeledRows
-        The labeled set, at least one row of each class.
-    validation : LabeledRows
-        The rows influence looks at.
-    canary : LabeledRows or None
-        The validation rows only the guard looks at; None without a guard.
-    pool : ArrayPool
-    rule : callable
-    hessian : {"train", "pool", "both"}
-    batch_size : int
-        Labels a round.
-    """
-
-    estimator: LogisticRegression
-    classes: NDArray[np.generic]
-    labeled: LabeledRows
-    validation: LabeledRows
-    canary: LabeledRows | None
-    pool: ArrayPool
-    rule: Rule
-    hessian: HessianRows
-    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -164,41 +95,6 @@ class Round:
             "refused": self.refused,
             "seconds": self.seconds,
         }
-
-
-def split_canary(
-    validation: LabeledRows, guard: bool, rng: np.random.RandomState
-) -> tuple[LabeledRows, LabeledRows | None]:
-    """Part the validation rows into influence's own and the guard's.
-
-    Parameters
-    ----------
-    validation : LabeledRows
-    guard : bool
-    rng : numpy.random.RandomState
-
-    Returns
-    -------
-    validation, canary : LabeledRows, LabeledRows or None
-
-    Warns
-    -----
-    UserWarning
-        If there are too few rows for a canary, which leaves the run unguarded.
-    """
-    if not guard:
-        return validation, None
-    own, canary = hold_out(validation.labels, CANARY_FRACTION, rng)
-    weighed = validation.weight[own].any() and validation.weight[canary].any()
-    if len(canary) < SMALLEST_CANARY or not weighed:
-        warnings.warn(
-            f"{len(validation)} validation rows are too few to guard the run with; "
-            "pass more, or switch the guard off to say that none is wanted",
-            UserWarning,
-            stacklevel=3,
-        )
-        return validation, None
-    return validation.take(own), validation.take(canary)
 
 
 def start(problem: Problem) -> State:
@@ -278,20 +174,6 @@ def _available(problem: Problem, state: State) -> NDArray[np.bool_]:
     available = problem.pool.unlabeled & (problem.pool.weight > 0)
     available[state.rows] = False
     return available
-
-
-def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
-    """All rows of both, in float64 as every fit is."""
-    parts = [as_rows(first.X), as_rows(second.X)]
-    if any(sparse.issparse(part) for part in parts):
-        X = sparse.vstack([sparse.csr_array(part) for part in parts], format="csr")
-    else:
-        X = np.vstack(parts)
-    return LabeledRows(
-        X,
-        np.concatenate([first.labels, second.labels]),
-        np.concatenate([first.weight, second.weight]),
-    )
 
 
 def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:

@@ -16,23 +16,25 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from salutary.errors import InputError
-from salutary.influence.inputs import encode_labels
-from salutary.labeling.rules import find_rule
-from salutary.loop import LabeledRows, Problem, split_canary
-from salutary.pools.arrays import ArrayPool
-from salutary.tables import (
-    ColumnTypes,
+from salutary.columns import (
     cast_column,
     cast_features,
     column_kinds,
-    count_recurring,
-    read_table,
-    table_encoder,
     target_labels,
     target_type,
+)
+from salutary.encoding import (
+    ColumnTypes,
+    count_recurring,
+    table_encoder,
     unseen_categories,
 )
+from salutary.errors import InputError
+from salutary.influence.inputs import encode_labels
+from salutary.labeling.rules import find_rule
+from salutary.pools.arrays import ArrayPool
+from salutary.problem import LabeledRows, Problem, split_canary
+from salutary.tables import read_table
 
 Stage = Callable[[str], AbstractContextManager[object]]
 """Shows a person what is going on while the block runs."""

@@ -28,7 +28,8 @@ from salutary.artifacts import (
 )
 from salutary.errors import InputError
 from salutary.ledger import AssignedLabels, Ledger, RoundEntry
-from salutary.loop import Problem, Round, State, advance, restore, start
+from salutary.loop import Round, State, advance, restore, start
+from salutary.problem import Problem
 from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
 from salutary.tables import fingerprint
 

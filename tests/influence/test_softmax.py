@@ -175,6 +175,23 @@ def test_product_assembled_matrix_and_finite_differences_agree(
         assert_allclose(product, reference, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("gap", [5.0, 20.0, 40.0])
+def test_the_product_keeps_its_digits_however_sure_the_model(gap: float) -> None:
+    model = SoftmaxModel(gap * np.eye(3), np.zeros(3), 1e-100, False)
+    X = np.eye(3)
+    hessian = Hessian(model, lambda: [(X, model.probability(X), np.ones(3))], 3)
+    direction = np.arange(1.0, 7.0).reshape(2, 3) ** 2
+    slopes = X @ (helmert(3).T @ direction).T
+    residual = np.zeros((3, 3))
+    # (diag(p) - p p') z as a sum over pairs, in which nothing cancels.
+    for row, p in enumerate(model.probability(X)):
+        for i in range(3):
+            for j in range(3):
+                residual[row, i] += p[i] * p[j] * (slopes[row, i] - slopes[row, j])
+    reference = helmert(3) @ residual.T @ X
+    assert_allclose(hessian.matvec(direction), reference, rtol=1e-12)
+
+
 LOGITS = arrays(float, (4, 3), elements=st.floats(-800, 800, width=32))
 
 

@@ -78,6 +78,14 @@ def test_rows_keep_their_own_numbers_and_ties_go_to_the_lower() -> None:
     assert best.rows.tolist() == [20, 10, 30]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cuts", [[], [1]])
+def test_a_difference_of_rounding_is_a_tie(cuts: list[int], dtype: type) -> None:
+    score = dtype(2 / 3)
+    scores = np.array([[score], [np.nextafter(score, dtype(1))]])
+    assert stream(scores, cuts, 1, np.arange(2)).rows.tolist() == [0]
+
+
 @pytest.mark.parametrize("score", [0.0, -1.0, -np.inf])
 def test_scores_that_are_not_positive_are_never_selected(score: float) -> None:
     assert len(stream(np.full((5, 2), score), [2], 3, np.arange(5))) == 0

@@ -51,7 +51,8 @@ def _predictions(run_dir: Path, path: Path) -> pa.Table:
     import pyarrow as pa
 
     from salutary.artifacts import load, read_report
-    from salutary.tables import cast_features, read_table
+    from salutary.columns import cast_features
+    from salutary.tables import read_table
 
     model = load(run_dir)
     kinds = model["types"].kinds

@@ -1,0 +1,304 @@
+"""One set of column types for all tables of a run: find it, and cast to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+
+from salutary.errors import InputError
+
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+"""Features are float32."""
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "text": pa.string(),
+    "date": pa.timestamp("us"),
+    "time": pa.time64("us"),
+}
+
+
+def column_kinds(
+    train: pa.Table, pool: pa.Table, features: list[str]
+) -> dict[str, str]:
+    """Kind of each feature: number, boolean, text, date or time, as the table says.
+
+    Parameters
+    ----------
+    train, pool : pyarrow.Table
+        The pool decides about columns that are empty in ``train``.
+    features : list of str
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    InputError
+        For lists, structs and bytes.
+    """
+    kinds = {}
+    for name in features:
+        arrow_type = train.schema.field(name).type
+        if pa.types.is_null(arrow_type):
+            arrow_type = pool.schema.field(name).type
+        kind = _kind(arrow_type)
+        if kind is None:
+            raise InputError(
+                f"column {name!r} holds {arrow_type}, which is no feature; drop it or "
+                "spread it over columns of numbers"
+            )
+        kinds[name] = kind
+    return kinds
+
+
+def _kind(arrow_type: pa.DataType) -> str | None:
+    types = pa.types
+    if types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    if types.is_boolean(arrow_type):
+        return "boolean"
+    if types.is_integer(arrow_type) or types.is_floating(arrow_type):
+        return "number"
+    if types.is_decimal(arrow_type) or types.is_duration(arrow_type):
+        return "number"
+    if types.is_string(arrow_type) or types.is_large_string(arrow_type):
+        return "text"
+    if types.is_string_view(arrow_type) or types.is_null(arrow_type):
+        return "text"
+    if types.is_date(arrow_type) or types.is_timestamp(arrow_type):
+        return "date"
+    return "time" if types.is_time(arrow_type) else None
+
+
+def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.DataFrame:
+    """Select the features and give them the types the kinds ask for.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    kinds : mapping of str to str
+        As from `column_kinds`; its order becomes that of the columns.
+    name : str
+        What messages call the table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Numbers, booleans and times of day (in seconds) as float64 with NaN, text as
+        objects with None, dates as datetime64 without time zone, in UTC.
+
+    Raises
+    ------
+    InputError
+        For a missing feature, a value that cannot be cast, or infinity; names column
+        and row, counted from 0.
+    """
+    columns = {}
+    for column, kind in kinds.items():
+        if column not in table.column_names:
+            raise InputError(
+                f"{name}: has no column {column!r}, which the training table has; "
+                "add it"
+            )
+        values = cast_column(
+            table[column], ARROW_TYPES[kind], f"{name}: column {column!r}"
+        )
+        columns[column] = _to_pandas(values, kind)
+        if kind == "number":
+            _check_size(columns[column], f"{name}: column {column!r}")
+    return pd.DataFrame(columns, index=range(table.num_rows))
+
+
+def _check_size(values: NDArray[np.float64], place: str) -> None:
+    large = np.abs(values) > LARGEST_NUMBER
+    if large.any():
+        row = int(np.flatnonzero(large)[0])
+        what = "infinity is no feature"
+        if np.isfinite(values[row]):
+            what = f"{values[row]:g} is too large for a feature"
+        raise InputError(f"{place}, row {row}: {what}; correct it or leave it empty")
+
+
+def cast_column(values: pa.ChunkedArray, target: pa.DataType, place: str) -> pa.Array:
+    """Cast a column, or name the first value that cannot be cast.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+    target : pyarrow.DataType
+    place : str
+        File and column, for the message.
+
+    Returns
+    -------
+    pyarrow.Array
+
+    Raises
+    ------
+    InputError
+    """
+    values = _plain(values, target)
+    attempts = [target]
+    if pa.types.is_timestamp(target):
+        attempts.append(pa.timestamp("us", "UTC"))
+    if pa.types.is_time(target) and pa.types.is_string(values.type):
+        # Arrow parses no times of day, but it parses dates with one.
+        dated = pc.binary_join_element_wise("1970-01-01", values, " ")
+        cast = _try_cast(dated, [pa.timestamp("us")])
+    else:
+        cast = _try_cast(values, attempts)
+    if isinstance(cast, int):
+        value = values[cast].as_py()
+        raise InputError(
+            f"{place}, row {cast}: {value!r} is not of type {target}, as in the "
+            "training table; correct it or leave it empty"
+        )
+    if cast is None:
+        raise InputError(
+            f"{place}: is of type {values.type}, but of type {target} in the training "
+            "table; convert it"
+        )
+    return cast.cast(target).combine_chunks()
+
+
+def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Undo what is only another way to store the same values."""
+    types = pa.types
+    if types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if types.is_large_string(values.type) or types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    if types.is_string(values.type) and not types.is_string(target):
+        return pc.utf8_trim_whitespace(values)
+    if types.is_decimal(values.type):
+        return values.cast(pa.float64())
+    if types.is_duration(values.type):
+        return values.cast(pa.int64())
+    if types.is_timestamp(values.type) and values.type.tz is not None:
+        return values.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+    return values
+
+
+def _try_cast(
+    values: pa.ChunkedArray, targets: list[pa.DataType]
+) -> pa.ChunkedArray | int | None:
+    """Cast to the first target that fits; else the first bad row, or None for none."""
+    numeric = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+    if numeric and pa.types.is_temporal(targets[0]):
+        return None
+    for target in targets:
+        # Digits of large integers and of split seconds may be lost.
+        exact = not (pa.types.is_temporal(target) or pa.types.is_floating(target))
+        try:
+            return values.cast(target, safe=exact)
+        except pa.ArrowNotImplementedError:
+            return None
+        except pa.ArrowInvalid:
+            continue
+    return _first_uncastable(values, targets)
+
+
+def _first_uncastable(values: pa.ChunkedArray, targets: list[pa.DataType]) -> int:
+    """The first row whose value fits no target, or not the one of most rows."""
+    failing = [
+        [row for row, value in enumerate(values) if not _castable(value, target)]
+        for target in targets
+    ]
+    return min(failing, key=len)[0]
+
+
+def _castable(value: pa.Scalar, target: pa.DataType) -> bool:
+    try:
+        value.cast(target)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _to_pandas(values: pa.Array, kind: str) -> Any:
+    if kind == "date":
+        return values.to_numpy(zero_copy_only=False)
+    if kind == "text":
+        return pd.Series(values.to_pylist(), dtype=object)
+    if kind == "time":
+        seconds = pc.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
+        return seconds.to_numpy(zero_copy_only=False)
+    return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
+    """Type of the target column, for every table and the output.
+
+    Raises
+    ------
+    InputError
+        If the column is missing, or its type can have no classes.
+    """
+    if target not in train.column_names:
+        hint = ""
+        if train.num_columns == 1 and ";" in train.column_names[0]:
+            hint = "; the file seems to be separated by ';', save it with commas"
+        shown = ", ".join(repr(column) for column in train.column_names[:20])
+        raise InputError(f"{name}: has no target column {target!r}, only {shown}{hint}")
+    found = train.schema.field(target).type
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    allowed = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+    )
+    if not any(check(found) for check in allowed):
+        raise InputError(
+            f"{name}: target column {target!r} is of type {found}; make it text, whole "
+            "numbers or booleans"
+        )
+    return found
+
+
+def target_labels(
+    table: pa.Table, target: str, arrow_type: pa.DataType, name: str
+) -> NDArray[Any]:
+    """The target as an array of labels, one for every row.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Of objects for text.
+
+    Raises
+    ------
+    InputError
+        For a missing column, an empty cell (names the row, from 0), a value of another
+        type, or numbers that are no classes.
+    """
+    if target not in table.column_names:
+        raise InputError(f"{name}: has no target column {target!r}; add it")
+    values = cast_column(table[target], arrow_type, f"{name}: column {target!r}")
+    if values.null_count:
+        row = pc.index(values.is_null(), True).as_py()
+        raise InputError(
+            f"{name}: target column {target!r} is empty in row {row}; fill it, or move "
+            "the row to the pool"
+        )
+    labels: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    try:
+        check_classification_targets(labels)
+    except ValueError:
+        raise InputError(
+            f"{name}: target column {target!r} holds real numbers, not classes; bin "
+            "them first"
+        ) from None
+    return labels

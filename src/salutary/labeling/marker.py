@@ -1,0 +1,61 @@
+"""Which rows have no label, and the classes of those that do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from salutary.objective import IntArray
+
+
+def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Labels as an array, and which rows have none."""
+    if y is None:
+        raise ValueError(
+            "SalutaryClassifier requires y to be passed, but the target y is None"
+        )
+    y = column_or_1d(y, warn=True)
+    if y.dtype == object:
+        return y, np.array([_is_missing(label) for label in y], dtype=bool)
+    if y.dtype.kind == "f":
+        return y, np.isnan(y) | (y == -1)
+    if y.dtype.kind in "iu":
+        return y, y == -1
+    return y, np.zeros(len(y), dtype=bool)
+
+
+def _is_missing(label: Any) -> bool:
+    """None, NaN, pandas.NA, or -1 among other numbers."""
+    if label is None or type(label).__name__ == "NAType":
+        return True
+    if isinstance(label, bool | np.bool_ | str | bytes):
+        return False
+    return bool(label != label) or bool(label == -1)
+
+
+def encode_classes(
+    y: NDArray[Any], unlabeled: NDArray[np.bool_]
+) -> tuple[NDArray[Any], IntArray]:
+    """Sorted classes, and each row's position among them, -1 for unlabeled rows."""
+    labels = y[~unlabeled]
+    if len(labels) == 0:
+        raise ValueError("y has no labeled row; label a few rows of each class")
+    if labels.dtype == object and not isinstance(labels[0], str):
+        labels = np.array(labels.tolist())
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    classes, positions = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            "the labeled rows must have at least 2 classes, but y contains only one "
+            f"class: {classes.tolist()[0]!r}; label a row of another class"
+        )
+    codes = np.full(len(y), -1, dtype=np.intp)
+    codes[~unlabeled] = positions
+    return classes, codes

@@ -1,0 +1,83 @@
+"""Run a study so that it resumes, and write what it found."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from salutary.artifacts import write_whole
+from salutary.cli.progress import display
+
+STUDIES = Path(__file__).resolve().parents[1] / "docs" / "studies"
+
+
+def environment() -> str:
+    """Versions the figures were made with."""
+    packages = ("salutary", "numpy", "scipy", "scikit-learn")
+    named = ", ".join(f"{package} {version(package)}" for package in packages)
+    return f"Python {platform.python_version()}, {named}, {os.cpu_count()} cores"
+
+
+def write_study(
+    name: str,
+    measurements: Callable[[pd.DataFrame], Iterator[pd.DataFrame]],
+    summarize: Callable[[pd.DataFrame], pd.DataFrame],
+    plot: Callable[[pd.DataFrame], Figure],
+    *,
+    total: int,
+    heading: tuple[str, str],
+) -> None:
+    """Measure what is missing, then write summary and picture.
+
+    Parameters
+    ----------
+    name : str
+        Module and folder of the study.
+    measurements : callable
+        From the measurements so far to an iterator over all so far, one longer each.
+    summarize, plot : callable
+        Of all measurements.
+    total : int
+        Measurements in all.
+    heading : (str, str)
+        Title and how it was done.
+    """
+    folder = STUDIES / name
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "measurements.csv"
+    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    with display(total, "measurements") as shown:
+        for longer in measurements(found):
+            found = longer
+            write_whole(path, partial(found.to_csv, index=False))
+            shown.advance(1, name)
+    title, how = heading
+    table = _markdown(summarize(found))
+    text = (
+        f"# {title}\n\n{how}\n\nMade by `python -m studies.{name}`; every measurement "
+        "is in [measurements.csv](measurements.csv).\n\n"
+        f"![{title}](figure.png)\n\n{table}\n"
+    )
+    write_whole(folder / "README.md", lambda beside: _write(beside, text))
+    figure = plot(found)
+    write_whole(folder / "figure.png", lambda beside: figure.savefig(beside, dpi=110))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    lines = [
+        list(table.columns),
+        ["---"] * table.shape[1],
+        *table.astype(str).to_numpy(),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
