@@ -224,6 +224,15 @@ def test_the_index_pandas_writes_to_parquet_is_no_feature(
     assert found.to_pylist() == expected.to_pylist()
 
 
+def test_the_index_pandas_writes_to_csv_is_no_feature(run: Run, folder: Path) -> None:
+    expected = labels_of(run())
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        frame.to_csv(folder / f"{name}.csv", index=True)
+    run("--out", str(folder / "other"))
+    assert labels_of(folder / "other").equals(expected)
+
+
 @pytest.mark.parametrize("column", ["2024-03-01T10:00:00Z", "1152921504606846977"])
 def test_zoned_times_and_large_integers_are_taken_from_csv(
     column: str, run: Run, folder: Path

@@ -90,6 +90,13 @@ def test_without_the_id_column_rows_go_by_their_number(
     assert "id" not in found
 
 
+def test_an_id_of_leading_zeros_keeps_them(run_dir: Path, folder: Path) -> None:
+    pool = pd.read_csv(folder / "pool.csv")
+    pool["id"] = [f"{row:03d}" for row in range(60)]
+    pool.to_csv(folder / "pool.csv", index=False)
+    assert predicted(run_dir, folder / "pool.csv")["id"].tolist() == [*pool["id"]]
+
+
 @pytest.mark.parametrize(
     ("values", "arrow_type"),
     [([3, 5, 7], pa.int64()), ([False, True, True], pa.bool_())],

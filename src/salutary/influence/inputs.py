@@ -21,7 +21,20 @@ from salutary.objective import FloatArray, IntArray
 
 
 def check_matrix(X: Any, name: str, n_features: int) -> Matrix:
-    """Turn rows into a dense or CSR matrix of finite floats.
+    """Turn rows into a dense or CSR matrix of finite floats, see `as_matrix`.
+
+    Raises
+    ------
+    ValueError
+        Also for NaN and infinity, with the first row and column.
+    """
+    checked = as_matrix(X, name, n_features)
+    check_finite(checked, name, getattr(X, "columns", None))
+    return checked
+
+
+def as_matrix(X: Any, name: str, n_features: int) -> Matrix:
+    """Turn rows into a dense or CSR matrix of floats, finite or not.
 
     Parameters
     ----------
@@ -38,9 +51,8 @@ def check_matrix(X: Any, name: str, n_features: int) -> Matrix:
     Raises
     ------
     ValueError
-        For a wrong shape, or for NaN and infinity with the first row and column.
+        For a wrong shape.
     """
-    names = getattr(X, "columns", None)
     X = check_array(
         X,
         accept_sparse="csr",
@@ -53,7 +65,6 @@ def check_matrix(X: Any, name: str, n_features: int) -> Matrix:
             f"{name} has {X.shape[1]} features, but the model was fitted with "
             f"{n_features}"
         )
-    check_finite(X, name, names)
     return X
 
 

@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from salutary.influence.direction import InfluenceWarning, influence_direction
 from salutary.influence.inputs import (
+    as_matrix,
+    check_finite,
     check_matrix,
     check_weight,
     class_weights,
@@ -127,7 +129,10 @@ def label_influence(
     if hessian not in get_args(HessianRows):
         raise ValueError(f"hessian must be one of {get_args(HessianRows)}: {hessian!r}")
     viewed = softmax_model(model)
-    X_pool = check_matrix(X_pool, "X_pool", viewed.n_features)
+    feature_names = getattr(X_pool, "columns", None)
+    X_pool = as_matrix(X_pool, "X_pool", viewed.n_features)
+    if hessian != "train":
+        check_finite(X_pool, "X_pool", feature_names)
     X_train = check_matrix(X_train, "X_train", viewed.n_features)
     X_val = check_matrix(X_val, "X_val", viewed.n_features)
     weight = check_weight(sample_weight, X_train, "sample_weight")
@@ -154,9 +159,13 @@ def label_influence(
     scorer = InfluenceScorer(viewed, direction, X_pool.dtype, factors)
     influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
     # Blocks are too small to share among threads, which would only wait for each other.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
         for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
             influence[batch], _ = scorer(X_pool[batch])
+            # A value that is not finite makes its row's influences so: looking at these
+            # saves a pass over the pool.
+            if not np.isfinite(influence[batch].sum()):
+                check_finite(X_pool, "X_pool", feature_names)
     return influence
 
 
