@@ -290,8 +290,8 @@ def target_labels(
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
         raise InputError(
-            f"{name}: target column {target!r} is empty in row {row}; fill it, or move "
-            "the row to the pool"
+            f"{name}: target column {target!r} is empty in row {row} (as NA and null "
+            "are, too); fill it, or move the row to the pool"
         )
     labels: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     try:
@@ -302,3 +302,14 @@ def target_labels(
             "them first"
         ) from None
     return labels
+
+
+def whole_numbers(ids: pa.Array) -> pa.Array:
+    """Ids that were read as text, as the numbers they are, unless digits would go."""
+    if not pa.types.is_string(ids.type):
+        return ids
+    try:
+        numbers = ids.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return ids
+    return numbers if numbers.cast(pa.string()).equals(ids) else ids

@@ -115,13 +115,13 @@ class Ledger:
         try:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            known = self.is_empty() or self._application() == APPLICATION
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            known = False
-        if not known:
-            raise InputError(f"{path}: is not a ledger; pass another --out")
+            if not self.is_empty() and self._application() != APPLICATION:
+                raise sqlite3.DatabaseError
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise InputError(f"{path}: is not a ledger; pass another --out") from None
 
     def __enter__(self) -> Ledger:
         return self

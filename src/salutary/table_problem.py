@@ -22,6 +22,7 @@ from salutary.columns import (
     column_kinds,
     target_labels,
     target_type,
+    whole_numbers,
 )
 from salutary.encoding import (
     ColumnTypes,
@@ -199,6 +200,8 @@ def prepare(sources: Sources, settings: Settings, stage: Stage) -> TableProblem:
 
 def _read(sources: Sources) -> _Tables:
     target, id_column = sources.target, sources.id_column
+    if id_column == target:
+        raise InputError(f"--id {id_column!r}: is the target; pass another column")
     train = read_table(sources.train)
     label_type = target_type(train, target, str(sources.train))
     features = [name for name in train.column_names if name not in (target, id_column)]
@@ -270,18 +273,7 @@ def _row_ids(pool: pa.Table, sources: Sources) -> pa.Array:
                 f"{seen[value]} and {row}; make the ids unique"
             )
         seen[value] = row
-    return _whole_numbers(ids)
-
-
-def _whole_numbers(ids: pa.Array) -> pa.Array:
-    """Ids that were read as text, as the numbers they are, unless digits would go."""
-    if not pa.types.is_string(ids.type):
-        return ids
-    try:
-        numbers = ids.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return ids
-    return numbers if numbers.cast(pa.string()).equals(ids) else ids
+    return whole_numbers(ids)
 
 
 def _pool_labels(

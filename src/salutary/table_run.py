@@ -108,7 +108,8 @@ def label_tables(
                 _check_same_run(ledger, request, data)
                 report: dict[str, Any] | None = ledger.fact("report")
                 if report and request.budget <= report["settings"]["budget"]:
-                    return report
+                    with stage("the run had finished; nothing is changed"):
+                        return report
             if prepared is None:
                 prepared = prepare(request.sources, request.settings, stage)
             state = _open_state(ledger, request, prepared, data)

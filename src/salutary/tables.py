@@ -50,7 +50,7 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
         cause = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read: {cause}") from None
     # pandas writes an index without a name as a column of its own.
-    index = [name for name in names if name.startswith("__index_level_")]
+    index = [name for name in names if not name or name.startswith("__index_level_")]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(
@@ -64,11 +64,12 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
 def _reader(path: Path, text_columns: Collection[str]) -> Callable[[Path], pa.Table]:
     if path.is_dir():
         return _read_parquet_folder
-    if path.suffix == ".csv":
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
         return lambda path: _read_csv(path, text_columns)
-    if path.suffix == ".parquet":
+    if suffix == ".parquet":
         return lambda path: pa.parquet.ParquetFile(path).read()
-    if path.suffix == ".jsonl":
+    if suffix == ".jsonl":
         return lambda path: pa.json.read_json(path)
     raise InputError(f"{path}: unknown kind of table; pass {FORMATS}")
 

@@ -137,7 +137,8 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
     if outcome["termination"] == "guard" and outcome["labels"] == 0:
         lines.append(
             "The first round made the canary rows' loss worse, so no label was kept "
-            "and the model is the one fitted on the training table alone."
+            "and the model is the one fitted on the training table alone. A smaller "
+            "--C or more validation rows may help."
         )
     if outcome["agreement"] is not None:
         lines.append(
@@ -157,7 +158,7 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
             f"  warning          {outcome['recurring_validation_rows']} validation "
             "rows stand in the training table or the pool too; losses may flatter"
         )
-    lines.append(f"Wrote labels.parquet, model.skops, run.json, ledger.sqlite in {out}")
+    lines.append(f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite")
     return lines
 
 

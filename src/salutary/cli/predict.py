@@ -33,7 +33,7 @@ def predict(
 
     Example: salutary predict runs/first new.csv --out predictions.csv
     """
-    if out.suffix not in (".csv", ".parquet", ".jsonl"):
+    if out.suffix.lower() not in (".csv", ".parquet", ".jsonl"):
         raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
@@ -51,21 +51,25 @@ def _predictions(run_dir: Path, path: Path) -> pa.Table:
     import pyarrow as pa
 
     from salutary.artifacts import load, read_report
-    from salutary.columns import cast_features
+    from salutary.columns import cast_features, whole_numbers
     from salutary.tables import read_table
 
     model = load(run_dir)
     kinds = model["types"].kinds
-    table = read_table(path, list(kinds))
-    probability = model[1:].predict_proba(cast_features(table, kinds, str(path)))
     id_column = read_report(run_dir)["settings"]["id"]
+    table = read_table(path, [*kinds, *([id_column] if id_column else [])])
+    probability = model[1:].predict_proba(cast_features(table, kinds, str(path)))
+    columns: dict[str, Any] = {"row": np.arange(table.num_rows)}
     if id_column in table.column_names:
-        columns: dict[str, Any] = {id_column: table[id_column]}
-    else:
-        columns = {"row": np.arange(table.num_rows)}
+        columns = {id_column: whole_numbers(table[id_column].combine_chunks())}
     columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
     for label, of_class in zip(model.classes_.tolist(), probability.T, strict=True):
         columns[f"probability_{label}"] = of_class
+    if len(columns) != 2 + len(model.classes_):
+        raise InputError(
+            f"{path}: the id column {id_column!r} has the name of an output column; "
+            "rename it, also in the run's pool"
+        )
     return pa.table(columns)
 
 
@@ -74,12 +78,15 @@ def _write(predictions: pa.Table, out: Path) -> None:
 
     from salutary.artifacts import write_table, write_whole
 
-    if out.suffix == ".parquet":
+    if out.suffix.lower() == ".parquet":
         write_table(predictions, out)
-    elif out.suffix == ".csv":
+    elif out.suffix.lower() == ".csv":
         write_whole(out, lambda beside: pyarrow.csv.write_csv(predictions, beside))
     else:
         frame = predictions.to_pandas()
         write_whole(
-            out, lambda beside: frame.to_json(beside, orient="records", lines=True)
+            out,
+            lambda beside: frame.to_json(
+                beside, orient="records", lines=True, double_precision=15
+            ),
         )
