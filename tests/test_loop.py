@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from salutary import label_influence
+from salutary.fitting import fit_converged
 from salutary.labeling.rules import find_rule
-from salutary.loop import Round, State, advance, describe, fit_converged, restore, start
+from salutary.loop import Round, State, advance, describe, restore, start
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import LabeledRows, Problem, split_canary
 

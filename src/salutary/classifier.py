@@ -24,12 +24,13 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import threadpool_limits
 
+from salutary.fitting import fit_converged, training_rows
 from salutary.influence.inputs import check_finite, encode_labels
 from salutary.influence.softmax import Float64Array, Matrix
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Rule, find_rule
 from salutary.labeling.split import hold_out
-from salutary.loop import State, advance, describe, fit_converged, start, training_rows
+from salutary.loop import State, advance, describe, start
 from salutary.objective import IntArray
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import LabeledRows, Problem, join, split_canary
@@ -51,8 +52,10 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         What makes a label good: the influence times the model's probability of the
         label, the influence alone as published, or a function (influence, probability)
         -> scores of arrays of shape (n_rows, n_classes) that treats each row alone.
-    estimate : {"first_order"}, default="first_order"
-        How the effect of a label is estimated.
+    estimate : {"first_order", "newton", "refit"}, default="first_order"
+        How the effect of a label is estimated. Other than first order, it re-scores a
+        shortlist of five times the batch, picks one by one, and refits after each; see
+        `salutary.add_one_in`.
     hessian : {"train", "pool", "both"}, default="train"
         Rows whose curvature enters, see `salutary.label_influence`.
     budget : int, default=100
@@ -125,7 +128,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [BaseEstimator, None],
         "rule": [StrOptions(set(RULES)), callable],
-        "estimate": [StrOptions({"first_order"})],
+        "estimate": [StrOptions({"first_order", "newton", "refit"})],
         "hessian": [StrOptions({"train", "pool", "both"})],
         "budget": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -281,6 +284,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rule=find_rule(self.rule),
             hessian=self.hessian,  # type: ignore[arg-type]
             batch_size=self.batch_size,
+            estimate=self.estimate,  # type: ignore[arg-type]
         )
 
     def _run(self, problem: Problem) -> State:

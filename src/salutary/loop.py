@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from salutary.fitting import fit, training_of
 from salutary.influence.direction import influence_direction
-from salutary.influence.inputs import class_weights
 from salutary.influence.label_influence import curvature_of
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
 from salutary.labeling.guard import harms
 from salutary.labeling.selection import Selection, keep_best
 from salutary.labeling.stopping import Termination, before_round
-from salutary.objective import FloatArray, IntArray, LogLoss
-from salutary.problem import LabeledRows, Problem, join
+from salutary.objective import FloatArray, IntArray
+from salutary.problem import Problem
+from salutary.refine import refine
 
-REFIT_TOLERANCE = 1e-8
-REFIT_STEPS = 10_000
+SHORTLIST = 5
+"""Rows looked at more closely for each that is labeled."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Round:
 def start(problem: Problem) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
     nothing = np.zeros(0, dtype=np.intp)
-    return State(_fit(problem, nothing, nothing, None), 0, nothing, nothing)
+    return State(fit(problem, nothing, nothing, None), 0, nothing, nothing)
 
 
 def restore(
@@ -145,13 +145,19 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
     if reason is not None:
         return replace(state, termination=reason), None
     size = min(problem.batch_size, budget - len(state.rows))
-    selection = select(problem, state, size)
+    if problem.estimate == "first_order":
+        selection = select(problem, state, size)
+    else:
+        shortlist = select(problem, state, SHORTLIST * size)
+        selection = refine(
+            problem, state.model, state.rows, state.labels, shortlist, size
+        )
     if len(selection) == 0:
         return replace(state, termination="no_positive_influence"), None
 
     rows = np.concatenate([state.rows, selection.rows])
     labels = np.concatenate([state.labels, selection.labels])
-    model = _fit(problem, rows, labels, state.model)
+    model = fit(problem, rows, labels, state.model)
     refused, canary_loss = _guard(problem, state.model, model)
     number = state.rounds + 1
     record = Round(
@@ -176,12 +182,6 @@ def _available(problem: Problem, state: State) -> NDArray[np.bool_]:
     return available
 
 
-def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
-    """The labeled rows and the given pool rows with the given labels."""
-    pool = problem.pool
-    return join(problem.labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
-
-
 def describe(record: Round) -> str:
     """One line about a round, for people."""
     line = (
@@ -191,53 +191,6 @@ def describe(record: Round) -> str:
     if not np.isnan(record.canary_loss):
         line += f", canary loss {record.canary_loss:.4f}"
     return line + (", refused by the guard" if record.refused else "")
-
-
-def _fit(
-    problem: Problem,
-    rows: IntArray,
-    labels: IntArray,
-    previous: LogisticRegression | None,
-) -> LogisticRegression:
-    """Fit to convergence, from the previous coefficients where there are any."""
-    return fit_converged(
-        problem.estimator,
-        training_rows(problem, rows, labels),
-        problem.classes,
-        previous,
-    )
-
-
-def fit_converged(
-    estimator: LogisticRegression,
-    rows: LabeledRows,
-    classes: NDArray[np.generic],
-    previous: LogisticRegression | None = None,
-) -> LogisticRegression:
-    """Fit a clone to convergence: influences are exact only at the optimum.
-
-    Parameters
-    ----------
-    estimator : LogisticRegression
-    rows : LabeledRows
-    classes : ndarray of shape (n_classes,)
-    previous : LogisticRegression, optional
-        Fitted on the same classes and features; where the fit starts from.
-
-    Returns
-    -------
-    LogisticRegression
-    """
-    model = clone(estimator).set_params(
-        tol=min(estimator.tol, REFIT_TOLERANCE),
-        max_iter=max(estimator.max_iter, REFIT_STEPS),
-        warm_start=previous is not None,
-    )
-    if previous is not None:
-        model.coef_ = previous.coef_.copy()
-        model.intercept_ = np.array(previous.intercept_, ndmin=1)
-    model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
-    return model.set_params(warm_start=estimator.warm_start)
 
 
 def select(problem: Problem, state: State, size: int) -> Selection:
@@ -257,22 +210,13 @@ def select(problem: Problem, state: State, size: int) -> Selection:
         solve; extra memory is a block and one byte a pool row.
     """
     available = _available(problem, state)
-    pool, model = problem.pool, softmax_model(state.model)
-    training = training_rows(problem, state.rows, state.labels)
-    factors = class_weights(
-        state.model, problem.classes[training.labels], training.weight
-    )
-    weight = training.weight
-    if factors is not None:
-        weight = weight * factors[training.labels]
+    pool = problem.pool
+    training, factors = training_of(problem, state.model, state.rows, state.labels)
+    model = training.model
     blocks = (lambda: (X for _, X in pool.blocks(available)), int(available.sum()))
-    hessian = curvature_of(model, training.X, weight, blocks, problem.hessian)
+    hessian = curvature_of(model, training.X, training.weight, blocks, problem.hessian)
     direction = influence_direction(
-        model,
-        hessian,
-        factor(hessian),
-        problem.validation.X,
-        LogLoss(problem.validation.labels, problem.validation.weight),
+        model, hessian, factor(hessian), problem.validation.X, problem.objective
     )
     scorer = InfluenceScorer(model, direction, pool.X.dtype, factors)
     best = Selection.empty(model.n_classes)

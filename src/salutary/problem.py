@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from salutary.influence.add_one_in import Estimate
 from salutary.influence.label_influence import HessianRows
 from salutary.influence.softmax import Matrix, as_rows, softmax_model
 from salutary.labeling.guard import CANARY_FRACTION, SMALLEST_CANARY
 from salutary.labeling.rules import Rule
 from salutary.labeling.split import hold_out
-from salutary.objective import FloatArray, IntArray, row_log_loss
+from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
 from salutary.pools.arrays import ArrayPool
 
 
@@ -71,6 +72,8 @@ class Problem:
     hessian : {"train", "pool", "both"}
     batch_size : int
         Labels a round.
+    estimate : {"first_order", "newton", "refit"}
+        Other than first order, it decides about a shortlist.
     """
 
     estimator: LogisticRegression
@@ -82,6 +85,12 @@ class Problem:
     rule: Rule
     hessian: HessianRows
     batch_size: int
+    estimate: Estimate = "first_order"
+
+    @property
+    def objective(self) -> LogLoss:
+        """What influence lowers: the mean log loss of its validation rows."""
+        return LogLoss(self.validation.labels, self.validation.weight)
 
 
 def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:

@@ -95,24 +95,57 @@ def add_one_in(
     weight = check_weight(sample_weight, X_train, "sample_weight")
     factors = class_weights(model, y_train, weight)
     labels = encode_labels(y_train, model.classes_, "y_train", X_train)
-    added = np.ones(viewed.n_classes)
+    added = np.ones((X.shape[0], viewed.n_classes))
     if factors is not None:
-        weight, added = weight * factors[labels], factors
+        weight, added = weight * factors[labels], added * factors
     objective = LogLoss(
         encode_labels(y_val, model.classes_, "y_val", X_val), np.ones(X_val.shape[0])
     )
     training = Training(viewed, X_train, labels, weight)
+    return estimate_falls(model, training, X, added, X_val, objective, estimate)
+
+
+def estimate_falls(
+    model: LogisticRegression,
+    training: Training,
+    X: Matrix,
+    added: Float64Array,
+    X_val: Matrix,
+    objective: Objective,
+    estimate: Estimate,
+) -> Float64Array:
+    """Fall of the objective when each row is added under each class, by any estimate.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        Fitted.
+    training : Training
+        ``model`` as a softmax model, and its rows.
+    X : matrix of shape (n_rows, n_features), float64
+    added : ndarray of shape (n_rows, n_classes)
+        Weight each row is added with under each class.
+    X_val : matrix of shape (n_val, n_features), float64
+    objective : callable
+        J of the validation rows' logits.
+    estimate : {"first_order", "newton", "refit"}
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes), float64
+    """
     if estimate == "refit":
         return refit_falls(model, training, X, added, X_val, objective)
-    hessian = train_hessian(viewed, X_train, weight)
+    viewed = training.model
+    hessian = train_hessian(viewed, training.X, training.weight)
     solver = factor(hessian)
     if estimate == "newton":
         # The products are small; threads would only wait for each other.
         with threadpool_limits(limits=1, user_api="blas"):
             return newton_falls(training, hessian, solver, X, added, X_val, objective)
     direction = influence_direction(viewed, hessian, solver, X_val, objective)
-    scorer = InfluenceScorer(viewed, direction, np.dtype(np.float64), added)
-    return np.asarray(scorer(X)[0])
+    scorer = InfluenceScorer(viewed, direction, np.dtype(np.float64))
+    return np.asarray(scorer(X)[0] * added)
 
 
 def refit_falls(
@@ -139,7 +172,7 @@ def refit_falls(
         refit.fit(
             stack([training.X, X[row : row + 1]]),
             model.classes_[np.append(training.labels, code)],
-            sample_weight=np.append(training.weight, added[code]),
+            sample_weight=np.append(training.weight, added[row, code]),
         )
         falls[row, code] = before - objective(softmax_model(refit).logits(X_val))[0]
     return falls

@@ -69,8 +69,8 @@ def newton_falls(
     solver : Solver
         ``hessian`` factored.
     X : matrix of shape (n_rows, n_features), float64
-    added : ndarray of shape (n_classes,)
-        Weight a row is added with under each class.
+    added : ndarray of shape (n_rows, n_classes)
+        Weight each row is added with under each class.
     X_val : matrix of shape (n_val, n_features), float64
     objective : callable
         J of the validation rows' logits.
@@ -86,7 +86,7 @@ def newton_falls(
     falls = np.empty((X.shape[0], n_classes))
     for batch in gen_batches(X.shape[0], size):
         rows = X[batch].toarray() if sparse.issparse(X) else X[batch]
-        candidates = _Candidates.of(training, hessian, rows, added)
+        candidates = _Candidates.of(training, hessian, rows, added[batch])
         optimum = candidates.minimize(solver)
         logits = candidates.logits(X_val, optimum)
         values = [
@@ -123,9 +123,9 @@ class _Candidates:
         return cls(
             training,
             hessian,
-            np.repeat(X, len(added), axis=0),
-            np.tile(np.arange(len(added)), len(X)),
-            np.tile(added, len(X)),
+            np.repeat(X, added.shape[1], axis=0),
+            np.tile(np.arange(added.shape[1]), len(X)),
+            added.ravel(),
         )
 
     def take(self, places: IntArray) -> _Candidates:

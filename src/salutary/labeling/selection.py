@@ -67,6 +67,16 @@ class Selection:
         """Probability of each row's label, shape (n,)."""
         return self.probability[np.arange(len(self)), self.labels]
 
+    def then(self, other: Selection) -> Selection:
+        """These rows and then another selection's."""
+        return Selection(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.influence, other.influence]),
+            np.concatenate([self.probability, other.probability]),
+        )
+
     def _take(self, order: IntArray) -> Selection:
         return Selection(
             self.rows[order],
@@ -111,12 +121,14 @@ def keep_best(
     if len(near) == 0:
         return best
     new = near[_best_places(round_significant(top[near]), rows[near], size)]
-    merged = Selection(
-        np.concatenate([best.rows, rows[new]]),
-        np.concatenate([best.labels, round_significant(scores[new]).argmax(axis=1)]),
-        np.concatenate([best.scores, round_significant(top[new])]),
-        np.concatenate([best.influence, influence[new]]),
-        np.concatenate([best.probability, probability[new]]),
+    merged = best.then(
+        Selection(
+            rows[new],
+            round_significant(scores[new]).argmax(axis=1),
+            round_significant(top[new]),
+            np.asarray(influence[new], dtype=np.float64),
+            np.asarray(probability[new], dtype=np.float64),
+        )
     )
     return merged._take(_best_places(merged.scores, merged.rows, size))
 

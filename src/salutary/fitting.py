@@ -1,0 +1,83 @@
+"""Fit a problem's model to convergence on the rows that have a label."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+
+from salutary.influence.inputs import class_weights
+from salutary.influence.newton import Training
+from salutary.influence.softmax import Float64Array, softmax_model
+from salutary.objective import IntArray
+from salutary.problem import LabeledRows, Problem, join
+
+REFIT_TOLERANCE = 1e-8
+REFIT_STEPS = 10_000
+
+
+def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
+    """The labeled rows and the given pool rows with the given labels."""
+    pool = problem.pool
+    return join(problem.labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
+
+
+def training_of(
+    problem: Problem, model: LogisticRegression, rows: IntArray, labels: IntArray
+) -> tuple[Training, Float64Array | None]:
+    """A fitted model with the rows it was fitted on, and its class weights, if any."""
+    training = training_rows(problem, rows, labels)
+    weight = np.asarray(training.weight, dtype=np.float64)
+    factors = class_weights(model, problem.classes[training.labels], weight)
+    if factors is not None:
+        weight = weight * factors[training.labels]
+    viewed = softmax_model(model)
+    return Training(viewed, training.X, training.labels, weight), factors
+
+
+def fit(
+    problem: Problem,
+    rows: IntArray,
+    labels: IntArray,
+    previous: LogisticRegression | None,
+) -> LogisticRegression:
+    """Fit to convergence, from the previous coefficients where there are any."""
+    return fit_converged(
+        problem.estimator,
+        training_rows(problem, rows, labels),
+        problem.classes,
+        previous,
+    )
+
+
+def fit_converged(
+    estimator: LogisticRegression,
+    rows: LabeledRows,
+    classes: NDArray[np.generic],
+    previous: LogisticRegression | None = None,
+) -> LogisticRegression:
+    """Fit a clone to convergence: influences are exact only at the optimum.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+    rows : LabeledRows
+    classes : ndarray of shape (n_classes,)
+    previous : LogisticRegression, optional
+        Fitted on the same classes and features; where the fit starts from.
+
+    Returns
+    -------
+    LogisticRegression
+    """
+    model = clone(estimator).set_params(
+        tol=min(estimator.tol, REFIT_TOLERANCE),
+        max_iter=max(estimator.max_iter, REFIT_STEPS),
+        warm_start=previous is not None,
+    )
+    if previous is not None:
+        model.coef_ = previous.coef_.copy()
+        model.intercept_ = np.array(previous.intercept_, ndmin=1)
+    model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
+    return model.set_params(warm_start=estimator.warm_start)
