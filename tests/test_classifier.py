@@ -625,3 +625,34 @@ def test_a_row_that_is_not_finite_is_refused_at_predict() -> None:
     X_val[2, 1] = np.nan
     with pytest.raises(ValueError, match=r"^Input X contains NaN.*row 2, column 1"):
         model.predict(X_val)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "labels", "kind"),
+    [("boolean", [True, False], "b"), ("Int64", [3, 7], "i")],
+)
+def test_nullable_labels_keep_their_type(
+    dtype: str, labels: list[Any], kind: str
+) -> None:
+    X, y, X_val, y_val = draw()
+    marked = pd.Series(
+        [labels[int(c > 0)] if c != -1 else None for c in y], dtype=dtype
+    )
+    model = salutary().fit(X, marked, X_val, [labels[int(c > 0)] for c in y_val])
+    assert model.classes_.dtype.kind == kind
+    assert model.classes_.tolist() == sorted(labels)
+    assert model.predict(X).dtype.kind == kind
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [None, make_pipeline(StandardScaler(), LogisticRegression())],
+)
+def test_the_fitted_estimator_predicts_frames_without_a_warning(estimator: Any) -> None:
+    X, y, X_val, y_val = draw()
+    names = [f"f{i}" for i in range(X.shape[1])]
+    if estimator is not None:
+        estimator = clone(estimator).set_output(transform="pandas")
+    frame, val = (pd.DataFrame(rows, columns=names) for rows in (X, X_val))
+    model = salutary(estimator=estimator).fit(frame, y, val, y_val)
+    np.testing.assert_array_equal(model.estimator_.predict(frame), model.predict(frame))

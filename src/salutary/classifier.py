@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -228,7 +229,11 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rest = np.setdiff1d(np.arange(len(y)), held)
             transformer.fit(_safe_indexing(X, rest))
         self._transformer = transformer
-        rows = LabeledRows(self._matrix(X, "X", checked=True), codes, weight)
+        if transformer is None:
+            matrix, names = X, getattr(self, "feature_names_in_", None)
+        else:
+            matrix, names = self._transformed(X, "X")
+        rows = LabeledRows(matrix, codes, weight)
         labeled = rows.take(kept)
         validation = rows.take(held)
         if X_val is not None:
@@ -257,7 +262,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if _refits(self.refit_on_validation, split_off=len(held) > 0):
             labeled = join(labeled, validation)
             model = fit_converged(template, labeled, self.classes_, model)
-        self._finish(model)
+        self._finish(model, names)
         return self
 
     def _problem(
@@ -303,9 +308,13 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.influence_[chosen.rows] = chosen.assigned_influence
         return state
 
-    def _finish(self, model: LogisticRegression) -> None:
+    def _finish(self, model: LogisticRegression, names: Any) -> None:
         """Put the fitted model back behind the fitted earlier steps."""
         self._classifier = model
+        if names is not None:
+            # It is shown frames, this class's own methods show theirs bare arrays.
+            model = copy(model)
+            model.feature_names_in_ = np.asarray(names, dtype=object)
         self.estimator_ = model
         if self._transformer is not None:
             self.estimator_ = clone(self.estimator)
@@ -330,10 +339,8 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_finite(X, name, getattr(self, "feature_names_in_", None))
         return X
 
-    def _matrix(self, X: Any, name: str, *, checked: bool = False) -> Matrix:
-        """The rows as the classifier sees them, after the earlier steps if any."""
-        if self._transformer is None:
-            return X if checked else self._check_array(X, name, reset=False)
+    def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
+        """The rows after the earlier steps, and their columns' names, if any."""
         X = self._transformer.transform(X)
         names = getattr(X, "columns", None)
         X = check_array(
@@ -343,7 +350,13 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ensure_all_finite=False,
         )
         check_finite(X, name, names)
-        return X
+        return X, names
+
+    def _matrix(self, X: Any, name: str) -> Matrix:
+        """The rows as the classifier sees them."""
+        if self._transformer is None:
+            return self._check_array(X, name, reset=False)
+        return self._transformed(X, name)[0]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Most probable class of each row, shape (n_samples,)."""

@@ -19,6 +19,12 @@ from salutary.influence.inputs import (
 from salutary.influence.softmax import BLOCK_ROWS
 
 
+def fitted(n_features: int) -> LogisticRegression:
+    """A model of so many features."""
+    X = np.random.default_rng(0).normal(size=(4, n_features))
+    return LogisticRegression().fit(X, [0, 1, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("given", "dtype"),
     [
@@ -31,7 +37,7 @@ from salutary.influence.softmax import BLOCK_ROWS
     ],
 )
 def test_rows_become_floats(given: Any, dtype: type) -> None:
-    X = check_matrix(given, "X", 2)
+    X = check_matrix(given, "X", fitted(2))
     assert X.dtype == dtype
     if sparse.issparse(given):
         assert X.format == "csr"
@@ -43,12 +49,12 @@ def test_rows_become_floats(given: Any, dtype: type) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_that_fit_are_not_copied(dtype: type) -> None:
     X = np.ones((5, 2), dtype=dtype)
-    assert np.shares_memory(check_matrix(X, "X", 2), X)
+    assert np.shares_memory(check_matrix(X, "X", fitted(2)), X)
 
 
 def test_rows_of_another_width_are_refused() -> None:
     with pytest.raises(ValueError, match=r"X_val has 2 features, but .* with 3"):
-        check_matrix(np.ones((4, 2)), "X_val", 3)
+        check_matrix(np.ones((4, 2)), "X_val", fitted(3))
 
 
 @pytest.mark.parametrize("row", [0, BLOCK_ROWS - 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5])
@@ -66,7 +72,7 @@ def test_a_column_with_a_name_is_named() -> None:
         ValueError,
         match=r"^Input X_pool contains NaN\. First at row 1, column 1 \('width'\)\.$",
     ):
-        check_matrix(frame, "X_pool", 2)
+        check_matrix(frame, "X_pool", fitted(2))
 
 
 def test_explicit_zeros_do_not_move_the_place() -> None:
@@ -110,3 +116,11 @@ def test_class_weights_are_scikit_learns() -> None:
     model.set_params(class_weight="balanced")
     totals = np.array([weight[y == label].sum() for label in "abc"])
     assert_allclose(class_weights(model, y, weight), weight.sum() / (3 * totals))
+
+
+def test_columns_in_another_order_are_refused() -> None:
+    frame = pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]})
+    model = LogisticRegression().fit(frame, [0, 1])
+    assert check_matrix(frame, "X_pool", model).shape == (2, 2)
+    with pytest.raises(ValueError, match=r"X_pool .* another order; pass .*'a', 'b'"):
+        check_matrix(frame[["b", "a"]], "X_pool", model)

@@ -89,9 +89,9 @@ def add_one_in(
     if estimate not in get_args(Estimate):
         raise ValueError(f"estimate must be one of {get_args(Estimate)}: {estimate!r}")
     viewed = softmax_model(model)
-    X = as_rows(check_matrix(X, "X", viewed.n_features))
-    X_train = as_rows(check_matrix(X_train, "X_train", viewed.n_features))
-    X_val = as_rows(check_matrix(X_val, "X_val", viewed.n_features))
+    X = as_rows(check_matrix(X, "X", model))
+    X_train = as_rows(check_matrix(X_train, "X_train", model))
+    X_val = as_rows(check_matrix(X_val, "X_val", model))
     weight = check_weight(sample_weight, X_train, "sample_weight")
     factors = class_weights(model, y_train, weight)
     labels = encode_labels(y_train, model.classes_, "y_train", X_train)

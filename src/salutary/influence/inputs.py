@@ -20,7 +20,7 @@ from salutary.influence.softmax import BLOCK_ROWS, Float64Array, Matrix
 from salutary.objective import FloatArray, IntArray
 
 
-def check_matrix(X: Any, name: str, n_features: int) -> Matrix:
+def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     """Turn rows into a dense or CSR matrix of finite floats, see `as_matrix`.
 
     Raises
@@ -28,12 +28,12 @@ def check_matrix(X: Any, name: str, n_features: int) -> Matrix:
     ValueError
         Also for NaN and infinity, with the first row and column.
     """
-    checked = as_matrix(X, name, n_features)
+    checked = as_matrix(X, name, model)
     check_finite(checked, name, getattr(X, "columns", None))
     return checked
 
 
-def as_matrix(X: Any, name: str, n_features: int) -> Matrix:
+def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     """Turn rows into a dense or CSR matrix of floats, finite or not.
 
     Parameters
@@ -41,8 +41,8 @@ def as_matrix(X: Any, name: str, n_features: int) -> Matrix:
     X : array-like or sparse matrix of shape (n_rows, n_features)
     name : str
         What the messages call it.
-    n_features : int
-        Columns the model was fitted with.
+    model : LogisticRegression
+        Fitted.
 
     Returns
     -------
@@ -51,8 +51,15 @@ def as_matrix(X: Any, name: str, n_features: int) -> Matrix:
     Raises
     ------
     ValueError
-        For a wrong shape.
+        For a wrong shape, or for other column names than the model was fitted with.
     """
+    known = getattr(model, "feature_names_in_", None)
+    found = getattr(X, "columns", None)
+    if known is not None and found is not None and list(found) != list(known):
+        raise ValueError(
+            f"{name} has other columns than the model was fitted with, or in another "
+            f"order; pass {list(known)}"
+        )
     X = check_array(
         X,
         accept_sparse="csr",
@@ -60,6 +67,7 @@ def as_matrix(X: Any, name: str, n_features: int) -> Matrix:
         ensure_all_finite=False,
         input_name=name,
     )
+    n_features = model.coef_.shape[1]
     if X.shape[1] != n_features:
         raise ValueError(
             f"{name} has {X.shape[1]} features, but the model was fitted with "

@@ -130,11 +130,11 @@ def label_influence(
         raise ValueError(f"hessian must be one of {get_args(HessianRows)}: {hessian!r}")
     viewed = softmax_model(model)
     feature_names = getattr(X_pool, "columns", None)
-    X_pool = as_matrix(X_pool, "X_pool", viewed.n_features)
+    X_pool = as_matrix(X_pool, "X_pool", model)
     if hessian != "train":
         check_finite(X_pool, "X_pool", feature_names)
-    X_train = check_matrix(X_train, "X_train", viewed.n_features)
-    X_val = check_matrix(X_val, "X_val", viewed.n_features)
+    X_train = check_matrix(X_train, "X_train", model)
+    X_val = check_matrix(X_val, "X_val", model)
     weight = check_weight(sample_weight, X_train, "sample_weight")
     factors = class_weights(model, y_train, weight)
     objective = LogLoss(

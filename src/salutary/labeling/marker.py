@@ -19,6 +19,9 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         raise ValueError(
             "SalutaryClassifier requires y to be passed, but the target y is None"
         )
+    if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
+        # A dtype of pandas: NumPy would make floats of nullable integers and booleans.
+        y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)
     if y.dtype == object:
         return y, np.array([_is_missing(label) for label in y], dtype=bool)
