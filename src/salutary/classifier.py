@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from salutary.fitting import fit_converged, training_rows
 from salutary.influence.inputs import check_finite, encode_labels
-from salutary.influence.softmax import Float64Array, Matrix
+from salutary.influence.softmax import Float64Array, Matrix, check_objective
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Rule, find_rule
 from salutary.labeling.split import hold_out
@@ -400,6 +400,7 @@ def _split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
             "estimator must be a LogisticRegression or a Pipeline ending in one, got "
             f"{type(classifier).__name__}; influence is exact for that model only"
         )
+    check_objective(classifier)
     return transformer, classifier
 
 

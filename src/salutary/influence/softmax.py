@@ -105,7 +105,7 @@ def softmax_model(model: LogisticRegression) -> SoftmaxModel:
     >>> softmax_model(LogisticRegression(C=0.5).fit(X, y)).l2
     2.0
     """
-    _check_objective(model)
+    check_objective(model)
     check_is_fitted(model)
     coef = np.asarray(model.coef_, dtype=np.float64)
     intercept = np.broadcast_to(model.intercept_, coef.shape[:1]).astype(np.float64)
@@ -116,7 +116,14 @@ def softmax_model(model: LogisticRegression) -> SoftmaxModel:
     return SoftmaxModel(coef, intercept, l2, bool(model.fit_intercept))
 
 
-def _check_objective(model: LogisticRegression) -> None:
+def check_objective(model: LogisticRegression) -> None:
+    """Refuse a model, fitted or not, whose objective is not the one above.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax_model`.
+    """
     if isinstance(model, LogisticRegressionCV):
         raise TypeError(
             "LogisticRegressionCV is not supported; fit LogisticRegression(C=...) with "
