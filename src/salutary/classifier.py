@@ -19,6 +19,7 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _num_samples,
     check_consistent_length,
     check_is_fitted,
     validate_data,
@@ -225,22 +226,12 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kept, held = np.flatnonzero(~unlabeled), np.zeros(0, dtype=np.intp)
         if X_val is None and unlabeled.any():
             kept, held = _split_validation(codes, kept, self.validation_fraction, rng)
-        if transformer is not None:
-            rest = np.setdiff1d(np.arange(len(y)), held)
-            transformer.fit(_safe_indexing(X, rest))
         self._transformer = transformer
-        if transformer is None:
-            matrix, names = X, getattr(self, "feature_names_in_", None)
-        else:
-            matrix, names = self._transformed(X, "X")
+        matrix, names = self._fit_features(X, held)
         rows = LabeledRows(matrix, codes, weight)
-        labeled = rows.take(kept)
-        validation = rows.take(held)
+        labeled, validation = rows.take(kept), rows.take(held)
         if X_val is not None:
-            matrix = self._matrix(X_val, "X_val")
-            check_consistent_length(matrix, y_val)
-            codes_val = encode_labels(y_val, self.classes_, "y_val")
-            validation = LabeledRows(matrix, codes_val, np.ones(len(codes_val)))
+            validation = self._validation_rows(X_val, y_val)
 
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
@@ -259,11 +250,25 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 rows.X, self.classes_[codes], sample_weight=weight
             )
         self.n_iter_ = len(self.history_)
-        if _refits(self.refit_on_validation, split_off=len(held) > 0):
+        refits = _refits(self.refit_on_validation, split_off=len(held) > 0)
+        if refits and len(validation):
             labeled = join(labeled, validation)
             model = fit_converged(template, labeled, self.classes_, model)
         self._finish(model, names)
         return self
+
+    def _fit_features(self, X: Any, held: IntArray) -> tuple[Matrix, Any]:
+        """Fit the earlier steps on all rows but the held; their output and names."""
+        if self._transformer is None:
+            return X, getattr(self, "feature_names_in_", None)
+        rest = np.setdiff1d(np.arange(_num_samples(X)), held)
+        self._transformer.fit(_safe_indexing(X, rest))
+        return self._transformed(X, "X")
+
+    def _validation_rows(self, X_val: Any, y_val: Any) -> LabeledRows:
+        matrix = self._matrix(X_val, "X_val")
+        codes = encode_labels(y_val, self.classes_, "y_val", matrix)
+        return LabeledRows(matrix, codes, np.ones(len(codes)))
 
     def _problem(
         self,
