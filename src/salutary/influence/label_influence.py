@@ -150,22 +150,24 @@ def label_influence(
     def pool_blocks() -> Iterator[Matrix]:
         return (X_pool[batch] for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS))
 
-    pool = (pool_blocks, X_pool.shape[0])
-    curvature = curvature_of(viewed, X_train, weight, pool, hessian)
-    solver = factor(curvature)
-    if codes is not None:
-        _warn_unless_converged(viewed, curvature, solver, X_train, codes, weight)
-    direction = influence_direction(viewed, curvature, solver, X_val, objective)
-    scorer = InfluenceScorer(viewed, direction, X_pool.dtype, factors)
-    influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
-    # Blocks are too small to share among threads, which would only wait for each other.
-    with threadpool_limits(limits=1, user_api="blas"), np.errstate(all="ignore"):
-        for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
-            influence[batch], _ = scorer(X_pool[batch])
-            # A value that is not finite makes its row's influences so: looking at these
-            # saves a pass over the pool.
-            if not np.isfinite(influence[batch].sum()):
-                check_finite(X_pool, "X_pool", feature_names)
+    # Blocks are too small to share among threads, which would only wait for each other;
+    # and on one thread the sums are the same on any number of cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        pool = (pool_blocks, X_pool.shape[0])
+        curvature = curvature_of(viewed, X_train, weight, pool, hessian)
+        solver = factor(curvature)
+        if codes is not None:
+            _warn_unless_converged(viewed, curvature, solver, X_train, codes, weight)
+        direction = influence_direction(viewed, curvature, solver, X_val, objective)
+        scorer = InfluenceScorer(viewed, direction, X_pool.dtype, factors)
+        influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
+        with np.errstate(all="ignore"):
+            for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
+                influence[batch], _ = scorer(X_pool[batch])
+                # A value that is not finite makes its row's influences so: looking at
+                # these saves a pass over the pool.
+                if not np.isfinite(influence[batch].sum()):
+                    check_finite(X_pool, "X_pool", feature_names)
     return influence
 
 
