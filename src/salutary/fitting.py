@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -15,6 +17,9 @@ from salutary.problem import LabeledRows, Problem, join
 
 REFIT_TOLERANCE = 1e-8
 REFIT_STEPS = 10_000
+
+NEWTON_LIMIT = 200
+"""Coefficients up to which a Newton step costs less than what it saves."""
 
 
 def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
@@ -75,9 +80,25 @@ def fit_converged(
         tol=min(estimator.tol, REFIT_TOLERANCE),
         max_iter=max(estimator.max_iter, REFIT_STEPS),
         warm_start=previous is not None,
+        solver=_solver(estimator, rows.X.shape[1], len(classes)),
     )
     if previous is not None:
         model.coef_ = previous.coef_.copy()
         model.intercept_ = np.array(previous.intercept_, ndmin=1)
-    model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
-    return model.set_params(warm_start=estimator.warm_start)
+    with warnings.catch_warnings():
+        # Where Newton's method stumbles, scikit-learn goes on with L-BFGS by itself.
+        warnings.filterwarnings("ignore", message="(?s).*resort to lbfgs")
+        model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
+    return model.set_params(warm_start=estimator.warm_start, solver=estimator.solver)
+
+
+def _solver(estimator: LogisticRegression, n_features: int, n_classes: int) -> str:
+    """The estimator's solver, or Newton's for few coefficients instead of the default.
+
+    The optimum is the same. From a nearby start Newton takes three or four steps to it,
+    L-BFGS up to hundreds (`benchmarks/bank_loop.py`).
+    """
+    n_coefficients = n_features * (1 if n_classes == 2 else n_classes)
+    if estimator.solver == "lbfgs" and n_coefficients <= NEWTON_LIMIT:
+        return "newton-cholesky"
+    return str(estimator.solver)
