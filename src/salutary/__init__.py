@@ -3,15 +3,15 @@
 Salutary Labeling with Zero Human Annotation, arXiv 2405.17627, repaired and extended.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from salutary.classifier import SalutaryClassifier
-from salutary.influence.add_one_in import add_one_in
-from salutary.influence.direction import InfluenceWarning
-from salutary.influence.label_influence import label_influence
 
 if TYPE_CHECKING:
     from salutary.artifacts import load
+    from salutary.classifier import SalutaryClassifier
+    from salutary.influence.add_one_in import add_one_in
+    from salutary.influence.direction import InfluenceWarning
+    from salutary.influence.label_influence import label_influence
 
 __version__ = "0.1.0"
 
@@ -23,11 +23,22 @@ __all__ = [
     "load",
 ]
 
+_HOMES = {
+    "InfluenceWarning": "salutary.influence.direction",
+    "SalutaryClassifier": "salutary.classifier",
+    "add_one_in": "salutary.influence.add_one_in",
+    "label_influence": "salutary.influence.label_influence",
+    "load": "salutary.artifacts",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # skops and pyarrow are imported only by those who load a run.
-    if name == "load":
-        from salutary.artifacts import load
+    # Imported when first used: the command line answers at once, and skops and pyarrow
+    # are left alone by those who load no run.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'salutary' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
-        return load
-    raise AttributeError(f"module 'salutary' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
