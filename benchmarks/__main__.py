@@ -18,7 +18,8 @@ def main() -> None:
         print(measured.line(), flush=True)
     for line in scoring.memory():
         print(line, flush=True)
-    print(importing.speed().line(), flush=True)
+    for measured in importing.speed():
+        print(measured.line(), flush=True)
     folder = data_folder()
     if folder is None:
         print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
