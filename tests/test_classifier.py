@@ -656,3 +656,10 @@ def test_the_fitted_estimator_predicts_frames_without_a_warning(estimator: Any) 
     frame, val = (pd.DataFrame(rows, columns=names) for rows in (X, X_val))
     model = salutary(estimator=estimator).fit(frame, y, val, y_val)
     np.testing.assert_array_equal(model.estimator_.predict(frame), model.predict(frame))
+
+
+def test_a_marker_among_strings_is_refused() -> None:
+    X, y, _, _ = draw()
+    marked = [f"c{c}" if c != -1 else -1 for c in y]
+    with pytest.raises(ValueError, match="mark unlabeled rows by None"):
+        salutary().fit(X, marked)

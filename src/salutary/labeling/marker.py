@@ -29,6 +29,11 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         return y, np.isnan(y) | (y == -1)
     if y.dtype.kind in "iu":
         return y, y == -1
+    if y.dtype.kind == "U" and np.any(y == "-1"):
+        raise ValueError(
+            "y has the string '-1', which would be a class; mark unlabeled rows by "
+            "None in an array of dtype object"
+        )
     return y, np.zeros(len(y), dtype=bool)
 
 
