@@ -10,8 +10,9 @@ from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import Ratio, ratio, read_complete_bank
-from salutary.benchmark.comparison import Plan, fit_salutary, split
-from salutary.benchmark.true_labels import active_learning, margin_query
+from salutary.benchmark.buying import active_learning, margin_query
+from salutary.benchmark.comparison import Plan, fit_salutary
+from salutary.benchmark.splits import split
 
 
 def speed(folder: Path) -> Ratio:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from salutary.artifacts import write_whole
 from salutary.cli.progress import display
+from salutary.files import write_text, write_whole
 
 STUDIES = Path(__file__).resolve().parents[1] / "docs" / "studies"
 
@@ -65,13 +65,9 @@ def write_study(
         "is in [measurements.csv](measurements.csv).\n\n"
         f"![{title}](figure.png)\n\n{table}\n"
     )
-    write_whole(folder / "README.md", lambda beside: _write(beside, text))
+    write_text(folder / "README.md", text)
     figure = plot(found)
     write_whole(folder / "figure.png", lambda beside: figure.savefig(beside, dpi=110))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _markdown(table: pd.DataFrame) -> str:

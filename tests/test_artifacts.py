@@ -24,11 +24,10 @@ from salutary.artifacts import (
     TRUSTED_TYPES,
     load,
     write_model,
-    write_report,
     write_table,
-    write_whole,
 )
 from salutary.errors import InputError
+from salutary.files import write_json, write_whole
 from salutary.table_problem import Settings, Sources, prepare
 
 TABLES = ("train", "validation", "pool")
@@ -282,7 +281,7 @@ def test_tables_and_reports_come_back_as_written(tmp_path: Path) -> None:
     report = {"größe": ["📏", None, 0.1]}
     for _ in range(2):  # the second replaces the first
         write_table(table, tmp_path / "labels.parquet")
-        write_report(report, tmp_path / "run.json")
+        write_json(tmp_path / "run.json", report)
     assert pa.parquet.read_table(tmp_path / "labels.parquet").equals(table)
     assert json.loads((tmp_path / "run.json").read_text("utf-8")) == report
     assert len(list(tmp_path.iterdir())) == 2

@@ -1,11 +1,10 @@
-"""The files a run leaves: written whole, and loaded without unpickling."""
+"""What a run leaves: models and reports, loaded without unpickling."""
 
 from __future__ import annotations
 
 import json
 import os
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from skrub import TableVectorizer
 
 from salutary.encoding import ColumnTypes
 from salutary.errors import InputError
+from salutary.files import write_whole
 
 LEDGER = "ledger.sqlite"
 LABELS = "labels.parquet"
@@ -67,39 +67,9 @@ STEPS = [
 """What a saved model is made of."""
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file beside its place and rename it, so that it appears whole or not.
-
-    Parameters
-    ----------
-    path : Path
-    write : callable
-        Writes to the path it is given, which has the same suffix.
-
-    Raises
-    ------
-    OSError
-        When it cannot be written; ``path`` is then as it was.
-    """
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table whole, as Parquet."""
     write_whole(path, lambda beside: pa.parquet.write_table(table, beside))
-
-
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write a report whole, as JSON."""
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda beside: _write_text(beside, text))
 
 
 def read_report(run_dir: Path) -> dict[str, Any]:
@@ -119,10 +89,6 @@ def read_report(run_dir: Path) -> dict[str, Any]:
             f"{path}: is missing or damaged; run 'salutary label' again"
         ) from None
     return report
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def write_model(model: Pipeline, path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
 from salutary.artifacts import (
@@ -23,17 +22,15 @@ from salutary.artifacts import (
     MODEL,
     REPORT,
     write_model,
-    write_report,
     write_table,
 )
 from salutary.errors import InputError
+from salutary.files import LOCK, claim, write_json
 from salutary.ledger import AssignedLabels, Ledger, RoundEntry
 from salutary.loop import Round, State, advance, restore, start
 from salutary.problem import Problem
 from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
 from salutary.tables import fingerprint
-
-LOCK = "run.lock"
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 
@@ -103,7 +100,7 @@ def label_tables(
         prepared = None
         if not _holds_run(request.out):
             prepared = prepare(request.sources, request.settings, stage)
-        with _claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
+        with claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
             if not ledger.is_empty():
                 _check_same_run(ledger, request, data)
                 report: dict[str, Any] | None = ledger.fact("report")
@@ -152,23 +149,6 @@ def _check_directory(request: Request) -> None:
         raise InputError(
             f"{out}: is not a run, but holds {others[0]!r}; pass another --out"
         )
-
-
-@contextmanager
-def _claim(out: Path) -> Iterator[None]:
-    """Make the directory this process's own while the block runs."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"{out}: another run is live in it; wait for it, or pass another --out"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -336,7 +316,7 @@ def _finish(
     out = request.out
     write_table(_labels_table(prepared, request.settings.rule, labels), out / LABELS)
     write_model(prepared.model(state.model), out / MODEL)
-    write_report(report, out / REPORT)
+    write_json(out / REPORT, report)
     ledger.set_facts(report=report)
     return report
 

@@ -12,11 +12,10 @@ from salutary.benchmark.comparison import (
     CONTENDERS,
     Plan,
     Result,
-    Split,
     compare,
     fit_salutary,
-    split,
 )
+from salutary.benchmark.splits import Split, split
 
 X, Y = load_digits(return_X_y=True)
 X, Y = scale(X)[Y < 4], Y[Y < 4]

@@ -7,43 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
 
-from salutary.benchmark.true_labels import QUERIES, active_learning
+from salutary.benchmark.buying import QUERIES, active_learning
+from salutary.benchmark.splits import Split
 from salutary.classifier import SalutaryClassifier
-
-Rows = tuple[NDArray[Any], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Labeled, validation, pool and test rows, each (X, y)."""
-
-    labeled: Rows
-    validation: Rows
-    pool: Rows
-    test: Rows
-
-
-def split(X: NDArray[Any], y: NDArray[Any], *, n_labeled: int, seed: int) -> Split:
-    """20% validation, 20% test, ``n_labeled`` labeled rows and the rest as pool.
-
-    All stratified by class.
-    """
-    X, X_test, y, y_test = train_test_split(
-        X, y, test_size=0.2, stratify=y, random_state=seed
-    )
-    X, X_val, y, y_val = train_test_split(
-        X, y, test_size=0.25, stratify=y, random_state=seed
-    )
-    X, X_pool, y, y_pool = train_test_split(
-        X, y, train_size=n_labeled, stratify=y, random_state=seed
-    )
-    return Split((X, y), (X_val, y_val), (X_pool, y_pool), (X_test, y_test))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def _results() -> pd.DataFrame:
     from sklearn.preprocessing import scale
     from threadpoolctl import threadpool_limits
 
-    from salutary.benchmark.comparison import CONTENDERS, Plan, compare, split
+    from salutary.benchmark.comparison import CONTENDERS, Plan, compare
+    from salutary.benchmark.splits import split
 
     X, y = load_digits(return_X_y=True)
     plan = Plan(LogisticRegression(C=1.0, max_iter=1000), budget=N_BOUGHT)

@@ -11,6 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from salutary.cli.benchmark import benchmark
 from salutary.cli.demo import demo
 from salutary.cli.label import label
 from salutary.cli.predict import predict
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(label)
 app.command()(predict)
 app.command()(demo)
+app.add_typer(benchmark)
 
 
 @app.callback(invoke_without_command=True)

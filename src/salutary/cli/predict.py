@@ -76,7 +76,8 @@ def _predictions(run_dir: Path, path: Path) -> pa.Table:
 def _write(predictions: pa.Table, out: Path) -> None:
     import pyarrow.csv
 
-    from salutary.artifacts import write_table, write_whole
+    from salutary.artifacts import write_table
+    from salutary.files import write_whole
 
     if out.suffix.lower() == ".parquet":
         write_table(predictions, out)

@@ -6,7 +6,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import shuffle
 
-from salutary.benchmark.true_labels import (
+from salutary.benchmark.buying import (
     QUERIES,
     active_learning,
     entropy_query,

@@ -1,0 +1,204 @@
+"""Fetch data sets from where they are published, into a cache."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+UCI = "https://archive.ics.uci.edu/static/public"
+HUGGING_FACE = "https://huggingface.co/datasets"
+RETRIES = 3
+
+
+class FetchError(Exception):
+    """A data set cannot be fetched; the message says why."""
+
+
+def fetch(name: str) -> Any:
+    """Fetch a data set, or read it from the cache.
+
+    Parameters
+    ----------
+    name : str
+        As in `salutary.benchmark.datasets.DATA_SETS`.
+
+    Returns
+    -------
+    DataFrame or dict of ndarrays
+        In the form that the local folder has.
+
+    Raises
+    ------
+    FetchError
+        Offline, or where a person must agree to a licence first.
+
+    Notes
+    -----
+    Downloads are retried three times and kept in the user's cache folder
+    (``SALUTARY_CACHE`` moves it).
+    """
+    if name not in _SOURCES:
+        raise FetchError("its licence asks each user to get it from its authors")
+    try:
+        return _SOURCES[name]()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FetchError(f"cannot be fetched ({reason})") from None
+
+
+def download(url: str) -> Path:
+    """Download a file, retrying, or find it in the cache."""
+    try:
+        import pooch
+    except ImportError:
+        raise FetchError(
+            "cannot be fetched without pooch; pip install 'salutary[benchmark]'"
+        ) from None
+    # The content is checked once it is read, whatever file it came in.
+    fetcher = pooch.create(
+        path=pooch.os_cache("salutary"),
+        base_url="",
+        registry={url: None},
+        urls={url: url},
+        env="SALUTARY_CACHE",
+        retry_if_failed=RETRIES,
+    )
+    return Path(fetcher.fetch(url))
+
+
+def _from_zip(path: Path | BytesIO, member: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(member)
+
+
+def _bank() -> pd.DataFrame:
+    outer = _from_zip(download(f"{UCI}/222/bank+marketing.zip"), "bank-additional.zip")
+    table = _from_zip(BytesIO(outer), "bank-additional/bank-additional-full.csv")
+    return pd.read_csv(BytesIO(table), sep=";").rename(columns={"y": "label"})
+
+
+def _diabetic() -> pd.DataFrame:
+    archive = download(f"{UCI}/296/diabetes+130-us+hospitals+for+years+1999-2008.zip")
+    # "None" is a category of two columns, not a missing value.
+    table = pd.read_csv(
+        BytesIO(_from_zip(archive, "diabetic_data.csv")), keep_default_na=False
+    )
+    return table.rename(columns={"readmitted": "label"})
+
+
+def _electric() -> pd.DataFrame:
+    archive = download(f"{UCI}/471/electrical+grid+stability+simulated+data.zip")
+    table = pd.read_csv(BytesIO(_from_zip(archive, "Data_for_UCI_named.csv")))
+    return table.drop(columns="stab").rename(columns={"stabf": "label"})
+
+
+def _wine() -> pd.DataFrame:
+    archive = download(f"{UCI}/186/wine+quality.zip")
+    parts = []
+    for color in ("red", "white"):
+        part = pd.read_csv(
+            BytesIO(_from_zip(archive, f"winequality-{color}.csv")), sep=";"
+        )
+        label = part.pop("quality")
+        parts.append(part.assign(color=color, label=label))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _openml(number: int) -> pd.DataFrame:
+    """A table of OpenML, whose own checksum scikit-learn checks."""
+    from sklearn.datasets import fetch_openml
+
+    found = fetch_openml(
+        data_id=number, as_frame=True, parser="auto", n_retries=RETRIES
+    )
+    table: pd.DataFrame = found.data.assign(label=found.target)
+    return table
+
+
+def _musk() -> pd.DataFrame:
+    table = _openml(1116).select_dtypes("number")
+    labels = _openml(1116)["label"].astype(float).astype(int)
+    return table.drop(columns=["ID", "label"], errors="ignore").assign(label=labels)
+
+
+def _waveform() -> pd.DataFrame:
+    table = _openml(60)
+    names = [f"X{number:02d}" for number in range(40)]
+    return table.set_axis([*names, "label"], axis=1).astype(
+        dict.fromkeys(names, "float64") | {"label": "int64"}
+    )
+
+
+def _mnist() -> dict[str, Any]:
+    table = _openml(554)
+    labels = table.pop("label").to_numpy().astype(np.uint8)
+    images = table.to_numpy().astype(np.uint8).reshape(-1, 28, 28)
+    return {
+        "x_train": images[:60_000],
+        "y_train": labels[:60_000],
+        "x_test": images[60_000:],
+        "y_test": labels[60_000:],
+    }
+
+
+def _cifar10() -> dict[str, Any]:
+    table = _openml(40927)
+    labels = table.pop("label").to_numpy().astype(np.uint8)
+    planes = table.to_numpy().astype(np.uint8).reshape(-1, 3, 32, 32)
+    images = planes.transpose(0, 2, 3, 1)
+    return {
+        "x_train": images[:50_000],
+        "y_train": labels[:50_000],
+        "x_test": images[50_000:],
+        "y_test": labels[50_000:],
+    }
+
+
+def _glue(task: str, texts: tuple[str, ...], parts: tuple[str, ...]) -> pd.DataFrame:
+    tables = []
+    for part in parts:
+        path = download(
+            f"{HUGGING_FACE}/nyu-mll/glue/resolve/main/{task}/"
+            f"{part}-00000-of-00001.parquet"
+        )
+        tables.append(pd.read_parquet(path).assign(split=part))
+    table = pd.concat(tables, ignore_index=True)
+    names = dict(zip(texts, ("text", "text_b"), strict=False))
+    return table.rename(columns=names)[[*names.values(), "label", "split"]]
+
+
+def _ag_news() -> pd.DataFrame:
+    tables = []
+    for part in ("train", "test"):
+        path = download(
+            f"{HUGGING_FACE}/fancyzhx/ag_news/resolve/main/data/"
+            f"{part}-00000-of-00001.parquet"
+        )
+        tables.append(pd.read_parquet(path)[["text", "label"]].assign(split=part))
+    return pd.concat(tables, ignore_index=True)
+
+
+_BOTH = ("train", "validation")
+
+_SOURCES: dict[str, Callable[[], Any]] = {
+    "bank": _bank,
+    "diabetic": _diabetic,
+    "electric": _electric,
+    "musk": _musk,
+    "wine": _wine,
+    "waveform": _waveform,
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "sst2": partial(_glue, "sst2", ("sentence",), _BOTH),
+    "cola": partial(_glue, "cola", ("sentence",), _BOTH),
+    "rte": partial(_glue, "rte", ("sentence1", "sentence2"), _BOTH),
+    "mrpc": partial(_glue, "mrpc", ("sentence1", "sentence2"), (*_BOTH, "test")),
+    "ag_news": _ag_news,
+}

@@ -1,0 +1,219 @@
+"""``salutary benchmark``: strategies side by side on real data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from salutary.cli.progress import display
+from salutary.cli.text import printable
+from salutary.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from salutary.benchmark.cells import Cell, Outcome
+    from salutary.benchmark.runner import Request
+    from salutary.benchmark.suites import Suite
+
+TOLERANCE = 1e-6
+"""By which a cell's figures may differ from those recorded."""
+
+benchmark = typer.Typer(
+    name="benchmark",
+    help="Compare strategies on real data sets, with reports anyone can rerun.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of the data sets; without it and without SALUTARY_DATA they are "
+        "fetched.",
+    ),
+]
+
+
+@benchmark.command()
+def run(
+    suite: Annotated[
+        str, typer.Option(metavar="NAME", help="Suite; 'list' shows them.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Directory of the run, new or to go on with."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Splits of each data set.")] = 20,
+    jobs: Annotated[int, typer.Option(help="Processes; -1: one for each core.")] = -1,
+    data: Data = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET/STRATEGY/SEED",
+            help="Rerun one cell and print it, beside what --out holds of it; nothing "
+            "is written.",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Give up a cell that takes longer."),
+    ] = 600.0,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Run cells again that were not done.")
+    ] = False,
+) -> None:
+    """Run a suite, or what is missing of it: the same command goes on after a kill.
+
+    DIR gets results.parquet, run.json and cells.jsonl.
+
+    Example: salutary benchmark run --suite paper --seeds 2 --data data --out runs/paper
+    """
+    if seeds < 1:
+        raise InputError(f"--seeds {seeds}: must be at least 1")
+    if jobs < 1 and jobs != -1:
+        raise InputError(f"--jobs {jobs}: must be at least 1, or -1 for every core")
+    if not time_limit > 0:
+        raise InputError(f"--time-limit {time_limit:g}: must be positive")
+    with _needs_extra():
+        from salutary.benchmark.cells import parse_cell
+        from salutary.benchmark.datasets import data_folder
+        from salutary.benchmark.runner import Request
+        from salutary.benchmark.suites import find_suite
+
+    chosen = find_suite(suite)
+    folder = data_folder(data)
+    if only is not None:
+        _rerun(parse_cell(only, chosen), chosen, folder, out)
+        return
+    if out is None:
+        raise InputError("--out is missing; pass a directory for the results")
+    _run(Request(chosen, seeds, folder, out, jobs, time_limit, retry))
+
+
+def _run(request: Request) -> None:
+    """Run with a progress bar, and sum up."""
+    from salutary.benchmark import runner
+
+    total = (
+        request.n_seeds * len(request.suite.data_sets) * len(request.suite.strategies)
+    )
+    with display(total, "cells") as shown:
+
+        def start(done: int, total: int) -> None:
+            shown.advance(done, f"{done} of {total} cells are done already")
+
+        def show(outcome: Outcome) -> None:
+            line = f"{outcome.cell.dataset}, split {outcome.cell.seed}"
+            if outcome.status != "done":
+                line = f"{outcome.cell}: {outcome.status}: {printable(outcome.error)}"
+            shown.advance(1, line)
+
+        with shown.stage("reading the data sets"):
+            runner.check_data(request)
+        found = runner.run(request, start, show)
+    not_done = len(found["not_done"])
+    print(
+        f"{found['cells'] - not_done} of {found['cells']} cells done, {not_done} not; "
+        f"{found['wall_seconds']:.0f} s in all"
+    )
+    print(
+        f"In {request.out}: {runner.RESULTS}, {runner.RUN}, {runner.JOURNAL}; next: "
+        f"salutary benchmark report {request.out}"
+    )
+
+
+@benchmark.command()
+def report(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="As passed to 'run' as --out.")
+    ],
+) -> None:
+    """Write report.md, report.html and pictures beside a run's results.
+
+    Example: salutary benchmark report runs/paper
+    """
+    with _needs_extra():
+        from salutary.benchmark.report import write
+
+    with display(0, "parts") as shown, shown.stage("writing the report"):
+        written = write(directory)
+    print(f"In {directory}: {', '.join(path.name for path in written)}")
+
+
+@benchmark.command(name="list")
+def list_all() -> None:
+    """Show suites, data sets and strategies.
+
+    Example: salutary benchmark list
+    """
+    with _needs_extra():
+        from salutary.benchmark.datasets import DATA_SETS
+        from salutary.benchmark.suites import STRATEGIES, SUITES
+
+    print("Suites")
+    for suite in SUITES.values():
+        print(f"  {suite.name}: {suite.description}")
+    print("Data sets")
+    for data in DATA_SETS.values():
+        print(
+            f"  {data.name}: {data.title}; {data.rows:,} rows, {data.features:,} "
+            f"features, {data.classes} classes; {data.source}; {data.licence}\n"
+            f"    {data.preprocessing}; beware: {data.caution}"
+        )
+    print(f"Strategies\n  {', '.join(STRATEGIES)}")
+
+
+@contextmanager
+def _needs_extra() -> Iterator[None]:
+    """Say which extra to install when a library of the benchmark is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"the benchmark needs {error.name}; pip install 'salutary[benchmark]'"
+        ) from None
+
+
+def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> None:
+    """Print a cell's figures, and how far they are from those recorded."""
+    import pandas as pd
+
+    from salutary.benchmark.cells import run_cell
+    from salutary.benchmark.runner import read_results
+
+    recorded = None if out is None else _of(read_results(out), cell)
+    outcome = run_cell(cell, suite.setting, folder, float("inf"))
+    if outcome.status != "done":
+        raise InputError(f"{cell}: {outcome.status}: {outcome.error}")
+    found = pd.DataFrame(outcome.rounds)
+    columns = ["round", "n_labeled", "accuracy", "log_loss", "balanced_accuracy"]
+    print(found[columns].to_string(index=False))
+    if recorded is None:
+        return
+    if len(recorded) != len(found):
+        raise InputError(f"{out}: holds {len(recorded)} rounds of {cell}")
+    measures = ["accuracy", "log_loss", "balanced_accuracy", "validation_loss"]
+    furthest = (
+        (found[measures] - recorded[measures].reset_index(drop=True)).abs().max().max()
+    )
+    if furthest > TOLERANCE:
+        raise InputError(
+            f"{cell}: differs from {out} by {furthest:.2g}; are versions and data the "
+            "same as in its run.json?"
+        )
+    print(f"As recorded in {out}; the largest difference is {furthest:.1g}.")
+
+
+def _of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    of_cell = (
+        (results["dataset"] == cell.dataset)
+        & (results["strategy"] == cell.strategy)
+        & (results["seed"] == cell.seed)
+    )
+    return results[of_cell]
