@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from salutary import loop
@@ -55,7 +54,7 @@ class Salutary:
         rng = np.random.RandomState(task.seed)
         own, canary = split_canary(_weighed(task.split.validation), self.guard, rng)
         return Problem(
-            estimator=estimator(task, labeled, (own.X, own.labels)),
+            estimator=estimator(task, labeled),
             classes=task.classes,
             labeled=_weighed(labeled),
             validation=own,
@@ -75,21 +74,25 @@ class Salutary:
         if not self.then_validation:
             return Step(state.model, len(rows[1]), agreement)
         rows = joined(rows, task.split.validation)
-        return Step(fit(task, rows, state.model), len(rows[1]), agreement)
+        # The C so far: the labels were chosen to please these rows.
+        kept = _with_penalty(task, state.model.C)
+        return Step(fit(kept, rows, state.model), len(rows[1]), agreement)
 
 
 def _retuned(
     task: Task, problem: Problem, state: loop.State
 ) -> tuple[Problem, loop.State]:
     """The problem with the C that is best now, and its model refitted."""
-    X_pool = task.split.pool[0]
-    rows = joined(task.split.labeled, (X_pool[state.rows], state.labels))
-    own = problem.validation
-    chosen = estimator(task, rows, (own.X, own.labels))
-    model: LogisticRegression = fit(
-        replace(task, setting=replace(task.setting, C=chosen.C)), rows, state.model
-    )
+    labeled, (X_pool, _) = task.split.labeled, task.split.pool
+    rows = joined(labeled, (X_pool[state.rows], state.labels))
+    chosen = estimator(task, rows, n_human=len(labeled[1]))
+    model = fit(_with_penalty(task, chosen.C), rows, state.model)
     return replace(problem, estimator=chosen), replace(state, model=model)
+
+
+def _with_penalty(task: Task, C: float) -> Task:
+    """The task with C settled."""
+    return replace(task, setting=replace(task.setting, C=C))
 
 
 def _weighed(part: Part) -> LabeledRows:
@@ -107,7 +110,7 @@ def self_training(task: Task) -> Iterator[Step]:
     labeled, (X_pool, y_pool) = task.labeled_with(_all(task)), task.split.pool
     X, y = joined(labeled, (X_pool, np.full(len(X_pool), -1)))
     model = SelfTrainingClassifier(
-        estimator(task, labeled, None),
+        estimator(task, labeled),
         criterion="k_best",
         k_best=setting.batch_size,
         max_iter=setting.budget // setting.batch_size,
@@ -117,7 +120,8 @@ def self_training(task: Task) -> Iterator[Step]:
     for number in range(model.n_iter_ + 1):
         known = (model.labeled_iter_ >= 0) & (model.labeled_iter_ <= number)
         assigned = known & (model.labeled_iter_ > 0)
-        previous = fit(task, (X[known], pseudo[known]), previous)
+        rows = (X[known], pseudo[known])
+        previous = fit(task, rows, previous, n_human=len(labeled[1]))
         agreement = _agreement(pseudo[assigned], truth[assigned])
         yield Step(previous, int(known.sum()), agreement)
 
@@ -165,7 +169,7 @@ def _all(task: Task) -> int:
 def train_only(task: Task) -> Iterator[Step]:
     """The labeled rows alone: where everyone starts."""
     rows = task.split.labeled
-    yield Step(fit(task, rows, held_out=task.split.validation), len(rows[1]))
+    yield Step(fit(task, rows), len(rows[1]))
 
 
 def validation_only(task: Task) -> Iterator[Step]:
@@ -183,7 +187,7 @@ def train_plus_validation(task: Task) -> Iterator[Step]:
 def full_pool(task: Task) -> Iterator[Step]:
     """Labeled rows and the whole pool with its true labels: an upper bound."""
     rows = joined(task.split.labeled, task.split.pool)
-    yield Step(fit(task, rows, held_out=task.split.validation), len(rows[1]))
+    yield Step(fit(task, rows), len(rows[1]))
 
 
 NO_LABELS: dict[str, Strategy] = {

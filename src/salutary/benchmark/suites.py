@@ -48,7 +48,8 @@ _SUITES = (
         "fair",
         "The same number of human labels for everyone, 600 in the end, validation rows "
         "counted: 300 to train on and 300 to validate on. Strategies that buy 100 "
-        "labels begin with 200 validation rows in training. C tuned in every round.",
+        "labels begin with 200 validation rows in training. C tuned in every "
+        "round by cross-validation.",
         Setting(validation=300, C=None, equal_labels=True),
     ),
     Suite(

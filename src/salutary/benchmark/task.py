@@ -37,7 +37,8 @@ class Setting:
     budget, batch_size : int
         Labels in all and in a round.
     C : float or None
-        Inverse strength of the penalty; None tunes it in every round.
+        Inverse strength of the penalty; None tunes it in every round, by
+        cross-validation over the human labels trained on.
     fit_intercept : bool
     hessian : {"train", "pool", "both"}
         Rows whose curvature enters influences.
@@ -122,7 +123,7 @@ def fit(
     rows: Part,
     previous: LogisticRegression | None = None,
     *,
-    held_out: Part | None = None,
+    n_human: int | None = None,
 ) -> LogisticRegression:
     """Fit the setting's logistic regression to convergence.
 
@@ -132,9 +133,8 @@ def fit(
     rows : (matrix, classes)
     previous : LogisticRegression, optional
         Where to start from; used if it has the same classes.
-    held_out : (matrix, classes), optional
-        Rows to tune C on, where the setting has it tuned; without them cross-validation
-        on ``rows`` does.
+    n_human : int, optional
+        Of ``rows``, how many, the first, have labels that a human gave; all by default.
 
     Returns
     -------
@@ -145,25 +145,32 @@ def fit(
     if previous is not None and not np.array_equal(previous.classes_, classes):
         previous = None
     weighed = LabeledRows(X, labels.astype(np.intp), np.ones(len(y)))
-    return fit_converged(estimator(task, rows, held_out), weighed, classes, previous)
+    model = estimator(task, rows, n_human=n_human)
+    return fit_converged(model, weighed, classes, previous)
 
 
-def estimator(task: Task, rows: Part, held_out: Part | None) -> LogisticRegression:
-    """The setting's logistic regression, unfitted, its C tuned if that is asked for."""
+def estimator(
+    task: Task, rows: Part, *, n_human: int | None = None
+) -> LogisticRegression:
+    """The setting's logistic regression, unfitted; tuned on the rows if it is to be."""
     setting = task.setting
     C = setting.C
     if C is None:
-        C = tuned(rows, held_out, fit_intercept=setting.fit_intercept)
+        C = tuned(rows, n_human, fit_intercept=setting.fit_intercept)
     return LogisticRegression(C=C, fit_intercept=setting.fit_intercept, max_iter=10_000)
 
 
-def tuned(rows: Part, held_out: Part | None, *, fit_intercept: bool = True) -> float:
-    """The C of `PENALTIES` with the lowest mean log loss on rows not fitted on.
+def tuned(
+    rows: Part, n_human: int | None = None, *, fit_intercept: bool = True
+) -> float:
+    """The C of `PENALTIES` with the lowest log loss in cross-validation.
 
-    Rows of a class that no fitted row has are left out.
+    Only rows with human labels are judged; rows with assigned labels are in every
+    training part. Judged rows of a class that no row of the training part has are left
+    out.
     """
     losses = np.zeros(len(PENALTIES))
-    for fitted, judged in _folds(rows, held_out):
+    for fitted, judged in _folds(rows, n_human):
         known = np.isin(judged[1], fitted[1])
         truth = np.searchsorted(np.unique(fitted[1]), judged[1][known])
         # From strong to weak penalty, each fit starts from the last.
@@ -180,14 +187,14 @@ def tuned(rows: Part, held_out: Part | None, *, fit_intercept: bool = True) -> f
     return PENALTIES[int(np.argmin(losses))]
 
 
-def _folds(rows: Part, held_out: Part | None) -> Iterator[tuple[Part, Part]]:
-    if held_out is not None:
-        yield rows, held_out
-        return
+def _folds(rows: Part, n_human: int | None) -> Iterator[tuple[Part, Part]]:
     X, y = rows
+    n_human = len(y) if n_human is None else n_human
+    assigned = np.arange(n_human, len(y))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        parts = list(folds.split(X, y))
-    for fitted, judged in parts:
+        parts = list(folds.split(X[:n_human], y[:n_human]))
+    for training, judged in parts:
+        fitted = np.concatenate([training, assigned])
         yield (X[fitted], y[fitted]), (X[judged], y[judged])

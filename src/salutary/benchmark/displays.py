@@ -1,0 +1,215 @@
+"""Pictures of a run's results.
+
+Each has its figures as ``frame()`` and draws itself with ``plot()``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import scikit_posthocs
+from matplotlib.figure import Figure
+
+from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
+from salutary.benchmark.summary import final, ranks
+from salutary.benchmark.true_labels import TRUE_LABELS
+
+COLUMNS = 3
+"""Panels side by side."""
+
+
+class Display(Protocol):
+    """Figures and a picture of them."""
+
+    def frame(self) -> pd.DataFrame:
+        """What the picture shows."""
+
+    def plot(self) -> Figure:
+        """Draw it."""
+
+
+def _styles(strategies: list[str]) -> dict[str, dict[str, Any]]:
+    """Salutary thick, bought labels thin, controls dotted."""
+    colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
+    ours = [name for name in strategies if name.startswith("Salutary")]
+    strong = dict(
+        zip(ours, ("tab:red", "tab:orange", "gold", "tab:purple"), strict=False)
+    )
+    styles = {}
+    for number, name in enumerate(strategies):
+        style: dict[str, Any] = {
+            "color": colors[number % len(colors)],
+            "linewidth": 0.9,
+        }
+        if name in strong:
+            style = {"color": strong[name], "linewidth": 2.2, "zorder": 3}
+        elif name in NO_LABELS:
+            style["linestyle"] = "--"
+        elif name in CONTROLS:
+            style |= {"color": "0.25", "linestyle": _DASHES.get(name, ":")}
+        styles[name] = style
+    return styles
+
+
+_DASHES = {
+    "TrainOnly": (0, (1, 3)),
+    "ValidationOnly": (0, (1, 1)),
+    "TrainPlusValidation": (0, (4, 2)),
+    "FullPool": "-",
+}
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """Mean of a measure after each round, with a band of one standard error.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    measure : str, default="accuracy"
+    """
+
+    results: pd.DataFrame
+    measure: str = "accuracy"
+
+    def frame(self) -> pd.DataFrame:
+        """Columns dataset, strategy, round, mean and sem.
+
+        A run that ended early keeps its last model. LabelSpreading has no rounds and is
+        left out: it is so far off at times that it would flatten the rest.
+        """
+        keys = ["dataset", "strategy", "seed"]
+        wide = self.results.pivot_table(
+            index=keys, columns="round", values=self.measure
+        ).ffill(axis=1)
+        wide = wide.drop(index="LabelSpreading", level="strategy", errors="ignore")
+        means = wide.stack().groupby(["dataset", "strategy", "round"])
+        return means.agg(["mean", "sem"]).reset_index()
+
+    def plot(self) -> Figure:
+        """A panel for each data set."""
+        found = self.frame()
+        names = list(found["dataset"].unique())
+        n_rows = -(-len(names) // COLUMNS)
+        figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
+        panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
+        styles = _styles(_in_order(found["strategy"].unique()))
+        for panel, name in zip(panels, names, strict=False):
+            of_set = found[found["dataset"] == name]
+            for strategy, style in styles.items():
+                line = of_set[of_set["strategy"] == strategy]
+                panel.plot(line["round"], line["mean"], label=strategy, **style)
+                if strategy.startswith("Salutary"):
+                    low, high = line["mean"] - line["sem"], line["mean"] + line["sem"]
+                    panel.fill_between(
+                        line["round"], low, high, color=style["color"], alpha=0.15
+                    )
+            panel.set_title(name, fontsize=10)
+        for panel in panels[len(names) :]:
+            panel.set_axis_off()
+        panels[0].set_ylabel(self.measure.replace("_", " "))
+        panels[0].set_xlabel("round")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", fontsize=7)
+        return figure
+
+
+@dataclass(frozen=True)
+class AverageRanks:
+    """Mean rank over data sets, strategies not told apart joined by a bar.
+
+    Nemenyi's test at 5%, as in Demšar, Statistical Comparisons of Classifiers over
+    Multiple Data Sets, JMLR 7, 2006.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    measure : str, default="accuracy"
+    """
+
+    results: pd.DataFrame
+    measure: str = "accuracy"
+
+    def frame(self) -> pd.DataFrame:
+        """Columns strategy and rank, the best first."""
+        mean = ranks(self.results, self.measure).mean().sort_values()
+        return mean.rename_axis("strategy").rename("rank").reset_index()
+
+    def plot(self) -> Figure:
+        """The critical-difference diagram; just the ranks for a single data set."""
+        ranked = ranks(self.results, self.measure)
+        figure = Figure(figsize=(10, 1.2 + 0.2 * ranked.shape[1]), layout="constrained")
+        panel = figure.subplots()
+        if min(ranked.shape) < 2:
+            alike = np.ones((ranked.shape[1], ranked.shape[1]))
+            same = pd.DataFrame(alike, ranked.columns, ranked.columns)
+        else:
+            same = scikit_posthocs.posthoc_nemenyi_friedman(ranked)
+        scikit_posthocs.critical_difference_diagram(
+            ranked.mean(), same, ax=panel, label_props={"fontsize": 8}
+        )
+        return figure
+
+
+@dataclass(frozen=True)
+class TimeAgainstAccuracy:
+    """Seconds that a strategy took, and where it ended, on each data set.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    """
+
+    results: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """Columns dataset, strategy, seconds (median) and accuracy (mean)."""
+        grouped = final(self.results).groupby(["dataset", "strategy"])
+        return grouped.agg(
+            seconds=("seconds", "median"), accuracy=("accuracy", "mean")
+        ).reset_index()
+
+    def plot(self) -> Figure:
+        """A panel for each data set, time on a logarithmic axis."""
+        found = self.frame()
+        names = list(found["dataset"].unique())
+        n_rows = -(-len(names) // COLUMNS)
+        figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
+        panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
+        styles = _styles(_in_order(found["strategy"].unique()))
+        markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
+        for panel, name in zip(panels, names, strict=False):
+            of_set = found[found["dataset"] == name].set_index("strategy")
+            for strategy, style in styles.items():
+                if strategy in of_set.index:
+                    point = of_set.loc[strategy]
+                    panel.plot(
+                        max(point["seconds"], 1e-3),
+                        point["accuracy"],
+                        markers.get(strategy, "*"),
+                        color=style["color"],
+                        label=strategy,
+                    )
+            panel.set_xscale("log")
+            panel.set_title(name, fontsize=10)
+        for panel in panels[len(names) :]:
+            panel.set_axis_off()
+        panels[0].set_xlabel("seconds")
+        panels[0].set_ylabel("accuracy")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", fontsize=7)
+        return figure
+
+
+def _in_order(strategies: Any) -> list[str]:
+    """As the suites list them, and others after."""
+    known = [*TRUE_LABELS, *NO_LABELS, *CONTROLS]
+    present = set(strategies)
+    return [name for name in known if name in present] + sorted(present - set(known))
