@@ -43,7 +43,8 @@ class DataSet:
         Decides the encoding, see `salutary.benchmark.encoders`.
     file : str
         Its name in the folder: Parquet with a column ``label``, or for images an .npz
-        with ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
+        with ``x_train``, ``y_train``, ``x_test`` and ``y_test``. Empty for what comes
+        with scikit-learn.
     rows, features, classes : int
         After preprocessing, before encoding.
     preprocessing, caution : str
@@ -334,9 +335,39 @@ _CATALOG = (
         fingerprint="6a6da248230dc9f09aa44cb25b6cc0924aa0eff3d6dbb1d77b7b223c79748a2b",
         prepare=_text,
     ),
+    DataSet(
+        name="digits",
+        title="Handwritten digits",
+        kind="table",
+        file="",
+        rows=1_797,
+        features=64,
+        classes=10,
+        source="scikit-learn, load_digits",
+        licence="CC BY 4.0",
+        preprocessing=_MINIMAL,
+        caution="the same writers are on both sides of a split",
+        fingerprint="54359bf16e846300319adfd2612f68bcf80a4b82fd589682c224291d30fc0679",
+        prepare=_plain,
+    ),
+    DataSet(
+        name="breast_cancer",
+        title="Breast Cancer Wisconsin, diagnostic",
+        kind="table",
+        file="",
+        rows=569,
+        features=30,
+        classes=2,
+        source="scikit-learn, load_breast_cancer",
+        licence="CC BY 4.0",
+        preprocessing=_MINIMAL,
+        caution="small: single splits tell little",
+        fingerprint="8ab17515b21ec60cde681f8065caad3400b2026aa13ca28b53e9e5d20df32a6e",
+        prepare=_plain,
+    ),
 )
 
-DATA_SETS = {data.name: data for data in _CATALOG}
+DATA_SETS: dict[str, DataSet] = {data.name: data for data in _CATALOG}
 
 NINE = ("bank", "diabetic", "electric", "celeba", "musk", "wine", "waveform", "mnist",
         "cifar10")  # fmt: skip
@@ -390,7 +421,7 @@ def load(data: DataSet, folder: Path | None) -> Rows:
     raw, where = _read(data, folder)
     if fingerprint(raw) != data.fingerprint:
         told = f"{where}: is not the copy of {data.title} that results were made on"
-        if folder is not None:
+        if folder is not None and data.file:
             raise InputError(f"{told}; restore the file from {data.source}")
         warnings.warn(f"{told}, so figures will differ", UserWarning, stacklevel=2)
     X, labels = data.prepare(raw)
@@ -399,7 +430,7 @@ def load(data: DataSet, folder: Path | None) -> Rows:
 
 def _read(data: DataSet, folder: Path | None) -> tuple[Any, str]:
     """The raw content, and where it came from."""
-    if folder is None:
+    if folder is None or not data.file:
         try:
             return fetch(data.name), data.source
         except FetchError as error:

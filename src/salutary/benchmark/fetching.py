@@ -185,6 +185,14 @@ def _ag_news() -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def _bundled(load: str) -> pd.DataFrame:
+    """A table that comes with scikit-learn."""
+    from sklearn import datasets
+
+    table: pd.DataFrame = getattr(datasets, load)(as_frame=True).frame
+    return table.rename(columns={"target": "label"})
+
+
 _BOTH = ("train", "validation")
 
 _SOURCES: dict[str, Callable[[], Any]] = {
@@ -201,4 +209,6 @@ _SOURCES: dict[str, Callable[[], Any]] = {
     "rte": partial(_glue, "rte", ("sentence1", "sentence2"), _BOTH),
     "mrpc": partial(_glue, "mrpc", ("sentence1", "sentence2"), (*_BOTH, "test")),
     "ag_news": _ag_news,
+    "digits": partial(_bundled, "load_digits"),
+    "breast_cancer": partial(_bundled, "load_breast_cancer"),
 }

@@ -136,7 +136,7 @@ def make_encoder(kind: Kind, seed: int) -> Pipeline:
 
 
 def _unit_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / 255
+    return np.divide(pixels, 255, dtype=np.float32)
 
 
 def _joined_texts(texts: pd.DataFrame) -> pd.Series:

@@ -59,6 +59,14 @@ _SUITES = (
         Setting(C=0.02, fit_intercept=False, hessian="pool"),
         data_sets=("bank",),
     ),
+    Suite(
+        "quick",
+        "A minute on data that comes with scikit-learn, to see what a run looks like: "
+        "100 labeled rows, two rounds of ten, C = 1.",
+        Setting(n_labeled=100, budget=20, C=1.0),
+        data_sets=("digits", "breast_cancer"),
+        strategies=("Margin", "Salutary-plausible", "TrainPlusValidation"),
+    ),
 )
 
 SUITES = {suite.name: suite for suite in _SUITES}

@@ -64,8 +64,9 @@ def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
     DataFrame
         With columns (data set, "mean") and (data set, "sem").
     """
-    grouped = final(results).groupby(["strategy", "dataset"])[measure]
-    table = grouped.agg(["mean", "sem"]).unstack("dataset")
+    table = final(results).pivot_table(
+        index="strategy", columns="dataset", values=measure, aggfunc=["mean", "sem"]
+    )
     return table.swaplevel(axis=1).sort_index(axis=1)
 
 
@@ -138,9 +139,9 @@ def claim(results: pd.DataFrame, strategy: str = PUBLISHED) -> Claim:
     ahead = mean[strategy] - buyers.max(axis=1)
     below = ahead[ahead <= 0]
     return Claim(
-        holds=sorted(ahead[ahead > 0].index),
+        holds=sorted(str(name) for name in ahead.index[ahead > 0]),
         fails={
-            name: (str(buyers.loc[name].idxmax()), float(-behind))
+            str(name): (str(buyers.loc[[name]].iloc[0].idxmax()), float(-behind))
             for name, behind in below.items()
         },
     )
