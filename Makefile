@@ -39,7 +39,7 @@ format: $(READY) ## Format the code
 studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.add_one_in
 
-bench: $(READY) ## Measure speed, memory and the paper's claim
+bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv and caches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-from benchmarks import bank_loop, importing, paper_claim, scoring
+from benchmarks import bank_loop, importing, scoring
 from benchmarks.measure import data_folder
 
 PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn")
@@ -25,8 +25,6 @@ def main() -> None:
         print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
         return
     print(bank_loop.speed(folder).line(), flush=True)
-    for line in paper_claim.compare(folder):
-        print(line, flush=True)
 
 
 main()

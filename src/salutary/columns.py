@@ -236,6 +236,53 @@ def _to_pandas(values: pa.Array, kind: str) -> Any:
     return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
+def typed_labels(table: pa.Table, target: str) -> pa.Table:
+    """Labels that a .csv file has as text, as what all of them are written as.
+
+    Whole numbers or booleans: "1" is the number, but "01", "1.0" and "1e0" are names,
+    each another one. Fractions become numbers, which `target_labels` then judges.
+    """
+    if target not in table.column_names or not pa.types.is_string(
+        table.schema.field(target).type
+    ):
+        return table
+    labels = pc.utf8_trim_whitespace(table[target].combine_chunks())
+    typed = whole_numbers(labels)
+    if {*pc.unique(pc.utf8_lower(labels)).to_pylist()} <= {"true", "false", None}:
+        typed = labels.cast(pa.bool_())
+    elif pa.types.is_string(typed.type):
+        try:
+            typed = labels.cast(pa.float64())
+        except pa.ArrowInvalid:
+            return table
+        if pc.all(pc.equal(pc.floor(typed), typed)).as_py():
+            return table
+    return table.set_column(table.column_names.index(target), target, typed)
+
+
+def cast_labels(
+    values: pa.ChunkedArray, arrow_type: pa.DataType, place: str
+) -> pa.Array:
+    """Labels as the training table's type; one written otherwise is another label.
+
+    Raises
+    ------
+    InputError
+        For a value that is not of the type; names the row, from 0.
+    """
+    labels = cast_column(values, arrow_type, place)
+    if pa.types.is_string(values.type) and pa.types.is_integer(arrow_type):
+        written = pc.utf8_trim_whitespace(values.combine_chunks())
+        other = pc.not_equal(labels.cast(pa.string()), written)
+        row = pc.index(other, True).as_py()
+        if row >= 0:
+            raise InputError(
+                f"{place}, row {row}: {written[row].as_py()!r} is none of the whole "
+                "numbers in the training table; write it as one"
+            )
+    return labels
+
+
 def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
     """Type of the target column, for every table and the output.
 
@@ -286,7 +333,7 @@ def target_labels(
     """
     if target not in table.column_names:
         raise InputError(f"{name}: has no target column {target!r}; add it")
-    values = cast_column(table[target], arrow_type, f"{name}: column {target!r}")
+    values = cast_labels(table[target], arrow_type, f"{name}: column {target!r}")
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
         raise InputError(

@@ -17,11 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from salutary.columns import (
-    cast_column,
     cast_features,
+    cast_labels,
     column_kinds,
     target_labels,
     target_type,
+    typed_labels,
     whole_numbers,
 )
 from salutary.encoding import (
@@ -202,7 +203,9 @@ def _read(sources: Sources) -> _Tables:
     target, id_column = sources.target, sources.id_column
     if id_column == target:
         raise InputError(f"--id {id_column!r}: is the target; pass another column")
-    train = read_table(sources.train)
+    train = read_table(sources.train, [target])
+    if sources.train.suffix.lower() == ".csv":
+        train = typed_labels(train, target)
     label_type = target_type(train, target, str(sources.train))
     features = [name for name in train.column_names if name not in (target, id_column)]
     if not features:
@@ -293,7 +296,7 @@ def _pool_labels(
             f"(row {row} is empty); move labeled rows to {sources.train}, or drop the "
             "column"
         )
-    own: NDArray[Any] = cast_column(labels, label_type, place).to_numpy(
+    own: NDArray[Any] = cast_labels(labels, label_type, place).to_numpy(
         zero_copy_only=False
     )
     return own

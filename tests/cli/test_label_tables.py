@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+import salutary
 from salutary.cli.main import main
 
 Run = Callable[..., Path]
@@ -273,3 +275,72 @@ def test_the_same_seed_gives_the_same_labels_and_another_seed_another_guard(
     run("--seed", "4", "--out", str(folder / "c"))
     losses = [outcome_of(folder / name)["canary_loss"] for name in ("a", "b", "c")]
     assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["01", "1", "1.0"], ["01", "1", "1.0"]),
+        (["1e1", "10", "x"], ["1e1", "10", "x"]),
+        (["1", "2", "10"], [1, 2, 10]),
+        (["-1", "0", "1"], [-1, 0, 1]),
+        (["1.0", "2.0", "3.0"], ["1.0", "2.0", "3.0"]),
+        (["9223372036854775808", "1", "2"], ["9223372036854775808", "1", "2"]),
+    ],
+)
+def test_labels_of_a_csv_are_as_they_are_written(
+    written: list[str],
+    expected: list[object],
+    run: Callable[..., Path],
+    folder: Path,
+    frames: dict[str, pd.DataFrame],
+) -> None:
+    named = dict(zip(["bird", "cat", "dog"], written, strict=True))
+    for name in ("train", "validation"):
+        frame = frames[name].assign(kind=frames[name]["kind"].map(named))
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    out = run("--no-guard")
+    labels = pd.read_parquet(out / "labels.parquet")["label"]
+    assert set(labels) <= set(expected)
+    assert salutary.load(out).classes_.tolist() == sorted(expected)
+    main(
+        ["predict", str(out), str(folder / "pool.csv"), "--out", str(folder / "p.csv")]
+    )
+    found = pd.read_csv(folder / "p.csv", dtype="str")
+    assert list(found)[2:] == [f"probability_{label}" for label in sorted(expected)]
+    assert set(found["prediction"]) <= {str(label) for label in expected}
+
+
+def test_a_label_written_otherwise_than_the_training_tables_is_named(
+    arguments: list[str],
+    folder: Path,
+    frames: dict[str, pd.DataFrame],
+    refusal: Callable[[list[str]], str],
+) -> None:
+    named = {"bird": "1", "cat": "2", "dog": "3"}
+    for name in ("train", "validation"):
+        frame = frames[name].assign(kind=frames[name]["kind"].map(named))
+        if name == "validation":
+            frame.loc[7, "kind"] = "03"
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    message = refusal(arguments)
+    assert "column 'kind', row 7: '03' is none of the whole numbers" in message
+
+
+@pytest.mark.parametrize("words", [("true", "false"), ("True", "False")])
+def test_booleans_have_one_name_in_predictions(
+    words: tuple[str, str],
+    run: Callable[..., Path],
+    folder: Path,
+    frames: dict[str, pd.DataFrame],
+) -> None:
+    for name in ("train", "validation"):
+        kind = np.where(frames[name]["kind"] == "dog", *words)
+        frames[name].assign(kind=kind).to_csv(folder / f"{name}.csv", index=False)
+    out = run("--no-guard")
+    main(
+        ["predict", str(out), str(folder / "pool.csv"), "--out", str(folder / "p.csv")]
+    )
+    found = pd.read_csv(folder / "p.csv", dtype="str")
+    assert list(found)[2:] == ["probability_false", "probability_true"]
+    assert set(found["prediction"]) <= {"false", "true"}

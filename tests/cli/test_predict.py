@@ -1,5 +1,6 @@
 """``salutary predict``: what it writes, against the model and pandas."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def test_a_prediction_has_the_targets_own_type(
     schema = pa.parquet.read_schema(folder / "predictions.parquet")
     assert schema.field("prediction").type == arrow_type
     assert [name for name in schema.names if name.startswith("probability")] == [
-        f"probability_{value}" for value in sorted(set(values))
+        f"probability_{json.dumps(value)}" for value in sorted(set(values))
     ]
 
 

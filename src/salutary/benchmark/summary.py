@@ -65,7 +65,11 @@ def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
         With columns (data set, "mean") and (data set, "sem").
     """
     table = final(results).pivot_table(
-        index="strategy", columns="dataset", values=measure, aggfunc=["mean", "sem"]
+        index="strategy",
+        columns="dataset",
+        values=measure,
+        aggfunc=["mean", "sem"],
+        dropna=False,  # one seed has no standard error
     )
     return table.swaplevel(axis=1).sort_index(axis=1)
 

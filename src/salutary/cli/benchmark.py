@@ -185,19 +185,20 @@ def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> N
     import pandas as pd
 
     from salutary.benchmark.cells import run_cell
-    from salutary.benchmark.runner import read_results
+    from salutary.benchmark.runner import COLUMNS, read_results
 
     recorded = None if out is None else _of(read_results(out), cell)
     outcome = run_cell(cell, suite.setting, folder, float("inf"))
     if outcome.status != "done":
         raise InputError(f"{cell}: {outcome.status}: {outcome.error}")
-    found = pd.DataFrame(outcome.rounds)
+    found = pd.DataFrame(outcome.rounds).astype(COLUMNS)
     columns = ["round", "n_labeled", "accuracy", "log_loss", "balanced_accuracy"]
     print(found[columns].to_string(index=False))
     if recorded is None:
         return
     if len(recorded) != len(found):
-        raise InputError(f"{out}: holds {len(recorded)} rounds of {cell}")
+        count = len(recorded) or "no"
+        raise InputError(f"{out}: holds {count} round of {cell}, not {len(found)}")
     measures = ["accuracy", "log_loss", "balanced_accuracy", "validation_loss"]
     furthest = (
         (found[measures] - recorded[measures].reset_index(drop=True)).abs().max().max()

@@ -63,7 +63,8 @@ def _predictions(run_dir: Path, path: Path) -> pa.Table:
     if id_column in table.column_names:
         columns = {id_column: whole_numbers(table[id_column].combine_chunks())}
     columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
-    for label, of_class in zip(model.classes_.tolist(), probability.T, strict=True):
+    names = pa.array(model.classes_).cast(pa.string())  # as the file has the labels
+    for label, of_class in zip(names.to_pylist(), probability.T, strict=True):
         columns[f"probability_{label}"] = of_class
     if len(columns) != 2 + len(model.classes_):
         raise InputError(
