@@ -532,6 +532,33 @@ def test_a_damaged_ledger_is_refused_in_one_line(
     assert str(ledger) in refusal(arguments(folder, tmp_path / "run", "--resume"))
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE labels SET class = (class + 1) % 3 WHERE position < 3",
+        "UPDATE labels SET row = 100000 WHERE position = 1",
+        "UPDATE rounds SET coef = zeroblob(length(coef)) WHERE round > 0",
+    ],
+)
+def test_an_edited_ledger_is_not_believed(
+    edit: str,
+    uninterrupted: Path,
+    folder: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as connection, connection:
+        connection.execute(edit)
+    before = snapshot(out)
+    message = refusal(arguments(folder, out, "--resume", "--budget", "210"))
+    assert (
+        "ledger.sqlite: its labels and coefficients do not belong together" in message
+    )
+    assert snapshot(out) == before
+
+
 def test_what_a_killed_process_left_half_written_is_removed(
     folder: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:

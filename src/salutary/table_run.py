@@ -26,11 +26,15 @@ from salutary.artifacts import (
 )
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, write_json
+from salutary.fitting import fit
 from salutary.ledger import AssignedLabels, Ledger, RoundEntry
 from salutary.loop import Round, State, advance, restore, start
 from salutary.problem import Problem
 from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
 from salutary.tables import fingerprint
+
+LARGEST_MOVE = 1e-3
+"""Part of the largest coefficient that a refit of the same rows may move one by."""
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 
@@ -224,10 +228,9 @@ def _open_state(
         }
         ledger.begin(facts, problem.classes.tolist(), _start_entry(problem, state))
         return state
-    ledger.set_facts(settings=settings, report=None)
     entries, labels = ledger.rounds(), ledger.labels(len(problem.classes))
     kept = [entry for entry in entries if not entry.refused][-1]
-    return restore(
+    state = restore(
         problem,
         kept.coef,
         kept.intercept,
@@ -236,6 +239,31 @@ def _open_state(
         labels=labels.classes,
         termination="guard" if entries[-1].refused else None,
     )
+    _check_untouched(request.out / LEDGER, problem, state)
+    ledger.set_facts(settings=settings, report=None)
+    return state
+
+
+def _check_untouched(path: Path, problem: Problem, state: State) -> None:
+    """Refuse a ledger whose labels are not those its coefficients were fitted on."""
+    coef = state.model.coef_
+    n_pool, n_classes = problem.pool.X.shape[0], len(problem.classes)
+    fits = (
+        np.isfinite(coef).all()
+        and coef.shape[1] == problem.labeled.X.shape[1]
+        and np.isin(state.rows, np.arange(n_pool)).all()
+        and len(np.unique(state.rows)) == len(state.rows)
+        and np.isin(state.labels, np.arange(n_classes)).all()
+    )
+    if fits:
+        refitted = fit(problem, state.rows, state.labels, state.model)
+        moved = np.abs(refitted.coef_ - coef).max()
+        fits = moved <= LARGEST_MOVE * (1 + np.abs(coef).max())
+    if not fits:
+        raise InputError(
+            f"{path}: its labels and coefficients do not belong together, so it was "
+            "edited or damaged; restore it, or pass another --out"
+        )
 
 
 def _start_entry(problem: Problem, state: State) -> RoundEntry:
