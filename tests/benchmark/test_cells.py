@@ -167,12 +167,6 @@ def refusing(task: Task) -> Iterator[Step]:
     yield
 
 
-def slow(task: Task) -> Iterator[Step]:
-    for step in STRATEGIES["Margin"](task):
-        time.sleep(0.05)
-        yield step
-
-
 @pytest.mark.parametrize(
     ("strategy", "told"),
     [
@@ -209,14 +203,16 @@ def test_an_unknown_data_set_is_a_failed_cell() -> None:
 
 
 def test_a_slow_strategy_hits_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    buying = STRATEGIES["Margin"]
     begun = []
 
-    def counted(task: Task) -> Iterator[Step]:
-        for step in slow(task):
+    def slow(task: Task) -> Iterator[Step]:
+        for step in buying(task):
+            time.sleep(0.05)
             begun.append(step)
             yield step
 
-    monkeypatch.setitem(STRATEGIES, "Margin", counted)
+    monkeypatch.setitem(STRATEGIES, "Margin", slow)
     outcome = run_cell(Cell("breast_cancer", "Margin", 0), SETTING, None, 0.01)
     assert (outcome.status, outcome.error) == ("time limit", "over 0.01 s")
     assert outcome.rounds == []

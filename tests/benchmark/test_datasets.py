@@ -196,9 +196,6 @@ def test_a_file_cut_short_is_refused(
     assert told == f"{path}: is damaged or cut short; restore it from its maker"
 
 
-@pytest.mark.xfail(
-    reason="zlib, zipfile and pandas raise errors that `_read` does not expect"
-)
 @pytest.mark.parametrize("kind", ["table", "images"])
 def test_a_file_with_any_byte_altered_is_refused_or_has_the_same_content(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

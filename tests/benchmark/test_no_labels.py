@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
-from salutary import SalutaryClassifier
+from salutary import SalutaryClassifier, label_influence
 from salutary.benchmark.no_labels import CONTROLS, NO_LABELS, Salutary
 from salutary.benchmark.splits import Part, Split, split
-from salutary.benchmark.task import PENALTIES, Setting, Step, Task, joined
+from salutary.benchmark.task import PENALTIES, Setting, Step, Task, joined, tuned
 
 IMAGES, DIGITS = load_digits(return_X_y=True)
 FOUR = DIGITS < 4
@@ -28,6 +28,13 @@ DATA = split(
 )
 SETTING = Setting(n_labeled=30, validation=80, budget=7, batch_size=3, C=0.5)
 TASK = Task(DATA, SETTING, seed=0)
+# Of two classes, on which the best penalty changes from round to round.
+WAVERING = split(
+    *make_classification(400, 8, n_redundant=0, flip_y=0.2, random_state=1),
+    n_labeled=30,
+    validation=80,
+    seed=0,
+)
 
 
 def with_setting(**changed: Any) -> Task:
@@ -162,6 +169,32 @@ def test_a_tuned_run_whose_penalty_stays_is_the_run_with_that_penalty() -> None:
     for step, other in zip(tuned, settled, strict=True):
         same_model(step.model, other.model)
         assert_allclose(step.agreement, other.agreement)
+
+
+def test_a_tuned_run_is_a_loop_that_tunes_on_human_labels_after_each_round() -> None:
+    task = replace(with_setting(C=None, budget=40, batch_size=10), split=WAVERING)
+    labeled, (X_pool, _), (X_val, y_val) = (
+        WAVERING.labeled,
+        WAVERING.pool,
+        WAVERING.validation,
+    )
+    known, left, penalties = labeled, np.arange(len(X_pool)), []
+    for step in Salutary("plausible")(task):
+        C = tuned(known, len(labeled[1]))
+        penalties.append(C)
+        model = plain(C).fit(*known)
+        assert step.model.C == C
+        assert_allclose(step.model.coef_, model.coef_, atol=1e-6)
+        assert step.n_labeled == len(known[1])
+        influence = label_influence(
+            model, X_pool[left], X_train=known[0], X_val=X_val, y_val=y_val
+        )
+        score = influence * model.predict_proba(X_pool[left])
+        best = np.argsort(-score.max(axis=1))[:10]
+        assigned = score[best].argmax(axis=1)
+        known = joined(known, (X_pool[left[best]], assigned))
+        left = np.delete(left, best)
+    assert len(set(penalties)) > 1
 
 
 def test_then_validation_refits_each_rounds_model_with_the_validation_rows() -> None:

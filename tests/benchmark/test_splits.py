@@ -68,7 +68,6 @@ def test_a_pool_no_larger_than_the_largest_is_left_as_it_was(largest_pool: int) 
     np.testing.assert_array_equal(same.pool[0], whole.pool[0])
 
 
-@pytest.mark.xfail(reason="fewer rows left over than classes cannot be stratified")
 @pytest.mark.parametrize("largest_pool", [659, 658])
 def test_a_pool_little_larger_than_the_largest_is_sampled(largest_pool: int) -> None:
     drawn = split(ROWS, Y, n_labeled=60, largest_pool=largest_pool, seed=0)

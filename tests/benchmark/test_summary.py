@@ -121,7 +121,7 @@ def step_down(p: Sequence[float]) -> list[bool]:
 
 @pytest.mark.parametrize("n_tests", [2, 4, 5, 8, 12])
 def test_holms_correction_is_over_the_whole_table(n_tests: int) -> None:
-    # One negative difference of rank r among ten has p = (1, 3, 5, ...) / 512 or so.
+    # The more of the ten are negative, the larger is p, from 1 / 512 on.
     sets = [f"set {number:02}" for number in range(n_tests)]
     differences = {}
     for number, name in enumerate(sets):
@@ -133,9 +133,20 @@ def test_holms_correction_is_over_the_whole_table(n_tests: int) -> None:
     # A pair that never met counts as a test that tells nothing.
     expected = step_down([*p, *[1.0] * n_tests])[:n_tests]
     table = compared(results, "mine", "accuracy")
-    assert 0 < sum(expected) < n_tests or n_tests == 2
     assert table["wins"].sum() == sum(expected)
     assert table.sum(axis=None) == 2 * n_tests
+
+
+def test_holms_correction_relents_after_each_test_that_is_rejected() -> None:
+    # p = 2 / 512 is above 5% / 13, but not above 5% / 12.
+    among = {("strong", "other"): UP, ("next", "other"): [-UP[0], *UP[1:]]}
+    among |= {(f"tied {number}", "other"): MIXED for number in range(11)}
+    table = compared(with_differences(among), "mine", "accuracy")
+    assert table.loc["other"].tolist() == [2, 11, 0]
+    # Without the smaller p before it, it is not rejected.
+    among["strong", "other"] = MIXED
+    table = compared(with_differences(among), "mine", "accuracy")
+    assert table.loc["other"].tolist() == [0, 13, 0]
 
 
 def test_a_difference_that_correction_drowns_is_a_tie() -> None:
@@ -251,3 +262,22 @@ def test_the_claim_can_be_checked_of_another_strategy() -> None:
     )
     assert claim(results, "Salutary-plausible").holds == ["a"]
     assert claim(results).fails == {"a": ("ISAL", pytest.approx(0.4))}
+
+
+def test_the_direction_of_a_significant_difference_is_that_of_the_test() -> None:
+    nearly_all = [0.01 + i * 1e-4 for i in range(18)] + [-5, -5.1]
+    found = compared(with_differences({("a", "x"): nearly_all}), "mine", "accuracy")
+    assert found.loc["x"].tolist() == [1, 0, 0]
+
+
+def test_a_data_set_where_nothing_can_be_compared_is_in_no_list() -> None:
+    table = made(
+        {
+            ("a", "Salutary-paper"): [0.9, 0.9],
+            ("a", "Margin"): [0.8, 0.8],
+            ("b", "Margin"): [0.8, 0.8],
+            ("c", "Salutary-paper"): [0.9, 0.9],
+        }
+    )
+    found = claim(table)
+    assert (found.holds, found.fails) == (["a"], {})

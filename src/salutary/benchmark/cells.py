@@ -105,7 +105,7 @@ def run_cell(
     folder : Path or None
         Of the data sets.
     time_limit : float
-        Seconds after which no further round is begun.
+        Seconds, looked at after each round; a cell over them is not done.
 
     Returns
     -------
@@ -131,6 +131,7 @@ def run_cell(
         error = f"{type(mistake).__name__}: {mistake} ({where.name}:{where.lineno})"
     if status != "done":
         rounds = []
+    error = " ".join(error.split())
     return Outcome(cell, status, error, time.perf_counter() - began, rounds)
 
 

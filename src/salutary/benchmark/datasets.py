@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from salutary.benchmark.fetching import FetchError, fetch
@@ -79,10 +77,13 @@ class Rows:
     X : DataFrame or ndarray of shape (n_rows, n_features)
     y : ndarray of shape (n_rows,), dtype intp
         Position among the sorted classes.
+    fingerprint : str
+        Of the content they were made of.
     """
 
     X: Any
     y: NDArray[np.intp]
+    fingerprint: str
 
 
 def _labeled(frame: pd.DataFrame, drop: list[str]) -> tuple[pd.DataFrame, pd.Series]:
@@ -272,7 +273,7 @@ _CATALOG = (
         licence="none stated",
         preprocessing="training and validation parts pooled",
         caution="training rows are phrases of the same sentences",
-        fingerprint="86c6f9f67f44e46a4f2d8918d9d796174bc75e387441fb5585f5da8ea37836fd",
+        fingerprint="885585940ca7e3717b6937b101ad5da6e89f304a0a295282bcc380ab544e890b",
         prepare=_text,
     ),
     DataSet(
@@ -287,7 +288,7 @@ _CATALOG = (
         licence="Microsoft Research licence, research use",
         preprocessing="all parts pooled",
         caution="bags of words hardly tell paraphrases",
-        fingerprint="4c68d58d614221c80ee147b7d60aa6c75f3c04fa45bd8ecc49a08e79aa3f0d0d",
+        fingerprint="b7b5e244ab38eeaaa11827e1f5c7840a49ff1783c29d7d18fbd712e86f951ac3",
         prepare=_text,
     ),
     DataSet(
@@ -302,7 +303,7 @@ _CATALOG = (
         licence="none stated",
         preprocessing="training and validation parts pooled",
         caution="bags of words are at chance",
-        fingerprint="1419870950911329db5eaec23b7d93ba07b281f2cd3ef2f04575be01713d69a9",
+        fingerprint="1c40fbba54f074d30704f1ae82e3ed4523d0692228092c25839d34da0297ba4c",
         prepare=_text,
     ),
     DataSet(
@@ -317,7 +318,7 @@ _CATALOG = (
         licence="research use",
         preprocessing="training and validation parts pooled; `domain` dropped",
         caution="16 validation sentences recur in the training part",
-        fingerprint="db1f764aa3697396cd05dc5817ff93a78ae0a32737439704da3f4c266941c193",
+        fingerprint="376da65dc9e1f3cbb561512dd6e93f46a659ed70f8e5871fbe6795bc0e1a0370",
         prepare=_text,
     ),
     DataSet(
@@ -332,7 +333,7 @@ _CATALOG = (
         licence="non-commercial research",
         preprocessing="all parts pooled; the copy holds part of the training rows",
         caution="the local copy's training part is not a random sample",
-        fingerprint="6a6da248230dc9f09aa44cb25b6cc0924aa0eff3d6dbb1d77b7b223c79748a2b",
+        fingerprint="d2592665a8a2744950876e1f1a0cb0ed9676d83026f86140431fe0ca26936a63",
         prepare=_text,
     ),
     DataSet(
@@ -418,21 +419,26 @@ def load(data: DataSet, folder: Path | None) -> Rows:
     UserWarning
         If what was fetched is not the one of the catalog: published copies change.
     """
-    raw, where = _read(data, folder)
-    if fingerprint(raw) != data.fingerprint:
+    raw, found, where = _read(data, folder)
+    if found != data.fingerprint:
         told = f"{where}: is not the copy of {data.title} that results were made on"
         if folder is not None and data.file:
             raise InputError(f"{told}; restore the file from {data.source}")
         warnings.warn(f"{told}, so figures will differ", UserWarning, stacklevel=2)
-    X, labels = data.prepare(raw)
-    return Rows(X, np.unique(labels, return_inverse=True)[1].astype(np.intp))
+    try:
+        X, labels = data.prepare(raw)
+    except KeyError as error:
+        raise InputError(f"{where}: has no column {error}; it has changed") from None
+    y = np.unique(labels, return_inverse=True)[1].astype(np.intp)
+    return Rows(X, y, found)
 
 
-def _read(data: DataSet, folder: Path | None) -> tuple[Any, str]:
-    """The raw content, and where it came from."""
+def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
+    """The raw content, its fingerprint, and where it came from."""
     if folder is None or not data.file:
         try:
-            return fetch(data.name), data.source
+            raw = fetch(data.name)
+            return raw, fingerprint(raw), data.source
         except FetchError as error:
             raise InputError(
                 f"{data.name}: {error}; put {data.file} in a folder and pass it as "
@@ -445,21 +451,31 @@ def _read(data: DataSet, folder: Path | None) -> tuple[Any, str]:
             "--data to fetch it"
         )
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path), str(path)
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}, str(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pa.ArrowException):
+        raw = pd.read_parquet(path) if path.suffix == ".parquet" else _arrays(path)
+        return raw, fingerprint(raw), str(path)
+    except PermissionError:
+        raise InputError(f"{path}: cannot be read; mend its permissions") from None
+    except Exception:
+        # A damaged file can fail in any way.
         raise InputError(
             f"{path}: is damaged or cut short; restore it from {data.source}"
         ) from None
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+_BOOKKEEPING = ["split", "domain"]
 
 
 def fingerprint(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
     """SHA-256 of a table's or of arrays' content, whatever file held it.
 
     Numbers count as float64 and all else as text, so that the same rows have the same
-    fingerprint from CSV, ARFF and Parquet.
+    fingerprint from CSV, ARFF and Parquet. Columns that say which part of a text corpus
+    a row was in count for nothing.
 
     Examples
     --------
@@ -477,7 +493,7 @@ def fingerprint(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
                 return f"no array {name}"
             digest.update(np.ascontiguousarray(raw[name]).tobytes())
         return digest.hexdigest()
-    for name in raw.columns:
+    for name in raw.columns.drop(_BOOKKEEPING, errors="ignore"):
         column = raw[name]
         numeric = pd.api.types.is_numeric_dtype(column)
         column = column.astype(np.float64 if numeric else "str")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -48,9 +50,21 @@ def fetch(name: str) -> Any:
         raise FetchError("its licence asks each user to get it from its authors")
     try:
         return _SOURCES[name]()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except FetchError:
+        raise
+    except Exception as error:
+        # The network and a damaged archive can fail in any way.
         reason = " ".join(str(error).split())[:200]
-        raise FetchError(f"cannot be fetched ({reason})") from None
+        raise FetchError(
+            f"cannot be fetched ({reason}); if the network is there, empty the cache "
+            f"{cache()} and try again"
+        ) from None
+
+
+def cache() -> Path:
+    """Where downloads are kept."""
+    kept = os.environ.get("SALUTARY_CACHE")
+    return Path(kept) if kept else Path.home() / ".cache" / "salutary"
 
 
 def download(url: str) -> Path:
@@ -63,14 +77,18 @@ def download(url: str) -> Path:
         ) from None
     # The content is checked once it is read, whatever file it came in.
     fetcher = pooch.create(
-        path=pooch.os_cache("salutary"),
+        path=cache(),
         base_url="",
-        registry={url: None},
-        urls={url: url},
-        env="SALUTARY_CACHE",
+        registry={_name(url): None},
+        urls={_name(url): url},
         retry_if_failed=RETRIES,
     )
-    return Path(fetcher.fetch(url))
+    return Path(fetcher.fetch(_name(url)))
+
+
+def _name(url: str) -> str:
+    """A file's name in the cache, one that any system takes."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", url.partition("://")[2])
 
 
 def _from_zip(path: Path | BytesIO, member: str) -> bytes:
@@ -116,16 +134,21 @@ def _openml(number: int) -> pd.DataFrame:
     from sklearn.datasets import fetch_openml
 
     found = fetch_openml(
-        data_id=number, as_frame=True, parser="auto", n_retries=RETRIES
+        data_id=number,
+        as_frame=True,
+        parser="auto",
+        n_retries=RETRIES,
+        data_home=str(cache()),
     )
     table: pd.DataFrame = found.data.assign(label=found.target)
     return table
 
 
 def _musk() -> pd.DataFrame:
-    table = _openml(1116).select_dtypes("number")
-    labels = _openml(1116)["label"].astype(float).astype(int)
-    return table.drop(columns=["ID", "label"], errors="ignore").assign(label=labels)
+    found = _openml(1116)
+    labels = found.pop("label").astype(float).astype(int)
+    features = found.select_dtypes("number").drop(columns="ID", errors="ignore")
+    return features.assign(label=labels)
 
 
 def _waveform() -> pd.DataFrame:

@@ -11,6 +11,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from salutary import loop
 from salutary.benchmark.splits import Part
 from salutary.benchmark.task import Step, Strategy, Task, estimator, fit, joined
+from salutary.errors import InputError
 from salutary.labeling.rules import RULES
 from salutary.objective import FloatArray, IntArray
 from salutary.pools.arrays import ArrayPool
@@ -51,6 +52,12 @@ class Salutary:
 
     def _problem(self, task: Task) -> Problem:
         labeled, (X_pool, _) = task.split.labeled, task.split.pool
+        absent = np.setdiff1d(task.classes, labeled[1])
+        if len(absent):
+            raise InputError(
+                f"no labeled row has class {absent[0]}; draw more of them, as salutary "
+                "labels are of classes that the labeled rows have"
+            )
         rng = np.random.RandomState(task.seed)
         own, canary = split_canary(_weighed(task.split.validation), self.guard, rng)
         return Problem(
@@ -105,7 +112,10 @@ def _agreement(assigned: IntArray, true: IntArray) -> float:
 
 
 def self_training(task: Task) -> Iterator[Step]:
-    """Pseudo-labels of scikit-learn's SelfTrainingClassifier, the likeliest first."""
+    """Pseudo-labels of scikit-learn's SelfTrainingClassifier, the likeliest first.
+
+    It knows whole rounds only, so what a batch leaves of the budget is not spent.
+    """
     setting = task.setting
     labeled, (X_pool, y_pool) = task.labeled_with(_all(task)), task.split.pool
     X, y = joined(labeled, (X_pool, np.full(len(X_pool), -1)))

@@ -82,7 +82,7 @@ def write(directory: Path) -> list[Path]:
     }
     for picture in content["pictures"]:
         figure = picture.display.plot()
-        write_whole(directory / picture.file, partial(figure.savefig, dpi=90))
+        write_whole(directory / picture.file, partial(figure.savefig, dpi=80))
     for name, escaped in ((MARKDOWN, False), (HTML, True)):
         write_text(directory / name, _render(f"{name}.j2", escaped, content))
     pictures = [directory / picture.file for picture in content["pictures"]]

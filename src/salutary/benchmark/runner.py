@@ -78,23 +78,6 @@ class Request:
     time_limit: float = 600.0
     retry: bool = False
 
-    def fixed(self) -> dict[str, Any]:
-        """What a resumed run must share with the run it continues."""
-        suite = asdict(self.suite)
-        del suite["description"]
-        described: dict[str, Any] = json.loads(
-            json.dumps({"suite": suite, **_made_with()})
-        )
-        return described
-
-
-def _made_with() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in PACKAGES},
-        "data": {name: data.fingerprint for name, data in DATA_SETS.items()},
-    }
-
 
 def run(
     request: Request,
@@ -120,7 +103,7 @@ def run(
     ------
     InputError
         For a directory that holds something else, or a run of another suite, of other
-        versions or of other data.
+        versions or of other data; and for data sets that cannot be read.
 
     Notes
     -----
@@ -129,8 +112,13 @@ def run(
     """
     _check_directory(request)
     began = time.perf_counter()
+    made_with = _described(request)
+    _check_continues(request.out, made_with)
+    made_with["data"] = _fingerprints(request)
     with claim(request.out):
-        earlier = _open(request)
+        earlier = _check_continues(request.out, made_with)
+        if not (request.out / RUN).is_file():
+            write_json(request.out / RUN, {**made_with, "wall_seconds": 0.0})
         recorded = _recorded(request.out / JOURNAL)
         if request.retry:
             recorded = {
@@ -149,7 +137,7 @@ def run(
                 on_cell(outcome)
         finally:
             report = {
-                **request.fixed(),
+                **made_with,
                 "seeds": max((cell.seed + 1 for cell in recorded), default=0),
                 "cells": len(recorded),
                 "missing": sum(cell not in recorded for cell in cells),
@@ -183,17 +171,34 @@ def _check_directory(request: Request) -> None:
         )
 
 
-def check_data(request: Request) -> None:
-    """Read every data set once before the first cell, so that a mistake ends it now."""
-    for name in request.suite.data_sets:
-        load(DATA_SETS[name], request.folder)
+def _described(request: Request) -> dict[str, Any]:
+    """The suite and what runs it."""
+    suite = asdict(request.suite)
+    del suite["description"]
+    described: dict[str, Any] = json.loads(
+        json.dumps(
+            {
+                "suite": suite,
+                "python": platform.python_version(),
+                "versions": {package: version(package) for package in PACKAGES},
+            }
+        )
+    )
+    return described
 
 
-def _open(request: Request) -> float:
-    """Begin a run, or check that this one continues it; its seconds so far."""
-    path = request.out / RUN
+def _fingerprints(request: Request) -> dict[str, str]:
+    """Read every data set, so that a mistake ends the run before the first cell."""
+    return {
+        name: load(DATA_SETS[name], request.folder).fingerprint
+        for name in request.suite.data_sets
+    }
+
+
+def _check_continues(out: Path, made_with: dict[str, Any]) -> float:
+    """Seconds of the run in a directory, which must have been made with the same."""
+    path = out / RUN
     if not path.is_file():
-        write_json(path, {**request.fixed(), "wall_seconds": 0.0})
         return 0.0
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -202,11 +207,11 @@ def _open(request: Request) -> float:
         raise InputError(
             f"{path}: is damaged; restore it, or pass another --out"
         ) from None
-    for name, value in request.fixed().items():
+    for name, value in made_with.items():
         if before.get(name) != value:
             raise InputError(
-                f"{request.out}: was begun with another "
-                f"{_difference(before, name, value)}; use that, or pass another --out"
+                f"{out}: was begun with another {_difference(before, name, value)}; "
+                "use that, or pass another --out"
             )
     return earlier
 

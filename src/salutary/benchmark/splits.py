@@ -89,7 +89,7 @@ def split(
     rows, held = _draw(rows, y, n_validation, seed)
     pool, labeled = _draw(rows, y, n_labeled, seed)
     if largest_pool is not None and len(pool) > largest_pool:
-        pool = _draw(pool, y, largest_pool, seed)[1]
+        pool = _sampled(pool, y, largest_pool, seed)
 
     def part(chosen: NDArray[np.intp]) -> Part:
         return (X.iloc[chosen] if hasattr(X, "iloc") else X[chosen]), y[chosen]
@@ -105,6 +105,16 @@ def _draw(
         rows, test_size=size, stratify=y[rows], random_state=seed
     )
     return left, drawn
+
+
+def _sampled(
+    rows: NDArray[np.intp], y: NDArray[Any], size: int, seed: int
+) -> NDArray[np.intp]:
+    """So many of the rows; by class unless fewer than a row of each would be left."""
+    if len(rows) - size < len(np.unique(y[rows])):
+        rng = np.random.RandomState(seed)
+        return np.sort(rng.choice(rows, size, replace=False))
+    return _draw(rows, y, size, seed)[1]
 
 
 def make_encoder(kind: Kind, seed: int) -> Pipeline:
@@ -129,7 +139,10 @@ def make_encoder(kind: Kind, seed: int) -> Pipeline:
         sparse_output=False,
     )
     columns = make_column_transformer(
-        (SimpleImputer(), make_column_selector(dtype_include="number")),
+        (
+            SimpleImputer(keep_empty_features=True),
+            make_column_selector(dtype_include="number"),
+        ),
         (categories, make_column_selector(dtype_exclude="number")),
     )
     return make_pipeline(columns, StandardScaler())

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from salutary.benchmark.splits import Part, Split
+from salutary.errors import InputError
 from salutary.fitting import fit_converged
 from salutary.influence.label_influence import HessianRows
 from salutary.problem import LabeledRows
@@ -84,6 +85,11 @@ class Task:
         """The labeled rows, in an equal setting with so many validation rows."""
         if not self.setting.equal_labels:
             return self.split.labeled
+        if n_validation < 0:
+            raise InputError(
+                "with equal labels the validation rows must be at least as many as the "
+                "budget; lower the budget"
+            )
         X, y = self.split.validation
         return joined(self.split.labeled, (X[:n_validation], y[:n_validation]))
 
@@ -167,7 +173,7 @@ def tuned(
 
     Only rows with human labels are judged; rows with assigned labels are in every
     training part. Judged rows of a class that no row of the training part has are left
-    out.
+    out. Where rows are too few to be parted, C is 1.
     """
     losses = np.zeros(len(PENALTIES))
     for fitted, judged in _folds(rows, n_human):
@@ -182,14 +188,17 @@ def tuned(
         )
         for position, C in enumerate(PENALTIES):
             model.set_params(C=C).fit(*fitted)
-            chance = model.predict_log_proba(judged[0][known])
-            losses[position] -= chance[np.arange(len(truth)), truth].sum()
-    return PENALTIES[int(np.argmin(losses))]
+            chance = model.predict_proba(judged[0][known])[np.arange(len(truth)), truth]
+            # As scikit-learn's log_loss: an impossible row counts much, not infinitely.
+            losses[position] -= np.log(np.maximum(chance, np.finfo(float).eps)).sum()
+    return PENALTIES[int(np.argmin(losses))] if losses.any() else PENALTIES[-1]
 
 
 def _folds(rows: Part, n_human: int | None) -> Iterator[tuple[Part, Part]]:
     X, y = rows
     n_human = len(y) if n_human is None else n_human
+    if np.bincount(y[:n_human]).max() < FOLDS:
+        return
     assigned = np.arange(n_human, len(y))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
@@ -197,4 +206,6 @@ def _folds(rows: Part, n_human: int | None) -> Iterator[tuple[Part, Part]]:
         parts = list(folds.split(X[:n_human], y[:n_human]))
     for training, judged in parts:
         fitted = np.concatenate([training, assigned])
-        yield (X[fitted], y[fitted]), (X[judged], y[judged])
+        classes = np.unique(y[fitted])
+        if len(classes) > 1 and np.isin(y[judged], classes).any():
+            yield (X[fitted], y[fitted]), (X[judged], y[judged])

@@ -114,8 +114,7 @@ def _run(request: Request) -> None:
                 line = f"{outcome.cell}: {outcome.status}: {printable(outcome.error)}"
             shown.advance(1, line)
 
-        with shown.stage("reading the data sets"):
-            runner.check_data(request)
+        shown.advance(0, "reading the data sets")
         found = runner.run(request, start, show)
     not_done = len(found["not_done"])
     print(
