@@ -31,7 +31,7 @@ def demo() -> None:
     """
     print(
         "Handwritten digits (scikit-learn), pixels standardized: 100 labeled images, "
-        "359 to validate, 978 without labels, 360 to test. Logistic regression, C = 1; "
+        "359 to validate, 979 without labels, 359 to test. Logistic regression, C = 1; "
         f"mean ± standard error over {N_SPLITS} splits."
     )
     results = _results()
