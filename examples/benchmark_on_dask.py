@@ -2,9 +2,9 @@
 
 Usage: python benchmark_on_dask.py OUT [SCHEDULER]   (pip install distributed)
 
-Without a scheduler's address a cluster of two processes is started on this machine. The
-workers need salutary[benchmark]; OUT is written here, and a run that was stopped goes on
-from where it is.
+Without a scheduler's address a cluster of two processes is started on this machine.
+The workers need salutary[benchmark]; OUT is written here, and a run that was stopped
+goes on from where it is.
 """
 
 import sys
@@ -18,6 +18,7 @@ from salutary.benchmark.suites import find_suite
 
 
 def main(out: str, scheduler: str | None = None) -> None:
+    """Run the suite on bundled data."""
     cluster = scheduler or LocalCluster(n_workers=2, threads_per_worker=1)
     with Client(cluster), parallel_config("dask"):
         request = Request(find_suite("quick"), 2, None, Path(out))

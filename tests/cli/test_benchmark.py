@@ -75,7 +75,9 @@ def test_a_cell_that_differs_from_the_record_is_refused(
         (["--only", "wine/Margin/0"], "has no data set 'wine'; it has digits, breast"),
         (["--only", "digits/margin/0"], "has no strategy 'margin'; it has Margin, "),
         (["--data", "nowhere"], "nowhere: no such folder; pass the folder"),
-        (["--seeds", "0"], "--seeds 0: must be at least 1"),
+        (["--seeds", "0"], "--seeds 0: must be from 1 to 10000"),
+        (["--seeds", "9" * 20], "must be from 1 to 10000"),
+        (["--only", "digits/Margin/9999999999"], "is not DATASET/STRATEGY/SEED"),
         (["--jobs", "0"], "--jobs 0: must be at least 1, or -1"),
         (["--time-limit", "0"], "--time-limit 0: must be positive"),
         (["--time-limit", "nan"], "--time-limit nan: must be positive"),
@@ -108,6 +110,13 @@ def test_without_the_extra_it_says_which_one_to_install(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "skactiveml.pool", None)
     assert "pip install 'salutary[benchmark]'" in refusal(["benchmark", "list"])
+
+
+def test_without_a_command_it_shows_its_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["benchmark"])
+    assert "salutary benchmark list" in capsys.readouterr().out
 
 
 def test_the_list_names_all_there_is(capsys: pytest.CaptureFixture[str]) -> None:

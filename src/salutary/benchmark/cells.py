@@ -76,7 +76,8 @@ def cells_of(suite: Suite, n_seeds: int) -> list[Cell]:
 def parse_cell(text: str, suite: Suite) -> Cell:
     """The cell of ``DATASET/STRATEGY/SEED``, or an `InputError`."""
     parts = text.split("/")
-    if len(parts) != 3 or not parts[2].isdecimal():
+    seeded = len(parts) == 3 and parts[2].isdecimal() and len(parts[2]) < 10
+    if not seeded:
         raise InputError(
             f"{text!r} is not DATASET/STRATEGY/SEED; for instance "
             f"{suite.data_sets[0]}/{suite.strategies[0]}/0"

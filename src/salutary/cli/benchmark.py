@@ -23,12 +23,24 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-6
 """By which a cell's figures may differ from those recorded."""
 
+MOST_SEEDS = 10_000
+
 benchmark = typer.Typer(
     name="benchmark",
-    help="Compare strategies on real data sets, with reports anyone can rerun.",
     rich_markup_mode=None,
-    no_args_is_help=True,
+    invoke_without_command=True,
 )
+
+
+@benchmark.callback()
+def overview(context: typer.Context) -> None:
+    """Compare strategies on real data sets, with reports anyone can rerun.
+
+    Start with 'salutary benchmark list'.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
 
 Data = Annotated[
     Path | None,
@@ -74,8 +86,8 @@ def run(
 
     Example: salutary benchmark run --suite paper --seeds 2 --data data --out runs/paper
     """
-    if seeds < 1:
-        raise InputError(f"--seeds {seeds}: must be at least 1")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise InputError(f"--seeds {seeds}: must be from 1 to {MOST_SEEDS}")
     if jobs < 1 and jobs != -1:
         raise InputError(f"--jobs {jobs}: must be at least 1, or -1 for every core")
     if not time_limit > 0:
