@@ -426,7 +426,9 @@ def interrupt(self, entry, *rest):
 ledger.Ledger.commit = interrupt
 """
     out = tmp_path / "run"
-    script = f"{SCRIPT}{interrupts}main({arguments(folder, out)!r})"
+    # A shell starts what it runs in the background with interrupts ignored.
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{SCRIPT}{interrupts}{heard}\nmain({arguments(folder, out)!r})"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode == 130
     assert run.stderr.startswith("salutary: interrupted")

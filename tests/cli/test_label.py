@@ -195,7 +195,8 @@ def test_a_round_the_guard_refuses_is_recorded_without_labels(
     np.testing.assert_array_equal(final.coef_, coefficients(path)[0][0])
     X = features(path, folder / "train.csv")
     start = refit(X, pd.read_csv(folder / "train.csv")["kind"], C=100)
-    np.testing.assert_allclose(final.coef_, start.coef_, atol=1e-5)
+    # Under so weak a penalty solvers stop a little apart.
+    np.testing.assert_allclose(final.coef_, start.coef_, atol=1e-4)
     outcome = report_of(path)["outcome"]
     assert (outcome["termination"], outcome["labels"]) == ("guard", 0)
     assert "no label was kept" in capsys.readouterr().out
