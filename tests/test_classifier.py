@@ -77,6 +77,7 @@ def test_attributes_tell_one_story(rule: str, hessian: str) -> None:
     assert_array_equal(rounds > 0, np.isfinite(model.influence_))
     assert_array_equal(model.transduction_[rounds == 0], y[rounds == 0])
     assert (model.influence_[rounds > 0] > 0).all()
+    assert_array_equal(rounds > 0, np.isfinite(model.influence_se_))
     assert [record["n_labeled"] for record in model.history_] == [45, 50, 52]
     for number, record in enumerate(model.history_, start=1):
         assert list(record) == [
@@ -550,6 +551,10 @@ def test_labels_that_cannot_be_learned_from_are_refused(
         ({"rule": "papre"}, "'rule' parameter"),
         ({"hessian": "val"}, "'hessian' parameter"),
         ({"budget": 0}, "'budget' parameter"),
+        ({"min_influence_z": -0.1}, "'min_influence_z' parameter"),
+        ({"min_influence_z": np.nan}, "'min_influence_z' parameter"),
+        ({"min_influence_z": np.inf}, "'min_influence_z' parameter"),
+        ({"min_influence_z": "2"}, "'min_influence_z' parameter"),
         ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
         ({"rule": lambda influence, probability: influence[:, 0]}, "one score per row"),
     ],

@@ -41,6 +41,7 @@ def assigned(number: int, rows: list[int], n_classes: int = 3) -> AssignedLabels
         classes=rng.integers(0, n_classes, len(rows)),
         influence=rng.normal(size=(len(rows), n_classes)),
         probability=rng.dirichlet(np.ones(n_classes), len(rows)),
+        influence_se=rng.uniform(size=len(rows)),
     )
 
 
@@ -98,9 +99,20 @@ def test_labels_come_back_in_the_order_of_assignment(path: Path) -> None:
     assert found.rows.tolist() == [7, 2, 9, 4, 0]
     assert found.rounds.tolist() == [1, 1, 1, 2, 2]
     parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
-    for name in ("classes", "influence", "probability"):
+    for name in ("classes", "influence", "probability", "influence_se"):
         expected = np.concatenate([getattr(part, name) for part in parts])
         np.testing.assert_array_equal(getattr(found, name), expected)
+
+
+def test_an_error_that_cannot_be_known_is_null_and_comes_back_as_nan(
+    path: Path,
+) -> None:
+    labels = replace(assigned(3, [1, 3]), influence_se=np.array([np.nan, 0.5]))
+    with Ledger(path) as ledger:
+        ledger.commit(entry(3), labels, names(labels))
+        np.testing.assert_array_equal(ledger.labels(3).influence_se[-2:], [np.nan, 0.5])
+    found = query(path, "SELECT influence_se FROM assigned WHERE round = 3")
+    assert found == [(None,), (0.5,)]
 
 
 def test_of_label_takes_each_rows_own_class() -> None:
@@ -117,6 +129,7 @@ def test_sqlite_alone_says_who_was_labeled_what_and_why(path: Path) -> None:
             *(position, row, f"row {row}", number),
             ["bird", "cat", "dog"][code],
             part.influence[place, code],
+            part.influence_se[place],
             part.probability[place, code],
         )
         for position, (number, part, place) in enumerate(

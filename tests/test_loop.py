@@ -15,7 +15,8 @@ from sklearn.metrics import log_loss
 from salutary import label_influence
 from salutary.fitting import fit_converged
 from salutary.labeling.rules import find_rule
-from salutary.loop import Round, State, advance, describe, restore, start
+from salutary.labeling.selection import Selection
+from salutary.loop import Round, State, advance, describe, restore, select, start
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import LabeledRows, Problem, split_canary
 
@@ -188,6 +189,103 @@ def test_rows_of_weight_zero_and_labeled_ones_are_passed_over() -> None:
     pool = replace(problem.pool, unlabeled=unlabeled)
     state, _ = run(replace(problem, pool=pool), budget=100)
     assert sorted(state.rows.tolist()) == list(range(2, 60, 3))
+
+
+def validation_jackknife(problem: Problem, state: State, chosen: Selection) -> Any:
+    """Standard errors by leaving one validation row out of the public influence."""
+    X, y, weight = training_set(problem, state)
+    y_val = problem.classes[problem.validation.labels]
+    rest = np.setdiff1d(np.arange(len(problem.pool.X)), state.rows)
+    own = np.searchsorted(rest, chosen.rows), chosen.labels
+    n_val = len(y_val)
+    left = [
+        label_influence(
+            state.model,
+            problem.pool.X[rest],
+            X_train=X,
+            y_train=y,
+            sample_weight=weight,
+            X_val=np.delete(problem.validation.X, row, axis=0),
+            y_val=np.delete(y_val, row),
+            hessian=problem.hessian,
+        )[own]
+        for row in range(n_val)
+    ]
+    return np.sqrt((n_val - 1) * np.var(left, axis=0))
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("hessian", ["train", "pool", "both"])
+def test_every_label_has_its_standard_error(hessian: Any, class_weight: Any) -> None:
+    problem = make_problem(
+        hessian=hessian, weight=np.linspace(0.5, 1.5, 60), class_weight=class_weight
+    )
+    state = start(problem)
+    for _ in range(2):
+        before = state
+        state, record = advance(problem, state, budget=100)
+        assert record is not None
+        expected = validation_jackknife(problem, before, record.selection)
+        assert_allclose(record.selection.influence_se, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_float32_and_sparse_pools_have_standard_errors_too(container: Any) -> None:
+    exact = run(make_problem(), budget=4)[1][0].selection
+    found = run(make_problem(container=container, dtype=np.float32), budget=4)[1]
+    assert_array_equal(found[0].selection.rows, exact.rows)
+    assert found[0].selection.influence_se.dtype == np.float64
+    assert_allclose(found[0].selection.influence_se, exact.influence_se, rtol=1e-4)
+
+
+@pytest.mark.parametrize("estimate", ["first_order", "newton", "refit"])
+def test_rows_below_the_smallest_z_are_not_labeled(estimate: Any) -> None:
+    problem = make_problem()
+    problem = replace(problem, estimate=estimate, min_influence_z=1.2)
+    state, rounds = run(problem, budget=60)
+    assert state.termination == "no_positive_influence"
+    assert rounds
+    for record in rounds:
+        chosen = record.selection
+        assert (chosen.assigned_influence / chosen.influence_se >= 1.2).all()
+
+
+def test_the_best_rows_that_clear_the_smallest_z_are_labeled() -> None:
+    problem = replace(make_problem(), min_influence_z=1.6)
+    begun = start(problem)
+    ranked = select(problem, begun, 60)
+    z = ranked.assigned_influence / ranked.influence_se
+    # Of the five times four best, the four best that clear it, in their order.
+    kept = np.flatnonzero(z[:20] >= 1.6)[:4]
+    assert len(kept) == 4
+    assert kept.tolist() != [0, 1, 2, 3]
+    _, record = advance(problem, begun, budget=60)
+    assert record is not None
+    assert_array_equal(record.selection.rows, ranked.rows[kept])
+
+
+@pytest.mark.parametrize("estimate", ["first_order", "newton"])
+def test_a_z_nothing_clears_ends_the_run_without_labels(estimate: Any) -> None:
+    problem = replace(make_problem(), estimate=estimate, min_influence_z=1e9)
+    begun = start(problem)
+    state, record = advance(problem, begun, budget=10)
+    assert record is None
+    assert state == replace(begun, termination="no_positive_influence")
+
+
+@pytest.mark.parametrize(("smallest_z", "n_labels"), [(0.0, 10), (0.1, 0)])
+def test_one_validation_row_labels_only_where_no_z_is_asked_for(
+    smallest_z: float, n_labels: int
+) -> None:
+    problem = make_problem()
+    problem = replace(
+        problem,
+        validation=problem.validation.take(np.array([0])),
+        min_influence_z=smallest_z,
+    )
+    state, rounds = run(problem, budget=10)
+    assert len(state.rows) == n_labels
+    assert all(np.isnan(record.selection.influence_se).all() for record in rounds)
 
 
 def test_a_rule_without_positive_scores_ends_the_run() -> None:

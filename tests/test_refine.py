@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import sem
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 
 from salutary import SalutaryClassifier
 
@@ -61,18 +61,18 @@ def test_picks_are_those_of_greedy_refits_from_scratch(
     X_val, y_val = draw(40, 1)
     row_weight = np.ones(len(y))
 
-    def loss(X: Any, y: Any, weight: Any) -> float:
+    def losses(X: Any, y: Any, weight: Any) -> NDArray[np.float64]:
         fitted = LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=1000)
         fitted.fit(X, y, sample_weight=weight)
-        return float(log_loss(y_val, fitted.predict_proba(X_val), labels=[0, 1, 2]))
+        return -fitted.predict_log_proba(X_val)[np.arange(len(y_val)), y_val]
 
     left = list(range(len(pool)))
     chosen: dict[int, int] = {}
-    falls = {}
+    falls, errors = {}, {}
     for _ in range(4):
-        before = loss(X, y, row_weight)
+        before = losses(X, y, row_weight)
         after = {
-            (row, label): loss(
+            (row, label): losses(
                 np.vstack([X, pool[row]]),
                 np.append(y, label),
                 np.append(row_weight, weight[row]),
@@ -80,8 +80,9 @@ def test_picks_are_those_of_greedy_refits_from_scratch(
             for row in left
             for label in range(3)
         }
-        row, label = min(after, key=after.__getitem__)
-        chosen[row], falls[row] = label, before - after[row, label]
+        row, label = min(after, key=lambda added: after[added].mean())
+        change = before - after[row, label]
+        chosen[row], falls[row], errors[row] = label, change.mean(), sem(change)
         X, y = np.vstack([X, pool[row]]), np.append(y, label)
         row_weight = np.append(row_weight, weight[row])
         left.remove(row)
@@ -89,6 +90,7 @@ def test_picks_are_those_of_greedy_refits_from_scratch(
     for row, label in chosen.items():
         assert model.transduction_[23 + row] == label
         assert model.influence_[23 + row] == pytest.approx(falls[row], rel=1e-3)
+        assert model.influence_se_[23 + row] == pytest.approx(errors[row], rel=1e-3)
 
 
 def test_a_run_ends_when_no_row_would_really_help() -> None:

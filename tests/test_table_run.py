@@ -282,6 +282,7 @@ CHANGED = {
     "--batch-size": ("3", "batch_size = 10, not 3"),
     "--id": ("size", "id = 'id', not 'size'"),
     "--seed": ("1", "seed = 0, not 1"),
+    "--min-influence-z": ("2", "min_influence_z = 0.0, not 2.0"),
     "--budget": ("199", "budget = 200, which 199 cannot shrink"),
 }
 

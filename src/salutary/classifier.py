@@ -64,6 +64,10 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Labels to assign at most.
     batch_size : int, default=10
         Labels a round.
+    min_influence_z : float, default=0.0
+        Rows whose influence is fewer of its standard errors than this are not labeled,
+        however good they are otherwise; 0 lets all pass. Each round looks at a
+        shortlist of five times the batch, and the run ends when none of it passes.
     validation_fraction : float, default=0.2
         Share of the labeled rows to validate on when ``fit`` gets no validation rows.
     guard : bool, default=True
@@ -89,6 +93,9 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     influence_ : ndarray of shape (n_samples,), float64
         Influence of the assigned label when it was assigned, NaN elsewhere; in nats of
         validation loss per unit weight.
+    influence_se_ : ndarray of shape (n_samples,), float64
+        Its standard error over the validation rows, in the same unit. Rows are chosen
+        for influences that came out large, which it does not allow for.
     history_ : list of dict
         For each round: round, n_labeled, validation_loss, canary_loss,
         largest_influence, refused, seconds.
@@ -134,6 +141,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "hessian": [StrOptions({"train", "pool", "both"})],
         "budget": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "min_influence_z": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "guard": ["boolean"],
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
@@ -150,6 +158,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         hessian: str = "train",
         budget: int = 100,
         batch_size: int = 10,
+        min_influence_z: float = 0.0,
         validation_fraction: float = 0.2,
         guard: bool = True,
         refit_on_validation: bool | str = "auto",
@@ -162,6 +171,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.hessian = hessian
         self.budget = budget
         self.batch_size = batch_size
+        self.min_influence_z = min_influence_z
         self.validation_fraction = validation_fraction
         self.guard = guard
         self.refit_on_validation = refit_on_validation
@@ -236,6 +246,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
         self.influence_ = np.full(len(y), np.nan)
+        self.influence_se_ = np.full(len(y), np.nan)
         self.history_: list[dict[str, Any]] = []
         if unlabeled.any():
             pool = ArrayPool(rows.X, unlabeled, weight)
@@ -295,6 +306,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             hessian=self.hessian,  # type: ignore[arg-type]
             batch_size=self.batch_size,
             estimate=self.estimate,  # type: ignore[arg-type]
+            min_influence_z=self.min_influence_z,
         )
 
     def _run(self, problem: Problem) -> State:
@@ -311,6 +323,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.transduction_[chosen.rows] = self.classes_[chosen.labels]
                 self.labeled_iter_[chosen.rows] = record.number
                 self.influence_[chosen.rows] = chosen.assigned_influence
+                self.influence_se_[chosen.rows] = chosen.influence_se
         return state
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:

@@ -41,7 +41,8 @@ CREATE TABLE labels (
     row INTEGER NOT NULL UNIQUE,
     id TEXT NOT NULL,
     round INTEGER NOT NULL REFERENCES rounds,
-    class INTEGER NOT NULL REFERENCES classes
+    class INTEGER NOT NULL REFERENCES classes,
+    influence_se REAL
 );
 CREATE TABLE class_scores (
     position INTEGER NOT NULL REFERENCES labels,
@@ -52,7 +53,7 @@ CREATE TABLE class_scores (
 );
 CREATE VIEW assigned AS
     SELECT labels.position, labels.row, labels.id, labels.round, classes.label,
-           class_scores.influence, class_scores.probability
+           class_scores.influence, labels.influence_se, class_scores.probability
     FROM labels JOIN classes USING (class) JOIN class_scores USING (position, class)
     ORDER BY labels.position;
 """
@@ -81,8 +82,9 @@ class RoundEntry:
 class AssignedLabels:
     """Labels in the order of assignment, with every class's scores.
 
-    ``rows``, ``rounds`` and ``classes`` have shape (n,); ``influence`` and
-    ``probability`` (n, n_classes).
+    ``rows``, ``rounds``, ``classes`` and ``influence_se``, the standard error of the
+    label's own influence, have shape (n,); ``influence`` and ``probability``
+    (n, n_classes).
     """
 
     rows: IntArray
@@ -90,6 +92,7 @@ class AssignedLabels:
     classes: IntArray
     influence: NDArray[np.float64]
     probability: NDArray[np.float64]
+    influence_se: NDArray[np.float64]
 
     def of_label(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores of each row's own label, shape (n,)."""
@@ -193,9 +196,11 @@ class Ledger:
             done = connection.execute(query).fetchone()[0]
             for offset, row in enumerate(labels.rows.tolist()):
                 code = int(labels.classes[offset])
+                error = float(labels.influence_se[offset])
                 connection.execute(
-                    "INSERT INTO labels VALUES (?, ?, ?, ?, ?)",
-                    (done + offset, row, ids[offset], entry.round, code),
+                    "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)",
+                    # SQLite keeps NaN, the error of one validation row, as NULL.
+                    (done + offset, row, ids[offset], entry.round, code, error),
                 )
                 scores = zip(
                     labels.influence[offset].tolist(),
@@ -233,15 +238,20 @@ class Ledger:
     def labels(self, n_classes: int) -> AssignedLabels:
         """All labels in the order of assignment."""
         rows = self._connection.execute(
-            "SELECT row, round, class FROM labels ORDER BY position"
+            "SELECT row, round, class, influence_se FROM labels ORDER BY position"
         ).fetchall()
         scores = self._connection.execute(
             "SELECT influence, probability FROM class_scores ORDER BY position, class"
         ).fetchall()
-        columns = np.array(rows, dtype=np.intp).reshape(-1, 3)
+        columns = np.array([row[:3] for row in rows], dtype=np.intp).reshape(-1, 3)
         table = np.array(scores, dtype=np.float64).reshape(-1, n_classes, 2)
         return AssignedLabels(
-            columns[:, 0], columns[:, 1], columns[:, 2], table[..., 0], table[..., 1]
+            rows=columns[:, 0],
+            rounds=columns[:, 1],
+            classes=columns[:, 2],
+            influence=table[..., 0],
+            probability=table[..., 1],
+            influence_se=np.array([row[3] for row in rows], dtype=np.float64),
         )
 
     def _insert_round(self, entry: RoundEntry) -> None:

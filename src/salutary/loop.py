@@ -20,6 +20,7 @@ from salutary.influence.direction import influence_direction
 from salutary.influence.label_influence import curvature_of
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.solvers import factor
+from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.guard import harms
 from salutary.labeling.selection import Selection, keep_best
 from salutary.labeling.stopping import Termination, before_round
@@ -146,7 +147,9 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         return replace(state, termination=reason), None
     size = min(problem.batch_size, budget - len(state.rows))
     if problem.estimate == "first_order":
-        selection = select(problem, state, size)
+        looked_at = SHORTLIST * size if problem.min_influence_z else size
+        shortlist = select(problem, state, looked_at)
+        selection = shortlist.clearing(problem.min_influence_z).take(slice(size))
     else:
         shortlist = select(problem, state, SHORTLIST * size)
         selection = refine(
@@ -206,8 +209,9 @@ def select(problem: Problem, state: State, size: int) -> Selection:
     Returns
     -------
     Selection
-        Of rows whose best score is positive. O(n_pool n_features n_classes) besides one
-        solve; extra memory is a block and one byte a pool row.
+        Of rows whose best score is positive, with standard errors. Costs O(n_pool
+        n_features n_classes) besides one solve, and `influence_errors` of the rows
+        kept; extra memory is a block and one byte a pool row.
     """
     available = _available(problem, state)
     pool = problem.pool
@@ -215,8 +219,9 @@ def select(problem: Problem, state: State, size: int) -> Selection:
     model = training.model
     blocks = (lambda: (X for _, X in pool.blocks(available)), int(available.sum()))
     hessian = curvature_of(model, training.X, training.weight, blocks, problem.hessian)
+    solver, validation = factor(hessian), problem.validation
     direction = influence_direction(
-        model, hessian, factor(hessian), problem.validation.X, problem.objective
+        model, hessian, solver, validation.X, problem.objective
     )
     scorer = InfluenceScorer(model, direction, pool.X.dtype, factors)
     best = Selection.empty(model.n_classes)
@@ -226,7 +231,17 @@ def select(problem: Problem, state: State, size: int) -> Selection:
         # A row of weight two moves the model twice as far.
         scores = scores * pool.weight[rows, None].astype(scores.dtype)
         best = keep_best(best, rows, scores, influence, probability, size)
-    return best
+    errors = influence_errors(
+        model,
+        hessian,
+        solver,
+        pool.X[best.rows],
+        best.labels,
+        validation.X,
+        problem.objective,
+        factors,
+    )
+    return replace(best, influence_se=errors)
 
 
 def _guard(

@@ -74,6 +74,8 @@ class Problem:
         Labels a round.
     estimate : {"first_order", "newton", "refit"}
         Other than first order, it decides about a shortlist.
+    min_influence_z : float
+        Rows whose influence is fewer standard errors than this are not labeled.
     """
 
     estimator: LogisticRegression
@@ -86,6 +88,7 @@ class Problem:
     hessian: HessianRows
     batch_size: int
     estimate: Estimate = "first_order"
+    min_influence_z: float = 0.0
 
     @property
     def objective(self) -> LogLoss:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from salutary.fitting import fit, training_of
 from salutary.influence.add_one_in import estimate_falls
 from salutary.influence.softmax import as_rows
+from salutary.influence.uncertainty import standard_error
 from salutary.labeling.selection import Selection, keep_best
 from salutary.objective import IntArray
 from salutary.problem import Problem
@@ -42,10 +45,13 @@ def refine(
     Selection
         In the order they were picked; fewer than ``size`` where no further row would
         help. Its influence is the estimated fall of the objective, with the row's own
-        weight. Costs ``size`` estimates of the shortlist and as many refits.
+        weight; its standard error that of what the refit with the row did to each
+        validation row's loss. Costs an estimate of the shortlist and a refit for each
+        row picked, or passed over for the problem's ``min_influence_z``.
     """
     picked = Selection.empty(len(problem.classes))
     remaining = shortlist.rows
+    loss = problem.validation.loss(model)
     while len(picked) < size and len(remaining):
         training, factors = training_of(problem, model, rows, labels)
         X = as_rows(problem.pool.X[remaining])
@@ -74,9 +80,14 @@ def refine(
         )
         if len(best) == 0:
             break
-        picked = picked.then(best)
         remaining = remaining[remaining != best.rows[0]]
-        rows = np.append(rows, best.rows)
-        labels = np.append(labels, best.labels)
-        model = fit(problem, rows, labels, model)
+        with_best = np.append(rows, best.rows), np.append(labels, best.labels)
+        refitted = fit(problem, *with_best, model)
+        refitted_loss = problem.validation.loss(refitted)
+        error = standard_error(loss - refitted_loss, problem.validation.weight)
+        best = replace(best, influence_se=np.array([error]))
+        if len(best.clearing(problem.min_influence_z)) == 0:
+            continue
+        picked = picked.then(best)
+        (rows, labels), model, loss = with_best, refitted, refitted_loss
     return picked

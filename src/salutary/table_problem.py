@@ -75,6 +75,7 @@ class Settings:
     batch_size: int
     guard: bool
     seed: int
+    min_influence_z: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def prepare(sources: Sources, settings: Settings, stage: Stage) -> TableProblem:
         rule=find_rule(settings.rule),
         hessian="train",
         batch_size=settings.batch_size,
+        min_influence_z=settings.min_influence_z,
     )
     steps = [("types", ColumnTypes(tables.kinds)), *encoder.steps]
     return TableProblem(

@@ -174,7 +174,7 @@ def _check_same_run(ledger: Ledger, request: Request, data: dict[str, str]) -> N
     if not request.resume:
         raise InputError(f"{request.out}: holds a run already; pass --resume")
     for name, value in request.fixed().items():
-        before = ledger.fact("settings")[name]
+        before = ledger.fact("settings").get(name)
         if before != value:
             raise InputError(
                 f"{request.out}: was started with {name} = {before!r}, not {value!r}; "
@@ -314,6 +314,7 @@ def _commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
         classes=chosen.labels[kept],
         influence=chosen.influence[kept],
         probability=chosen.probability[kept],
+        influence_se=chosen.influence_se[kept],
     )
     ledger.commit(entry, labels, [str(ids[row]) for row in rows.tolist()])
 
@@ -358,6 +359,7 @@ def _labels_table(
             "id": prepared.ids.take(pa.array(labels.rows)),
             "label": pa.array(named.tolist(), type=prepared.label_type),
             "influence": labels.of_label(labels.influence),
+            "influence_se": labels.influence_se,
             "probability": labels.of_label(labels.probability),
             "round": labels.rounds,
             "rule": pa.array([rule] * len(labels.rows), type=pa.string()),

@@ -57,9 +57,11 @@ def coefficients(run: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 def test_labels_are_the_ledgers_in_the_order_of_assignment(run: Run) -> None:
     path = run()
     labels = labels_of(path).to_pydict()
-    assert list(labels) == ["id", "label", "influence", "probability", "round", "rule"]
-    rows = query(path, "SELECT id, label, influence, probability, round FROM assigned")
-    assert list(zip(*list(labels.values())[:5], strict=True)) == rows
+    columns = ["id", "label", "influence", "influence_se", "probability", "round"]
+    assert list(labels) == [*columns, "rule"]
+    rows = query(path, f"SELECT {', '.join(columns)} FROM assigned")
+    assert list(zip(*(labels[column] for column in columns), strict=True)) == rows
+    assert min(labels["influence_se"]) > 0
     assert labels["round"] == [1] * 5 + [2] * 5 + [3] * 5
     assert set(labels["rule"]) == {"plausible"}
     score = np.multiply(labels["influence"], labels["probability"]).reshape(3, 5)
@@ -151,6 +153,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "batch_size": 5,
         "guard": False,
         "seed": 7,
+        "min_influence_z": 0.0,
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
@@ -200,6 +203,38 @@ def test_a_round_the_guard_refuses_is_recorded_without_labels(
     outcome = report_of(path)["outcome"]
     assert (outcome["termination"], outcome["labels"]) == ("guard", 0)
     assert "no label was kept" in capsys.readouterr().out
+
+
+def test_labels_meet_the_z_that_is_asked_for(run: Run) -> None:
+    path = run("--min-influence-z", "1.2", "--no-guard")
+    labels = labels_of(path).to_pandas()
+    assert len(labels) > 0
+    assert (labels["influence"] / labels["influence_se"] >= 1.2).all()
+    assert report_of(path)["settings"]["min_influence_z"] == 1.2
+    run("--no-guard", "--out", str(path.parent / "free"))
+    free = labels_of(path.parent / "free").to_pandas()
+    assert (free["influence"] / free["influence_se"] < 1.2).any()
+
+
+def test_a_z_that_nothing_meets_ends_the_run_with_the_start_model(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run("--min-influence-z", "1e6")
+    outcome = report_of(path)["outcome"]
+    assert (outcome["termination"], outcome["labels"], outcome["rounds"]) == (
+        *("no_positive_influence", 0),
+        0,
+    )
+    labels = labels_of(path)
+    assert labels.num_rows == 0
+    assert labels.schema.field("influence_se").type == pa.float64()
+    np.testing.assert_array_equal(
+        salutary.load(path)["classify"].coef_, coefficients(path)[0][0]
+    )
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "Labels assigned: 0" in out
+    assert "No row of the last shortlist had an influence of 1e+06 standard" in out
 
 
 def test_the_guards_rows_are_no_part_of_the_validation_loss(

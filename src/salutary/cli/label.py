@@ -55,6 +55,14 @@ def label(
             help="Do not keep 30% of VAL to undo a round that makes the model worse.",
         ),
     ] = False,
+    min_influence_z: Annotated[
+        float,
+        typer.Option(
+            metavar="Z",
+            help="Leave rows unlabeled whose influence is less than Z of its standard "
+            "errors over VAL; 0 labels them.",
+        ),
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Fixes the run.")] = 0,
     resume: Annotated[
         bool,
@@ -73,7 +81,7 @@ def label(
     Example: salutary label train.csv --validation val.csv --pool pool.csv --target y
     --out runs/first
     """
-    _check(budget, batch_size, c, seed)
+    _check(budget, batch_size, c, min_influence_z, seed)
     with display(budget, "labels") as shown:
         # Imported here: 'salutary --help' needs none of it.
         from salutary.loop import describe
@@ -86,7 +94,7 @@ def label(
 
         request = Request(
             sources=Sources(train, validation, pool, target, id_column),
-            settings=Settings(rule, c, batch_size, not no_guard, seed),
+            settings=Settings(rule, c, batch_size, not no_guard, seed, min_influence_z),
             budget=budget,
             out=out,
             resume=resume,
@@ -96,13 +104,20 @@ def label(
         print(line)
 
 
-def _check(budget: int, batch_size: int, c: float, seed: int) -> None:
+def _check(
+    budget: int, batch_size: int, c: float, min_influence_z: float, seed: int
+) -> None:
     if budget < 1:
         raise InputError(f"--budget {budget}: must be at least 1")
     if batch_size < 1:
         raise InputError(f"--batch-size {batch_size}: must be at least 1")
     if not 0 < c < float("inf"):
         raise InputError(f"--C {c}: must be positive and finite, for instance 1.0")
+    if not 0 <= min_influence_z < float("inf"):
+        raise InputError(
+            f"--min-influence-z {min_influence_z}: must be at least 0 and finite, for "
+            "instance 2"
+        )
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed}: must be from 0 to 4294967295")
 
@@ -118,6 +133,7 @@ ENDINGS = {
 def summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report in lines for a person."""
     outcome, settings = report["outcome"], report["settings"]
+    z = settings["min_influence_z"]
     by_class = ", ".join(
         f"{printable(label)} {count}"
         for label, count in outcome["labels_by_class"].items()
@@ -139,6 +155,11 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
             "The first round made the canary rows' loss worse, so no label was kept "
             "and the model is the one fitted on the training table alone. A smaller "
             "--C or more validation rows may help."
+        )
+    if outcome["termination"] == "no_positive_influence" and z:
+        lines.append(
+            f"No row of the last shortlist had an influence of {z:g} standard errors "
+            "or more. A smaller --min-influence-z or more validation rows may help."
         )
     if outcome["agreement"] is not None:
         lines.append(

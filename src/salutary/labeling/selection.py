@@ -39,6 +39,9 @@ class Selection:
     scores : ndarray of shape (n,), float64
         Rounded scores of the labels, positive.
     influence, probability : ndarrays of shape (n, n_classes), float64
+    influence_se : ndarray of shape (n,), float64
+        Standard error of the influence of each row's label over the validation rows;
+        NaN where it has not been computed or cannot be.
     """
 
     rows: IntArray
@@ -46,13 +49,14 @@ class Selection:
     scores: NDArray[np.float64]
     influence: NDArray[np.float64]
     probability: NDArray[np.float64]
+    influence_se: NDArray[np.float64]
 
     @classmethod
     def empty(cls, n_classes: int) -> Selection:
         """No rows yet."""
         none = np.zeros(0, dtype=np.intp)
         table = np.zeros((0, n_classes))
-        return cls(none, none, np.zeros(0), table, table)
+        return cls(none, none, np.zeros(0), table, table, np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,15 +79,28 @@ class Selection:
             np.concatenate([self.scores, other.scores]),
             np.concatenate([self.influence, other.influence]),
             np.concatenate([self.probability, other.probability]),
+            np.concatenate([self.influence_se, other.influence_se]),
         )
 
-    def _take(self, order: IntArray) -> Selection:
+    def clearing(self, smallest_z: float) -> Selection:
+        """The rows whose influence is at least so many of its standard errors.
+
+        All rows for zero; for more none whose standard error is NaN.
+        """
+        if smallest_z == 0:
+            return self
+        clear = self.assigned_influence >= smallest_z * self.influence_se
+        return self.take(np.flatnonzero(clear))
+
+    def take(self, places: IntArray | slice) -> Selection:
+        """Some of the rows."""
         return Selection(
-            self.rows[order],
-            self.labels[order],
-            self.scores[order],
-            self.influence[order],
-            self.probability[order],
+            self.rows[places],
+            self.labels[places],
+            self.scores[places],
+            self.influence[places],
+            self.probability[places],
+            self.influence_se[places],
         )
 
 
@@ -128,9 +145,10 @@ def keep_best(
             round_significant(top[new]),
             np.asarray(influence[new], dtype=np.float64),
             np.asarray(probability[new], dtype=np.float64),
+            np.full(len(new), np.nan),
         )
     )
-    return merged._take(_best_places(merged.scores, merged.rows, size))
+    return merged.take(_best_places(merged.scores, merged.rows, size))
 
 
 def _best_places(scores: FloatArray, rows: IntArray, size: int) -> IntArray:
