@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -107,52 +108,63 @@ def measurements(folder: Path, found: pd.DataFrame) -> Iterator[pd.DataFrame]:
                 yield found
 
 
-def summarize(found: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds, one row a data set, labeled rows and C."""
-    columns = ["error", "spearman", "time_ratio"]
-    means = found.groupby(["data", "n_labeled", "C", "estimate"])[columns].mean()
-    wide = means.unstack("estimate")
-    return pd.DataFrame(
-        {
-            "first order: error": wide["error", "first_order"].round(3),
-            "newton: error": wide["error", "newton"].round(4),
-            "first order: Spearman": wide["spearman", "first_order"].round(3),
-            "newton: Spearman": wide["spearman", "newton"].round(4),
-            "newton: time / refit": wide["time_ratio", "newton"].round(3),
+@dataclass(frozen=True)
+class Truth:
+    """How far both estimates are from refits.
+
+    Parameters
+    ----------
+    found : DataFrame
+        All measurements.
+    """
+
+    found: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """Means over seeds, one row a data set, labeled rows and C."""
+        columns = ["error", "spearman", "time_ratio"]
+        cells = self.found.groupby(["data", "n_labeled", "C", "estimate"])
+        wide = cells[columns].mean().unstack("estimate")
+        return pd.DataFrame(
+            {
+                "first order: error": wide["error", "first_order"].round(3),
+                "newton: error": wide["error", "newton"].round(4),
+                "first order: Spearman": wide["spearman", "first_order"].round(3),
+                "newton: Spearman": wide["spearman", "newton"].round(4),
+                "newton: time / refit": wide["time_ratio", "newton"].round(3),
+            }
+        ).reset_index()
+
+    def plot(self) -> Figure:
+        """Relative error of both estimates against C."""
+        figure = Figure(figsize=(8, 3.2), layout="constrained")
+        panels = figure.subplots(1, len(SETS), sharey=True)
+        styles = {
+            "first_order": ("tab:orange", "first order"),
+            "newton": ("tab:blue", "newton"),
         }
-    ).reset_index()
-
-
-def plot(found: pd.DataFrame) -> Figure:
-    """Relative error of both estimates against C."""
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    panels = figure.subplots(1, len(SETS), sharey=True)
-    styles = {
-        "first_order": ("tab:orange", "first order"),
-        "newton": ("tab:blue", "newton"),
-    }
-    for panel, name in zip(panels, SETS, strict=True):
-        of_set = found[found["data"] == name]
-        for estimate, (color, label) in styles.items():
-            for n_labeled, line in zip(LABELED, ("--", "-"), strict=True):
-                chosen = of_set[
-                    (of_set["estimate"] == estimate)
-                    & (of_set["n_labeled"] == n_labeled)
-                ]
-                means = chosen.groupby("C")["error"].mean().clip(lower=1e-6)
-                panel.loglog(
-                    means.index,
-                    means,
-                    line,
-                    color=color,
-                    label=f"{label}, {n_labeled} labeled",
-                )
-        panel.set_title(name, fontsize=9)
-        panel.set_xlabel("C")
-        panel.axhline(1, color="0.8", linewidth=0.8, zorder=0)
-    panels[0].set_ylabel("mean error / mean effect")
-    panels[0].legend(fontsize=6)
-    return figure
+        for panel, name in zip(panels, SETS, strict=True):
+            of_set = self.found[self.found["data"] == name]
+            for estimate, (color, label) in styles.items():
+                for n_labeled, line in zip(LABELED, ("--", "-"), strict=True):
+                    chosen = of_set[
+                        (of_set["estimate"] == estimate)
+                        & (of_set["n_labeled"] == n_labeled)
+                    ]
+                    means = chosen.groupby("C")["error"].mean().clip(lower=1e-6)
+                    panel.loglog(
+                        means.index,
+                        means,
+                        line,
+                        color=color,
+                        label=f"{label}, {n_labeled} labeled",
+                    )
+            panel.set_title(name, fontsize=9)
+            panel.set_xlabel("C")
+            panel.axhline(1, color="0.8", linewidth=0.8, zorder=0)
+        panels[0].set_ylabel("mean error / mean effect")
+        panels[0].legend(fontsize=6)
+        return figure
 
 
 def main() -> None:
@@ -162,8 +174,7 @@ def main() -> None:
     write_study(
         NAME,
         lambda found: measurements(folder, found),
-        summarize,
-        plot,
+        Truth,
         total=len(SETS) * len(LABELED) * len(PENALTIES) * len(SEEDS),
         heading=(
             "How true are the estimates of what adding one row does?",

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
+from salutary.benchmark.displays import Display
 from salutary.cli.progress import display
 from salutary.files import write_text, write_whole
 
@@ -28,8 +28,7 @@ def environment() -> str:
 def write_study(
     name: str,
     measurements: Callable[[pd.DataFrame], Iterator[pd.DataFrame]],
-    summarize: Callable[[pd.DataFrame], pd.DataFrame],
-    plot: Callable[[pd.DataFrame], Figure],
+    show: Callable[[pd.DataFrame], Display],
     *,
     total: int,
     heading: tuple[str, str],
@@ -42,8 +41,9 @@ def write_study(
         Module and folder of the study.
     measurements : callable
         From the measurements so far to an iterator over all so far, one longer each.
-    summarize, plot : callable
-        Of all measurements.
+    show : callable
+        From all measurements to what has their summary as ``frame()`` and its picture
+        as ``plot()``.
     total : int
         Measurements in all.
     heading : (str, str)
@@ -59,14 +59,15 @@ def write_study(
             write_whole(path, partial(found.to_csv, index=False))
             shown.advance(1, name)
     title, how = heading
-    table = _markdown(summarize(found))
+    answer = show(found)
+    table = _markdown(answer.frame())
     text = (
         f"# {title}\n\n{how}\n\nMade by `python -m studies.{name}`; every measurement "
         "is in [measurements.csv](measurements.csv).\n\n"
         f"![{title}](figure.png)\n\n{table}\n"
     )
     write_text(folder / "README.md", text)
-    figure = plot(found)
+    figure = answer.plot()
     write_whole(folder / "figure.png", lambda beside: figure.savefig(beside, dpi=110))
 
 
