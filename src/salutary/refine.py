@@ -84,8 +84,9 @@ def refine(
         with_best = np.append(rows, best.rows), np.append(labels, best.labels)
         refitted = fit(problem, *with_best, model)
         refitted_loss = problem.validation.loss(refitted)
-        error = standard_error(loss - refitted_loss, problem.validation.weight)
-        best = replace(best, influence_se=np.array([error]))
+        change = (loss - refitted_loss)[None]
+        error = standard_error(change, problem.validation.weight)
+        best = replace(best, influence_se=error)
         if len(best.clearing(problem.min_influence_z)) == 0:
             continue
         picked = picked.then(best)

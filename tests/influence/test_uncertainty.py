@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model._linear_loss import LinearModelLoss
 
 from salutary import label_influence
-from salutary.influence import solvers
+from salutary.influence import solvers, uncertainty
 from salutary.influence.inputs import class_weights
 from salutary.influence.label_influence import curvature_of
 from salutary.influence.softmax import softmax_model
@@ -202,6 +202,7 @@ def test_every_solver_gives_them(
 ) -> None:
     # 40 training rows: Cholesky for 4 features, Woodbury for 60, neither beyond 0.
     monkeypatch.setattr(solvers, "DIRECT_LIMIT", limit)
+    monkeypatch.setattr(uncertainty, "BATCH_ROWS", 3)
     case = make_case(n_classes, n_features=n_features)
     assert_allclose(case.errors(), dense_errors(case), rtol=1e-6)
 

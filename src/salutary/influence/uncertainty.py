@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 from salutary.influence.softmax import (
     Float64Array,
@@ -15,19 +16,23 @@ from salutary.influence.softmax import (
 from salutary.influence.solvers import Solver
 from salutary.objective import FloatArray, IntArray, LogLoss
 
+BATCH_ROWS = 64
+"""Candidates whose effects on all validation rows are held at once."""
 
-def standard_error(values: FloatArray, weight: FloatArray) -> float:
-    r"""Standard error of a weighted mean of independent rows.
+
+def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
+    r"""Standard errors of weighted means of independent rows.
 
     Parameters
     ----------
-    values : ndarray of shape (n_rows,)
+    values : ndarray of shape (..., n_rows)
+        One mean is taken along the last axis.
     weight : ndarray of shape (n_rows,)
         Not negative. Only their ratios matter.
 
     Returns
     -------
-    float
+    ndarray of shape (...), float64
         In the unit of ``values``; NaN if fewer than two rows have a weight, as one row
         does not show how far rows are apart.
 
@@ -50,15 +55,16 @@ def standard_error(values: FloatArray, weight: FloatArray) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> round(standard_error(np.array([1.0, 2.0, 3.0]), np.ones(3)), 4)
-    0.5774
+    >>> standard_error(np.array([[1.0, 2.0, 3.0], [5, 5, 5]]), np.ones(3)).round(4)
+    array([0.5774, 0.    ])
     """
     n_rows = np.count_nonzero(weight)
     if n_rows < 2:
-        return float("nan")
+        return np.full(values.shape[:-1], np.nan)
     share = weight / weight.sum()
-    deviation = share * (values - share @ values)
-    return float(np.sqrt(n_rows / (n_rows - 1) * (deviation @ deviation)))
+    deviation = share * (values - (values @ share)[..., None])
+    squares = np.einsum("...j,...j->...", deviation, deviation)
+    return np.asarray(np.sqrt(n_rows / (n_rows - 1) * squares))
 
 
 def influence_errors(
@@ -95,9 +101,8 @@ def influence_errors(
     Returns
     -------
     ndarray of shape (n_rows,), float64
-        As influences in nats of mean validation loss per unit of sample weight, so one
-        for a row of weight two is doubled like its influence. NaN with fewer than two
-        validation rows that have a weight.
+        In nats of mean validation loss per unit of sample weight, as the influences;
+        NaN with fewer than two validation rows that have a weight.
 
     Notes
     -----
@@ -108,7 +113,7 @@ def influence_errors(
 
     Costs ``solver.apply`` to one matrix a row, O((K d)^2) when factored and a solve of
     its own with conjugate gradients, and O(n_val d K) to look at the validation rows;
-    extra memory O((n_rows d + n_val) K).
+    extra memory, by batches of `BATCH_ROWS`, O(n_val K) and what those take.
 
     Examples
     --------
@@ -136,16 +141,17 @@ def influence_errors(
     if model.fit_intercept:
         rows = np.column_stack([rows, np.ones(len(rows))])
     slope = _logit_gradient(model, X, labels) @ hessian.basis.T
-    solved = solver.apply(slope[:, :, None] * rows[:, None, :])
-    val_slope = _logit_gradient(model, X_val, objective.labels)
+    val_slope = _logit_gradient(model, X_val, objective.labels) @ hessian.basis.T
     errors = np.empty(len(labels))
-    for place, parameters in enumerate(solved):
-        coef = hessian.basis.T @ parameters
-        logits = X_val @ coef[:, : model.n_features].T
-        if model.fit_intercept:
-            logits += coef[:, -1]
-        effect = np.einsum("jk,jk->j", val_slope, logits)
-        errors[place] = standard_error(effect, objective.weight)
+    for batch in gen_batches(len(labels), BATCH_ROWS):
+        solved = solver.apply(slope[batch, :, None] * rows[batch, None, :])
+        effect = np.zeros((len(solved), X_val.shape[0]))
+        for place in range(hessian.shape[0]):
+            logits = (X_val @ solved[:, place, : model.n_features].T).T
+            if model.fit_intercept:
+                logits += solved[:, place, -1:]
+            effect += val_slope[:, place] * logits
+        errors[batch] = standard_error(effect, objective.weight)
     if class_weight is not None:
         errors *= class_weight[labels]
     return errors
