@@ -20,7 +20,8 @@ from salutary.benchmark.cells import (
     prepared,
     run_cell,
 )
-from salutary.benchmark.datasets import find_data_set, load
+from salutary.benchmark.datasets import find_data_set
+from salutary.benchmark.loading import load
 from salutary.benchmark.suites import STRATEGIES, SUITES, find_suite
 from salutary.benchmark.task import Step, Task
 from salutary.errors import InputError

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from salutary.benchmark.datasets import Rows, find_data_set, load
+from salutary.benchmark.datasets import find_data_set
+from salutary.benchmark.loading import Rows, load
 from salutary.benchmark.splits import Part, Split, make_encoder, split
 from salutary.benchmark.suites import LARGEST_POOL, STRATEGIES, Suite
 from salutary.benchmark.task import Setting, Step, Task

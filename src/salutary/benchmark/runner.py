@@ -22,7 +22,8 @@ import pyarrow as pa
 from joblib import Parallel, delayed
 
 from salutary.benchmark.cells import Cell, Outcome, cells_of, run_cell
-from salutary.benchmark.datasets import DATA_SETS, load
+from salutary.benchmark.datasets import DATA_SETS
+from salutary.benchmark.loading import load
 from salutary.benchmark.suites import Suite
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, write_json, write_text, write_whole

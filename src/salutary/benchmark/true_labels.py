@@ -133,7 +133,7 @@ def _uncertainty(method: str, seed: int) -> Any:
 
 def _typical(seed: int) -> Any:
     # Its authors too cluster in mini-batches above fifty clusters. The first centers
-    # are drawn from three batches of rows; with larger ones that takes most of the time.
+    # are drawn from three batches of rows; with larger ones that takes longest.
     return TypiClust(
         cluster_algo=MiniBatchKMeans,
         cluster_algo_dict={

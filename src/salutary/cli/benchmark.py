@@ -94,7 +94,7 @@ def run(
         raise InputError(f"--time-limit {time_limit:g}: must be positive")
     with _needs_extra():
         from salutary.benchmark.cells import parse_cell
-        from salutary.benchmark.datasets import data_folder
+        from salutary.benchmark.loading import data_folder
         from salutary.benchmark.runner import Request
         from salutary.benchmark.suites import find_suite
 
