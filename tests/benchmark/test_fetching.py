@@ -1,12 +1,10 @@
-"""Fetching, from a real server on this machine that answers as the publishers do."""
+"""Fetching from UCI and Hugging Face, or a server that answers as they do."""
 
 import re
 import shutil
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -14,8 +12,9 @@ import pandas as pd
 import pytest
 
 from salutary.benchmark import fetching
-from salutary.benchmark.datasets import DATA_SETS, fingerprint, load
+from salutary.benchmark.datasets import DATA_SETS
 from salutary.benchmark.fetching import RETRIES, FetchError, cache, fetch
+from salutary.benchmark.loading import fingerprint, load
 from salutary.errors import InputError
 
 WINE = "/uci/186/wine+quality.zip"
@@ -24,60 +23,12 @@ ELECTRIC = "/uci/471/electrical+grid+stability+simulated+data.zip"
 DIABETIC = "/uci/296/diabetes+130-us+hospitals+for+years+1999-2008.zip"
 
 
-class Publisher:
-    """What it publishes, what it was asked for, and how often it fails first."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.failures = 0
-
-    def answer(self, path: str) -> tuple[int, bytes]:
-        self.asked.append(path)
-        if self.failures:
-            self.failures -= 1
-            return 503, b"busy"
-        if path not in self.files:
-            return 404, b"nothing here"
-        return 200, self.files[path]
-
-
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited between tries, without waiting."""
     waited: list[float] = []
     monkeypatch.setattr("pooch.core.time.sleep", waited.append)
     return waited
-
-
-@pytest.fixture
-def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    """A server in place of UCI and Hugging Face, and an empty cache."""
-    published = Publisher()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, content = published.answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetching, "UCI", f"{address}/uci")
-    monkeypatch.setattr(fetching, "HUGGING_FACE", f"{address}/hf")
-    yield published
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def csv(frame: pd.DataFrame, sep: str = ",") -> bytes:
@@ -161,19 +112,19 @@ SOME_PAIRS = pd.DataFrame(
 )
 
 
-def test_wine_is_fetched_in_both_colors(publisher: Publisher) -> None:
+def test_wine_is_fetched_in_both_colors(publisher: Any) -> None:
     publisher.files[WINE] = wine_zip(SOME_WINE)
     pd.testing.assert_frame_equal(fetch("wine"), SOME_WINE)
 
 
 def test_bank_is_fetched_from_the_archive_within_the_archive(
-    publisher: Publisher,
+    publisher: Any,
 ) -> None:
     publisher.files[BANK] = bank_zip(SOME_BANK)
     pd.testing.assert_frame_equal(fetch("bank"), SOME_BANK)
 
 
-def test_pairs_of_texts_are_fetched_part_by_part(publisher: Publisher) -> None:
+def test_pairs_of_texts_are_fetched_part_by_part(publisher: Any) -> None:
     root = "/hf/nyu-mll/glue/resolve/main/rte"
     publisher.files = {
         f"{root}/train-00000-of-00001.parquet": parquet(SOME_PAIRS),
@@ -191,7 +142,7 @@ def test_pairs_of_texts_are_fetched_part_by_part(publisher: Publisher) -> None:
     assert found.index.tolist() == [0, 1, 2, 3]
 
 
-def test_a_second_fetch_reads_the_cache(publisher: Publisher, tmp_path: Path) -> None:
+def test_a_second_fetch_reads_the_cache(publisher: Any, tmp_path: Path) -> None:
     publisher.files[WINE] = wine_zip(SOME_WINE)
     first = fetch("wine")
     publisher.files.clear()
@@ -202,7 +153,7 @@ def test_a_second_fetch_reads_the_cache(publisher: Publisher, tmp_path: Path) ->
 
 @pytest.mark.parametrize("failures", [1, RETRIES])
 def test_a_server_that_is_busy_at_first_is_asked_again(
-    failures: int, publisher: Publisher, waits: list[float]
+    failures: int, publisher: Any, waits: list[float]
 ) -> None:
     publisher.files[WINE] = wine_zip(SOME_WINE)
     publisher.failures = failures
@@ -212,7 +163,7 @@ def test_a_server_that_is_busy_at_first_is_asked_again(
 
 
 def test_a_server_that_stays_busy_is_given_up(
-    publisher: Publisher, waits: list[float], tmp_path: Path
+    publisher: Any, waits: list[float], tmp_path: Path
 ) -> None:
     publisher.failures = 100
     with pytest.raises(FetchError, match="503"):
@@ -255,7 +206,7 @@ def test_a_server_out_of_reach_is_answered_with_what_to_do_offline(
     ids=["a page", "nothing", "cut short", "other files", "empty", "other columns"],
 )
 def test_what_cannot_be_read_is_told_in_one_line(
-    content: bytes, publisher: Publisher
+    content: bytes, publisher: Any
 ) -> None:
     publisher.files[WINE] = content
     with pytest.raises(InputError, match=r"wine: cannot be fetched \(.+\)") as told:
@@ -264,7 +215,7 @@ def test_what_cannot_be_read_is_told_in_one_line(
 
 
 def test_what_could_not_be_read_is_fetched_anew_from_an_empty_cache(
-    publisher: Publisher,
+    publisher: Any,
 ) -> None:
     publisher.files[WINE] = b"<html>Sign in to this network</html>"
     with pytest.raises(FetchError, match=re.escape(f"empty the cache {cache()}")):
@@ -274,7 +225,7 @@ def test_what_could_not_be_read_is_fetched_anew_from_an_empty_cache(
     pd.testing.assert_frame_equal(fetch("wine"), SOME_WINE)
 
 
-def test_a_damaged_archive_is_told_in_one_line(publisher: Publisher) -> None:
+def test_a_damaged_archive_is_told_in_one_line(publisher: Any) -> None:
     buffer = BytesIO()
     with ZipFile(buffer, "w", compression=8) as archive:
         for color in ("red", "white"):
@@ -287,7 +238,7 @@ def test_a_damaged_archive_is_told_in_one_line(publisher: Publisher) -> None:
         fetch("wine")
 
 
-def test_other_content_than_the_catalogs_warns(publisher: Publisher) -> None:
+def test_other_content_than_the_catalogs_warns(publisher: Any) -> None:
     publisher.files[WINE] = wine_zip(SOME_WINE)
     with pytest.warns(UserWarning, match=r"UCI 186: is not the copy.*will differ"):
         rows = load(DATA_SETS["wine"], None)
@@ -296,14 +247,14 @@ def test_other_content_than_the_catalogs_warns(publisher: Publisher) -> None:
 
 
 def test_other_columns_than_the_catalogs_are_told_in_one_line(
-    publisher: Publisher,
+    publisher: Any,
 ) -> None:
     publisher.files[BANK] = bank_zip(SOME_BANK.drop(columns="duration"))
     with pytest.warns(UserWarning, match="not the copy"), pytest.raises(InputError):
         load(DATA_SETS["bank"], None)
 
 
-def test_celeba_is_to_be_had_from_its_authors(publisher: Publisher) -> None:
+def test_celeba_is_to_be_had_from_its_authors(publisher: Any) -> None:
     with pytest.raises(FetchError, match="get it from its authors"):
         fetch("celeba")
     with pytest.raises(InputError, match=r"celeba: .* authors; put celeba_attributes"):
@@ -321,7 +272,7 @@ def test_celeba_is_to_be_had_from_its_authors(publisher: Publisher) -> None:
     ],
 )
 def test_what_is_fetched_is_what_the_folder_has(
-    name: str, path: str, as_published: object, publisher: Publisher, data_folder: Path
+    name: str, path: str, as_published: object, publisher: Any, data_folder: Path
 ) -> None:
     data = DATA_SETS[name]
     assert callable(as_published)
@@ -350,7 +301,7 @@ GLUE = {
     ],
 )
 def test_a_fetched_task_of_glue_is_what_the_folder_has(
-    name: str, publisher: Publisher, data_folder: Path
+    name: str, publisher: Any, data_folder: Path
 ) -> None:
     data = DATA_SETS[name]
     local = pd.read_parquet(data_folder / data.file)
@@ -369,6 +320,38 @@ def test_a_fetched_task_of_glue_is_what_the_folder_has(
         publisher.files[path] = parquet(
             table.loc[rows, [*GLUE[name], "label"]].assign(idx=0)
         )
+    fetched, expected = load(data, None), load(data, data_folder)
+    pd.testing.assert_frame_equal(fetched.X, expected.X)
+    np.testing.assert_array_equal(fetched.y, expected.y)
+
+
+def test_news_is_fetched_without_what_else_the_table_has(publisher: Any) -> None:
+    root = "/hf/fancyzhx/ag_news/resolve/main/data"
+    train = pd.DataFrame({"label": [2, 0], "text": ["Oil — up", "Peace"], "idx": 7})
+    test = pd.DataFrame({"text": ["A match"], "label": [1]})
+    publisher.files = {
+        f"{root}/train-00000-of-00001.parquet": parquet(train),
+        f"{root}/test-00000-of-00001.parquet": parquet(test),
+    }
+    expected = pd.DataFrame(
+        {
+            "text": ["Oil — up", "Peace", "A match"],
+            "label": [2, 0, 1],
+            "split": ["train", "train", "test"],
+        }
+    )
+    pd.testing.assert_frame_equal(fetch("ag_news"), expected)
+
+
+def test_fetched_news_is_what_the_folder_has(publisher: Any, data_folder: Path) -> None:
+    data = DATA_SETS["ag_news"]
+    local = pd.read_parquet(data_folder / data.file)
+    # The folder has part of the training rows, in several parts.
+    for part, rows in local.groupby(local["split"] == "test"):
+        name = "test" if part else "train"
+        publisher.files[
+            f"/hf/fancyzhx/ag_news/resolve/main/data/{name}-00000-of-00001.parquet"
+        ] = parquet(rows[["text", "label"]])
     fetched, expected = load(data, None), load(data, data_folder)
     pd.testing.assert_frame_equal(fetched.X, expected.X)
     np.testing.assert_array_equal(fetched.y, expected.y)

@@ -18,6 +18,9 @@ UCI = "https://archive.ics.uci.edu/static/public"
 HUGGING_FACE = "https://huggingface.co/datasets"
 RETRIES = 3
 
+MNIST_TRAINING, CIFAR10_TRAINING = 60_000, 50_000
+"""Rows of OpenML's tables before the first test row."""
+
 
 class FetchError(Exception):
     """A data set cannot be fetched; the message says why."""
@@ -139,16 +142,19 @@ def _openml(number: int) -> pd.DataFrame:
         parser="auto",
         n_retries=RETRIES,
         data_home=str(cache()),
+        # Of labels 0, 1, ... declared as categories pandas 3.1 makes numbers, which
+        # scikit-learn cannot take; undeclared they are numbers from the start.
+        read_csv_kwargs={"dtype": None},
     )
-    table: pd.DataFrame = found.data.assign(label=found.target)
+    table: pd.DataFrame = pd.concat([found.data, found.target.rename("label")], axis=1)
     return table
 
 
 def _musk() -> pd.DataFrame:
     found = _openml(1116)
-    labels = found.pop("label").astype(float).astype(int)
+    labels = found.pop("label").astype(int)
     features = found.select_dtypes("number").drop(columns="ID", errors="ignore")
-    return features.assign(label=labels)
+    return pd.concat([features, labels], axis=1)
 
 
 def _waveform() -> pd.DataFrame:
@@ -163,12 +169,7 @@ def _mnist() -> dict[str, Any]:
     table = _openml(554)
     labels = table.pop("label").to_numpy().astype(np.uint8)
     images = table.to_numpy().astype(np.uint8).reshape(-1, 28, 28)
-    return {
-        "x_train": images[:60_000],
-        "y_train": labels[:60_000],
-        "x_test": images[60_000:],
-        "y_test": labels[60_000:],
-    }
+    return _in_parts(images, labels, MNIST_TRAINING)
 
 
 def _cifar10() -> dict[str, Any]:
@@ -176,11 +177,15 @@ def _cifar10() -> dict[str, Any]:
     labels = table.pop("label").to_numpy().astype(np.uint8)
     planes = table.to_numpy().astype(np.uint8).reshape(-1, 3, 32, 32)
     images = planes.transpose(0, 2, 3, 1)
+    return _in_parts(images, labels, CIFAR10_TRAINING)
+
+
+def _in_parts(images: Any, labels: Any, n_training: int) -> dict[str, Any]:
     return {
-        "x_train": images[:50_000],
-        "y_train": labels[:50_000],
-        "x_test": images[50_000:],
-        "y_test": labels[50_000:],
+        "x_train": images[:n_training],
+        "y_train": labels[:n_training],
+        "x_test": images[n_training:],
+        "y_test": labels[n_training:],
     }
 
 
