@@ -1,6 +1,7 @@
 """``salutary benchmark`` as a user meets it."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -34,7 +35,7 @@ def test_a_run_says_what_it_does_and_what_is_next(
     main([*RUN_QUICK, "--out", str(out)])
     said, error = capsys.readouterr()
     assert error == ""
-    assert said.startswith("reading the data sets\n0 of 6 cells are done already\n")
+    assert said.startswith("reading the data sets\n6 cells to run\n")
     assert "6 of 6 cells done, 0 not" in said
     assert f"salutary benchmark report {out}" in said
     main([*RUN_QUICK, "--out", str(out)])
@@ -127,16 +128,20 @@ def test_the_list_names_all_there_is(capsys: pytest.CaptureFixture[str]) -> None
 
 
 class Page(HTMLParser):
-    """Headings, first cells of rows, and pictures of a page."""
+    """Tags, texts and pictures of a page."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.pictures: list[str] = []
+        self.texts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.pictures += [value or "" for key, value in attrs if key == "src"]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
 
 
 def test_the_report_has_tables_and_pictures_that_are_there(
@@ -172,6 +177,28 @@ def test_hostile_names_in_results_are_escaped(out: Path, tmp_path: Path) -> None
     ]
     assert "\\<script\\>" in table[0]
     assert table[0].replace("\\|", "").count("|") == 5
+
+
+def test_a_hostile_error_of_a_cell_is_shown_as_it_is(out: Path, tmp_path: Path) -> None:
+    why = "failed: <img src=x onerror=f()> | **a** &lt; __call__ ~~b~~ [c](x) `d` \\|"
+    (tmp_path / RESULTS).write_bytes((out / RESULTS).read_bytes())
+    run = json.loads((out / RUN).read_text("utf-8"))
+    run["not_done"] = {"digits/Margin/0": why}
+    (tmp_path / RUN).write_text(json.dumps(run))
+    write(tmp_path)
+    page = Page()
+    page.feed((tmp_path / "report.html").read_text("utf-8"))
+    assert why in page.texts
+    assert page.pictures == ["curves.png", "losses.png", "ranks.png", "time.png"]
+    (line,) = (
+        row
+        for row in (tmp_path / "report.md").read_text("utf-8").splitlines()
+        if row.startswith("| digits/Margin/0 |")
+    )
+    cell = line.removeprefix("| digits/Margin/0 | ").removesuffix(" |")
+    # Every special character is escaped, and without the escapes it is what it was.
+    assert not re.search(r"[|<>&*_~`\[]", re.sub(r"\\.", "", cell))
+    assert re.sub(r"\\(.)", r"\1", cell) == why
 
 
 @pytest.mark.parametrize("damage", ["missing", "{}", "[1]", "torn {"])

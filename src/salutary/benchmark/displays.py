@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scikit_posthocs
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
 from salutary.benchmark.summary import final, ranks
@@ -110,6 +111,7 @@ class LearningCurves:
                         line["round"], low, high, color=style["color"], alpha=0.15
                     )
             panel.set_title(name, fontsize=10)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         for panel in panels[len(names) :]:
             panel.set_axis_off()
         panels[0].set_ylabel(self.measure.replace("_", " "))
@@ -198,6 +200,9 @@ class TimeAgainstAccuracy:
                         label=strategy,
                     )
             panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_locator(NullLocator())
             panel.set_title(name, fontsize=10)
         for panel in panels[len(names) :]:
             panel.set_axis_off()

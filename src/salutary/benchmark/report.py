@@ -30,12 +30,13 @@ HTML = "report.html"
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text."""
+    """A table as text; of figures unless its cells are words."""
 
     title: str
     text: str
     header: list[str]
     rows: list[list[str]]
+    of_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _render(template: str, escaped: bool, content: dict[str, Any]) -> str:
 def _markdown_cell(text: str) -> str:
     """Text that stays in its cell of a Markdown table."""
     line = " ".join(text.split())
-    for special in ("\\", "|", "<", ">", "`", "["):
+    for special in "\\|<>&`[*_~":
         line = line.replace(special, "\\" + special)
     return line
 
@@ -147,9 +148,11 @@ def _verdict(results: pd.DataFrame) -> str:
 
 def _made_with(run: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    seconds = run["wall_seconds"]
+    took = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
     return (
-        f"Python {run['python']}, {versions}; {run['cells']} cells in "
-        f"{run['wall_seconds'] / 60:.0f} minutes on {run['cores']} cores"
+        f"Python {run['python']}, {versions}; {run['cells']} cells in {took} on "
+        f"{run['cores']} cores"
     )
 
 
@@ -224,6 +227,7 @@ def _not_done(run: dict[str, Any]) -> Iterator[Table]:
             "They count in no figure above.",
             ["cell", "why"],
             [[cell, why] for cell, why in run["not_done"].items()],
+            of_words=True,
         )
 
 

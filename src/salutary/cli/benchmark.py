@@ -118,7 +118,8 @@ def _run(request: Request) -> None:
     with display(total, "cells") as shown:
 
         def start(done: int, total: int) -> None:
-            shown.advance(done, f"{done} of {total} cells are done already")
+            already = f"{done} of {total} cells are done already"
+            shown.advance(done, already if done else f"{total} cells to run")
 
         def show(outcome: Outcome) -> None:
             line = f"{outcome.cell.dataset}, split {outcome.cell.seed}"
