@@ -229,6 +229,24 @@ def test_a_run_killed_at_any_moments_resumes_to_the_same_labels(
     assert_same_run(out, uninterrupted)
 
 
+def test_a_killed_run_that_abstains_resumes_to_the_same_labels(
+    folder: Path, tmp_path: Path
+) -> None:
+    def abstaining(out: Path, *further: str) -> list[str]:
+        return arguments(folder, out, "--min-influence-z", "0.3", *further)
+
+    main(abstaining(tmp_path / "whole"))
+    labels = labels_of(tmp_path / "whole").to_pandas()
+    assert (labels["influence"] / labels["influence_se"]).min() >= 0.3
+    place, rounds = PLACES["between a refit and its commit"]
+    assert labels["round"].max() > rounds
+    killed = process(abstaining(tmp_path / "run"), tmp_path / "log", place)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    main(abstaining(tmp_path / "run", "--resume"))
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.mark.parametrize("place", ["table_run.write_table = die", "os.fsync = die"])
 def test_a_run_killed_after_the_guard_refused_a_round_ends_there(
     place: str, folder: Path, tmp_path: Path

@@ -30,12 +30,12 @@ from salutary.fitting import fit_converged, training_rows
 from salutary.influence.inputs import check_finite, encode_labels
 from salutary.influence.softmax import Float64Array, Matrix, check_objective
 from salutary.labeling.marker import encode_classes, find_unlabeled
-from salutary.labeling.rules import RULES, Rule, find_rule
+from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import hold_out
 from salutary.loop import State, advance, describe, start
 from salutary.objective import IntArray
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, join, split_canary
+from salutary.problem import LabeledRows, Problem, join, split_folds
 
 
 class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -153,7 +153,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         estimator: Any = None,
         *,
-        rule: str | Rule = "plausible",
+        rule: str | Scores = "tempered",
         estimate: str = "first_order",
         hessian: str = "train",
         budget: int = 100,
@@ -252,9 +252,9 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
             state = self._run(problem)
-            self.termination_condition_ = state.termination
-            model = state.model
-            labeled = training_rows(problem, state.rows, state.labels)
+            self.termination_condition_ = state.ending
+            model = state.kept.model
+            labeled = training_rows(problem, state.kept.rows, state.kept.labels)
         else:
             self.termination_condition_ = "pool_exhausted"
             model = clone(template).fit(
@@ -294,15 +294,14 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "the validation rows split off have a sample_weight of zero; pass "
                 "X_val and y_val, or weigh more labeled rows"
             )
-        validation, canary = split_canary(validation, self.guard, rng)
         return Problem(
             estimator=template,
             classes=self.classes_,
             labeled=labeled,
             validation=validation,
-            canary=canary,
+            folds=split_folds(validation, self.guard, rng),
             pool=pool,
-            rule=find_rule(self.rule),
+            rule=find_rule(self.rule, self.estimate),
             hessian=self.hessian,  # type: ignore[arg-type]
             batch_size=self.batch_size,
             estimate=self.estimate,  # type: ignore[arg-type]
@@ -310,15 +309,17 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _run(self, problem: Problem) -> State:
-        state = start(problem)
+        state, records = start(problem), []
         while state.termination is None:
             state, record = advance(problem, state, self.budget)
-            if record is None:
-                continue
-            self.history_.append(record.summary())
-            if self.verbose:
-                print(describe(record))
-            if not record.refused:
+            if record is not None:
+                records.append(record)
+                if self.verbose:
+                    print(describe(record))
+        for record in records:
+            stays = record.number <= state.kept_rounds
+            self.history_.append({**record.summary(), "refused": not stays})
+            if stays:
                 chosen = record.selection
                 self.transduction_[chosen.rows] = self.classes_[chosen.labels]
                 self.labeled_iter_[chosen.rows] = record.number

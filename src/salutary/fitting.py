@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,57 @@ from salutary.problem import LabeledRows, Problem, join
 REFIT_TOLERANCE = 1e-8
 REFIT_STEPS = 10_000
 
+TRIAL_TOLERANCE = 1e-3
+"""Enough to see which of several batches does best; the one kept is fitted on."""
+
 NEWTON_LIMIT = 200
 """Coefficients up to which a Newton step costs less than what it saves."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A model and the pool rows it was fitted on besides the labeled set.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+    rows, labels : ndarrays of shape (n_assigned,), dtype intp
+        Pool rows in the order they were labeled, and their classes' positions.
+    """
+
+    model: LogisticRegression
+    rows: IntArray
+    labels: IntArray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def begin(problem: Problem) -> Chain:
+    """The model of the labeled rows alone."""
+    nothing = np.zeros(0, dtype=np.intp)
+    return Chain(fit(problem, nothing, nothing, None), nothing, nothing)
+
+
+def extend(
+    problem: Problem,
+    chain: Chain,
+    rows: IntArray,
+    labels: IntArray,
+    tolerance: float = REFIT_TOLERANCE,
+) -> Chain:
+    """Add pool rows with labels to a chain and refit; with none it stays as it is."""
+    if len(rows) == 0:
+        return chain
+    rows = np.concatenate([chain.rows, rows])
+    labels = np.concatenate([chain.labels, labels])
+    return Chain(fit(problem, rows, labels, chain.model, tolerance), rows, labels)
+
+
+def refitted(problem: Problem, chain: Chain) -> Chain:
+    """A chain's rows under the problem's estimator, which may have changed."""
+    model = fit(problem, chain.rows, chain.labels, chain.model)
+    return Chain(model, chain.rows, chain.labels)
 
 
 def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
@@ -46,6 +96,7 @@ def fit(
     rows: IntArray,
     labels: IntArray,
     previous: LogisticRegression | None,
+    tolerance: float = REFIT_TOLERANCE,
 ) -> LogisticRegression:
     """Fit to convergence, from the previous coefficients where there are any."""
     return fit_converged(
@@ -53,6 +104,7 @@ def fit(
         training_rows(problem, rows, labels),
         problem.classes,
         previous,
+        tolerance,
     )
 
 
@@ -61,6 +113,7 @@ def fit_converged(
     rows: LabeledRows,
     classes: NDArray[np.generic],
     previous: LogisticRegression | None = None,
+    tolerance: float = REFIT_TOLERANCE,
 ) -> LogisticRegression:
     """Fit a clone to convergence: influences are exact only at the optimum.
 
@@ -71,13 +124,15 @@ def fit_converged(
     classes : ndarray of shape (n_classes,)
     previous : LogisticRegression, optional
         Fitted on the same classes and features; where the fit starts from.
+    tolerance : float, default=1e-8
+        Of the fit, unless the estimator's own is smaller.
 
     Returns
     -------
     LogisticRegression
     """
     model = clone(estimator).set_params(
-        tol=min(estimator.tol, REFIT_TOLERANCE),
+        tol=min(estimator.tol, tolerance),
         max_iter=max(estimator.max_iter, REFIT_STEPS),
         warm_start=previous is not None,
         solver=_solver(estimator, rows.X.shape[1], len(classes)),

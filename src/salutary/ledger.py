@@ -22,6 +22,9 @@ from salutary.objective import FloatArray, IntArray
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is known."""
 
+FORMAT = 2
+"""SQLite's user_version: of the tables below."""
+
 SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE classes (class INTEGER PRIMARY KEY, label TEXT NOT NULL);
@@ -30,11 +33,29 @@ CREATE TABLE rounds (
     n_labeled INTEGER NOT NULL,
     validation_loss REAL NOT NULL,
     canary_loss REAL,
+    canary_fall REAL,
+    canary_se REAL,
     largest_influence REAL,
-    refused INTEGER NOT NULL,
+    variant TEXT,
+    verdict TEXT NOT NULL,
     seconds REAL NOT NULL,
     coef BLOB NOT NULL,
     intercept BLOB NOT NULL
+);
+CREATE TABLE fold_models (
+    round INTEGER NOT NULL REFERENCES rounds,
+    fold INTEGER NOT NULL,
+    coef BLOB NOT NULL,
+    intercept BLOB NOT NULL,
+    PRIMARY KEY (round, fold)
+);
+CREATE TABLE fold_labels (
+    fold INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    round INTEGER NOT NULL REFERENCES rounds,
+    class INTEGER NOT NULL REFERENCES classes,
+    PRIMARY KEY (fold, position)
 );
 CREATE TABLE labels (
     position INTEGER PRIMARY KEY,
@@ -55,27 +76,38 @@ CREATE VIEW assigned AS
     SELECT labels.position, labels.row, labels.id, labels.round, classes.label,
            class_scores.influence, labels.influence_se, class_scores.probability
     FROM labels JOIN classes USING (class) JOIN class_scores USING (position, class)
+    WHERE labels.round <= (SELECT max(round) FROM rounds WHERE verdict = 'kept')
     ORDER BY labels.position;
 """
+
+
+Coefficients = tuple[FloatArray, FloatArray]
+"""scikit-learn's coef_ and intercept_, (1 or n_classes, n_features) and
+(1 or n_classes,), float64."""
+
+RowsAndClasses = tuple[IntArray, IntArray]
+"""Pool rows in the order they were labeled, and their classes, each of shape (n,)."""
 
 
 @dataclass(frozen=True)
 class RoundEntry:
     """A row of the ledger's rounds; round 0 is the model fitted on the labeled set.
 
-    ``coef`` and ``intercept`` are scikit-learn's, (1 or n_classes, n_features) and
-    (1 or n_classes,), float64.
+    ``folds`` are the guard's models after the round; None where there is no figure.
     """
 
     round: int
     n_labeled: int
     validation_loss: float
     canary_loss: float | None
+    canary_fall: float | None
+    canary_se: float | None
     largest_influence: float | None
-    refused: bool
+    variant: str | None
+    verdict: str
     seconds: float
-    coef: FloatArray
-    intercept: FloatArray
+    model: Coefficients
+    folds: tuple[Coefficients, ...]
 
 
 @dataclass(frozen=True)
@@ -93,6 +125,17 @@ class AssignedLabels:
     influence: NDArray[np.float64]
     probability: NDArray[np.float64]
     influence_se: NDArray[np.float64]
+
+    def first(self, number: int) -> AssignedLabels:
+        """The labels that came first."""
+        return AssignedLabels(
+            self.rows[:number],
+            self.rounds[:number],
+            self.classes[:number],
+            self.influence[:number],
+            self.probability[:number],
+            self.influence_se[:number],
+        )
 
     def of_label(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores of each row's own label, shape (n,)."""
@@ -118,13 +161,19 @@ class Ledger:
         try:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            if not self.is_empty() and self._application() != APPLICATION:
+            if not self.is_empty() and self._pragma("application_id") != APPLICATION:
                 raise sqlite3.DatabaseError
         except sqlite3.DatabaseError as error:
             self._connection.close()
             if isinstance(error, sqlite3.OperationalError):
                 raise
             raise InputError(f"{path}: is not a ledger; pass another --out") from None
+        if not self.is_empty() and self._pragma("user_version") != FORMAT:
+            self._connection.close()
+            raise InputError(
+                f"{path}: is of another version of salutary; continue it with that, or "
+                "pass another --out"
+            )
 
     def __enter__(self) -> Ledger:
         return self
@@ -137,9 +186,8 @@ class Ledger:
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master")
         return int(tables.fetchone()[0]) == 0
 
-    def _application(self) -> int:
-        pragma = self._connection.execute("PRAGMA application_id")
-        return int(pragma.fetchone()[0])
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def begin(
         self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
@@ -156,6 +204,7 @@ class Ledger:
         """
         with self._transaction() as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
@@ -179,16 +228,24 @@ class Ledger:
             for key, value in facts.items():
                 self._set_fact(key, value)
 
-    def commit(self, entry: RoundEntry, labels: AssignedLabels, ids: list[str]) -> None:
+    def commit(
+        self,
+        entry: RoundEntry,
+        labels: AssignedLabels,
+        ids: list[str],
+        of_folds: tuple[RowsAndClasses, ...],
+    ) -> None:
         """Write a round and its labels in one transaction.
 
         Parameters
         ----------
         entry : RoundEntry
         labels : AssignedLabels
-            Those of this round; empty for a refused one.
+            Those of this round.
         ids : list of str
             The rows' names in the user's table.
+        of_folds : tuple
+            For each fold, all rows that it has labeled so far.
         """
         with self._transaction() as connection:
             self._insert_round(entry)
@@ -211,29 +268,45 @@ class Ledger:
                     "INSERT INTO class_scores VALUES (?, ?, ?, ?)",
                     [(done + offset, code, *pair) for code, pair in enumerate(scores)],
                 )
+            for fold, (rows, classes) in enumerate(of_folds):
+                query = "SELECT count(*) FROM fold_labels WHERE fold = ?"
+                done = connection.execute(query, (fold,)).fetchone()[0]
+                new = zip(rows[done:].tolist(), classes[done:].tolist(), strict=True)
+                connection.executemany(
+                    "INSERT INTO fold_labels VALUES (?, ?, ?, ?, ?)",
+                    [
+                        (fold, done + offset, row, entry.round, code)
+                        for offset, (row, code) in enumerate(new)
+                    ],
+                )
 
     def rounds(self) -> list[RoundEntry]:
         """All rounds, from round 0."""
+        folds: dict[int, list[Coefficients]] = {}
+        for number, coef, intercept in self._connection.execute(
+            "SELECT round, coef, intercept FROM fold_models ORDER BY round, fold"
+        ):
+            folds.setdefault(number, []).append(_coefficients(coef, intercept))
         rows = self._connection.execute("SELECT * FROM rounds ORDER BY round")
-        entries = []
-        for *numbers, refused, seconds, coef, intercept in rows:
-            bias = np.frombuffer(intercept, dtype="<f8").copy()
-            weights = np.frombuffer(coef, dtype="<f8").reshape(len(bias), -1).copy()
-            number, n_labeled, validation, canary, largest = numbers
-            entries.append(
-                RoundEntry(
-                    round=number,
-                    n_labeled=n_labeled,
-                    validation_loss=validation,
-                    canary_loss=canary,
-                    largest_influence=largest,
-                    refused=bool(refused),
-                    seconds=seconds,
-                    coef=weights,
-                    intercept=bias,
-                )
+        names = [column[0] for column in rows.description][:-2]
+        return [
+            RoundEntry(
+                **dict(zip(names, figures, strict=True)),
+                model=_coefficients(coef, intercept),
+                folds=tuple(folds.get(figures[0], ())),
             )
-        return entries
+            for *figures, coef, intercept in rows
+        ]
+
+    def fold_labels(self, n_folds: int) -> tuple[RowsAndClasses, ...]:
+        """What each fold has labeled, in the order of assignment."""
+        query = "SELECT row, class FROM fold_labels WHERE fold = ? ORDER BY position"
+        found = []
+        for fold in range(n_folds):
+            pairs = self._connection.execute(query, (fold,)).fetchall()
+            columns = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+            found.append((columns[:, 0], columns[:, 1]))
+        return tuple(found)
 
     def labels(self, n_classes: int) -> AssignedLabels:
         """All labels in the order of assignment."""
@@ -256,18 +329,27 @@ class Ledger:
 
     def _insert_round(self, entry: RoundEntry) -> None:
         self._connection.execute(
-            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.round,
                 entry.n_labeled,
                 entry.validation_loss,
                 entry.canary_loss,
+                entry.canary_fall,
+                entry.canary_se,
                 entry.largest_influence,
-                int(entry.refused),
+                entry.variant,
+                entry.verdict,
                 entry.seconds,
-                entry.coef.astype("<f8").tobytes(),
-                entry.intercept.astype("<f8").tobytes(),
+                *_blobs(entry.model),
             ),
+        )
+        self._connection.executemany(
+            "INSERT INTO fold_models VALUES (?, ?, ?, ?)",
+            [
+                (entry.round, fold, *_blobs(coefficients))
+                for fold, coefficients in enumerate(entry.folds)
+            ],
         )
 
     def _set_fact(self, key: str, value: Any) -> None:
@@ -277,6 +359,16 @@ class Ledger:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._connection)
+
+
+def _blobs(coefficients: Coefficients) -> tuple[bytes, bytes]:
+    coef, intercept = coefficients
+    return coef.astype("<f8").tobytes(), intercept.astype("<f8").tobytes()
+
+
+def _coefficients(coef: bytes, intercept: bytes) -> Coefficients:
+    bias = np.frombuffer(intercept, dtype="<f8").copy()
+    return np.frombuffer(coef, dtype="<f8").reshape(len(bias), -1).copy(), bias
 
 
 class _Transaction:

@@ -1,35 +1,47 @@
-"""One round as pure steps over an explicit state: fit, direction, score, select, guard.
+"""One round as pure steps over an explicit state: choose, try, refit, judge.
 
 A run is `start` and then `advance` until the state's ``termination`` is set. The caller
 keeps what each round decided (the classifier in ``history_``, the command line in its
 ledger), so a run resumes from `restore` exactly where it stopped.
+
+With a guard the run is cross-validated as it goes: beside it runs one fold for each
+part of the validation rows, whose influences see the other parts only. What the folds'
+models do on the parts they never saw decides which of a rule's variants a round uses,
+and which rounds stay.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from salutary.fitting import fit, training_of
-from salutary.influence.direction import influence_direction
-from salutary.influence.label_influence import curvature_of
-from salutary.influence.scores import InfluenceScorer
-from salutary.influence.solvers import factor
-from salutary.influence.uncertainty import influence_errors
-from salutary.labeling.guard import harms
-from salutary.labeling.selection import Selection, keep_best
+from salutary.choosing import available, choose
+from salutary.fitting import REFIT_TOLERANCE, TRIAL_TOLERANCE, Chain, begin, extend
+from salutary.labeling.guard import Verdict, fall_of, judge
+from salutary.labeling.selection import Selection
 from salutary.labeling.stopping import Termination, before_round
-from salutary.objective import FloatArray, IntArray
+from salutary.objective import FloatArray
 from salutary.problem import Problem
-from salutary.refine import refine
 
-SHORTLIST = 5
-"""Rows looked at more closely for each that is labeled."""
+
+@dataclass(frozen=True)
+class Canary:
+    """Losses of the validation rows, each under the fold that never saw it.
+
+    Parameters
+    ----------
+    start, kept : ndarrays of shape (n_val,)
+        Before the first round and after the last that stayed; empty without a guard.
+    """
+
+    start: FloatArray
+    kept: FloatArray
 
 
 @dataclass(frozen=True)
@@ -38,21 +50,33 @@ class State:
 
     Parameters
     ----------
-    model : LogisticRegression
-        Fitted on the labeled rows and the pool rows labeled so far.
+    chain : Chain
+        The model, and the pool rows labeled so far, also in rounds that may not stay.
+    folds : tuple of Chain
+        The same for each fold of the problem.
     rounds : int
-        Rounds run, a refused one included.
-    rows, labels : ndarrays of shape (n_assigned,), dtype intp
-        Pool rows in the order they were labeled, and their classes' positions.
+        Rounds run.
+    kept : Chain
+        As it was after the last round that stayed.
+    kept_rounds : int
+        Its number; 0 for the start.
+    canary : Canary
     termination : str or None
-        Why the run has ended, if it has.
+        Why no further round can be run, if so.
     """
 
-    model: LogisticRegression
+    chain: Chain
+    folds: tuple[Chain, ...]
     rounds: int
-    rows: IntArray
-    labels: IntArray
+    kept: Chain
+    kept_rounds: int
+    canary: Canary
     termination: Termination | None = None
+
+    @property
+    def ending(self) -> Termination | None:
+        """Why the run ended: "guard" also where the last rounds do not stay."""
+        return "guard" if self.kept_rounds < self.rounds else self.termination
 
 
 @dataclass(frozen=True)
@@ -65,61 +89,80 @@ class Round:
         From 1.
     selection : Selection
         The rows it labeled, with every class's influence and probability.
-    model : LogisticRegression
-        Fitted with these labels.
+    chain : Chain
+        With these labels.
+    folds : tuple of Chain
+    variant : str
+        Of the rule, by which the rows were chosen.
     n_labeled : int
-        Rows it was fitted on.
-    validation_loss, canary_loss : float
-        Mean log loss after the round; ``canary_loss`` is NaN without a guard.
-    refused : bool
-        Whether the guard undid it.
+        Rows the model was fitted on.
+    validation_loss : float
+        Mean log loss after the round.
+    canary_loss, canary_fall, canary_se : float
+        The same under the folds that never saw the rows; how much it has fallen since
+        the start, and the standard error of that. NaN without a guard.
+    verdict : {"kept", "waiting", "harmful"}
     seconds : float
     """
 
     number: int
     selection: Selection
-    model: LogisticRegression
+    chain: Chain
+    folds: tuple[Chain, ...]
+    variant: str
     n_labeled: int
     validation_loss: float
     canary_loss: float
-    refused: bool
+    canary_fall: float
+    canary_se: float
+    verdict: Verdict
     seconds: float
 
-    def summary(self) -> dict[str, float | int | bool]:
-        """The round as a row of ``history_``."""
+    def summary(self) -> dict[str, Any]:
+        """What the round adds to a run's history."""
         return {
             "round": self.number,
             "n_labeled": self.n_labeled,
             "validation_loss": self.validation_loss,
             "canary_loss": self.canary_loss,
+            "canary_fall": self.canary_fall,
+            "canary_se": self.canary_se,
             "largest_influence": float(self.selection.assigned_influence.max()),
-            "refused": self.refused,
+            "variant": self.variant,
             "seconds": self.seconds,
         }
 
 
 def start(problem: Problem) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
-    nothing = np.zeros(0, dtype=np.intp)
-    return State(fit(problem, nothing, nothing, None), 0, nothing, nothing)
+    chain = begin(problem)
+    folds = (chain,) * len(problem.folds)
+    losses = canary_losses(problem, folds)
+    return State(chain, folds, 0, chain, 0, Canary(losses, losses))
 
 
-def restore(
-    problem: Problem,
-    coef: FloatArray,
-    intercept: FloatArray,
-    rounds: int,
-    rows: IntArray,
-    labels: IntArray,
-    termination: Termination | None = None,
-) -> State:
-    """Rebuild a state from what was kept of it, without refitting."""
+def restored_model(
+    problem: Problem, coef: FloatArray, intercept: FloatArray
+) -> LogisticRegression:
+    """A fitted model from its coefficients, without refitting."""
     model = clone(problem.estimator)
     model.classes_ = problem.classes
     model.coef_, model.intercept_ = coef, intercept
     model.n_features_in_ = coef.shape[1]
     model.n_iter_ = np.zeros(1, dtype=np.int32)
-    return State(model, rounds, rows, labels, termination)
+    return model
+
+
+def canary_losses(problem: Problem, folds: Sequence[Chain]) -> FloatArray:
+    """Log loss of each fold's canary rows under its model, one fold after the other."""
+    if not folds:
+        return np.zeros(0)
+    return np.concatenate(
+        [
+            fold.canary.loss(chain.model)
+            for fold, chain in zip(problem.folds, folds, strict=True)
+        ]
+    )
 
 
 def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round | None]:
@@ -136,53 +179,129 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
     Returns
     -------
     state : State
+        After a round that made the canary rows' loss worse, with the termination
+        "guard".
     round : Round or None
-        None when the run ended without a round. After a refused round the state has
-        the old model and rows, and the termination "guard".
+        None when the run ended without a round.
     """
     began = time.perf_counter()
-    n_available = int(_available(problem, state).sum())
-    reason = before_round(len(state.rows), n_available, budget)
+    n_available = int(available(problem, state.chain).sum())
+    reason = before_round(len(state.chain), n_available, budget)
     if reason is not None:
         return replace(state, termination=reason), None
-    size = min(problem.batch_size, budget - len(state.rows))
-    if problem.estimate == "first_order":
-        looked_at = SHORTLIST * size if problem.min_influence_z else size
-        shortlist = select(problem, state, looked_at)
-        selection = shortlist.clearing(problem.min_influence_z).take(slice(size))
-    else:
-        shortlist = select(problem, state, SHORTLIST * size)
-        selection = refine(
-            problem, state.model, state.rows, state.labels, shortlist, size
-        )
-    if len(selection) == 0:
+    size = min(problem.batch_size, budget - len(state.chain))
+    batches = choose(problem, problem.validation, state.chain, size)
+    batches = {name: batch for name, batch in batches.items() if len(batch)}
+    if not batches:
         return replace(state, termination="no_positive_influence"), None
-
-    rows = np.concatenate([state.rows, selection.rows])
-    labels = np.concatenate([state.labels, selection.labels])
-    model = fit(problem, rows, labels, state.model)
-    refused, canary_loss = _guard(problem, state.model, model)
-    number = state.rounds + 1
+    of_folds = [
+        choose(problem, fold.own, chain, size)
+        for fold, chain in zip(problem.folds, state.folds, strict=True)
+    ]
+    variant = _best_variant(problem, state, batches, of_folds)
+    chain = _with_batch(problem, state.chain, batches[variant])
+    folds = _with_batches(problem, state.folds, of_folds, variant)
+    losses = canary_losses(problem, folds)
+    verdict, fall, error = _judged(problem, state.canary, losses)
     record = Round(
-        number=number,
-        selection=selection,
-        model=model,
-        n_labeled=len(problem.labeled) + len(rows),
-        validation_loss=problem.validation.mean_loss(model),
-        canary_loss=canary_loss,
-        refused=refused,
+        number=state.rounds + 1,
+        selection=batches[variant],
+        chain=chain,
+        folds=folds,
+        variant=variant,
+        n_labeled=len(problem.labeled) + len(chain),
+        validation_loss=problem.validation.mean_loss(chain.model),
+        canary_loss=mean_canary_loss(problem, losses),
+        canary_fall=fall,
+        canary_se=error,
+        verdict=verdict,
         seconds=time.perf_counter() - began,
     )
-    if refused:
-        return replace(state, rounds=number, termination="guard"), record
-    return State(model, number, rows, labels), record
+    return _after(state, record, losses), record
 
 
-def _available(problem: Problem, state: State) -> NDArray[np.bool_]:
-    """Pool rows that can still be labeled; a row of weight zero could not help."""
-    available = problem.pool.unlabeled & (problem.pool.weight > 0)
-    available[state.rows] = False
-    return available
+def _after(state: State, record: Round, losses: FloatArray) -> State:
+    state = replace(state, chain=record.chain, folds=record.folds, rounds=record.number)
+    if record.verdict == "harmful":
+        return replace(state, termination="guard")
+    if record.verdict == "waiting":
+        return state
+    return replace(
+        state,
+        kept=record.chain,
+        kept_rounds=record.number,
+        canary=replace(state.canary, kept=losses),
+    )
+
+
+def _best_variant(
+    problem: Problem,
+    state: State,
+    batches: dict[str, Selection],
+    of_folds: list[dict[str, Selection]],
+) -> str:
+    """The variant whose refitted models do best.
+
+    On the canary rows; without a guard on the validation rows themselves. Ties go to
+    the first.
+    """
+    if len(batches) == 1:
+        return next(iter(batches))
+    losses = {}
+    for name, batch in batches.items():
+        if problem.folds:
+            folds = _with_batches(problem, state.folds, of_folds, name, TRIAL_TOLERANCE)
+            losses[name] = mean_canary_loss(problem, canary_losses(problem, folds))
+        else:
+            chain = _with_batch(problem, state.chain, batch, TRIAL_TOLERANCE)
+            losses[name] = problem.validation.mean_loss(chain.model)
+    return min(losses, key=losses.__getitem__)
+
+
+def _with_batch(
+    problem: Problem,
+    chain: Chain,
+    batch: Selection,
+    tolerance: float = REFIT_TOLERANCE,
+) -> Chain:
+    return extend(problem, chain, batch.rows, batch.labels, tolerance)
+
+
+def _with_batches(
+    problem: Problem,
+    folds: tuple[Chain, ...],
+    of_folds: list[dict[str, Selection]],
+    variant: str,
+    tolerance: float = REFIT_TOLERANCE,
+) -> tuple[Chain, ...]:
+    return tuple(
+        _with_batch(problem, chain, batches[variant], tolerance)
+        for chain, batches in zip(folds, of_folds, strict=True)
+    )
+
+
+def _judged(
+    problem: Problem, canary: Canary, losses: FloatArray
+) -> tuple[Verdict, float, float]:
+    """The verdict, the canary loss's fall since the start, and its standard error."""
+    if not problem.folds:
+        return "kept", float("nan"), float("nan")
+    weight = problem.canary_weight
+    return judge(canary.kept, losses, weight), *fall_of(canary.start, losses, weight)
+
+
+def mean_canary_loss(problem: Problem, losses: FloatArray) -> float:
+    """Weighted mean of canary rows' losses; NaN without a guard."""
+    if not problem.folds:
+        return float("nan")
+    return float(np.average(losses, weights=problem.canary_weight))
+
+
+VERDICTS: dict[Verdict, str] = {
+    "kept": "",
+    "waiting": " (later rounds decide whether this one stays)",
+    "harmful": " (worse: undone by the guard)",
+}
 
 
 def describe(record: Round) -> str:
@@ -193,63 +312,4 @@ def describe(record: Round) -> str:
     )
     if not np.isnan(record.canary_loss):
         line += f", canary loss {record.canary_loss:.4f}"
-    return line + (", refused by the guard" if record.refused else "")
-
-
-def select(problem: Problem, state: State, size: int) -> Selection:
-    """Score the available pool rows for every class and keep the best.
-
-    Parameters
-    ----------
-    problem : Problem
-    state : State
-    size : int
-        Rows to keep, at most.
-
-    Returns
-    -------
-    Selection
-        Of rows whose best score is positive, with standard errors. Costs O(n_pool
-        n_features n_classes) besides one solve, and `influence_errors` of the rows
-        kept; extra memory is a block and one byte a pool row.
-    """
-    available = _available(problem, state)
-    pool = problem.pool
-    training, factors = training_of(problem, state.model, state.rows, state.labels)
-    model = training.model
-    blocks = (lambda: (X for _, X in pool.blocks(available)), int(available.sum()))
-    hessian = curvature_of(model, training.X, training.weight, blocks, problem.hessian)
-    solver, validation = factor(hessian), problem.validation
-    direction = influence_direction(
-        model, hessian, solver, validation.X, problem.objective
-    )
-    scorer = InfluenceScorer(model, direction, pool.X.dtype, factors)
-    best = Selection.empty(model.n_classes)
-    for rows, X in pool.blocks(available):
-        influence, probability = scorer(X)
-        scores = problem.rule(influence, probability)
-        # A row of weight two moves the model twice as far.
-        scores = scores * pool.weight[rows, None].astype(scores.dtype)
-        best = keep_best(best, rows, scores, influence, probability, size)
-    errors = influence_errors(
-        model,
-        hessian,
-        solver,
-        pool.X[best.rows],
-        best.labels,
-        validation.X,
-        problem.objective,
-        factors,
-    )
-    return replace(best, influence_se=errors)
-
-
-def _guard(
-    problem: Problem, before: LogisticRegression, after: LogisticRegression
-) -> tuple[bool, float]:
-    """Whether the canary refuses the new model, and its mean loss under it."""
-    if problem.canary is None:
-        return False, float("nan")
-    loss = problem.canary.loss(after)
-    refused = harms(problem.canary.loss(before), loss, problem.canary.weight)
-    return refused, float(np.average(loss, weights=problem.canary.weight))
+    return line + VERDICTS[record.verdict]

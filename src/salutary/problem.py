@@ -13,9 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from salutary.influence.add_one_in import Estimate
 from salutary.influence.label_influence import HessianRows
 from salutary.influence.softmax import Matrix, as_rows, softmax_model
-from salutary.labeling.guard import CANARY_FRACTION, SMALLEST_CANARY
+from salutary.labeling.guard import FOLDS, deal
 from salutary.labeling.rules import Rule
-from salutary.labeling.split import hold_out
 from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
 from salutary.pools.arrays import ArrayPool
 
@@ -51,6 +50,27 @@ class LabeledRows:
         """Weighted mean log loss under a fitted model."""
         return float(np.average(self.loss(model), weights=self.weight))
 
+    @property
+    def objective(self) -> LogLoss:
+        """Their mean log loss, as influence lowers it."""
+        return LogLoss(self.labels, self.weight)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Validation rows parted into those influence looks at and those it does not.
+
+    Parameters
+    ----------
+    own : LabeledRows
+        What the influences of this fold's run look at.
+    canary : LabeledRows
+        What only the guard looks at.
+    """
+
+    own: LabeledRows
+    canary: LabeledRows
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -65,10 +85,10 @@ class Problem:
         The labeled set, at least one row of each class.
     validation : LabeledRows
         The rows influence looks at.
-    canary : LabeledRows or None
-        The validation rows only the guard looks at; None without a guard.
+    folds : tuple of Fold
+        The same rows, parted in several ways for the guard; none without a guard.
     pool : ArrayPool
-    rule : callable
+    rule : Rule
     hessian : {"train", "pool", "both"}
     batch_size : int
         Labels a round.
@@ -82,7 +102,7 @@ class Problem:
     classes: NDArray[np.generic]
     labeled: LabeledRows
     validation: LabeledRows
-    canary: LabeledRows | None
+    folds: tuple[Fold, ...]
     pool: ArrayPool
     rule: Rule
     hessian: HessianRows
@@ -91,9 +111,11 @@ class Problem:
     min_influence_z: float = 0.0
 
     @property
-    def objective(self) -> LogLoss:
-        """What influence lowers: the mean log loss of its validation rows."""
-        return LogLoss(self.validation.labels, self.validation.weight)
+    def canary_weight(self) -> FloatArray:
+        """Weights of the folds' canary rows, one fold after the other."""
+        if not self.folds:
+            return np.zeros(0)
+        return np.concatenate([fold.canary.weight for fold in self.folds])
 
 
 def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
@@ -110,10 +132,10 @@ def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
     )
 
 
-def split_canary(
+def split_folds(
     validation: LabeledRows, guard: bool, rng: np.random.RandomState
-) -> tuple[LabeledRows, LabeledRows | None]:
-    """Part the validation rows into influence's own and the guard's.
+) -> tuple[Fold, ...]:
+    """Part the validation rows for the guard.
 
     Parameters
     ----------
@@ -123,23 +145,31 @@ def split_canary(
 
     Returns
     -------
-    validation, canary : LabeledRows, LabeledRows or None
+    tuple of Fold
+        Each row is the canary of one fold; empty without a guard.
 
     Warns
     -----
     UserWarning
-        If there are too few rows for a canary, which leaves the run unguarded.
+        If there are too few rows to part, which leaves the run unguarded.
     """
     if not guard:
-        return validation, None
-    own, canary = hold_out(validation.labels, CANARY_FRACTION, rng)
-    weighed = validation.weight[own].any() and validation.weight[canary].any()
-    if len(canary) < SMALLEST_CANARY or not weighed:
+        return ()
+    part = deal(validation.labels, rng)
+    folds = tuple(
+        Fold(
+            validation.take(np.flatnonzero(part != number)),
+            validation.take(np.flatnonzero(part == number)),
+        )
+        for number in range(FOLDS)
+    )
+    weighed = (rows.weight.any() for fold in folds for rows in (fold.own, fold.canary))
+    if len(validation) < 2 * FOLDS or not all(weighed):
         warnings.warn(
             f"{len(validation)} validation rows are too few to guard the run with; "
             "pass more, or switch the guard off to say that none is wanted",
             UserWarning,
             stacklevel=3,
         )
-        return validation, None
-    return validation.take(own), validation.take(canary)
+        return ()
+    return folds

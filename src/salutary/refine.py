@@ -1,27 +1,26 @@
-"""Choose a batch from a shortlist one by one, each knowing those before it."""
+"""Choose a batch from a shortlist by true effects, one row after the other."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
-from salutary.fitting import fit, training_of
+from salutary.fitting import Chain, extend, training_of
 from salutary.influence.add_one_in import estimate_falls
 from salutary.influence.softmax import as_rows
 from salutary.influence.uncertainty import standard_error
+from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, keep_best
-from salutary.objective import IntArray
-from salutary.problem import Problem
+from salutary.problem import LabeledRows, Problem
 
 
 def refine(
     problem: Problem,
-    model: LogisticRegression,
-    rows: IntArray,
-    labels: IntArray,
+    validation: LabeledRows,
+    chain: Chain,
     shortlist: Selection,
+    scores: Scores,
     size: int,
 ) -> Selection:
     """Pick rows by the problem's estimate of what they do, greedily.
@@ -32,12 +31,14 @@ def refine(
     Parameters
     ----------
     problem : Problem
-    model : LogisticRegression
-        Fitted on the labeled rows and ``rows``.
-    rows, labels : ndarrays of shape (n_assigned,), dtype intp
-        Pool rows labeled so far, and their classes' positions.
+    validation : LabeledRows
+        What the effects are on.
+    chain : Chain
+        The model, and the pool rows labeled so far.
     shortlist : Selection
         Rows to pick from.
+    scores : callable
+        Of a rule's variant.
     size : int
 
     Returns
@@ -49,46 +50,37 @@ def refine(
         validation row's loss. Costs an estimate of the shortlist and a refit for each
         row picked, or passed over for the problem's ``min_influence_z``.
     """
-    picked = Selection.empty(len(problem.classes))
-    remaining = shortlist.rows
-    loss = problem.validation.loss(model)
+    nothing = Selection.empty(len(problem.classes))
+    picked, remaining = nothing, shortlist.rows
+    loss = validation.loss(chain.model)
     while len(picked) < size and len(remaining):
-        training, factors = training_of(problem, model, rows, labels)
+        training, factors = training_of(problem, chain.model, chain.rows, chain.labels)
         X = as_rows(problem.pool.X[remaining])
         own_weight = np.asarray(problem.pool.weight[remaining], dtype=np.float64)
         added = np.repeat(own_weight[:, None], len(problem.classes), axis=1)
         if factors is not None:
             added = added * factors
         falls = estimate_falls(
-            model,
+            chain.model,
             training,
             X,
             added,
-            as_rows(problem.validation.X),
-            problem.objective,
+            as_rows(validation.X),
+            validation.objective,
             problem.estimate,
         )
         probability = training.model.probability(X)
-        scores = problem.rule(falls, probability)
         best = keep_best(
-            Selection.empty(len(problem.classes)),
-            remaining,
-            scores,
-            falls,
-            probability,
-            1,
+            nothing, remaining, scores(falls, probability), falls, probability, 1
         )
         if len(best) == 0:
             break
         remaining = remaining[remaining != best.rows[0]]
-        with_best = np.append(rows, best.rows), np.append(labels, best.labels)
-        refitted = fit(problem, *with_best, model)
-        refitted_loss = problem.validation.loss(refitted)
-        change = (loss - refitted_loss)[None]
-        error = standard_error(change, problem.validation.weight)
+        longer = extend(problem, chain, best.rows, best.labels)
+        loss_then = validation.loss(longer.model)
+        error = standard_error((loss - loss_then)[None], validation.weight)
         best = replace(best, influence_se=error)
         if len(best.clearing(problem.min_influence_z)) == 0:
             continue
-        picked = picked.then(best)
-        (rows, labels), model, loss = with_best, refitted, refitted_loss
+        picked, chain, loss = picked.then(best), longer, loss_then
     return picked

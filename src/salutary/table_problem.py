@@ -32,10 +32,11 @@ from salutary.encoding import (
     unseen_categories,
 )
 from salutary.errors import InputError
+from salutary.influence.add_one_in import Estimate
 from salutary.influence.inputs import encode_labels
 from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, split_canary
+from salutary.problem import LabeledRows, Problem, split_folds
 from salutary.tables import read_table
 
 Stage = Callable[[str], AbstractContextManager[object]]
@@ -76,6 +77,7 @@ class Settings:
     guard: bool
     seed: int
     min_influence_z: float = 0.0
+    estimate: Estimate = "first_order"
 
 
 @dataclass(frozen=True)
@@ -168,24 +170,22 @@ def prepare(sources: Sources, settings: Settings, stage: Stage) -> TableProblem:
     with stage("encoding the columns"):
         matrix = _encode(encoder, pd.concat([train, pool], ignore_index=True), sources)
         validation_matrix = np.asarray(encoder.transform(tables.features["validation"]))
-    validation, canary = split_canary(
-        LabeledRows(
-            validation_matrix, validation_codes, np.ones(len(validation_codes))
-        ),
-        settings.guard,
-        np.random.RandomState(settings.seed),
+    validation = LabeledRows(
+        validation_matrix, validation_codes, np.ones(len(validation_codes))
     )
+    rng = np.random.RandomState(settings.seed)
     n_train, n_pool = len(train), len(pool)
     problem = Problem(
         estimator=LogisticRegression(C=settings.C),
         classes=classes,
         labeled=LabeledRows(matrix[:n_train], train_codes, np.ones(n_train)),
         validation=validation,
-        canary=canary,
+        folds=split_folds(validation, settings.guard, rng),
         pool=ArrayPool(matrix[n_train:], np.ones(n_pool, dtype=bool), np.ones(n_pool)),
-        rule=find_rule(settings.rule),
+        rule=find_rule(settings.rule, settings.estimate),
         hessian="train",
         batch_size=settings.batch_size,
+        estimate=settings.estimate,
         min_influence_z=settings.min_influence_z,
     )
     steps = [("types", ColumnTypes(tables.kinds)), *encoder.steps]

@@ -26,9 +26,18 @@ from salutary.artifacts import (
 )
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, write_json
-from salutary.fitting import fit
-from salutary.ledger import AssignedLabels, Ledger, RoundEntry
-from salutary.loop import Round, State, advance, restore, start
+from salutary.fitting import Chain, refitted
+from salutary.ledger import AssignedLabels, Coefficients, Ledger, RoundEntry
+from salutary.loop import (
+    Canary,
+    Round,
+    State,
+    advance,
+    canary_losses,
+    mean_canary_loss,
+    restored_model,
+    start,
+)
 from salutary.problem import Problem
 from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
 from salutary.tables import fingerprint
@@ -228,59 +237,91 @@ def _open_state(
         }
         ledger.begin(facts, problem.classes.tolist(), _start_entry(problem, state))
         return state
-    entries, labels = ledger.rounds(), ledger.labels(len(problem.classes))
-    kept = [entry for entry in entries if not entry.refused][-1]
-    state = restore(
-        problem,
-        kept.coef,
-        kept.intercept,
-        rounds=entries[-1].round,
-        rows=labels.rows,
-        labels=labels.classes,
-        termination="guard" if entries[-1].refused else None,
-    )
+    state = _restored(ledger, problem)
     _check_untouched(request.out / LEDGER, problem, state)
     ledger.set_facts(settings=settings, report=None)
     return state
 
 
+def _restored(ledger: Ledger, problem: Problem) -> State:
+    """The state after the ledger's last round."""
+    entries, labels = ledger.rounds(), ledger.labels(len(problem.classes))
+    of_folds = ledger.fold_labels(len(problem.folds))
+    kept = [entry for entry in entries if entry.verdict == "kept"][-1]
+
+    def chain(entry: RoundEntry) -> Chain:
+        n_labels = int(np.searchsorted(labels.rounds, entry.round, side="right"))
+        model = restored_model(problem, *entry.model)
+        return Chain(model, labels.rows[:n_labels], labels.classes[:n_labels])
+
+    def folds(entry: RoundEntry) -> tuple[Chain, ...]:
+        pairs = zip(entry.folds, of_folds, strict=True)
+        return tuple(
+            Chain(restored_model(problem, *model), *assigned)
+            for model, assigned in pairs
+        )
+
+    return State(
+        chain=chain(entries[-1]),
+        folds=folds(entries[-1]),
+        rounds=entries[-1].round,
+        kept=chain(kept),
+        kept_rounds=kept.round,
+        # What a fold has labeled does not matter to its losses.
+        canary=Canary(
+            canary_losses(problem, folds(entries[0])),
+            canary_losses(problem, folds(kept)),
+        ),
+        termination="guard" if entries[-1].verdict == "harmful" else None,
+    )
+
+
 def _check_untouched(path: Path, problem: Problem, state: State) -> None:
     """Refuse a ledger whose labels are not those its coefficients were fitted on."""
-    coef = state.model.coef_
-    n_pool, n_classes = problem.pool.X.shape[0], len(problem.classes)
-    fits = (
-        np.isfinite(coef).all()
-        and coef.shape[1] == problem.labeled.X.shape[1]
-        and np.isin(state.rows, np.arange(n_pool)).all()
-        and len(np.unique(state.rows)) == len(state.rows)
-        and np.isin(state.labels, np.arange(n_classes)).all()
-    )
-    if fits:
-        refitted = fit(problem, state.rows, state.labels, state.model)
-        moved = np.abs(refitted.coef_ - coef).max()
-        fits = moved <= LARGEST_MOVE * (1 + np.abs(coef).max())
-    if not fits:
+    if not all(_belongs(problem, chain) for chain in (state.chain, *state.folds)):
         raise InputError(
             f"{path}: its labels and coefficients do not belong together, so it was "
             "edited or damaged; restore it, or pass another --out"
         )
 
 
+def _belongs(problem: Problem, chain: Chain) -> bool:
+    """Whether a refit of a chain's rows leaves its coefficients where they are."""
+    coef = chain.model.coef_
+    n_pool, n_classes = problem.pool.X.shape[0], len(problem.classes)
+    fits = (
+        np.isfinite(coef).all()
+        and coef.shape[1] == problem.labeled.X.shape[1]
+        and np.isin(chain.rows, np.arange(n_pool)).all()
+        and len(np.unique(chain.rows)) == len(chain.rows)
+        and np.isin(chain.labels, np.arange(n_classes)).all()
+    )
+    if not fits:
+        return False
+    moved = np.abs(refitted(problem, chain).model.coef_ - coef).max()
+    return bool(moved <= LARGEST_MOVE * (1 + np.abs(coef).max()))
+
+
 def _start_entry(problem: Problem, state: State) -> RoundEntry:
-    canary_loss = None
-    if problem.canary is not None:
-        canary_loss = problem.canary.mean_loss(state.model)
+    canary_loss = mean_canary_loss(problem, state.canary.start)
     return RoundEntry(
         round=0,
         n_labeled=len(problem.labeled),
-        validation_loss=problem.validation.mean_loss(state.model),
-        canary_loss=canary_loss,
+        validation_loss=problem.validation.mean_loss(state.chain.model),
+        canary_loss=_or_none(canary_loss),
+        canary_fall=None,
+        canary_se=None,
         largest_influence=None,
-        refused=False,
+        variant=None,
+        verdict="kept",
         seconds=0.0,
-        coef=state.model.coef_,
-        intercept=state.model.intercept_,
+        model=_coefficients(state.chain),
+        folds=tuple(_coefficients(chain) for chain in state.folds),
     )
+
+
+def _coefficients(chain: Chain) -> Coefficients:
+    return chain.model.coef_, chain.model.intercept_
 
 
 def _run_rounds(
@@ -299,24 +340,27 @@ def _run_rounds(
 
 
 def _commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
-    summary = record.summary()
+    figures = record.summary()
+    for name in ("canary_loss", "canary_fall", "canary_se"):
+        figures[name] = _or_none(getattr(record, name))
     entry = RoundEntry(
-        **{**summary, "canary_loss": _or_none(record.canary_loss)},  # type: ignore[arg-type]
-        coef=record.model.coef_,
-        intercept=record.model.intercept_,
+        **figures,
+        verdict=record.verdict,
+        model=_coefficients(record.chain),
+        folds=tuple(_coefficients(chain) for chain in record.folds),
     )
     chosen = record.selection
-    kept = slice(0, 0 if record.refused else None)
-    rows = chosen.rows[kept]
     labels = AssignedLabels(
-        rows=rows,
-        rounds=np.full(len(rows), record.number),
-        classes=chosen.labels[kept],
-        influence=chosen.influence[kept],
-        probability=chosen.probability[kept],
-        influence_se=chosen.influence_se[kept],
+        rows=chosen.rows,
+        rounds=np.full(len(chosen), record.number),
+        classes=chosen.labels,
+        influence=chosen.influence,
+        probability=chosen.probability,
+        influence_se=chosen.influence_se,
     )
-    ledger.commit(entry, labels, [str(ids[row]) for row in rows.tolist()])
+    named = [str(ids[row]) for row in chosen.rows.tolist()]
+    of_folds = tuple((chain.rows, chain.labels) for chain in record.folds)
+    ledger.commit(entry, labels, named, of_folds)
 
 
 def _or_none(number: float) -> float | None:
@@ -328,7 +372,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Write the outputs, each whole, and only then call the run finished."""
     problem = prepared.problem
-    labels = ledger.labels(len(problem.classes))
+    labels = ledger.labels(len(problem.classes)).first(len(state.kept))
     report = {
         "settings": ledger.fact("settings"),
         "data": {
@@ -344,7 +388,7 @@ def _finish(
     }
     out = request.out
     write_table(_labels_table(prepared, request.settings.rule, labels), out / LABELS)
-    write_model(prepared.model(state.model), out / MODEL)
+    write_model(prepared.model(state.kept.model), out / MODEL)
     write_json(out / REPORT, report)
     ledger.set_facts(report=report)
     return report
@@ -371,17 +415,16 @@ def _outcome(
     ledger: Ledger, prepared: TableProblem, state: State, labels: AssignedLabels
 ) -> dict[str, Any]:
     problem, entries = prepared.problem, ledger.rounds()
-    first = entries[0]
-    last = [entry for entry in entries if not entry.refused][-1]
+    first, last = entries[0], entries[state.kept_rounds]
     named = problem.classes[labels.classes]
     agreement = None
     if prepared.pool_labels is not None and len(named):
         agreement = float(np.mean(prepared.pool_labels[labels.rows] == named))
     counts = np.bincount(labels.classes, minlength=len(problem.classes))
     return {
-        "termination": state.termination,
-        "rounds": len(entries) - 1,
-        "refused_rounds": sum(entry.refused for entry in entries),
+        "termination": state.ending,
+        "rounds": state.rounds,
+        "refused_rounds": state.rounds - state.kept_rounds,
         "labels": len(labels.rows),
         "labels_by_class": {
             str(label): int(count)
@@ -389,8 +432,9 @@ def _outcome(
         },
         "validation_rows": len(problem.validation),
         "validation_loss": [first.validation_loss, last.validation_loss],
-        "canary_rows": 0 if problem.canary is None else len(problem.canary),
+        "canary_rows": len(problem.canary_weight),
         "canary_loss": [first.canary_loss, last.canary_loss],
+        "canary_se": last.canary_se,
         "agreement": agreement,
         "unseen_categories": prepared.unseen,
         "recurring_validation_rows": prepared.recurring,

@@ -12,10 +12,11 @@ from salutary import loop
 from salutary.benchmark.splits import Part
 from salutary.benchmark.task import Step, Strategy, Task, estimator, fit, joined
 from salutary.errors import InputError
+from salutary.fitting import refitted
 from salutary.labeling.rules import RULES
 from salutary.objective import FloatArray, IntArray
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, split_canary
+from salutary.problem import LabeledRows, Problem, split_folds
 
 NEIGHBORS = 7
 """Of the graph that labels spread on."""
@@ -27,7 +28,7 @@ class Salutary:
 
     Parameters
     ----------
-    rule : {"paper", "plausible"}
+    rule : {"tempered", "plausible", "paper"}
     guard : bool
     then_validation : bool
         Whether the model judged is refitted on the validation rows too.
@@ -59,13 +60,13 @@ class Salutary:
                 "labels are of classes that the labeled rows have"
             )
         rng = np.random.RandomState(task.seed)
-        own, canary = split_canary(_weighed(task.split.validation), self.guard, rng)
+        validation = _weighed(task.split.validation)
         return Problem(
             estimator=estimator(task, labeled),
             classes=task.classes,
             labeled=_weighed(labeled),
-            validation=own,
-            canary=canary,
+            validation=validation,
+            folds=split_folds(validation, self.guard, rng),
             pool=ArrayPool(
                 X_pool, np.ones(len(X_pool), dtype=bool), np.ones(len(X_pool))
             ),
@@ -75,26 +76,39 @@ class Salutary:
         )
 
     def _step(self, task: Task, state: loop.State) -> Step:
+        """What a run that ended here would leave: the rounds that stay."""
         labeled, (X_pool, y_pool) = task.split.labeled, task.split.pool
-        rows = joined(labeled, (X_pool[state.rows], state.labels))
-        agreement = _agreement(state.labels, y_pool[state.rows])
+        kept = state.kept
+        rows = joined(labeled, (X_pool[kept.rows], kept.labels))
+        agreement = _agreement(kept.labels, y_pool[kept.rows])
         if not self.then_validation:
-            return Step(state.model, len(rows[1]), agreement)
+            return Step(kept.model, len(rows[1]), agreement)
         rows = joined(rows, task.split.validation)
         # The C so far: the labels were chosen to please these rows.
-        kept = _with_penalty(task, state.model.C)
-        return Step(fit(kept, rows, state.model), len(rows[1]), agreement)
+        penalized = _with_penalty(task, kept.model.C)
+        return Step(fit(penalized, rows, kept.model), len(rows[1]), agreement)
 
 
 def _retuned(
     task: Task, problem: Problem, state: loop.State
 ) -> tuple[Problem, loop.State]:
-    """The problem with the C that is best now, and its model refitted."""
+    """The problem with the C that is best now, and its models refitted."""
     labeled, (X_pool, _) = task.split.labeled, task.split.pool
-    rows = joined(labeled, (X_pool[state.rows], state.labels))
+    rows = joined(labeled, (X_pool[state.chain.rows], state.chain.labels))
     chosen = estimator(task, rows, n_human=len(labeled[1]))
-    model = fit(_with_penalty(task, chosen.C), rows, state.model)
-    return replace(problem, estimator=chosen), replace(state, model=model)
+    if chosen.C == problem.estimator.C:
+        return problem, state
+    problem = replace(problem, estimator=chosen)
+    state = replace(
+        state,
+        chain=refitted(problem, state.chain),
+        folds=tuple(refitted(problem, chain) for chain in state.folds),
+    )
+    if state.kept_rounds == state.rounds:
+        losses = loop.canary_losses(problem, state.folds)
+        canary = replace(state.canary, kept=losses)
+        state = replace(state, kept=state.chain, canary=canary)
+    return problem, state
 
 
 def _with_penalty(task: Task, C: float) -> Task:
@@ -205,8 +219,9 @@ NO_LABELS: dict[str, Strategy] = {
     "LabelSpreading": label_spreading,
     "Salutary-paper": Salutary("paper"),
     "Salutary-plausible": Salutary("plausible"),
-    "Salutary-guarded": Salutary("plausible", guard=True),
-    "Salutary+Validation": Salutary("plausible", then_validation=True),
+    "Salutary-tempered": Salutary("tempered"),
+    "Salutary-guarded": Salutary("tempered", guard=True),
+    "Salutary+Validation": Salutary("tempered", guard=True, then_validation=True),
 }
 """Strategies that use the pool without buying labels, by name."""
 

@@ -30,12 +30,20 @@ def label(
     budget: Annotated[int, typer.Option(help="Labels to assign, at most.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Labels a round.")] = 10,
     rule: Annotated[
-        Literal["plausible", "paper"],
+        Literal["tempered", "plausible", "paper"],
         typer.Option(
-            help="Influence times the label's probability, or influence alone as "
+            help="Influence times a power of the label's probability, chosen anew in "
+            "every round; times the probability itself; or influence alone as "
             "published, which harms a model unless C is small."
         ),
-    ] = "plausible",
+    ] = "tempered",
+    estimate: Annotated[
+        Literal["first_order", "newton", "refit"],
+        typer.Option(
+            help="How the effect of a label is estimated. The last two are true and "
+            "far slower: a shortlist is looked at again for every pick."
+        ),
+    ] = "first_order",
     c: Annotated[
         float, typer.Option("--C", help="Inverse strength of the penalty.")
     ] = 1.0,
@@ -52,7 +60,8 @@ def label(
         bool,
         typer.Option(
             "--no-guard",
-            help="Do not keep 30% of VAL to undo a round that makes the model worse.",
+            help="Do not judge rounds by validation rows that their influences did "
+            "not see; three times as fast, and nothing is undone.",
         ),
     ] = False,
     min_influence_z: Annotated[
@@ -89,12 +98,13 @@ def label(
         from salutary.table_run import Request, label_tables
 
         def show(record: Round) -> None:
-            kept = 0 if record.refused else len(record.selection)
-            shown.advance(kept, describe(record))
+            shown.advance(len(record.selection), describe(record))
 
         request = Request(
             sources=Sources(train, validation, pool, target, id_column),
-            settings=Settings(rule, c, batch_size, not no_guard, seed, min_influence_z),
+            settings=Settings(
+                rule, c, batch_size, not no_guard, seed, min_influence_z, estimate
+            ),
             budget=budget,
             out=out,
             resume=resume,
@@ -125,7 +135,7 @@ def _check(
 ENDINGS = {
     "budget": "ended with the budget",
     "pool_exhausted": "ended with the pool",
-    "guard": "ended by the guard, which refused the last round",
+    "guard": "the guard undid the last {refused_rounds}",
     "no_positive_influence": "ended as no further label would help",
 }
 
@@ -140,21 +150,19 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
     )
     lines = [
         f"Labels assigned: {outcome['labels']}, by the rule {settings['rule']!r}; "
-        f"rounds: {outcome['rounds']}; {ENDINGS[outcome['termination']]}",
+        f"rounds: {outcome['rounds']}; "
+        + ENDINGS[outcome["termination"]].format_map(outcome),
         f"  by class         {by_class}",
         _loss_line("validation loss", outcome["validation_loss"])
         + f" on {outcome['validation_rows']} rows",
     ]
     if outcome["canary_rows"]:
-        lines.append(
-            _loss_line("canary loss", outcome["canary_loss"])
-            + f" on {outcome['canary_rows']} rows that influence never saw"
-        )
+        lines.append(_canary_line(outcome))
     if outcome["termination"] == "guard" and outcome["labels"] == 0:
         lines.append(
-            "The first round made the canary rows' loss worse, so no label was kept "
-            "and the model is the one fitted on the training table alone. A smaller "
-            "--C or more validation rows may help."
+            "No round lowered the canary loss by more than its standard error, so no "
+            "label was kept and the model is the one fitted on the training table "
+            "alone. A smaller --C or more validation rows may help."
         )
     if outcome["termination"] == "no_positive_influence" and z:
         lines.append(
@@ -181,6 +189,14 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
         )
     lines.append(f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite")
     return lines
+
+
+def _canary_line(outcome: dict[str, Any]) -> str:
+    line = _loss_line("canary loss", outcome["canary_loss"])
+    if outcome["canary_se"] is not None:
+        fall = outcome["canary_loss"][0] - outcome["canary_loss"][1]
+        line += f", by {fall:.4f} ± {outcome['canary_se']:.4f},"
+    return line + f" on {outcome['canary_rows']} rows whose part influence never saw"
 
 
 def _loss_line(name: str, losses: list[float]) -> str:

@@ -1,43 +1,92 @@
-"""The guard: rows influence never sees decide whether a round stays."""
+"""The guard: rows influence never saw decide which rounds stay."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from salutary.objective import FloatArray
+from salutary.influence.uncertainty import standard_error
+from salutary.objective import FloatArray, IntArray
 
-CANARY_FRACTION = 0.3
-"""Share of the validation rows that the guard keeps for itself."""
+FOLDS = 3
+"""Parts of the validation rows; each is the canary of a run that sees the others."""
 
-SMALLEST_CANARY = 2
-"""Fewer rows have no standard error."""
+KEEPING = 1.0
+"""Standard errors that the canary loss must fall by for a round to stay."""
+
+STOPPING = 2.0
+"""Standard errors that it must rise by for the run to end."""
+
+Verdict = Literal["kept", "waiting", "harmful"]
 
 
-def harms(before: FloatArray, after: FloatArray, weight: FloatArray) -> bool:
-    r"""Whether a round made the canary rows' loss worse by more than chance explains.
+def judge(kept: FloatArray, now: FloatArray, weight: FloatArray) -> Verdict:
+    r"""Whether the rounds since the last that stayed have made the model better.
 
     Parameters
     ----------
-    before, after : ndarrays of shape (n_canary,)
-        Loss of each canary row before and after the round.
+    kept, now : ndarrays of shape (n_canary,)
+        Loss of each canary row after the last round that stayed, and now.
     weight : ndarray of shape (n_canary,)
 
     Returns
     -------
-    bool
-        True if the mean of ``after - before`` exceeds its standard error, which for
-        equal weights is :math:`std(d) / \sqrt n`.
+    {"kept", "waiting", "harmful"}
+        "kept" if the mean of ``kept - now`` exceeds its standard error; "harmful" if
+        that of ``now - kept`` exceeds two; else later rounds decide.
+
+    Notes
+    -----
+    A loss that falls slowly is told from chance once enough rounds have added up, which
+    a comparison of each round with the one before would not see
+    (``docs/studies/guard``).
 
     Examples
     --------
     >>> import numpy as np
-    >>> harms(np.zeros(4), np.array([0.1, 0.2, 0.1, 0.2]), np.ones(4))
-    True
-    >>> harms(np.zeros(4), np.array([-0.5, 0.6, -0.5, 0.5]), np.ones(4))
-    False
+    >>> high, low = np.array([0.5, 0.7, 0.6]), np.array([0.4, 0.5, 0.5])
+    >>> judge(high, low, np.ones(3)), judge(low, high, np.ones(3))
+    ('kept', 'harmful')
+    >>> judge(low, np.array([0.3, 0.6, 0.5]), np.ones(3))
+    'waiting'
     """
-    change = after - before
-    share = weight / weight.sum()
-    mean = float(share @ change)
-    standard_error = float(np.sqrt(share**2 @ (change - mean) ** 2))
-    return mean > standard_error
+    fall, error = fall_of(kept, now, weight)
+    if fall > KEEPING * error:
+        return "kept"
+    return "harmful" if -fall > STOPPING * error else "waiting"
+
+
+def fall_of(
+    before: FloatArray, after: FloatArray, weight: FloatArray
+) -> tuple[float, float]:
+    """Weighted mean fall of the rows' losses, and its standard error."""
+    fall = before - after
+    mean = float(np.average(fall, weights=weight))
+    return mean, float(standard_error(fall, weight))
+
+
+def deal(labels: IntArray, rng: np.random.RandomState) -> IntArray:
+    """Deal rows into `FOLDS` parts, class by class.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), dtype intp
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype intp
+        Each row's part. Parts, and the parts of a class, differ by one row at most.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.bincount(deal(np.repeat([0, 1], [4, 3]), np.random.RandomState(0)))
+    array([3, 2, 2])
+    """
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    part = np.empty(len(labels), dtype=np.intp)
+    part[by_class] = np.arange(len(labels)) % FOLDS
+    return part

@@ -2,54 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from salutary.objective import FloatArray
 
-Rule = Callable[[FloatArray, FloatArray], FloatArray]
+Scores = Callable[[FloatArray, FloatArray], FloatArray]
 """(influence, probability) -> scores, all of shape (n_rows, n_classes).
 
 A row's label is its best-scored class and rows with the best scores are labeled; only
-positive scores count. A rule sees the pool in blocks, so it must treat each row alone.
+positive scores count. It sees the pool in blocks, so it must treat each row alone.
 """
 
+EXPONENTS = (0.0, 1.0, 2.0)
+"""Of the probability, among which the tempered rule chooses."""
 
-def paper(influence: FloatArray, probability: FloatArray) -> FloatArray:
-    """The published rule: the class of largest influence (arXiv 2405.17627).
 
-    It favors implausible labels, whose gradients are the longest. Under strong
-    regularization that is harmless; under ordinary regularization it ruins the model.
+@dataclass(frozen=True)
+class Rule:
+    """How influences become labels.
+
+    Parameters
+    ----------
+    variants : mapping of str to callable
+        Ways to score, by name. Where there are several, every round tries all and keeps
+        the one whose refitted model does best (`salutary.loop`).
+    greedy : bool, default=False
+        Whether each pick of a batch knows those before it (`salutary.greedy`), or the
+        best scores are taken together, as published.
     """
-    return influence
+
+    variants: Mapping[str, Scores]
+    greedy: bool = False
 
 
-def plausible(influence: FloatArray, probability: FloatArray) -> FloatArray:
-    """Influence times the model's probability of the label.
+def tempered(
+    influence: FloatArray, probability: FloatArray, exponent: float
+) -> FloatArray:
+    """Influence times a power of the model's probability of the label.
+
+    0 is the published rule, the class of largest influence (arXiv 2405.17627). It
+    favors implausible labels, whose gradients are the longest; under strong
+    regularization that is harmless, under ordinary regularization it ruins the model. 1
+    is the rule "plausible"; larger exponents come close to self-training.
 
     Examples
     --------
     >>> import numpy as np
-    >>> plausible(np.array([[-1.0, 9.0]]), np.array([[0.9, 0.1]]))
+    >>> tempered(np.array([[-1.0, 9.0]]), np.array([[0.9, 0.1]]), 1.0)
     array([[-0.9,  0.9]])
     """
-    return influence * probability
+    if exponent == 0.0:
+        return influence
+    if exponent == 1.0:
+        return influence * probability
+    scores: FloatArray = influence * probability**exponent
+    return scores
 
 
-RULES: dict[str, Rule] = {"paper": paper, "plausible": plausible}
+def _power(exponent: float) -> dict[str, Scores]:
+    return {f"p^{exponent:g}": partial(tempered, exponent=exponent)}
 
 
-def find_rule(rule: str | Rule) -> Rule:
-    """The rule of a name, or a checked form of a caller's own.
+RULES: dict[str, Rule] = {
+    "tempered": Rule(
+        {
+            name: scores
+            for exponent in EXPONENTS
+            for name, scores in _power(exponent).items()
+        },
+        greedy=True,
+    ),
+    "plausible": Rule(_power(1.0)),
+    "paper": Rule(_power(0.0)),
+}
+"""The rules by name, the default first."""
+
+
+def find_rule(rule: str | Scores, estimate: str = "first_order") -> Rule:
+    """The rule of a name, or a checked form of a caller's own scores.
 
     Parameters
     ----------
-    rule : {"paper", "plausible"} or callable
+    rule : {"tempered", "plausible", "paper"} or callable
+    estimate : {"first_order", "newton", "refit"}
+        Of what a label does. Tempering mends what first order overrates, so with
+        another estimate the tempered rule is the plausible one.
 
     Returns
     -------
-    callable
+    Rule
 
     Raises
     ------
@@ -62,7 +107,8 @@ def find_rule(rule: str | Rule) -> Rule:
             raise ValueError(
                 f"rule must be one of {sorted(RULES)} or a callable: {rule!r}"
             )
-        return RULES[rule]
+        tempers = rule == "tempered" and estimate == "first_order"
+        return RULES[rule if tempers or rule != "tempered" else "plausible"]
 
     def checked(influence: FloatArray, probability: FloatArray) -> FloatArray:
         scores = np.asarray(rule(influence, probability))
@@ -75,4 +121,4 @@ def find_rule(rule: str | Rule) -> Rule:
             raise ValueError("the rule returned NaN; return -inf for 'never'")
         return scores
 
-    return checked
+    return Rule({"callable": checked})

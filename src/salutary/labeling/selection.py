@@ -151,6 +151,34 @@ def keep_best(
     return merged.take(_best_places(merged.scores, merged.rows, size))
 
 
+def keep_best_of_each_class(
+    best: Selection,
+    rows: IntArray,
+    scores: FloatArray,
+    influence: FloatArray,
+    probability: FloatArray,
+    size: int,
+) -> Selection:
+    """As `keep_best`, but ``size`` rows of each label.
+
+    Where one direction rules, the best rows may all have the same label; a shortlist
+    of each class's leaves later picks a choice.
+
+    Returns
+    -------
+    Selection
+        One label's rows after the other's.
+    """
+    label = scores.argmax(axis=1)
+    kept = Selection.empty(scores.shape[1])
+    for position in range(scores.shape[1]):
+        own = np.flatnonzero(label == position)
+        block = rows[own], scores[own], influence[own], probability[own]
+        before = best.take(np.flatnonzero(best.labels == position))
+        kept = kept.then(keep_best(before, *block, size))
+    return kept
+
+
 def _best_places(scores: FloatArray, rows: IntArray, size: int) -> IntArray:
     """Places of the largest scores, falling; ties to the lower row."""
     return np.lexsort((rows, -scores))[:size]

@@ -1,0 +1,67 @@
+"""Which rule and which guard: does labeling help, and does it ever harm?
+
+    python -m studies.rules
+
+runs rules and guards on digits, the benchmark's nine data sets and three text sets, four
+penalties and two sizes of the validation set, and writes ``docs/studies/rules``. It
+resumes from the measurements it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pandas as pd
+from joblib import Parallel, delayed
+
+from benchmarks.measure import data_folder
+from salutary.benchmark.datasets import NINE
+from studies.rules_runs import BATCH, BUDGET, N_LABELED, ROWS, WORDS, measure
+from studies.rules_shown import RulesShown
+from studies.writing import environment, write_study
+
+NAME = "rules"
+TEXTS = ("sst2", "mrpc", "ag_news")
+SETS = ("digits", *NINE, *TEXTS)
+VALIDATION = (100, 0.2)
+SEEDS = 10
+
+
+def measurements(found: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield all measurements so far after each further draw."""
+    keys = list(product(range(SEEDS), SETS, VALIDATION))
+    done = set()
+    if len(found):
+        done = set(zip(found["seed"], found["data"], found["validation"], strict=True))
+    work = Parallel(n_jobs=-1, return_as="generator_unordered")
+    for rows in work(
+        delayed(measure)(name, validation, seed)
+        for seed, name, validation in keys
+        if (seed, name, validation) not in done
+    ):
+        found = pd.concat([found, pd.DataFrame(rows)], ignore_index=True)
+        yield found
+
+
+def main() -> None:
+    if data_folder() is None:
+        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    write_study(
+        NAME,
+        measurements,
+        RulesShown,
+        total=len(SETS) * len(VALIDATION) * SEEDS,
+        heading=(
+            "Which rule, which guard?",
+            f"{ROWS} rows of each data set at most, drawn anew {SEEDS} times: "
+            f"{N_LABELED} labeled (digits: 100), 100 or 20% to validate, 20% to test, "
+            f"the rest as pool; {BUDGET} labels in rounds of {BATCH}; tables one-hot, "
+            f"images as 64 principal components, texts as TF-IDF of {WORDS} words. "
+            f"{environment()}.",
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

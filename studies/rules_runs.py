@@ -1,0 +1,247 @@
+"""Runs of every rule under every guard, for the study of rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from threadpoolctl import threadpool_limits
+
+from benchmarks.measure import data_folder
+from salutary.benchmark.datasets import find_data_set
+from salutary.benchmark.loading import Rows, load
+from salutary.benchmark.splits import make_encoder, split
+from salutary.benchmark.task import tuned
+from salutary.labeling.guard import fall_of
+from salutary.labeling.rules import RULES, Rule
+from salutary.labeling.split import hold_out
+from salutary.loop import State, advance, canary_losses, start
+from salutary.objective import FloatArray
+from salutary.pools.arrays import ArrayPool
+from salutary.problem import Fold, LabeledRows, Problem, split_folds
+
+PENALTIES = ("0.02", "0.1", "1", "tuned")
+SEEDS_OF_OTHERS = 3
+"""Draws for what was tried and not taken."""
+
+ROWS = 4_000
+"""Of a data set, drawn anew for each seed; 20% are for testing."""
+N_LABELED, BUDGET, BATCH = 300, 100, 10
+WORDS = 1_000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One draw of a data set's rows, as matrices and classes from 0."""
+
+    labeled: LabeledRows
+    validation: LabeledRows
+    pool: LabeledRows
+    test: LabeledRows
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str) -> Rows:
+    return load(find_data_set(name), data_folder())
+
+
+def draw(name: str, validation: float, seed: int) -> Drawn:
+    """Labeled, validation, pool and test rows, encoded."""
+    rows = _loaded(name)
+    chosen = np.arange(len(rows.y))
+    if len(chosen) > ROWS:
+        chosen, _ = train_test_split(
+            chosen, train_size=ROWS, stratify=rows.y, random_state=seed
+        )
+    parts = split(
+        rows.X.iloc[chosen] if hasattr(rows.X, "iloc") else rows.X[chosen],
+        rows.y[chosen],
+        n_labeled=100 if name == "digits" else N_LABELED,
+        validation=validation,
+        seed=seed,
+    )
+    kind = find_data_set(name).kind
+    encoder = _words() if kind == "text" else make_encoder(kind, seed)
+    encoder.fit(_stacked(parts.labeled[0], parts.pool[0]))
+    classes = np.unique(parts.labeled[1])
+
+    def encoded(part: tuple[Any, Any]) -> LabeledRows:
+        known = np.flatnonzero(np.isin(part[1], classes))
+        X = encoder.transform(part[0])
+        X = sparse.csr_array(X) if sparse.issparse(X) else np.asarray(X, np.float64)
+        labels = np.searchsorted(classes, part[1][known])
+        return LabeledRows(X[known], labels, np.ones(len(known)))
+
+    return Drawn(
+        encoded(parts.labeled),
+        encoded(parts.validation),
+        encoded(parts.pool),
+        encoded(parts.test),
+    )
+
+
+def _words() -> Any:
+    joined = FunctionTransformer(lambda texts: texts.agg(" ".join, axis=1))
+    words = TfidfVectorizer(sublinear_tf=True, min_df=2, max_features=WORDS)
+    return make_pipeline(joined, words)
+
+
+def _stacked(first: Any, second: Any) -> Any:
+    if hasattr(first, "iloc"):
+        return pd.concat([first, second], ignore_index=True)
+    return np.concatenate([first, second])
+
+
+def per_gradient(influence: FloatArray, probability: FloatArray) -> FloatArray:
+    """Influence over the length of the label's gradient at the logits."""
+    squares = (probability**2).sum(axis=1, keepdims=True)
+    length = np.sqrt(np.maximum(squares + 1 - 2 * probability, 1e-12))
+    ratio: FloatArray = influence / length
+    return ratio
+
+
+PLAUSIBLE = RULES["plausible"].variants
+OTHERS: dict[str, tuple[Rule, int]] = {
+    "p^0.5": (Rule({"p^0.5": lambda influence, p: influence * p**0.5}), BATCH),
+    "p^2": (Rule({"p^2": lambda influence, p: influence * p**2}), BATCH),
+    "per gradient length": (Rule({"per gradient": per_gradient}), BATCH),
+    "plausible, greedy": (Rule(PLAUSIBLE, greedy=True), BATCH),
+    "plausible, one a round": (Rule(PLAUSIBLE), 1),
+}
+"""Rules tried besides: scores, and rows a round."""
+
+
+def problem_of(
+    drawn: Drawn, C: float, rule: Rule, seed: int, *, guard: bool
+) -> Problem:
+    """What a run works on."""
+    n_pool, pool = len(drawn.pool), drawn.pool
+    rng = np.random.RandomState(seed)
+    return Problem(
+        estimator=LogisticRegression(C=C),
+        classes=np.unique(drawn.labeled.labels),
+        labeled=drawn.labeled,
+        validation=drawn.validation,
+        folds=split_folds(drawn.validation, guard, rng),
+        pool=ArrayPool(pool.X, np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        rule=rule,
+        hessian="train",
+        batch_size=BATCH,
+    )
+
+
+def single_canary(problem: Problem, seed: int) -> Problem:
+    """30% of the validation rows for the guard, 70% for influence."""
+    validation = problem.validation
+    kept, held = hold_out(validation.labels, 0.3, np.random.RandomState(seed))
+    own = validation.take(kept)
+    return replace(problem, validation=own, folds=(Fold(own, validation.take(held)),))
+
+
+def trajectory(problem: Problem) -> list[State]:
+    """The start and every round to the end of the budget, whatever the guard says."""
+    states = [start(problem)]
+    while states[-1].termination in (None, "guard"):
+        state = replace(states[-1], termination=None)
+        state, record = advance(problem, state, BUDGET)
+        if record is None:
+            break
+        states.append(state)
+    return states
+
+
+def last_kept(losses: list[FloatArray], keeping: float, stopping: float) -> int:
+    """The round a guard ends with that compares with the last round that stayed."""
+    kept = 0
+    for number in range(1, len(losses)):
+        ones = np.ones(len(losses[0]))
+        fall, error = fall_of(losses[kept], losses[number], ones)
+        if fall > keeping * error:
+            kept = number
+        elif -fall > stopping * error:
+            break
+    return kept
+
+
+def before_a_rise(losses: list[FloatArray], level: float) -> int:
+    """The round a guard ends with that compares each with the one before."""
+    for number in range(1, len(losses)):
+        ones = np.ones(len(losses[0]))
+        fall, error = fall_of(losses[number - 1], losses[number], ones)
+        if -fall > level * error:
+            return number - 1
+    return len(losses) - 1
+
+
+def guarded_ends(losses: list[FloatArray]) -> dict[str, int]:
+    """The round that each guard would end with, from the canary rows' losses."""
+    never = np.inf
+    return {
+        "none": len(losses) - 1,
+        "default": last_kept(losses, 1.0, 2.0),
+        "keep best": last_kept(losses, 0.0, never),
+        "keep best, stop at 1 se": last_kept(losses, 0.0, 1.0),
+        "keep 0.5 se": last_kept(losses, 0.5, 2.0),
+        "keep 1.65 se": last_kept(losses, 1.65, 2.0),
+        "no rise of 1 se": before_a_rise(losses, 1.0),
+        "no rise": before_a_rise(losses, 0.0),
+    }
+
+
+def judged(
+    rule: str, guard: str, drawn: Drawn, states: list[State], number: int
+) -> dict[str, Any]:
+    """How the model after a round does on the test rows, and how the start does."""
+    row: dict[str, Any] = {"rule": rule, "guard": guard, "kept": number}
+    for name, state in (("start_", states[0]), ("", states[number])):
+        model, test = state.chain.model, drawn.test
+        row[f"{name}log_loss"] = round(test.mean_loss(model), 6)
+        right = model.predict(test.X) == test.labels
+        row[f"{name}accuracy"] = round(float(right.mean()), 6)
+    return row
+
+
+def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
+    """All rules and guards on one draw under one penalty."""
+    rows = []
+    for rule in ("tempered", "paper"):
+        problem = problem_of(drawn, C, RULES[rule], seed, guard=True)
+        kinds = {"": problem}
+        if rule == "tempered" and seed < SEEDS_OF_OTHERS:
+            kinds["one canary: "] = single_canary(problem, seed)
+        for kind, guarded in kinds.items():
+            states = trajectory(guarded)
+            losses = [canary_losses(guarded, state.folds) for state in states]
+            for guard, number in guarded_ends(losses).items():
+                rows.append(judged(rule, kind + guard, drawn, states, number))
+    unguarded = {name: (RULES[name], BATCH) for name in RULES}
+    if seed < SEEDS_OF_OTHERS:
+        unguarded |= OTHERS
+    for name, (rule_of, batch_size) in unguarded.items():
+        problem = problem_of(drawn, C, rule_of, seed, guard=False)
+        states = trajectory(replace(problem, batch_size=batch_size))
+        rows.append(judged(name, "off", drawn, states, len(states) - 1))
+    return rows
+
+
+def measure(name: str, validation: float, seed: int) -> list[dict[str, Any]]:
+    """All penalties on one draw; a tuned one that is among the others' is not rerun."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        drawn = draw(name, validation, seed)
+        chosen = tuned((drawn.labeled.X, drawn.labeled.labels))
+        penalties = {C: chosen if C == "tuned" else float(C) for C in PENALTIES}
+        found = {C: compare(drawn, C, seed) for C in set(penalties.values())}
+    return [
+        {"data": name, "validation": validation, "C": C, "seed": seed, **row}
+        for C, value in penalties.items()
+        for row in found[value]
+    ]

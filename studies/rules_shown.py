@@ -1,0 +1,8 @@
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass
+class RulesShown:
+    found: pd.DataFrame
