@@ -39,6 +39,8 @@ format: $(READY) ## Format the code
 studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.add_one_in
 	$(BIN)/python -m studies.uncertainty
+	$(BIN)/python -m studies.rules
+	$(BIN)/python -m studies.shortlist
 
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m benchmarks

@@ -24,7 +24,8 @@ def main() -> None:
     if folder is None:
         print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
         return
-    print(bank_loop.speed(folder).line(), flush=True)
+    for measured in bank_loop.speed(folder):
+        print(measured.line(), flush=True)
 
 
 main()

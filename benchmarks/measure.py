@@ -16,8 +16,8 @@ import pandas as pd
 class Ratio:
     """Seconds of some work over those of a reference.
 
-    ``bound`` is what the project promises, ``smallest`` and ``largest`` the range over
-    the pairs of runs.
+    ``bound`` is what the project promises, if anything, ``smallest`` and ``largest``
+    the range over the pairs of runs.
     """
 
     name: str
@@ -27,15 +27,17 @@ class Ratio:
     median: float
     smallest: float
     largest: float
-    bound: float
+    bound: float | None
 
     def line(self) -> str:
-        verdict = "holds" if self.median <= self.bound else "MISSED"
+        promise = ""
+        if self.bound is not None:
+            verdict = "holds" if self.median <= self.bound else "MISSED"
+            promise = f", at most {self.bound} promised: {verdict}"
         return (
             f"{self.name}: {self.median:.2f} (from {self.smallest:.2f} to "
-            f"{self.largest:.2f}) times {self.reference}, at most {self.bound} "
-            f"promised: {verdict} ({self.seconds:.3f} s against "
-            f"{self.reference_seconds:.3f} s)"
+            f"{self.largest:.2f}) times {self.reference}{promise} "
+            f"({self.seconds:.3f} s against {self.reference_seconds:.3f} s)"
         )
 
 
@@ -45,7 +47,7 @@ def ratio(
     reference_name: str,
     reference: Callable[[], object],
     *,
-    bound: float,
+    bound: float | None,
     pairs: int = 7,
 ) -> Ratio:
     """Time both in turn, after one uncounted run of each."""

@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import Ratio, ratio
 from salutary import label_influence
-from salutary.labeling.rules import plausible
-from salutary.loop import select, start
+from salutary.choosing import choose
+from salutary.fitting import begin
+from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import LabeledRows, Problem
 
@@ -34,9 +35,9 @@ def problem(n_pool: int) -> Problem:
         classes=np.arange(N_CLASSES),
         labeled=rows(N_TRAIN),
         validation=rows(N_VAL),
-        canary=None,
+        folds=(),
         pool=ArrayPool(pool.X, np.ones(n_pool, dtype=bool), np.ones(n_pool)),
-        rule=plausible,
+        rule=find_rule("plausible"),
         hessian="train",
         batch_size=10,
     )
@@ -44,7 +45,7 @@ def problem(n_pool: int) -> Problem:
 
 def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
     data = problem(n_pool)
-    state = start(data)
+    chain = begin(data)
     # In the pool's own dtype, as a user of float32 would have it.
     model = LogisticRegression(max_iter=1000)
     model.fit(data.labeled.X, data.labeled.labels)
@@ -54,7 +55,7 @@ def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
 
     def best_ten() -> None:
         with threadpool_limits(limits=1, user_api="blas"):
-            select(data, state, 10)
+            choose(data, data.validation, chain, 10)
 
     def influence() -> None:
         label_influence(
@@ -75,9 +76,9 @@ def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
 def memory() -> Iterator[str]:
     for n_pool in (100_000, 1_000_000):
         data = problem(n_pool)
-        state = start(data)
+        chain = begin(data)
         tracemalloc.start()
-        select(data, state, 10)
+        choose(data, data.validation, chain, 10)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         extra, held = peak / 2**20, data.pool.X.nbytes / 2**20

@@ -2,9 +2,9 @@
 
     python -m studies.rules
 
-runs rules and guards on digits, the benchmark's nine data sets and three text sets, four
-penalties and two sizes of the validation set, and writes ``docs/studies/rules``. It
-resumes from the measurements it finds.
+runs rules and guards on digits, the benchmark's nine data sets and three text sets,
+under four penalties and two sizes of the validation set, and writes
+``docs/studies/rules``. It resumes from the measurements it finds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from benchmarks.measure import data_folder
 from salutary.benchmark.datasets import NINE
 from studies.rules_runs import BATCH, BUDGET, N_LABELED, ROWS, WORDS, measure
-from studies.rules_shown import RulesShown
+from studies.rules_shown import GuardsCompared, RulesCompared
 from studies.writing import environment, write_study
 
 NAME = "rules"
@@ -50,7 +50,10 @@ def main() -> None:
     write_study(
         NAME,
         measurements,
-        RulesShown,
+        lambda found: {
+            "Rules": RulesCompared(found),
+            "Guards, under the default rule": GuardsCompared(found),
+        },
         total=len(SETS) * len(VALIDATION) * SEEDS,
         heading=(
             "Which rule, which guard?",

@@ -24,6 +24,8 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import data_folder
+from salutary.choosing import choose
+from salutary.fitting import begin
 from salutary.influence.direction import influence_direction
 from salutary.influence.label_influence import train_hessian
 from salutary.influence.scores import InfluenceScorer
@@ -31,7 +33,6 @@ from salutary.influence.softmax import Hessian, SoftmaxModel, softmax_model
 from salutary.influence.solvers import Solver, factor
 from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.rules import find_rule
-from salutary.loop import select, start
 from salutary.objective import LogLoss
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import LabeledRows, Problem
@@ -91,14 +92,14 @@ def measure(
         classes=np.unique(y),
         labeled=rows(labeled),
         validation=rows(first),
-        canary=None,
+        folds=(),
         pool=ArrayPool(X[pool], np.ones(len(pool), dtype=bool), np.ones(len(pool))),
         rule=find_rule("plausible"),
         hessian="train",
         batch_size=N_SELECTED,
     )
-    state, fresh = start(problem), rows(second)
-    model = softmax_model(state.model)
+    chain, fresh = begin(problem), rows(second)
+    model = softmax_model(chain.model)
     hessian = train_hessian(model, X[labeled], np.ones(N_LABELED))
     fitted = Fitted(model, hessian, factor(hessian))
     some = rng.choice(len(pool), N_RANDOM, replace=False)
@@ -107,8 +108,8 @@ def measure(
         validation = rows(first[:n_validation])
         choices = {"random": (some, classes)}
         for rule in RULES:
-            ruled = replace(problem, validation=validation, rule=find_rule(rule))
-            best = select(ruled, state, N_SELECTED)
+            ruled = replace(problem, rule=find_rule(rule))
+            (best,) = choose(ruled, validation, chain, N_SELECTED).values()
             choices[rule] = best.rows, best.labels
         for choice, (chosen, labels) in choices.items():
             of_pool = X[pool[chosen]]
@@ -213,7 +214,7 @@ def main() -> None:
     write_study(
         NAME,
         lambda found: measurements(folder, found),
-        Uncertainty,
+        lambda found: {"Random and selected rows": Uncertainty(found)},
         total=len(SETS) * len(PENALTIES) * len(SEEDS),
         heading=(
             "How sure is an influence, and how overrated are selected rows?",

@@ -28,12 +28,12 @@ def environment() -> str:
 def write_study(
     name: str,
     measurements: Callable[[pd.DataFrame], Iterator[pd.DataFrame]],
-    show: Callable[[pd.DataFrame], Display],
+    show: Callable[[pd.DataFrame], dict[str, Display]],
     *,
     total: int,
     heading: tuple[str, str],
 ) -> None:
-    """Measure what is missing, then write summary and picture.
+    """Measure what is missing, then write tables and pictures.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def write_study(
     measurements : callable
         From the measurements so far to an iterator over all so far, one longer each.
     show : callable
-        From all measurements to what has their summary as ``frame()`` and its picture
-        as ``plot()``.
+        From all measurements to what is to be shown, by its title: its table is
+        ``frame()`` and its picture ``plot()``.
     total : int
         Measurements in all.
     heading : (str, str)
@@ -51,24 +51,22 @@ def write_study(
     """
     folder = STUDIES / name
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "measurements.csv"
-    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    path = folder / "measurements.parquet"
+    found = pd.read_parquet(path) if path.exists() else pd.DataFrame()
     with display(total, "measurements") as shown:
         for longer in measurements(found):
             found = longer
-            write_whole(path, partial(found.to_csv, index=False))
+            write_whole(path, partial(found.to_parquet, compression="zstd"))
             shown.advance(1, name)
     title, how = heading
-    answer = show(found)
-    table = _markdown(answer.frame())
-    text = (
-        f"# {title}\n\n{how}\n\nMade by `python -m studies.{name}`; every measurement "
-        "is in [measurements.csv](measurements.csv).\n\n"
-        f"![{title}](figure.png)\n\n{table}\n"
-    )
-    write_text(folder / "README.md", text)
-    figure = answer.plot()
-    write_whole(folder / "figure.png", lambda beside: figure.savefig(beside, dpi=110))
+    parts = [f"# {title}\n\n{how}\n\nMade by `python -m studies.{name}`; every "]
+    parts[0] += "measurement is in [measurements.parquet](measurements.parquet).\n"
+    for number, (caption, answer) in enumerate(show(found).items(), start=1):
+        picture = f"figure{number}.png"
+        table = _markdown(answer.frame())
+        parts.append(f"## {caption}\n\n![{caption}]({picture})\n\n{table}\n")
+        write_whole(folder / picture, partial(answer.plot().savefig, dpi=110))
+    write_text(folder / "README.md", "\n".join(parts))
 
 
 def _markdown(table: pd.DataFrame) -> str:

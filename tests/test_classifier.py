@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from salutary import SalutaryClassifier, label_influence
+from salutary import SalutaryClassifier, label_influence, loop
+from salutary.labeling.guard import FOLDS
 
 EXPECTED_TO_FAIL = {"check_classifiers_classes": "trains on a class -1, the marker"}
 
@@ -85,12 +86,16 @@ def test_attributes_tell_one_story(rule: str, hessian: str) -> None:
             "n_labeled",
             "validation_loss",
             "canary_loss",
+            "canary_fall",
+            "canary_se",
             "largest_influence",
-            "refused",
+            "variant",
             "seconds",
+            "refused",
         ]
         assert record["round"] == number
         assert record["refused"] is False
+        assert record["variant"] == {"plausible": "p^1", "paper": "p^0"}[rule]
         assert record["largest_influence"] == model.influence_[rounds == number].max()
 
 
@@ -249,33 +254,112 @@ def test_a_first_round_the_guard_refuses_leaves_the_start_model() -> None:
 
 
 class Turncoat:
-    """Plausible in the first round, harmful afterwards; it sees one block a round."""
+    """Plausible at first, harmful from a round on.
 
-    def __init__(self) -> None:
-        self.rounds = 0
+    It sees the pool once a round, and once more for each fold of the guard.
+    """
+
+    def __init__(self, good_rounds: int) -> None:
+        self.calls, self.good_calls = 0, good_rounds * (1 + FOLDS)
 
     def __call__(self, influence: np.ndarray, probability: np.ndarray) -> np.ndarray:
-        self.rounds += 1
-        sign = 1 if self.rounds == 1 else -1
+        self.calls += 1
+        sign = 1 if self.calls <= self.good_calls else -1
         return sign * influence * probability
 
 
-def test_a_later_refused_round_leaves_the_labels_before_it() -> None:
+def test_later_rounds_that_harm_leave_the_labels_before_them() -> None:
     X, y, X_val, y_val = draw()
-    model = salutary(rule=Turncoat(), guard=True).fit(X, y, X_val, y_val)
+    rule, estimator = Turncoat(3), LogisticRegression(C=0.1)
+    model = salutary(rule=rule, estimator=estimator, guard=True, budget=60)
+    model.fit(X, y, X_val, y_val)
     assert model.termination_condition_ == "guard"
-    assert [record["refused"] for record in model.history_] == [False, True]
-    assert sorted(set(model.labeled_iter_)) == [-1, 0, 1]
+    refused = [record["refused"] for record in model.history_]
+    n_kept = refused.index(True)
+    assert n_kept >= 1
+    assert all(refused[n_kept:])
+    assert_kept(model, n_kept, X, y, C=0.1)
+
+
+def assert_kept(
+    model: SalutaryClassifier, n_kept: int, X: np.ndarray, y: np.ndarray, C: float = 1.0
+) -> None:
+    """Nothing is left of the rounds after these, and all of these."""
+    rounds = model.labeled_iter_
+    assert sorted(set(rounds)) == [-1, *range(n_kept + 1)]
+    assert_array_equal(rounds == 0, y != -1)
     labeled = model.transduction_ != -1
-    assert labeled.sum() == (y != -1).sum() + 5
-    assert_same_model(model.estimator_, plain(X[labeled], model.transduction_[labeled]))
+    assert_array_equal(labeled, rounds >= 0)
+    assert_array_equal(np.isfinite(model.influence_), rounds > 0)
+    assert_array_equal(np.isfinite(model.influence_se_), rounds > 0)
+    known = model.transduction_[labeled]
+    assert_same_model(model.estimator_, plain(X[labeled], known, C=C))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "n_kept"),
+    [
+        (["kept", "kept", "kept"], 3),
+        (["waiting", "waiting", "kept"], 3),
+        (["kept", "kept", "waiting"], 2),
+        (["kept", "waiting", "waiting"], 1),
+        (["waiting", "waiting", "waiting"], 0),
+        (["kept", "waiting", "harmful"], 1),
+        (["waiting", "kept", "harmful"], 2),
+        (["waiting", "harmful"], 0),
+    ],
+)
+def test_rounds_stay_up_to_the_last_that_the_guard_keeps(
+    verdicts: list[str], n_kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, X_val, y_val = draw()
+    told = iter(verdicts)
+    monkeypatch.setattr(loop, "judge", lambda *_: next(told))
+    model = salutary(rule="plausible", guard=True).fit(X, y, X_val, y_val)
+    assert next(told, None) is None
+    assert model.n_iter_ == len(model.history_) == len(verdicts)
+    refused = [record["refused"] for record in model.history_]
+    assert refused == [number >= n_kept for number in range(len(verdicts))]
+    ending = "budget" if n_kept == 3 else "guard"
+    assert model.termination_condition_ == ending
+    assert_kept(model, n_kept, X, y)
+
+
+@pytest.mark.parametrize("rule", ["tempered", "plausible", "paper"])
+def test_without_a_guard_every_round_stays(rule: str) -> None:
+    X, y, X_val, y_val = draw()
+    model = salutary(rule=rule, estimator=LogisticRegression(C=1e3), budget=60)
+    model.fit(X, y, X_val, y_val)
+    assert model.termination_condition_ == "budget"
+    assert not any(record["refused"] for record in model.history_)
+    assert_kept(model, model.n_iter_, X, y, C=1e3)
 
 
 def test_the_guard_leaves_a_run_that_helps_alone() -> None:
     X, y, X_val, y_val = draw()
-    model = salutary(guard=True, budget=5, random_state=1).fit(X, y, X_val, y_val)
+    model = salutary(
+        guard=True, budget=20, estimator=LogisticRegression(C=0.02), random_state=1
+    ).fit(X, y, X_val, y_val)
     assert model.termination_condition_ == "budget"
-    assert np.isfinite(model.history_[0]["canary_loss"])
+    assert_kept(model, model.n_iter_, X, y, C=0.02)
+    last = model.history_[-1]
+    assert last["canary_fall"] > last["canary_se"] > 0
+
+
+@pytest.mark.parametrize("guard", [False, True])
+def test_the_history_says_by_which_scores_a_round_chose(guard: bool) -> None:
+    X, y, X_val, y_val = draw()
+    variants = set()
+    for C in (0.01, 1.0, 100.0):
+        model = salutary(guard=guard, budget=30, estimator=LogisticRegression(C=C)).fit(
+            X, y, X_val, y_val
+        )
+        variants |= {record["variant"] for record in model.history_}
+    if guard:
+        assert variants <= {"p^0", "p^1", "p^2"}
+        assert len(variants) > 1
+    else:
+        assert variants == {"p^1"}
 
 
 # What the final model is fitted on
@@ -447,20 +531,23 @@ def test_a_seed_fixes_the_run(guard: bool) -> None:
 
 
 SCRIPT = """
+import sys
 from sklearn.datasets import load_digits
 from salutary import SalutaryClassifier
 X, y = load_digits(return_X_y=True)
 y[150:] = -1
-model = SalutaryClassifier(budget=30, guard=False, random_state=0).fit(X / 16, y)
+guard = sys.argv[1] == "guarded"
+model = SalutaryClassifier(budget=20, guard=guard, random_state=0).fit(X / 16, y)
 for outcome in (model.transduction_, model.influence_, model.estimator_.coef_):
     print(outcome.tobytes().hex())
 """
 
 
-def test_the_number_of_threads_does_not_change_the_run() -> None:
+@pytest.mark.parametrize("guard", ["guarded", "unguarded"])
+def test_the_number_of_threads_does_not_change_the_run(guard: str) -> None:
     outcomes = {
         subprocess.run(
-            [sys.executable, "-c", SCRIPT],
+            [sys.executable, "-c", SCRIPT, guard],
             env=os.environ | {"OPENBLAS_NUM_THREADS": threads},
             capture_output=True,
             text=True,

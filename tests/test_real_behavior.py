@@ -1,12 +1,14 @@
 """What the rules do on real data, against plain scikit-learn loops."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
@@ -31,18 +33,29 @@ def plain(X: np.ndarray, y: np.ndarray, C: float) -> LogisticRegression:
     return LogisticRegression(C=C, max_iter=10_000).fit(X, y)
 
 
+def fitted(
+    X: np.ndarray,
+    y: np.ndarray,
+    rows: tuple[np.ndarray, ...],
+    C: float,
+    **settings: Any,
+) -> SalutaryClassifier:
+    """After ten rounds of ten, or fewer."""
+    labeled, pool, val, _ = rows
+    model = SalutaryClassifier(
+        LogisticRegression(C=C), budget=100, batch_size=10, random_state=0, **settings
+    )
+    marked = np.r_[y[labeled], np.full(len(pool), -1)]
+    return model.fit(X[np.r_[labeled, pool]], marked, X[val], y[val])
+
+
 def salutary(
     X: np.ndarray, y: np.ndarray, rows: tuple[np.ndarray, ...], rule: str, C: float
 ) -> float:
     """Test accuracy after ten rounds of ten."""
-    labeled, pool, val, test = rows
-    model = SalutaryClassifier(
-        LogisticRegression(C=C), rule=rule, budget=100, batch_size=10, guard=False
-    )
-    marked = np.r_[y[labeled], np.full(len(pool), -1)]
-    model.fit(X[np.r_[labeled, pool]], marked, X[val], y[val])
+    model = fitted(X, y, rows, C, rule=rule, guard=False)
     assert (model.labeled_iter_ > 0).sum() == 100
-    return model.score(X[test], y[test])
+    return model.score(X[rows[3]], y[rows[3]])
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +82,40 @@ def test_the_plausible_rule_lifts_digits(digits: dict[str, np.ndarray]) -> None:
 
 def test_the_papers_rule_harms_digits(digits: dict[str, np.ndarray]) -> None:
     assert digits["paper"].mean() < digits["start"].mean() - 0.03
+
+
+def on_digits(seed: int, **settings: Any) -> tuple[Any, dict[str, tuple[float, float]]]:
+    """A run at C = 1, and accuracy and log loss on test rows before and after it."""
+    X, y = load_digits(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    rows = split(y, 100, seed)
+    labeled, _, _, test = rows
+    after = fitted(X, y, rows, C=1.0, **settings)
+    found = {}
+    for name, model in (("start", plain(X[labeled], y[labeled], 1.0)), ("end", after)):
+        loss = log_loss(y[test], model.predict_proba(X[test]))
+        found[name] = model.score(X[test], y[test]), loss
+    return after, found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_guard_keeps_the_papers_rule_from_harming_digits(seed: int) -> None:
+    model, found = on_digits(seed, rule="paper", guard=True)
+    (accuracy_before, loss_before), (accuracy, loss) = found["start"], found["end"]
+    assert accuracy >= accuracy_before - 0.01
+    assert loss <= loss_before + 0.01
+    assert model.termination_condition_ == "guard"
+    assert model.history_[-1]["refused"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_defaults_lift_digits(seed: int) -> None:
+    model, found = on_digits(seed)
+    (accuracy_before, loss_before), (accuracy, loss) = found["start"], found["end"]
+    assert accuracy >= accuracy_before + 0.02
+    assert loss <= 0.85 * loss_before
+    kept = [record for record in model.history_ if not record["refused"]]
+    assert kept[-1]["canary_fall"] > 2 * kept[-1]["canary_se"]
 
 
 def random_labels(

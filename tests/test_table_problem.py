@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import train_test_split
 
 from salutary.errors import InputError
 from salutary.table_problem import Settings, Sources, TableProblem, prepare
@@ -130,30 +129,50 @@ def test_the_pools_own_labels_are_kept_aside(
     assert set(prepared(tmp_path, frames).pool_labels) == {"a class of its own"}
 
 
-def test_the_guards_rows_are_drawn_by_class_and_disjoint(
+def test_the_guard_parts_the_validation_rows_by_class(
     frames: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
-    rows = prepared(tmp_path, frames).problem.validation
-    found = prepared(tmp_path, frames, guard=True).problem
-    kept, canary = train_test_split(
-        np.arange(50),
-        test_size=15,
-        stratify=rows.labels,
-        random_state=np.random.RandomState(0),
+    problem = prepared(tmp_path, frames, guard=True).problem
+    rows = problem.validation
+    assert len(rows) == 50
+    assert len(problem.folds) == 3
+    counts = np.array(
+        [np.bincount(fold.canary.labels, minlength=3) for fold in problem.folds]
     )
-    np.testing.assert_array_equal(found.canary.X, rows.X[np.sort(canary)])
-    np.testing.assert_array_equal(found.validation.X, rows.X[np.sort(kept)])
+    assert counts.sum(axis=0).tolist() == np.bincount(rows.labels).tolist()
+    assert (counts.max(axis=0) - counts.min(axis=0)).max() <= 1
+
+    def keys(X: np.ndarray) -> list[bytes]:
+        return [row.tobytes() for row in X]
+
+    everywhere = sorted(keys(rows.X))
+    for fold in problem.folds:
+        assert not set(keys(fold.own.X)) & set(keys(fold.canary.X))
+        assert sorted([*keys(fold.own.X), *keys(fold.canary.X)]) == everywhere
+    canaries = [key for fold in problem.folds for key in keys(fold.canary.X)]
+    assert sorted(canaries) == everywhere
+    assert prepared(tmp_path, frames).problem.folds == ()
 
 
-def test_the_seed_draws_other_rows_for_the_guard(
+def test_the_seed_draws_other_parts_for_the_guard(
     frames: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
     first, second, other = (
-        prepared(tmp_path, frames, guard=True, seed=seed).problem.canary.X
+        prepared(tmp_path, frames, guard=True, seed=seed).problem.folds[0].canary.X
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first[:, 0], other[:, 0])
+
+
+def test_a_number_column_that_a_text_makes_text_is_warned_of(
+    frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    frames["train"]["size"] = frames["train"]["size"].astype(object)
+    frames["train"].loc[4, "size"] = "n.a."
+    words = r"train\.csv: column 'size' is taken as text.* 'n\.a\.' in row 4;"
+    with pytest.warns(UserWarning, match=words):
+        prepared(tmp_path, frames)
 
 
 def test_columns_may_stand_in_any_order(

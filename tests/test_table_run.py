@@ -1,5 +1,6 @@
 """Runs that are killed, resumed, raced and starved: the labels stay the same."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+import salutary
 from salutary.cli.main import main
 from salutary.ledger import Ledger
 
@@ -55,8 +57,15 @@ def arguments(folder: Path, out: Path, *further: str) -> list[str]:
         *["label", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
         *["--validation", str(folder / "validation.csv")],
         *["--pool", str(folder / "pool.csv"), "--out", str(out)],
-        *["--budget", str(BUDGET), "--batch-size", "10", "--no-guard", *further],
+        *["--budget", str(BUDGET), "--batch-size", "10"],
+        *["--rule", "plausible", "--no-guard", *further],
     ]
+
+
+def guarded(folder: Path, out: Path, *further: str) -> list[str]:
+    """With the guard, where the last rounds are still waiting when the run ends."""
+    words = arguments(folder, out, "--rule", "tempered", "--budget", "50", *further)
+    return [word for word in words if word != "--no-guard"]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +74,21 @@ def uninterrupted(folder: Path) -> Path:
     out = folder / "uninterrupted"
     with warnings.catch_warnings():
         main(arguments(folder, out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def waiting(folder: Path) -> Path:
+    """A run with the guard that nothing happened to, with rounds of every fate."""
+    out = folder / "waiting"
+    with warnings.catch_warnings():
+        main(guarded(folder, out))
+    verdicts = [verdict for (verdict,) in query(out, "SELECT verdict FROM rounds")]
+    last_kept = len(verdicts) - 1 - verdicts[::-1].index("kept")
+    assert "waiting" in verdicts[:last_kept]
+    assert last_kept > 0
+    assert verdicts[last_kept + 1 :] == ["waiting"] * (len(verdicts) - 1 - last_kept)
+    assert len(verdicts) - 1 - last_kept > 1
     return out
 
 
@@ -89,11 +113,18 @@ def assert_same_run(run: Path, other: Path) -> None:
     for statement in (
         "SELECT * FROM labels",
         "SELECT * FROM class_scores",
-        "SELECT round, n_labeled, validation_loss, coef, intercept FROM rounds",
+        "SELECT * FROM assigned",
+        "SELECT * FROM fold_models",
+        "SELECT * FROM fold_labels",
+        "SELECT round, n_labeled, validation_loss, canary_loss, canary_fall, canary_se,"
+        " largest_influence, variant, verdict, coef, intercept FROM rounds",
         "SELECT key, value FROM run ORDER BY key",
     ):
         assert query(run, statement) == query(other, statement)
     assert (run / "run.json").read_bytes() == (other / "run.json").read_bytes()
+    models = [salutary.load(path)["classify"] for path in (run, other)]
+    for name in ("coef_", "intercept_"):
+        np.testing.assert_array_equal(*(getattr(model, name) for model in models))
 
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -211,6 +242,45 @@ def test_a_run_killed_at_a_given_place_resumes_to_the_same_labels(
     assert_same_run(out, uninterrupted)
 
 
+@pytest.mark.parametrize("place", [*PLACES][2:])
+def test_a_guarded_run_killed_at_a_given_place_resumes_to_the_same_labels(
+    place: str, folder: Path, waiting: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    # Round 4 of these is one that waits, after one that was kept.
+    verdicts = query(waiting, "SELECT verdict FROM rounds")
+    assert verdicts[3:5] == [("kept",), ("waiting",)]
+    words, _ = PLACES[place]
+    killed = process(
+        guarded(folder, out), tmp_path / "log", words.replace("== 7", "== 4")
+    )
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    (found,) = query(out, "SELECT max(round) FROM rounds")
+    assert found[0] in (3, 4) if "== 7" in words else found[0] == len(verdicts) - 1
+    main(guarded(folder, out, "--resume"))
+    assert_same_run(out, waiting)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_guarded_run_killed_at_any_moments_resumes_to_the_same_labels(
+    seed: int, folder: Path, waiting: Path, tmp_path: Path
+) -> None:
+    rng = random.Random(seed)
+    out = tmp_path / "run"
+    n_rounds = query(waiting, "SELECT max(round) FROM rounds")[0][0]
+    for last in sorted(rng.sample(range(1, n_rounds), 3)):
+        log = tmp_path / f"log-{last}"
+        run = process(guarded(folder, out, "--resume"), log)
+        wait_for(f"round {last}:", log, run)
+        time.sleep(rng.uniform(0, 0.1))
+        run.kill()
+        run.join()
+        assert run.exitcode == -signal.SIGKILL
+    main(guarded(folder, out, "--resume"))
+    assert_same_run(out, waiting)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_killed_at_any_moments_resumes_to_the_same_labels(
     seed: int, folder: Path, uninterrupted: Path, tmp_path: Path
@@ -248,23 +318,68 @@ def test_a_killed_run_that_abstains_resumes_to_the_same_labels(
 
 
 @pytest.mark.parametrize("place", ["table_run.write_table = die", "os.fsync = die"])
-def test_a_run_killed_after_the_guard_refused_a_round_ends_there(
+def test_a_run_killed_after_a_harmful_round_ends_there(
     place: str, folder: Path, tmp_path: Path
 ) -> None:
-    def guarded(out: Path, *further: str) -> list[str]:
-        return [
-            word for word in arguments(folder, out, *further) if "guard" not in word
-        ]
+    def harmful(out: Path, *further: str) -> list[str]:
+        words = ["--rule", "paper", "--C", "100", "--batch-size", "80", "--seed", "5"]
+        return guarded(folder, out, "--budget", "200", *words, *further)
 
-    main(guarded(tmp_path / "whole"))
-    assert query(tmp_path / "whole", "SELECT refused FROM rounds")[-2:] == [(0,), (1,)]
-    killed = process(guarded(tmp_path / "run"), tmp_path / "log", place)
+    main(harmful(tmp_path / "whole"))
+    verdicts = query(tmp_path / "whole", "SELECT verdict FROM rounds")
+    assert verdicts[-1] == ("harmful",)
+    killed = process(harmful(tmp_path / "run"), tmp_path / "log", place)
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
-    main(guarded(tmp_path / "run", "--resume"))
+    main(harmful(tmp_path / "run", "--resume"))
     assert_same_run(tmp_path / "run", tmp_path / "whole")
-    main(guarded(tmp_path / "run", "--resume", "--budget", "300"))
+    main(harmful(tmp_path / "run", "--resume", "--budget", "300"))
+    assert query(tmp_path / "run", "SELECT verdict FROM rounds") == verdicts
     assert labels_of(tmp_path / "run").equals(labels_of(tmp_path / "whole"))
+
+
+def test_rounds_that_wait_at_the_end_are_undone_in_every_output(waiting: Path) -> None:
+    kept = query(waiting, "SELECT max(round) FROM rounds WHERE verdict = 'kept'")[0][0]
+    rounds, labels = query(waiting, "SELECT max(round), count(*) FROM labels")[0]
+    shown = labels_of(waiting)
+    assert (rounds > kept, labels) == (True, 50)
+    assert 0 < shown.num_rows < 50
+    assert set(shown["round"].to_pylist()) <= set(range(1, kept + 1))
+    columns = ["id", "label", "influence", "influence_se", "probability", "round"]
+    rows = query(waiting, f"SELECT {', '.join(columns)} FROM assigned")
+    assert rows == list(
+        zip(*(shown[name].to_pylist() for name in columns), strict=True)
+    )
+    bias = query(waiting, f"SELECT intercept FROM rounds WHERE round = {kept}")[0][0]
+    model = salutary.load(waiting)["classify"]
+    assert model.intercept_.tolist() == np.frombuffer(bias).tolist()
+    outcome = json.loads((waiting / "run.json").read_text())["outcome"]
+    figures = query(waiting, f"SELECT * FROM rounds WHERE round IN (0, {kept})")
+    start, last = (
+        dict(
+            zip(
+                [name for _, name, *_ in query(waiting, "PRAGMA table_info(rounds)")],
+                row,
+                strict=True,
+            )
+        )
+        for row in figures
+    )
+    expected = {
+        "termination": "guard",
+        "rounds": rounds,
+        "refused_rounds": rounds - kept,
+        "labels": shown.num_rows,
+        "validation_rows": 40,
+        "validation_loss": [start["validation_loss"], last["validation_loss"]],
+        "canary_rows": 40,
+        "canary_loss": [start["canary_loss"], last["canary_loss"]],
+        "canary_se": last["canary_se"],
+    }
+    assert {name: outcome[name] for name in expected} == expected
+    fall = start["canary_loss"] - last["canary_loss"]
+    assert fall == pytest.approx(last["canary_fall"])
+    assert fall > last["canary_se"] > 0
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +416,7 @@ CHANGED = {
     "--id": ("size", "id = 'id', not 'size'"),
     "--seed": ("1", "seed = 0, not 1"),
     "--min-influence-z": ("2", "min_influence_z = 0.0, not 2.0"),
+    "--estimate": ("newton", "estimate = 'first_order', not 'newton'"),
     "--budget": ("199", "budget = 200, which 199 cannot shrink"),
 }
 
@@ -405,6 +521,48 @@ def test_a_larger_budget_continues_as_if_it_had_been_given_at_once(
     assert_same_run(tmp_path / "run", tmp_path / "other")
 
 
+@pytest.mark.parametrize("budget", ["53", "60", "110"])
+def test_a_larger_budget_goes_on_from_rounds_that_wait(
+    budget: str, folder: Path, waiting: Path, tmp_path: Path
+) -> None:
+    # The first budget cut its last round short.
+    sizes = query(waiting, "SELECT count(*) FROM labels GROUP BY round")
+    assert sum(size for (size,) in sizes[:-1]) + 10 > 50
+    shutil.copytree(waiting, tmp_path / "run")
+    main(guarded(folder, tmp_path / "run", "--resume", "--budget", budget))
+    main(guarded(folder, tmp_path / "other", "--budget", budget))
+    assert_same_run(tmp_path / "run", tmp_path / "other")
+    assert query(tmp_path / "run", "SELECT count(*) FROM labels")[0][0] > 50
+
+
+def test_a_round_the_budget_cut_short_is_run_anew_under_a_larger_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    main(arguments(folder, tmp_path / "run", "--budget", "25"))
+    assert labels_of(tmp_path / "run")["round"].to_pylist()[20:] == [3] * 5
+    main(arguments(folder, tmp_path / "run", "--resume", "--budget", "40"))
+    main(arguments(folder, tmp_path / "other", "--budget", "40"))
+    assert_same_run(tmp_path / "run", tmp_path / "other")
+
+
+def test_a_run_without_any_penalty_to_speak_of_can_be_resumed(
+    folder: Path, tmp_path: Path
+) -> None:
+    # Separable rows have no optimum then, and every fit stops elsewhere.
+    for name in TABLES:
+        frame = pd.read_csv(folder / f"{name}.csv")
+        kind = np.arange(len(frame)) % 3
+        if name != "pool":
+            frame["kind"] = np.array(["bird", "cat", "dog"])[kind]
+        frame["size"], frame["color"] = 10.0 * (kind == 0) + frame["size"] / 99, kind
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    weak = ["--C", "1e10", "--budget", "10"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        main(guarded(tmp_path, tmp_path / "run", *weak))
+        main(guarded(tmp_path, tmp_path / "run", *weak[:3], "20", "--resume"))
+
+
 def test_a_live_run_keeps_others_out_until_it_dies(
     folder: Path,
     uninterrupted: Path,
@@ -460,7 +618,7 @@ ledger.Ledger.commit = interrupt
     ("largest_file", "rounds", "written"),
     [
         (3_000, None, set()),  # no room for the ledger's tables
-        (45_000, range(1, 20), set()),  # nor for some rounds
+        (75_000, range(1, 20), set()),  # nor for some rounds
         (100_000, [20], {"labels.parquet"}),  # nor for the model
     ],
 )
@@ -553,30 +711,90 @@ def test_a_damaged_ledger_is_refused_in_one_line(
     assert str(ledger) in refusal(arguments(folder, tmp_path / "run", "--resume"))
 
 
+EDITS = {
+    "labels": "UPDATE labels SET class = (class + 1) % 3 WHERE position < 3",
+    "no such row": "UPDATE labels SET row = 100000 WHERE position = 1",
+    "no label": "DELETE FROM labels WHERE position = 1",
+    "model": "UPDATE rounds SET coef = zeroblob(length(coef)) WHERE round > 0",
+    "intercept": "UPDATE rounds SET intercept = zeroblob(24) WHERE round > 0",
+    "torn model": "UPDATE rounds SET coef = x'00' WHERE round > 0",
+    "model as text": "UPDATE rounds SET coef = 'abc' WHERE round > 0",
+    "no round": "UPDATE rounds SET verdict = 'waiting'",
+    "scores": "DELETE FROM class_scores WHERE position = 1 AND class = 1",
+}
+FOLD_EDITS = {
+    "start": "UPDATE rounds SET coef = zeroblob(length(coef)) WHERE round = 0",
+    "kept model": (
+        "UPDATE rounds SET coef = zeroblob(length(coef)) WHERE round = "
+        "(SELECT max(round) FROM rounds WHERE verdict = 'kept')"
+    ),
+    "fold label": (
+        "UPDATE fold_labels SET class = (class + 1) % 3 WHERE fold = 1 AND position < 3"
+    ),
+    "last fold label": (
+        "UPDATE fold_labels SET class = (class + 1) % 3 WHERE fold = 2 AND position = "
+        "(SELECT max(position) FROM fold_labels WHERE fold = 2)"
+    ),
+    "no fold label": "DELETE FROM fold_labels WHERE fold = 2 AND position = 1",
+    "no such row": "UPDATE fold_labels SET row = 100000 WHERE fold = 0",
+    "last fold model": (
+        "UPDATE fold_models SET coef = zeroblob(length(coef)) WHERE fold = 2 AND "
+        "round = (SELECT max(round) FROM rounds)"
+    ),
+    "kept fold model": (
+        "UPDATE fold_models SET coef = zeroblob(length(coef)) WHERE fold = 0 AND "
+        "round = (SELECT max(round) FROM rounds WHERE verdict = 'kept')"
+    ),
+    "first fold model": (
+        "UPDATE fold_models SET intercept = zeroblob(24) WHERE fold = 1 AND round = 0"
+    ),
+    "no fold model": "DELETE FROM fold_models WHERE fold = 1",
+}
+
+
 @pytest.mark.parametrize(
-    "edit",
+    ("state", "edit"),
     [
-        "UPDATE labels SET class = (class + 1) % 3 WHERE position < 3",
-        "UPDATE labels SET row = 100000 WHERE position = 1",
-        "UPDATE rounds SET coef = zeroblob(length(coef)) WHERE round > 0",
+        *(pytest.param("uninterrupted", EDITS[name], id=name) for name in EDITS),
+        *(pytest.param("waiting", edit, id=name) for name, edit in FOLD_EDITS.items()),
     ],
 )
 def test_an_edited_ledger_is_not_believed(
+    state: str,
     edit: str,
-    uninterrupted: Path,
     folder: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(request.getfixturevalue(state), out)
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as connection, connection:
+        assert connection.execute(edit).rowcount > 0
+    before = snapshot(out)
+    again = guarded if state == "waiting" else arguments
+    message = refusal(again(folder, out, "--resume", "--budget", "210"))
+    assert (
+        "ledger.sqlite: its labels and coefficients do not belong together" in message
+    )
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize("version", [0, 99])
+def test_a_ledger_of_another_format_is_refused_in_one_line_and_left_alone(
+    version: int,
+    folder: Path,
+    unfinished: Path,
     tmp_path: Path,
     refusal: Callable[[list[str]], str],
 ) -> None:
     out = tmp_path / "run"
-    shutil.copytree(uninterrupted, out)
-    with closing(sqlite3.connect(out / "ledger.sqlite")) as connection, connection:
-        connection.execute(edit)
+    shutil.copytree(unfinished, out)
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
     before = snapshot(out)
-    message = refusal(arguments(folder, out, "--resume", "--budget", "210"))
-    assert (
-        "ledger.sqlite: its labels and coefficients do not belong together" in message
-    )
+    message = refusal(arguments(folder, out, "--resume"))
+    assert "ledger.sqlite: is of another version of salutary" in message
     assert snapshot(out) == before
 
 

@@ -18,6 +18,7 @@ from salutary.columns import (
     cast_column,
     cast_features,
     column_kinds,
+    stray_texts,
     target_labels,
     target_type,
 )
@@ -28,7 +29,7 @@ from salutary.encoding import (
     unseen_categories,
 )
 from salutary.errors import InputError
-from salutary.tables import fingerprint, read_table
+from salutary.tables import CHUNK, fingerprint, read_table
 
 TEXT = """size,color,day,member,at,note
 1.5,red,2024-02-29,true,10:20:30,"a ""quoted"", word"
@@ -141,8 +142,20 @@ def test_an_index_without_a_name_is_dropped_and_one_with_a_name_kept(
         ("rows.csv", b"", "Empty"),
         ("rows.csv", b"a,b\n", "has no rows"),
         ("rows.csv", b"a,a\n1,2\n", "'a' occurs more than once"),
-        ("rows.csv", b"a,b\n1\n", "Expected 2 columns, got 1"),
-        ("rows.csv", b"a,\xe9\n1,2\n", "UTF"),
+        ("rows.csv", b"\n\n", "Empty"),
+        ("rows.csv", b"a,b\n1\n", "line 2 has 1 value, but the header 2"),
+        ("rows.csv", b"a,b\n\n1,2\n1,2,3\n", "line 4 has 3 values"),
+        ("rows.csv", b'a,b\n"1\n1",2\n1,2,3\n', "line 4 has 3 values"),
+        ("rows.csv", b'a,b\n1,"2\n1,2\n', "line 2 has a quotation mark"),
+        ("rows.csv", b'a,b\n1,2\n1,"2' + b"\n1,2" * 99_999, "line 3 has a quotation"),
+        ("rows.csv", b"a,\xe9\n1,2\n", "line 1 is not in UTF-8"),
+        ("rows.csv", b"a,b\n1,x\n2,\xe9\n", "line 3 is not in UTF-8"),
+        ("rows.csv", b"a,b\n1,x\n2,\xe9", "line 3 is not in UTF-8"),
+        ("rows.csv", b"a,b\n" * 600_000 + b"\xe9,1\n", "line 600001 is not in UTF-8"),
+        ("rows.csv", "a,b\n1,2\n".encode("utf-16"), "is in UTF-16"),
+        ("rows.csv", "a,b\n1,2\n".encode("utf-16-be"), "is in UTF-16"),
+        ("rows.jsonl", '{"a": 1}'.encode("utf-16"), "is in UTF-16"),
+        ("rows.jsonl", b'{"a": "\xe9"}\n', "line 1 is not in UTF-8"),
         ("rows.parquet", b"PAR1PAR1", "cannot be read"),
         ("rows.parquet", b"", "cannot be read"),
         ("rows.jsonl", b"", "cannot be read"),
@@ -160,6 +173,40 @@ def test_what_is_no_table_is_refused_by_name(
         read_table(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_quotation_mark_within_a_value_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('a,b\n1,5" pipe\n2,"6"" pipe"\n')
+    assert read_table(path)["b"].to_pylist() == ['5" pipe', '6" pipe']
+
+
+def test_a_letter_that_two_chunks_share_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1," + "x" * (CHUNK - 7) + "é\n", encoding="utf-8")
+    assert path.read_bytes()[CHUNK - 1 : CHUNK + 1] == "é".encode()
+    assert read_table(path)["b"][0].as_py().endswith("xé")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([*"12345", "n.a."], (5, "n.a.")),
+        ([*"12345", "n.a.", "n.a."], (5, "n.a.")),
+        (["?", "-1.5", "+2", ".5", "1e-3", " 7 "], (0, "?")),
+        ([None, *"12345", "x"], (6, "x")),
+        ([*"1234", "n.a."], None),  # so few numbers may be names
+        ([*"123451", "n.a.", "none"], None),
+        ([*"123456"], None),
+        ([None, None], None),
+    ],
+)
+def test_a_few_texts_among_many_numbers_are_strays(
+    values: list[str | None], expected: tuple[int, str] | None
+) -> None:
+    table = pa.table({"a": pa.array(values, pa.string()), "b": [1] * len(values)})
+    found = stray_texts(table, ["a", "b"])
+    assert found == ({} if expected is None else {"a": expected})
 
 
 def test_missing_files_and_empty_folders_are_refused(tmp_path: Path) -> None:

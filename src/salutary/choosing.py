@@ -29,7 +29,7 @@ SHORTLIST = 5
 def choose(
     problem: Problem, validation: LabeledRows, chain: Chain, size: int
 ) -> dict[str, Selection]:
-    """A batch under each variant of the problem's rule.
+    """A batch under each of the problem's variants of its rule.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def pick(
     size: int,
 ) -> Selection:
     """A batch from a shortlist: by true effects, one by one, or the best together."""
-    scores = problem.rule.variants[variant]
+    scores = problem.variants[variant]
     if problem.estimate != "first_order":
         return refine(problem, validation, chain, shortlist, scores, size)
     if problem.min_influence_z > 0:
@@ -125,10 +125,10 @@ def score(
     )
     scorer = InfluenceScorer(model, direction, pool.X.dtype, geometry.class_weight)
     keep = keep_best_of_each_class if problem.rule.greedy else keep_best
-    best = dict.fromkeys(problem.rule.variants, Selection.empty(model.n_classes))
+    best = dict.fromkeys(problem.variants, Selection.empty(model.n_classes))
     for rows, X in pool.blocks(available(problem, chain)):
         influence, probability = scorer(X)
-        for name, variant in problem.rule.variants.items():
+        for name, variant in problem.variants.items():
             scores = variant(influence, probability)
             # A row of weight two moves the model twice as far.
             scores = scores * pool.weight[rows, None].astype(scores.dtype)

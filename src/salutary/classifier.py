@@ -50,14 +50,20 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     estimator : LogisticRegression or Pipeline ending in one, default=None
         None means ``LogisticRegression()``. Earlier steps of a pipeline are fitted
         once, without labels, on labeled and unlabeled rows.
-    rule : {"plausible", "paper"} or callable, default="plausible"
-        What makes a label good: the influence times the model's probability of the
-        label, the influence alone as published, or a function (influence, probability)
-        -> scores of arrays of shape (n_rows, n_classes) that treats each row alone.
+    rule : {"tempered", "plausible", "paper"} or callable, default="tempered"
+        What makes a label good. "paper" is its influence alone, as published;
+        "plausible" its influence times the model's probability of the label. Both take
+        the best rows of a round together. "tempered" is the influence times the
+        probability to the power of 1, 0 or 2, whichever does best in the round on rows
+        that the guard keeps from influence, and picks row by row, each pick knowing
+        those before it. The power is 1 without a guard, and with an ``estimate`` other
+        than first order. A function (influence, probability) -> scores takes and
+        returns arrays of shape (n_rows, n_classes) and treats each row alone; with a
+        guard it also sees influences on parts of the validation rows.
     estimate : {"first_order", "newton", "refit"}, default="first_order"
         How the effect of a label is estimated. Other than first order, it re-scores a
-        shortlist of five times the batch, picks one by one, and refits after each; see
-        `salutary.add_one_in`.
+        shortlist of five times the batch (of each label, under the tempered rule),
+        picks one by one, and refits after each; see `salutary.add_one_in`.
     hessian : {"train", "pool", "both"}, default="train"
         Rows whose curvature enters, see `salutary.label_influence`.
     budget : int, default=100
@@ -67,12 +73,18 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     min_influence_z : float, default=0.0
         Rows whose influence is fewer of its standard errors than this are not labeled,
         however good they are otherwise; 0 lets all pass. Each round looks at a
-        shortlist of five times the batch, and the run ends when none of it passes.
+        shortlist of five times the batch (of each label, under the tempered rule), and
+        the run ends when none of it passes.
     validation_fraction : float, default=0.2
         Share of the labeled rows to validate on when ``fit`` gets no validation rows.
     guard : bool, default=True
-        Keep 30% of the validation rows from influence and undo the round, and end, once
-        the loss on them rises by more than its standard error.
+        Judge the rounds on rows that influence has not seen. The validation rows are
+        parted into three; beside the run go three more, each with influences on two of
+        the parts, and their losses on the third are taken together. Rounds stay once
+        that loss is lower, by more than a standard error of the fall, than after the
+        last round that stayed. The run ends when it is higher by more than two; rounds
+        after the last that stayed are undone. About four times the work. With fewer
+        than six validation rows, a warning says that there is no guard.
     refit_on_validation : bool or "auto", default="auto"
         Whether the final fit includes the validation rows. "auto": only those split off
         the caller's own labeled rows.
@@ -94,15 +106,26 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Influence of the assigned label when it was assigned, NaN elsewhere; in nats of
         validation loss per unit weight.
     influence_se_ : ndarray of shape (n_samples,), float64
-        Its standard error over the validation rows, in the same unit. Rows are chosen
-        for influences that came out large, which it does not allow for.
+        Its standard error over the validation rows, in the same unit; NaN with fewer
+        than two. Rows are chosen for influences that came out large, which it does not
+        allow for.
     history_ : list of dict
-        For each round: round, n_labeled, validation_loss, canary_loss,
-        largest_influence, refused, seconds.
+        For each round:
+
+        - round, from 1, and n_labeled, the rows the model was fitted on;
+        - validation_loss, the mean log loss after the round;
+        - canary_loss, the same on rows that influence has not seen, canary_fall, how
+          much that has fallen since before the first round, and canary_se, the standard
+          error of the fall; NaN without a guard;
+        - largest_influence of the labels assigned;
+        - variant of the rule: "p^0", "p^1" or "p^2" by the power of the probability, or
+          "callable";
+        - seconds, and refused, whether the guard undid the round.
     n_iter_ : int
-        Rounds run, a refused one included.
+        Rounds run, refused ones included.
     termination_condition_ : str
-        "budget", "no_positive_influence", "guard" or "pool_exhausted".
+        "budget", "no_positive_influence", "guard" or "pool_exhausted"; "guard" whenever
+        it undid rounds.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         When ``X`` has column names.
@@ -114,13 +137,15 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     A round costs one refit, one solve, and one product of the pool with a matrix of 2 K
-    columns; extra memory does not grow with the pool. Training on labeled and
-    validation rows together is often as good; compare before you rely on this.
+    columns; with a guard, the same again for each part of the validation rows, and
+    under the tempered rule a short refit of each part for each power. Extra memory is a
+    few bytes a row of the pool. Training on labeled and validation rows together is
+    often as good; compare before you rely on this.
 
     References
     ----------
     Xiao and Liu, Salutary Labeling with Zero Human Annotation, arXiv 2405.17627. The
-    rule "plausible" and the guard are not in the paper.
+    rules "tempered" and "plausible" and the guard are not in the paper.
 
     Examples
     --------
@@ -301,7 +326,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             validation=validation,
             folds=split_folds(validation, self.guard, rng),
             pool=pool,
-            rule=find_rule(self.rule, self.estimate),
+            rule=find_rule(self.rule),
             hessian=self.hessian,  # type: ignore[arg-type]
             batch_size=self.batch_size,
             estimate=self.estimate,  # type: ignore[arg-type]

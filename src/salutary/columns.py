@@ -17,6 +17,12 @@ from salutary.errors import InputError
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 """Features are float32."""
 
+NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+"""What is written so is a number."""
+
+NUMBERS_A_STRAY = 5
+"""So many times more distinct numbers than texts make a column one of numbers."""
+
 ARROW_TYPES: dict[str, pa.DataType] = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
@@ -78,6 +84,33 @@ def _kind(arrow_type: pa.DataType) -> str | None:
     if types.is_date(arrow_type) or types.is_timestamp(arrow_type):
         return "date"
     return "time" if types.is_time(arrow_type) else None
+
+
+def stray_texts(table: pa.Table, features: list[str]) -> dict[str, tuple[int, str]]:
+    """Texts for whose sake a column of numbers was read as text.
+
+    Returns
+    -------
+    dict of str to (int, str)
+        By column the first row with one, from 0, and the text, where distinct numbers
+        are `NUMBERS_A_STRAY` times as many as distinct texts.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> sizes = pa.array(["1", "2.5", "n.a.", "4", "5", "6"])
+    >>> stray_texts(pa.table({"size": sizes}), ["size"])
+    {'size': (2, 'n.a.')}
+    """
+    found = {}
+    for name in features:
+        if not pa.types.is_string(table.schema.field(name).type):
+            continue
+        values = pc.unique(table[name]).drop_null()
+        strays = values.filter(pc.invert(pc.match_substring_regex(values, NUMBER)))
+        if 0 < len(strays) * (NUMBERS_A_STRAY + 1) <= len(values):
+            found[name] = (pc.index(table[name], strays[0]).as_py(), strays[0].as_py())
+    return found
 
 
 def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.DataFrame:
@@ -334,14 +367,17 @@ def target_labels(
     if target not in table.column_names:
         raise InputError(f"{name}: has no target column {target!r}; add it")
     values = cast_labels(table[target], arrow_type, f"{name}: column {target!r}")
-    if values.null_count:
-        row = pc.index(values.is_null(), True).as_py()
+    missing = values.is_null(nan_is_null=True)
+    if pc.any(missing).as_py():
+        row = pc.index(missing, True).as_py()
         raise InputError(
             f"{name}: target column {target!r} is empty in row {row} (as NA and null "
             "are, too); fill it, or move the row to the pool"
         )
     labels: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     try:
+        if labels.dtype.kind == "f" and np.isinf(labels).any():
+            raise ValueError
         check_classification_targets(labels)
     except ValueError:
         raise InputError(

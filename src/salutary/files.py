@@ -54,6 +54,11 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 @contextmanager
 def claim(out: Path) -> Iterator[None]:
     """Make a directory this process's own while the block runs.

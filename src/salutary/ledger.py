@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,9 @@ Coefficients = tuple[FloatArray, FloatArray]
 RowsAndClasses = tuple[IntArray, IntArray]
 """Pool rows in the order they were labeled, and their classes, each of shape (n,)."""
 
+FoldLabels = tuple[IntArray, IntArray, IntArray]
+"""The same, and the rounds they were labeled in."""
+
 
 @dataclass(frozen=True)
 class RoundEntry:
@@ -128,14 +131,10 @@ class AssignedLabels:
 
     def first(self, number: int) -> AssignedLabels:
         """The labels that came first."""
-        return AssignedLabels(
-            self.rows[:number],
-            self.rounds[:number],
-            self.classes[:number],
-            self.influence[:number],
-            self.probability[:number],
-            self.influence_se[:number],
-        )
+        columns = {
+            field.name: getattr(self, field.name)[:number] for field in fields(self)
+        }
+        return AssignedLabels(**columns)
 
     def of_label(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores of each row's own label, shape (n,)."""
@@ -280,6 +279,17 @@ class Ledger:
                     ],
                 )
 
+    def forget(self, number: int) -> None:
+        """Take the last round and its labels out again."""
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM class_scores WHERE position IN "
+                "(SELECT position FROM labels WHERE round = ?)",
+                (number,),
+            )
+            for table in ("labels", "fold_labels", "fold_models", "rounds"):
+                connection.execute(f"DELETE FROM {table} WHERE round = ?", (number,))
+
     def rounds(self) -> list[RoundEntry]:
         """All rounds, from round 0."""
         folds: dict[int, list[Coefficients]] = {}
@@ -298,14 +308,16 @@ class Ledger:
             for *figures, coef, intercept in rows
         ]
 
-    def fold_labels(self, n_folds: int) -> tuple[RowsAndClasses, ...]:
+    def fold_labels(self, n_folds: int) -> tuple[FoldLabels, ...]:
         """What each fold has labeled, in the order of assignment."""
-        query = "SELECT row, class FROM fold_labels WHERE fold = ? ORDER BY position"
+        query = (
+            "SELECT row, class, round FROM fold_labels WHERE fold = ? ORDER BY position"
+        )
         found = []
         for fold in range(n_folds):
-            pairs = self._connection.execute(query, (fold,)).fetchall()
-            columns = np.array(pairs, dtype=np.intp).reshape(-1, 2)
-            found.append((columns[:, 0], columns[:, 1]))
+            rows = self._connection.execute(query, (fold,)).fetchall()
+            columns = np.array(rows, dtype=np.intp).reshape(-1, 3)
+            found.append((columns[:, 0], columns[:, 1], columns[:, 2]))
         return tuple(found)
 
     def labels(self, n_classes: int) -> AssignedLabels:

@@ -2,7 +2,7 @@
 
 A run is `start` and then `advance` until the state's ``termination`` is set. The caller
 keeps what each round decided (the classifier in ``history_``, the command line in its
-ledger), so a run resumes from `restore` exactly where it stopped.
+ledger), so a run resumes from that exactly where it stopped.
 
 With a guard the run is cross-validated as it goes: beside it runs one fold for each
 part of the validation rows, whose influences see the other parts only. What the folds'
@@ -191,7 +191,7 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         return replace(state, termination=reason), None
     size = min(problem.batch_size, budget - len(state.chain))
     batches = choose(problem, problem.validation, state.chain, size)
-    batches = {name: batch for name, batch in batches.items() if len(batch)}
+    batches = {name: found for name, found in batches.items() if len(found)}
     if not batches:
         return replace(state, termination="no_positive_influence"), None
     of_folds = [
@@ -199,13 +199,14 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         for fold, chain in zip(problem.folds, state.folds, strict=True)
     ]
     variant = _best_variant(problem, state, batches, of_folds)
-    chain = _with_batch(problem, state.chain, batches[variant])
+    batch = batches[variant]
+    chain = extend(problem, state.chain, batch.rows, batch.labels)
     folds = _with_batches(problem, state.folds, of_folds, variant)
     losses = canary_losses(problem, folds)
     verdict, fall, error = _judged(problem, state.canary, losses)
     record = Round(
         number=state.rounds + 1,
-        selection=batches[variant],
+        selection=batch,
         chain=chain,
         folds=folds,
         variant=variant,
@@ -240,31 +241,14 @@ def _best_variant(
     batches: dict[str, Selection],
     of_folds: list[dict[str, Selection]],
 ) -> str:
-    """The variant whose refitted models do best.
-
-    On the canary rows; without a guard on the validation rows themselves. Ties go to
-    the first.
-    """
+    """The variant whose refitted models do best on the canary rows; ties: the first."""
     if len(batches) == 1:
         return next(iter(batches))
     losses = {}
-    for name, batch in batches.items():
-        if problem.folds:
-            folds = _with_batches(problem, state.folds, of_folds, name, TRIAL_TOLERANCE)
-            losses[name] = mean_canary_loss(problem, canary_losses(problem, folds))
-        else:
-            chain = _with_batch(problem, state.chain, batch, TRIAL_TOLERANCE)
-            losses[name] = problem.validation.mean_loss(chain.model)
+    for name in batches:
+        folds = _with_batches(problem, state.folds, of_folds, name, TRIAL_TOLERANCE)
+        losses[name] = mean_canary_loss(problem, canary_losses(problem, folds))
     return min(losses, key=losses.__getitem__)
-
-
-def _with_batch(
-    problem: Problem,
-    chain: Chain,
-    batch: Selection,
-    tolerance: float = REFIT_TOLERANCE,
-) -> Chain:
-    return extend(problem, chain, batch.rows, batch.labels, tolerance)
 
 
 def _with_batches(
@@ -275,7 +259,9 @@ def _with_batches(
     tolerance: float = REFIT_TOLERANCE,
 ) -> tuple[Chain, ...]:
     return tuple(
-        _with_batch(problem, chain, batches[variant], tolerance)
+        extend(
+            problem, chain, batches[variant].rows, batches[variant].labels, tolerance
+        )
         for chain, batches in zip(folds, of_folds, strict=True)
     )
 

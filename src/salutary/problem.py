@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from salutary.influence.add_one_in import Estimate
 from salutary.influence.label_influence import HessianRows
 from salutary.influence.softmax import Matrix, as_rows, softmax_model
 from salutary.labeling.guard import FOLDS, deal
-from salutary.labeling.rules import Rule
+from salutary.labeling.rules import Rule, Scores
 from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
 from salutary.pools.arrays import ArrayPool
 
@@ -109,6 +110,18 @@ class Problem:
     batch_size: int
     estimate: Estimate = "first_order"
     min_influence_z: float = 0.0
+
+    @property
+    def variants(self) -> dict[str, Scores]:
+        """The rule's ways to score that a round tries.
+
+        Only the first without canary rows to choose by: on rows that influence sees,
+        the most influential label always seems best. And only the first with a true
+        estimate, which leaves nothing to temper.
+        """
+        if self.folds and self.estimate == "first_order":
+            return dict(self.rule.variants)
+        return dict(islice(self.rule.variants.items(), 1))
 
     @property
     def canary_weight(self) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from salutary.columns import (
     cast_features,
     cast_labels,
     column_kinds,
+    stray_texts,
     target_labels,
     target_type,
     typed_labels,
@@ -182,7 +184,7 @@ def prepare(sources: Sources, settings: Settings, stage: Stage) -> TableProblem:
         validation=validation,
         folds=split_folds(validation, settings.guard, rng),
         pool=ArrayPool(matrix[n_train:], np.ones(n_pool, dtype=bool), np.ones(n_pool)),
-        rule=find_rule(settings.rule, settings.estimate),
+        rule=find_rule(settings.rule),
         hessian="train",
         batch_size=settings.batch_size,
         estimate=settings.estimate,
@@ -218,6 +220,8 @@ def _read(sources: Sources) -> _Tables:
     ids = _row_ids(pool, sources)
     for table, path in ((validation, sources.validation), (pool, sources.pool)):
         _check_columns(table, path, features, sources)
+    if sources.train.suffix.lower() == ".csv":
+        _warn_of_strays(train, features, sources.train)
     try:
         kinds = column_kinds(train, pool, features)
     except InputError as error:
@@ -237,6 +241,16 @@ def _read(sources: Sources) -> _Tables:
         ids=ids,
         pool_labels=_pool_labels(pool, label_type, sources),
     )
+
+
+def _warn_of_strays(train: pa.Table, features: list[str], path: Path) -> None:
+    for column, (row, text) in stray_texts(train, features).items():
+        warnings.warn(
+            f"{path}: column {column!r} is taken as text, not numbers, because of "
+            f"{text!r} in row {row}; correct it or leave it empty",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _check_columns(

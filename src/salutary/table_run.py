@@ -25,25 +25,13 @@ from salutary.artifacts import (
     write_table,
 )
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, write_json
-from salutary.fitting import Chain, refitted
-from salutary.ledger import AssignedLabels, Coefficients, Ledger, RoundEntry
-from salutary.loop import (
-    Canary,
-    Round,
-    State,
-    advance,
-    canary_losses,
-    mean_canary_loss,
-    restored_model,
-    start,
-)
+from salutary.files import LOCK, claim, writable, write_json
+from salutary.ledger import AssignedLabels, Ledger
+from salutary.loop import Round, State, advance, start
 from salutary.problem import Problem
+from salutary.recording import commit, restored, start_entry
 from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
-from salutary.tables import fingerprint
-
-LARGEST_MOVE = 1e-3
-"""Part of the largest coefficient that a refit of the same rows may move one by."""
+from salutary.tables import check_exists, fingerprint
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 
@@ -122,7 +110,8 @@ def label_tables(
                         return report
             if prepared is None:
                 prepared = prepare(request.sources, request.settings, stage)
-            state = _open_state(ledger, request, prepared, data)
+            with stage("fitting the first model"):
+                state = _open_state(ledger, request, prepared, data)
             state = _run_rounds(ledger, request, prepared, state, on_round)
             with stage("writing the results"):
                 return _finish(ledger, request, prepared, state)
@@ -130,9 +119,8 @@ def label_tables(
 
 def _fingerprint(path: Path) -> str:
     try:
+        check_exists(path)
         return fingerprint(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -146,6 +134,16 @@ def _check_directory(request: Request) -> None:
     """Refuse to write where something else is."""
     out = request.out
     if not out.exists():
+        if out.is_symlink():
+            raise InputError(
+                f"{out}: is a link that leads nowhere; pass a directory as --out"
+            )
+        above = next(path for path in out.absolute().parents if path.exists())
+        if above.is_dir() and not writable(above):
+            raise InputError(
+                f"{out}: cannot be made, as {above} cannot be written to; pass another "
+                "--out"
+            )
         return
     if not out.is_dir():
         raise InputError(f"{out}: is a file; pass a directory as --out")
@@ -235,93 +233,11 @@ def _open_state(
             "data": data,
             "versions": versions(),
         }
-        ledger.begin(facts, problem.classes.tolist(), _start_entry(problem, state))
+        ledger.begin(facts, problem.classes.tolist(), start_entry(problem, state))
         return state
-    state = _restored(ledger, problem)
-    _check_untouched(request.out / LEDGER, problem, state)
+    state = restored(ledger, request.out / LEDGER, problem, request.budget)
     ledger.set_facts(settings=settings, report=None)
     return state
-
-
-def _restored(ledger: Ledger, problem: Problem) -> State:
-    """The state after the ledger's last round."""
-    entries, labels = ledger.rounds(), ledger.labels(len(problem.classes))
-    of_folds = ledger.fold_labels(len(problem.folds))
-    kept = [entry for entry in entries if entry.verdict == "kept"][-1]
-
-    def chain(entry: RoundEntry) -> Chain:
-        n_labels = int(np.searchsorted(labels.rounds, entry.round, side="right"))
-        model = restored_model(problem, *entry.model)
-        return Chain(model, labels.rows[:n_labels], labels.classes[:n_labels])
-
-    def folds(entry: RoundEntry) -> tuple[Chain, ...]:
-        pairs = zip(entry.folds, of_folds, strict=True)
-        return tuple(
-            Chain(restored_model(problem, *model), *assigned)
-            for model, assigned in pairs
-        )
-
-    return State(
-        chain=chain(entries[-1]),
-        folds=folds(entries[-1]),
-        rounds=entries[-1].round,
-        kept=chain(kept),
-        kept_rounds=kept.round,
-        # What a fold has labeled does not matter to its losses.
-        canary=Canary(
-            canary_losses(problem, folds(entries[0])),
-            canary_losses(problem, folds(kept)),
-        ),
-        termination="guard" if entries[-1].verdict == "harmful" else None,
-    )
-
-
-def _check_untouched(path: Path, problem: Problem, state: State) -> None:
-    """Refuse a ledger whose labels are not those its coefficients were fitted on."""
-    if not all(_belongs(problem, chain) for chain in (state.chain, *state.folds)):
-        raise InputError(
-            f"{path}: its labels and coefficients do not belong together, so it was "
-            "edited or damaged; restore it, or pass another --out"
-        )
-
-
-def _belongs(problem: Problem, chain: Chain) -> bool:
-    """Whether a refit of a chain's rows leaves its coefficients where they are."""
-    coef = chain.model.coef_
-    n_pool, n_classes = problem.pool.X.shape[0], len(problem.classes)
-    fits = (
-        np.isfinite(coef).all()
-        and coef.shape[1] == problem.labeled.X.shape[1]
-        and np.isin(chain.rows, np.arange(n_pool)).all()
-        and len(np.unique(chain.rows)) == len(chain.rows)
-        and np.isin(chain.labels, np.arange(n_classes)).all()
-    )
-    if not fits:
-        return False
-    moved = np.abs(refitted(problem, chain).model.coef_ - coef).max()
-    return bool(moved <= LARGEST_MOVE * (1 + np.abs(coef).max()))
-
-
-def _start_entry(problem: Problem, state: State) -> RoundEntry:
-    canary_loss = mean_canary_loss(problem, state.canary.start)
-    return RoundEntry(
-        round=0,
-        n_labeled=len(problem.labeled),
-        validation_loss=problem.validation.mean_loss(state.chain.model),
-        canary_loss=_or_none(canary_loss),
-        canary_fall=None,
-        canary_se=None,
-        largest_influence=None,
-        variant=None,
-        verdict="kept",
-        seconds=0.0,
-        model=_coefficients(state.chain),
-        folds=tuple(_coefficients(chain) for chain in state.folds),
-    )
-
-
-def _coefficients(chain: Chain) -> Coefficients:
-    return chain.model.coef_, chain.model.intercept_
 
 
 def _run_rounds(
@@ -334,37 +250,9 @@ def _run_rounds(
     while state.termination is None:
         state, record = advance(prepared.problem, state, request.budget)
         if record is not None:
-            _commit(ledger, record, prepared.ids)
+            commit(ledger, record, prepared.ids)
             on_round(record)
     return state
-
-
-def _commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
-    figures = record.summary()
-    for name in ("canary_loss", "canary_fall", "canary_se"):
-        figures[name] = _or_none(getattr(record, name))
-    entry = RoundEntry(
-        **figures,
-        verdict=record.verdict,
-        model=_coefficients(record.chain),
-        folds=tuple(_coefficients(chain) for chain in record.folds),
-    )
-    chosen = record.selection
-    labels = AssignedLabels(
-        rows=chosen.rows,
-        rounds=np.full(len(chosen), record.number),
-        classes=chosen.labels,
-        influence=chosen.influence,
-        probability=chosen.probability,
-        influence_se=chosen.influence_se,
-    )
-    named = [str(ids[row]) for row in chosen.rows.tolist()]
-    of_folds = tuple((chain.rows, chain.labels) for chain in record.folds)
-    ledger.commit(entry, labels, named, of_folds)
-
-
-def _or_none(number: float) -> float | None:
-    return None if np.isnan(number) else number
 
 
 def _finish(
@@ -432,6 +320,7 @@ def _outcome(
         },
         "validation_rows": len(problem.validation),
         "validation_loss": [first.validation_loss, last.validation_loss],
+        "guessing_loss": _guessing_loss(problem),
         "canary_rows": len(problem.canary_weight),
         "canary_loss": [first.canary_loss, last.canary_loss],
         "canary_se": last.canary_se,
@@ -439,3 +328,10 @@ def _outcome(
         "unseen_categories": prepared.unseen,
         "recurring_validation_rows": prepared.recurring,
     }
+
+
+def _guessing_loss(problem: Problem) -> float:
+    """Validation log loss of giving every row the classes' shares of labeled rows."""
+    labels = problem.labeled.labels
+    share = np.bincount(labels, minlength=len(problem.classes)) / len(labels)
+    return float(-np.log(share[problem.validation.labels]).mean())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -14,6 +16,12 @@ import pyarrow.parquet
 from salutary.errors import InputError
 
 FORMATS = ".csv, .parquet, .jsonl, or a folder of .parquet files"
+
+CHUNK = 1 << 20
+"""Bytes of a text file looked at together."""
+
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What files in UTF-16 begin with."""
 
 
 def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
@@ -38,14 +46,11 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
     InputError
         If it cannot be read or is empty.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the path")
+    check_exists(path)
     reader = _reader(path, text_columns)
     try:
         table = reader(path)
         names = table.column_names
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not in UTF-8; save it so") from None
     except (pa.ArrowException, OSError) as error:
         cause = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read: {cause}") from None
@@ -61,6 +66,22 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
     return table.drop_columns(index).combine_chunks()
 
 
+def check_exists(path: Path) -> None:
+    """Refuse a path where there is nothing, or what has no end, as a pipe or device.
+
+    Raises
+    ------
+    InputError
+    """
+    if not path.exists():
+        reason = "no such file"
+        if path.is_symlink():
+            reason = "is a link that leads nowhere"
+        raise InputError(f"{path}: {reason}; check the path")
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: is a pipe or device; save the table in a file")
+
+
 def _reader(path: Path, text_columns: Collection[str]) -> Callable[[Path], pa.Table]:
     if path.is_dir():
         return _read_parquet_folder
@@ -70,7 +91,7 @@ def _reader(path: Path, text_columns: Collection[str]) -> Callable[[Path], pa.Ta
     if suffix == ".parquet":
         return lambda path: pa.parquet.ParquetFile(path).read()
     if suffix == ".jsonl":
-        return lambda path: pa.json.read_json(path)
+        return _read_json_lines
     raise InputError(f"{path}: unknown kind of table; pass {FORMATS}")
 
 
@@ -91,19 +112,81 @@ def _read_parquet_folder(path: Path) -> pa.Table:
     )
 
 
+def _read_json_lines(path: Path) -> pa.Table:
+    _check_encoding(path)
+    return pa.json.read_json(path)
+
+
 def _read_csv(path: Path, text_columns: Collection[str]) -> pa.Table:
-    return pa.csv.read_csv(
-        path,
-        convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(text_columns, pa.string()),
-            strings_can_be_null=True,
-        ),
-        # One block: a type is inferred from the whole column, not from its beginning.
-        read_options=pa.csv.ReadOptions(
-            block_size=max(1, min(path.stat().st_size + 1, 2**31 - 1))
-        ),
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-    )
+    if _check_encoding(path) % 2:
+        _check_rows(path)
+    try:
+        return pa.csv.read_csv(
+            path,
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(text_columns, pa.string()),
+                strings_can_be_null=True,
+            ),
+            # One block: a type is inferred from the whole column.
+            read_options=pa.csv.ReadOptions(
+                block_size=max(1, min(path.stat().st_size + 1, 2**31 - 1))
+            ),
+            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        )
+    except pa.ArrowInvalid:
+        _check_rows(path)
+        raise
+
+
+def _check_encoding(path: Path) -> int:
+    """Refuse a text file that is not in UTF-8, or count its quotation marks."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line, n_quotes, chunk = 1, 0, None
+    with path.open("rb") as file:
+        while chunk != b"":
+            first, chunk = chunk is None, file.read(CHUNK)
+            if first and (chunk.startswith(UTF_16) or b"\0" in chunk):
+                raise InputError(f"{path}: is in UTF-16 or no text; save it as UTF-8")
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                line += error.object[: error.start].count(b"\n")
+                raise InputError(
+                    f"{path}: line {line} is not in UTF-8 (but in Latin-1, perhaps); "
+                    "save the file as UTF-8"
+                ) from None
+            line += chunk.count(b"\n")
+            n_quotes += chunk.count(b'"')
+    return n_quotes
+
+
+def _check_rows(path: Path) -> None:
+    """Refuse a .csv file with a row unlike the header, or a quote that does not end."""
+    limit = csv.field_size_limit(path.stat().st_size + 1)
+    line, n_columns = 1, None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            for row in rows:
+                n_columns = len(row) if n_columns is None else n_columns
+                if row and len(row) != n_columns:
+                    raise InputError(
+                        f"{path}: line {line} has {_values(len(row))}, but the header "
+                        f"{n_columns}; correct it (a value with a comma needs quotes)"
+                    )
+                line = rows.line_num + 1
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise InputError(
+                f"{path}: line {line} has a quotation mark that begins a value and "
+                "none that ends it; correct it"
+            ) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _values(number: int) -> str:
+    return "1 value" if number == 1 else f"{number} values"
 
 
 def fingerprint(path: Path) -> str:

@@ -90,24 +90,30 @@ def test_salutary_never_sees_a_label_of_the_pool(data: Split) -> None:
 def test_true_labels_are_the_pools(data: Split) -> None:
     shuffled = np.random.default_rng(0).permutation(data.pool[1])
     other = Split(data.labeled, data.validation, (data.pool[0], shuffled), data.test)
+    contender, salutary = "true labels, margin", fit_salutary(data, PLAN, 0)
     true, false = (
-        comparison._fit("true labels, margin", part, PLAN, 0) for part in (data, other)
+        comparison._fit(contender, part, PLAN, 0, salutary) for part in (data, other)
     )
     assert true.score(*data.test) > false.score(*data.test)
 
 
-@pytest.mark.parametrize(
-    ("contender", "rule", "guard", "refit"),
-    [
-        ("salutary labels", "plausible", True, False),
-        ("salutary + validation rows", "plausible", True, True),
-        ("salutary, paper's rule", "paper", False, False),
-    ],
-)
-def test_salutarys_contenders_differ_as_their_names_say(
-    contender: str, rule: str, guard: bool, refit: bool, data: Split
-) -> None:
-    model = comparison._fit(contender, data, PLAN, 0)
-    assert (model.rule, model.guard) == (rule, guard)
-    assert model.refit_on_validation is refit
-    assert (model.budget, model.batch_size) == (20, 10)
+def test_salutarys_contenders_differ_as_their_names_say(data: Split) -> None:
+    salutary = fit_salutary(data, PLAN, 0)
+    default, both, published = (
+        comparison._fit(contender, data, PLAN, 0, salutary)
+        for contender in (
+            "salutary labels",
+            "salutary + validation rows",
+            "salutary, paper's rule",
+        )
+    )
+    assert (default.rule, default.guard) == ("tempered", True)
+    refitted = fit_salutary(data, PLAN, 0, refit_on_validation=True)
+    X_test = data.test[0]
+    np.testing.assert_allclose(
+        both.predict_proba(X_test), refitted.predict_proba(X_test), atol=0.01
+    )
+    assert (published.rule, published.guard) == ("paper", False)
+    for model in (default, published):
+        assert (model.budget, model.batch_size) == (20, 10)
+        assert model.refit_on_validation is False

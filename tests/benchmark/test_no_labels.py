@@ -80,7 +80,7 @@ def right(classifier: Any, task: Task, iteration: int) -> float:
     return float((classifier.transduction_ == truth)[assigned].mean())
 
 
-@pytest.mark.parametrize("rule", ["plausible", "paper"])
+@pytest.mark.parametrize("rule", ["tempered", "plausible", "paper"])
 @pytest.mark.parametrize("guard", [False, True])
 @pytest.mark.parametrize("hessian", ["train", "pool"])
 @pytest.mark.parametrize("seed", [0, 1])

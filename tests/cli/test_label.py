@@ -16,8 +16,10 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 import salutary
+from salutary.cli.label import summary
 
 Run = Callable[..., Path]
 
@@ -54,8 +56,12 @@ def coefficients(run: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(coef.reshape(len(bias), -1), bias) for coef, bias in floats]
 
 
-def test_labels_are_the_ledgers_in_the_order_of_assignment(run: Run) -> None:
-    path = run()
+@pytest.mark.parametrize("guard", [[], ["--no-guard"]], ids=["guard", "no guard"])
+@pytest.mark.parametrize("rule", ["tempered", "plausible", "paper"])
+def test_labels_are_the_ledgers_in_the_order_of_assignment(
+    rule: str, guard: list[str], run: Run
+) -> None:
+    path = run("--rule", rule, *guard)
     labels = labels_of(path).to_pydict()
     columns = ["id", "label", "influence", "influence_se", "probability", "round"]
     assert list(labels) == [*columns, "rule"]
@@ -63,10 +69,20 @@ def test_labels_are_the_ledgers_in_the_order_of_assignment(run: Run) -> None:
     assert list(zip(*(labels[column] for column in columns), strict=True)) == rows
     assert min(labels["influence_se"]) > 0
     assert labels["round"] == [1] * 5 + [2] * 5 + [3] * 5
-    assert set(labels["rule"]) == {"plausible"}
-    score = np.multiply(labels["influence"], labels["probability"]).reshape(3, 5)
-    assert (np.diff(score, axis=1) <= 1e-6 * score[:, 1:]).all()
+    assert set(labels["rule"]) == {rule}
+    variants = [name for (name,) in query(path, "SELECT variant FROM rounds")][1:]
+    expected = {"plausible": {"p^1"}, "paper": {"p^0"}}
+    assert set(variants) <= expected.get(rule, {"p^0", "p^1", "p^2"})
+    exponents = np.repeat([float(name[2:]) for name in variants], 5)
+    score = labels["influence"] * np.power(labels["probability"], exponents)
     assert (score > 0).all()
+    if rule != "tempered":  # which picks one by one
+        score = score.reshape(3, 5)
+        assert (np.diff(score, axis=1) <= 1e-6 * score[:, 1:]).all()
+
+
+def test_the_tempered_rule_is_the_default(run: Run) -> None:
+    assert set(labels_of(run())["rule"].to_pylist()) == {"tempered"}
 
 
 def test_a_run_leaves_its_files_and_nothing_on_standard_error(
@@ -79,7 +95,7 @@ def test_a_run_leaves_its_files_and_nothing_on_standard_error(
 
 
 def test_first_influences_are_those_of_the_start_model(run: Run, folder: Path) -> None:
-    path = run("--no-guard")
+    path = run("--no-guard", "--rule", "plausible", "--C", "1")
     train, validation = (
         pd.read_csv(folder / f"{name}.csv") for name in ("train", "validation")
     )
@@ -154,6 +170,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "guard": False,
         "seed": 7,
         "min_influence_z": 0.0,
+        "estimate": "first_order",
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
@@ -182,15 +199,16 @@ def test_ledger_and_report_hold_settings_data_and_versions(
     assert query(path, "SELECT count(*) FROM class_scores") == [(45,)]
 
 
-def test_a_round_the_guard_refuses_is_recorded_without_labels(
+def test_rounds_the_guard_undoes_are_recorded_but_not_assigned(
     run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = run("--rule", "paper", "--C", "100", "--budget", "40", "--batch-size", "40")
-    assert query(path, "SELECT round, n_labeled, refused FROM rounds") == [
-        (0, 45, 0),
-        (1, 85, 1),
-    ]
-    assert query(path, "SELECT count(*) FROM labels") == [(0,)]
+    rounds = query(path, "SELECT round, n_labeled, verdict FROM rounds")
+    assert rounds[0] == (0, 45, "kept")
+    assert rounds[1][:2] == (1, 85)
+    assert rounds[1][2] in ("waiting", "harmful")
+    assert query(path, "SELECT count(*) FROM labels") == [(40,)]
+    assert query(path, "SELECT count(*) FROM assigned") == [(0,)]
     labels = labels_of(path)
     assert labels.num_rows == 0
     assert labels.schema.field("label").type == pa.string()
@@ -201,17 +219,52 @@ def test_a_round_the_guard_refuses_is_recorded_without_labels(
     # Under so weak a penalty solvers stop a little apart.
     np.testing.assert_allclose(final.coef_, start.coef_, atol=1e-4)
     outcome = report_of(path)["outcome"]
-    assert (outcome["termination"], outcome["labels"]) == ("guard", 0)
-    assert "no label was kept" in capsys.readouterr().out
+    loss = query(path, "SELECT canary_loss FROM rounds WHERE round = 0")[0][0]
+    assert [outcome[name] for name in ("termination", "labels", "refused_rounds")] == [
+        *("guard", 0, 1)
+    ]
+    assert outcome["labels_by_class"] == {"bird": 0, "cat": 0, "dog": 0}
+    assert outcome["canary_loss"] == [loss, loss]
+    assert outcome["canary_se"] is None
+    out = capsys.readouterr().out
+    assert "rounds: 1; the guard undid the last round\n" in out
+    assert "no label was kept" in out
+    assert "±" not in out
+
+
+def test_the_estimate_is_used_and_recorded(run: Run, folder: Path) -> None:
+    path = run("--estimate", "newton", "--no-guard", "--budget", "5")
+    assert report_of(path)["settings"]["estimate"] == "newton"
+    assert query(path, "SELECT variant FROM rounds")[1:] == [("p^1",)]
+    # Each pick is what the loss falls by, with it and those before it, on refitting.
+    X, X_pool, X_val = (
+        features(path, folder / f"{name}.csv")
+        for name in ("train", "pool", "validation")
+    )
+    y, y_val = (
+        pd.read_csv(folder / f"{name}.csv")["kind"].to_numpy(object)
+        for name in ("train", "validation")
+    )
+    labels = labels_of(path).to_pydict()
+    rows = [int(name.removeprefix("p")) for name in labels["id"]]
+    losses = []
+    for number in range(6):
+        model = refit(
+            np.vstack([X, X_pool[rows[:number]]]),
+            np.concatenate([y, labels["label"][:number]]),
+            C=0.03,
+        )
+        losses.append(log_loss(y_val, model.predict_proba(X_val)))
+    np.testing.assert_allclose(labels["influence"], -np.diff(losses), rtol=1e-2)
 
 
 def test_labels_meet_the_z_that_is_asked_for(run: Run) -> None:
-    path = run("--min-influence-z", "1.2", "--no-guard")
+    path = run("--min-influence-z", "1.2", "--no-guard", "--C", "1")
     labels = labels_of(path).to_pandas()
     assert len(labels) > 0
     assert (labels["influence"] / labels["influence_se"] >= 1.2).all()
     assert report_of(path)["settings"]["min_influence_z"] == 1.2
-    run("--no-guard", "--out", str(path.parent / "free"))
+    run("--no-guard", "--C", "1", "--out", str(path.parent / "free"))
     free = labels_of(path.parent / "free").to_pandas()
     assert (free["influence"] / free["influence_se"] < 1.2).any()
 
@@ -237,18 +290,99 @@ def test_a_z_that_nothing_meets_ends_the_run_with_the_start_model(
     assert "No row of the last shortlist had an influence of 1e+06 standard" in out
 
 
-def test_the_guards_rows_are_no_part_of_the_validation_loss(
-    run: Run, folder: Path
+def test_every_validation_row_is_the_canary_of_a_fold(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    guarded = report_of(run())["outcome"]
-    assert (guarded["validation_rows"], guarded["canary_rows"]) == (31, 14)
-    free = report_of(
-        run("--no-guard", "--out", str(folder / "run" / "free")).joinpath("free")
+    path = run()
+    outcome = report_of(path)["outcome"]
+    assert (outcome["validation_rows"], outcome["canary_rows"]) == (45, 45)
+    assert (outcome["termination"], outcome["refused_rounds"]) == ("budget", 0)
+    # Before the first round every fold has the same model: that of all rows.
+    assert outcome["canary_loss"][0] == pytest.approx(outcome["validation_loss"][0])
+    assert query(path, "SELECT count(*) FROM fold_models") == [(4 * 3,)]
+    last = query(path, "SELECT canary_loss, canary_fall, canary_se FROM rounds")[-1]
+    assert outcome["canary_loss"][1] == last[0]
+    assert outcome["canary_se"] == last[2] > 0
+    assert last[1] == pytest.approx(outcome["canary_loss"][0] - last[0])
+    out = capsys.readouterr().out
+    start = outcome["canary_loss"][0]
+    assert (
+        f"canary loss      {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
+        f"{last[2]:.4f}, on 45 rows whose part influence never saw\n" in out
     )
-    assert (free["outcome"]["validation_rows"], free["outcome"]["canary_rows"]) == (
-        45,
-        0,
+
+
+def test_without_a_guard_there_are_no_canary_rows(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = report_of(run("--no-guard"))["outcome"]
+    assert (outcome["validation_rows"], outcome["canary_rows"]) == (45, 0)
+    assert (outcome["canary_loss"], outcome["canary_se"]) == ([None, None], None)
+    assert outcome["refused_rounds"] == 0
+    out = capsys.readouterr().out
+    assert "canary" not in out
+    assert "ended with the budget" in out
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_start_model_no_better_than_guessing_is_told_of(
+    better: bool,
+    run: Run,
+    folder: Path,
+    frames: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    share = frames["train"]["kind"].value_counts(normalize=True)
+    if not better:
+        validation = frames["validation"]
+        # Labels that contradict the training table's.
+        validation["kind"] = validation["kind"].map(
+            {"bird": "dog", "cat": "bird", "dog": "bird"}
+        )
+        validation.to_csv(folder / "validation.csv", index=False)
+    outcome = report_of(run("--no-guard", "--C", "1"))["outcome"]
+    guessing = -np.log(frames["validation"]["kind"].map(share)).mean()
+    assert outcome["guessing_loss"] == pytest.approx(guessing)
+    assert (outcome["validation_loss"][0] < guessing) == better
+    told = "Warning: the start model is no better than guessing"
+    assert (told in capsys.readouterr().out) == (not better)
+
+
+def test_many_columns_show_what_is_going_on(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv")
+        wide = pd.DataFrame(rng.normal(size=(len(frame), 300)).round(3))
+        pd.concat([frame, wide.add_prefix("x")], axis=1).to_csv(
+            folder / f"{name}.csv", index=False
+        )
+    run("--budget", "5")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        *("reading the tables", "encoding the columns", "fitting the first model")
+    ]
+    assert lines[3].startswith("round 1: ")
+    assert lines[4] == "writing the results"
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [(1, "the guard undid the last round"), (3, "the guard undid the last 3 rounds")],
+)
+def test_the_summary_counts_what_the_guard_undid(
+    refused: int, words: str, run: Run
+) -> None:
+    report = report_of(run())
+    report["outcome"].update(termination="guard", refused_rounds=refused)
+    lines = summary(report, Path("run"))
+    assert lines[0] == (
+        f"Labels assigned: 15, by the rule 'tempered'; rounds: 3; {words}"
     )
+    assert not any("no label was kept" in line for line in lines)
+    report["outcome"]["labels"] = 0
+    assert any("no label was kept" in line for line in summary(report, Path("run")))
 
 
 def test_the_whole_pool_is_labeled_once_when_the_budget_is_larger(

@@ -1,5 +1,6 @@
 """Bad input: exit 2, one line that names the place, and nothing written."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,39 @@ def headed(table: str, old: bytes, new: bytes) -> Edit:
     return edit
 
 
+def recoded(table: str, encoding: str) -> Edit:
+    """Write a table in another encoding, with a letter that shows it."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{table}.csv"
+        text = path.read_text().replace("red", "r\xe9d")
+        path.write_bytes(text.encode(encoding))
+
+    return edit
+
+
+def link(table: str, target: str) -> Edit:
+    """Put a link in a table's place."""
+
+    def edit(folder: Path) -> None:
+        (folder / f"{table}.csv").unlink()
+        (folder / f"{table}.csv").symlink_to(folder / target)
+
+    return edit
+
+
+def pipe(folder: Path) -> None:
+    """Put a pipe that nobody writes to in a table's place."""
+    (folder / "train.csv").unlink()
+    os.mkfifo(folder / "train.csv")
+
+
+def directory(folder: Path) -> None:
+    """Put a directory in a table's place."""
+    (folder / "train.csv").unlink()
+    (folder / "train.csv").mkdir()
+
+
 def real_targets(folder: Path) -> None:
     """Targets no classes can be made of."""
     for name in ("train", "validation"):
@@ -89,9 +123,37 @@ TABLES: list[tuple[str, Edit, list[str]]] = [
     ("no file", lambda f: (f / "pool.csv").unlink(), ["pool.csv: no such"]),
     ("no bytes", content("pool", b""), ["pool.csv", "Empty"]),
     ("header only", content("pool", b"size,color\n"), ["pool.csv", "no rows"]),
-    ("ragged", appended("pool", b"p99,1\n"), ["pool.csv", "Expected 6 columns, got 2"]),
-    ("not UTF-8", appended("pool", b"p99,1,\xe9,,,\n"), ["pool.csv", "UTF8"]),
-    ("header not UTF-8", headed("train", b"color", b"col\xe9r"), ["train.csv"]),
+    (
+        "ragged",
+        appended("pool", b"p99,1\n"),
+        ["pool.csv: line 62 has 2 values, but the header 6; correct it"],
+    ),
+    (
+        "too many values",
+        appended("validation", b"1,red,2024-01-01,00:00:00,True,cat,dog\n"),
+        ["validation.csv: line 47 has 7 values, but the header 6"],
+    ),
+    (
+        "not UTF-8",
+        appended("pool", b"p99,1,\xe9,,,\n"),
+        ["pool.csv: line 62 is not in UTF-8", "save"],
+    ),
+    (
+        "header not UTF-8",
+        headed("train", b"color", b"col\xe9r"),
+        ["train.csv: line 1 is not in UTF-8"],
+    ),
+    ("Latin-1", recoded("train", "latin-1"), ["train.csv: line ", "save the file"]),
+    ("UTF-16", recoded("train", "utf-16"), ["train.csv: is in UTF-16", "as UTF-8"]),
+    (
+        "UTF-16 without a mark",
+        recoded("validation", "utf-16-le"),
+        ["validation.csv: is in UTF-16", "as UTF-8"],
+    ),
+    ("a directory", directory, ["train.csv: holds no .parquet file"]),
+    ("a pipe", pipe, ["train.csv: is a pipe or device; save"]),
+    ("a link to itself", link("pool", "pool.csv"), ["pool.csv: is a link that leads"]),
+    ("a dead link", link("pool", "nowhere"), ["pool.csv: is a link that leads"]),
     ("repeated name", headed("train", b"color", b"size"), ["train.csv", "'size'"]),
     ("no target", without("train", "kind"), ["train.csv", "'kind'"]),
     ("validation target", without("validation", "kind"), ["validation.csv", "'kind'"]),
@@ -220,6 +282,7 @@ def test_a_folder_must_hold_parquet_files_of_the_same_columns(
         (["--seed", "4294967296"], "--seed"),
         (["--seed", "1.5"], "--seed"),
         (["--rule", "best"], "--rule"),
+        (["--estimate", "second_order"], "--estimate"),
         (["--target", "nothing"], "'nothing'"),
         (["--id", "nothing"], "'nothing'"),
         (["--colour"], "--colour"),
@@ -269,6 +332,70 @@ def test_a_directory_that_holds_something_else_is_refused_and_left_alone(
     (folder / "run" / "thesis.tex").write_text("mine")
     assert "'thesis.tex'" in refusal([*arguments, *resume])
     assert [path.name for path in (folder / "run").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("target", ["run", "nowhere"])
+def test_an_out_that_is_a_link_to_nowhere_is_refused(
+    target: str, arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    (folder / "run").symlink_to(folder / target)
+    assert f"{folder / 'run'}: is a link that leads nowhere" in refusal(arguments)
+    assert not (folder / "nowhere").exists()
+
+
+def test_an_out_in_a_folder_that_cannot_be_written_to_is_refused_first(
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # As os.access says on a disk that is mounted to be read only; root may write else.
+    monkeypatch.setattr("salutary.table_run.writable", lambda path: path != folder)
+    out = folder / "deep" / "run"
+    line = refusal([*arguments, "--out", str(out)])
+    assert f"{out}: cannot be made, as {folder} cannot be written to" in line
+    assert capsys.readouterr().out == ""
+    assert not (folder / "deep").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), None], ids=["NaN", "null"])
+def test_an_empty_number_as_a_target_is_named(
+    value: float | None, arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    train = pa.Table.from_pandas(pd.read_csv(folder / "train.csv").drop(columns="kind"))
+    kind = pa.array([1.0, 2.0, value] * 15, pa.float64())
+    pa.parquet.write_table(train.append_column("kind", kind), folder / "train.parquet")
+    arguments[1] = str(folder / "train.parquet")
+    line = refusal(arguments)
+    assert "train.parquet: target column 'kind' is empty in row 2" in line
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1.0, 2.0, float("inf")], "holds real numbers"),
+        ([1.0, 2.0, 2.5], "holds real numbers"),
+        (pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"]), "is of type time"),
+        ([b"a", b"b", b"c"], "is of type binary"),
+        ([[1], [2], [3]], "is of type list"),
+    ],
+    ids=["infinity", "fraction", "date", "bytes", "list"],
+)
+def test_a_target_that_has_no_classes_is_refused(
+    values: list[object],
+    words: str,
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+) -> None:
+    train = pa.Table.from_pandas(pd.read_csv(folder / "train.csv").drop(columns="kind"))
+    kind = pa.array(list(values) * 15)
+    pa.parquet.write_table(train.append_column("kind", kind), folder / "train.parquet")
+    arguments[1] = str(folder / "train.parquet")
+    assert f"train.parquet: target column 'kind' {words}" in refusal(arguments)
+    assert not (folder / "run").exists()
 
 
 def test_an_out_that_cannot_be_made_is_refused(

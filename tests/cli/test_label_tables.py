@@ -344,3 +344,77 @@ def test_booleans_have_one_name_in_predictions(
     found = pd.read_csv(folder / "p.csv", dtype="str")
     assert list(found)[2:] == ["probability_false", "probability_true"]
     assert set(found["prediction"]) <= {"false", "true"}
+
+
+@pytest.mark.parametrize("text", ["n.a.", "\x1b[31m?"])
+@pytest.mark.filterwarnings("default")
+def test_a_stray_text_among_numbers_is_warned_of(
+    text: str, run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = pd.read_csv(folder / "train.csv", dtype=str)
+    train.loc[[7, 9], "size"] = text
+    train.to_csv(folder / "train.csv", index=False)
+    assert labels_of(run()).num_rows > 0
+    shown = ascii(text).replace("\\x", "\\x")
+    assert capsys.readouterr().err == (
+        f"warning: {folder / 'train.csv'}: column 'size' is taken as text, not "
+        f"numbers, because of {shown} in row 7; correct it or leave it empty\n"
+    )
+
+
+def test_a_pool_smaller_than_a_batch_is_labeled(run: Run, folder: Path) -> None:
+    pool = pd.read_csv(folder / "pool.csv")
+    for n_rows in (1, 3):
+        pool[:n_rows].to_csv(folder / "pool.csv", index=False)
+        out = run("--no-guard", "--out", str(folder / f"of {n_rows}"))
+        labels = labels_of(out.parent / f"of {n_rows}")
+        assert sorted(labels["id"].to_pylist()) == [f"p{row}" for row in range(n_rows)]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("guard", [[], ["--no-guard"]], ids=["guard", "no guard"])
+@pytest.mark.parametrize("n_rows", range(1, 8))
+def test_few_validation_rows_are_enough(
+    n_rows: int,
+    guard: list[str],
+    run: Run,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    validation = pd.read_csv(folder / "validation.csv")
+    validation[:n_rows].to_csv(folder / "validation.csv", index=False)
+    outcome = outcome_of(run(*guard))
+    err = capsys.readouterr().err
+    guarded = not guard and n_rows >= 6
+    assert outcome["canary_rows"] == (n_rows if guarded else 0)
+    assert err.count("too few to guard") == (not guard and not guarded)
+    if not guarded:
+        assert outcome["labels"] == 15
+
+
+def test_names_that_would_steer_a_terminal_are_shown_harmless(
+    run: Run, folder: Path, frames: Frames, capsys: pytest.CaptureFixture[str]
+) -> None:
+    color, cat = "co\x1b[31m\nlor", "c\x1b[31mat"
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv").rename(columns={"color": color})
+        if name == "pool":
+            frame.loc[3, color] = "mauve"
+        else:
+            frame["kind"] = frame["kind"].replace("cat", cat)
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    out = run("--no-guard")
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "co\\x1b[31m lor 1" in shown
+    assert "c\\x1b[31mat" in shown
+    main(
+        ["predict", str(out), str(folder / "pool.csv"), "--out", str(folder / "p.csv")]
+    )
+    assert f"probability_{cat}" in pd.read_csv(folder / "p.csv")
+
+
+def test_numbers_no_machine_integer_holds_are_taken(run: Run) -> None:
+    huge = str(10**30)
+    out = run("--budget", huge, "--batch-size", huge, "--no-guard")
+    assert labels_of(out).num_rows > 0

@@ -46,7 +46,7 @@ def test_help_lists_the_commands(
                 *["Example: salutary label train.csv", "--validation", "--pool"],
                 *["--target", "--out", "--budget", "--batch-size", "--rule", "--C"],
                 *["--id", "--no-guard", "--seed", "--resume", "100", "plausible"],
-                "--min-influence-z",
+                *["--min-influence-z", "--estimate", "newton", "tempered"],
             ],
         ),
         ("predict", ["Example: salutary predict", "RUN_DIR", "TABLE", "--out"]),

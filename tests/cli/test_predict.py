@@ -19,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import salutary
 from salutary.cli.main import main
+from salutary.cli.progress import Lines
 
 Refusal = Callable[[list[str]], str]
 
@@ -133,6 +134,23 @@ def test_categories_and_gaps_the_run_never_saw_are_predicted_silently(
     assert capsys.readouterr().err == ""
 
 
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is shown on standard output as a command goes on."""
+    lines: list[str] = []
+    monkeypatch.setattr(
+        Lines, "advance", lambda self, steps, message: lines.append(message)
+    )
+    return lines
+
+
+def test_a_command_that_goes_well_shows_what_it_does(
+    run_dir: Path, folder: Path, shown: list[str]
+) -> None:
+    predicted(run_dir, folder / "pool.csv")
+    assert shown == ["predicting"]
+
+
 BAD_TABLES = {
     "missing": (None, ["rows.csv", "no such file"]),
     "empty": ("", ["rows.csv"]),
@@ -156,7 +174,12 @@ BAD_TABLES = {
 
 @pytest.mark.parametrize(("text", "words"), BAD_TABLES.values(), ids=BAD_TABLES)
 def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
-    text: str | None, words: list[str], run_dir: Path, folder: Path, refusal: Refusal
+    text: str | None,
+    words: list[str],
+    run_dir: Path,
+    folder: Path,
+    refusal: Refusal,
+    shown: list[str],
 ) -> None:
     table, out = folder / "rows.csv", folder / "out.csv"
     if text is not None:
@@ -164,6 +187,7 @@ def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
     line = refusal(["predict", str(run_dir), str(table), "--out", str(out)])
     assert all(word in line for word in words), line
     assert not out.exists()
+    assert shown == []
 
 
 @pytest.mark.parametrize(
@@ -174,21 +198,31 @@ def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
         ("run/../pool.csv", "is the table to predict"),
         ("out.txt", "unknown kind"),
         ("out", "unknown kind"),
-        ("nowhere/out.csv", "nowhere"),
-        ("folder.csv", "folder.csv"),
-        ("train.csv/out.csv", "train.csv"),
+        ("nowhere/out.csv", "there is no folder '{}/nowhere'; make it"),
+        ("folder.csv", "folder.csv: is a directory; pass a file"),
+        ("train.csv/out.csv", "there is no folder '{}/train.csv'"),
+        ("locked/out.csv", "'{}/locked' cannot be written to; pass another --out"),
         ("run/labels.parquet", "labels.parquet"),
     ],
 )
 def test_an_out_that_cannot_be_written_is_refused_and_left_alone(
-    out: str, words: str, run_dir: Path, folder: Path, refusal: Refusal
+    out: str,
+    words: str,
+    run_dir: Path,
+    folder: Path,
+    refusal: Refusal,
+    shown: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    (folder / "locked").mkdir()
+    monkeypatch.setattr("salutary.files.writable", lambda path: path.name != "locked")
     (folder / "link.csv").symlink_to(folder / "pool.csv")
     (folder / "folder.csv").mkdir()
     files = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     table = str(folder / "pool.csv")
     line = refusal(["predict", str(run_dir), table, "--out", str(folder / out)])
-    assert words in line
+    assert words.format(folder) in line
+    assert shown == []
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == files
 
 
@@ -214,6 +248,19 @@ def test_an_unfinished_run_has_no_model(
         ["predict", str(run_dir), str(folder / "pool.csv"), "--out", "x.csv"]
     )
     assert "finished" in line
+
+
+@pytest.mark.parametrize("name", ["prediction", "probability_cat"])
+def test_an_id_column_named_as_an_output_column_is_refused(
+    name: str, run: Callable[..., Path], folder: Path, refusal: Refusal
+) -> None:
+    pool = pd.read_csv(folder / "pool.csv").rename(columns={"id": name})
+    pool.to_csv(folder / "pool.csv", index=False)
+    out = run("--id", name)
+    command = ["predict", str(out), str(folder / "pool.csv")]
+    line = refusal([*command, "--out", str(folder / "out.csv")])
+    assert f"the id column {name!r} has the name of an output column" in line
+    assert not (folder / "out.csv").exists()
 
 
 MODELS: dict[str, object] = {

@@ -1,33 +1,115 @@
-"""The guard against the rule as written: mean(d) > std(d) / sqrt(n)."""
+"""The guard against the t statistics of SciPy and sums written out."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import ttest_1samp, ttest_rel
 
-from salutary.labeling.guard import harms
+from salutary.labeling.guard import FOLDS, deal, fall_of, judge
 
 LOSSES = arrays(float, 7, elements=st.integers(0, 40).map(lambda tenths: tenths / 10))
+WEIGHTS = arrays(float, 7, elements=st.integers(0, 5).map(float))
 
 
 @given(LOSSES, LOSSES, st.floats(0.1, 10))
-def test_a_rise_beyond_its_standard_error_harms(
-    before: np.ndarray, after: np.ndarray, weight: float
+def test_with_equal_weights_the_verdict_is_a_paired_t(
+    kept: np.ndarray, now: np.ndarray, weight: float
 ) -> None:
-    change = after - before
-    margin = change.mean() - np.std(change) / np.sqrt(len(change))
-    if abs(margin) > 1e-12:
-        assert harms(before, after, np.full(7, weight)) == (margin > 0)
+    change = kept - now
+    if np.ptp(change) < 1e-9:  # SciPy warns of rows that all change alike
+        expected = "kept" if change.mean() > 1e-9 else "harmful"
+        if abs(change.mean()) > 1e-9:
+            assert judge(kept, now, np.full(7, weight)) == expected
+        return
+    t = ttest_rel(kept, now).statistic
+    if min(abs(t - 1), abs(t + 2)) > 1e-9:
+        expected = "kept" if t > 1 else "harmful" if t < -2 else "waiting"
+        assert judge(kept, now, np.full(7, weight)) == expected
 
 
-@pytest.mark.parametrize("shift", [-1.0, 0.0])
-def test_no_rise_does_not_harm(shift: float) -> None:
-    before = np.linspace(0.0, 2.0, 5)
-    assert not harms(before, before + shift, np.ones(5))
+@given(LOSSES, LOSSES, WEIGHTS.filter(lambda weight: (weight > 0).sum() > 1))
+def test_a_weighted_fall_is_the_sum_written_out(
+    before: np.ndarray, after: np.ndarray, weight: np.ndarray
+) -> None:
+    mean, error = fall_of(before, after, weight)
+    total = sum(weight)
+    rows = [(w / total, b - a) for w, b, a in zip(weight, before, after, strict=True)]
+    expected = sum(share * fall for share, fall in rows)
+    n = sum(w > 0 for w in weight)
+    squares = sum((share * (fall - expected)) ** 2 for share, fall in rows)
+    assert mean == pytest.approx(expected, abs=1e-12)
+    assert error == pytest.approx(np.sqrt(n / (n - 1) * squares), abs=1e-12)
+
+
+def test_an_unweighted_fall_has_the_standard_error_that_scipy_gives() -> None:
+    rng = np.random.default_rng(0)
+    before, after = rng.gamma(2, size=(2, 40))
+    mean, error = fall_of(before, after, np.full(40, 3.0))
+    expected = ttest_1samp(before - after, 0)
+    assert mean / error == pytest.approx(expected.statistic)
+    low, high = expected.confidence_interval(0.95)
+    assert mean == pytest.approx((low + high) / 2)
+
+
+@pytest.mark.parametrize(
+    ("fall", "verdict"),
+    [(1.01, "kept"), (0.99, "waiting"), (-1.99, "waiting"), (-2.01, "harmful")],
+)
+def test_the_limits_are_one_standard_error_down_and_two_up(
+    fall: float, verdict: str
+) -> None:
+    noise = np.array([-1.0, 1.0, -2.0, 2.0])
+    error = np.std(noise, ddof=1) / 2
+    kept = np.full(4, 10.0)
+    assert judge(kept, kept - noise - fall * error, np.ones(4)) == verdict
+
+
+def test_no_change_leaves_the_verdict_to_later_rounds() -> None:
+    losses = np.linspace(0, 2, 5)
+    assert judge(losses, losses, np.ones(5)) == "waiting"
 
 
 def test_rows_of_weight_zero_do_not_count() -> None:
     before, after = np.zeros(4), np.array([0.1, 0.2, -9.0, -9.0])
-    assert not harms(before, after, np.ones(4))
-    assert harms(before, after, np.array([1.0, 1.0, 0.0, 0.0]))
+    assert judge(before, after, np.ones(4)) == "kept"
+    assert judge(before, after, np.array([1.0, 1.0, 0.0, 0.0])) == "harmful"
+
+
+LABELS = st.lists(st.integers(0, 4), max_size=60).map(
+    lambda labels: np.array(labels, dtype=np.intp)
+)
+
+
+@given(LABELS, st.integers(0, 2**32 - 1))
+def test_parts_and_those_of_each_class_differ_by_one_row_at_most(
+    labels: np.ndarray, seed: int
+) -> None:
+    part = deal(labels, np.random.RandomState(seed))
+    assert part.shape == labels.shape
+    for chosen in (part, *(part[labels == label] for label in range(5))):
+        sizes = np.bincount(chosen, minlength=FOLDS)
+        assert len(sizes) == FOLDS
+        assert np.ptp(sizes) <= 1
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros(30, dtype=np.intp), np.repeat([0, 1, 2], [5, 20, 5])]
+)
+def test_a_seed_fixes_the_parts_and_another_deals_anew(labels: np.ndarray) -> None:
+    def parts(seed: int) -> np.ndarray:
+        return deal(labels, np.random.RandomState(seed))
+
+    assert_array_equal(parts(1), parts(1))
+    assert (parts(1) != parts(2)).any()
+
+
+def test_every_row_comes_into_every_part_as_often() -> None:
+    labels = np.repeat([0, 1], [5, 7])
+    parts = np.array([deal(labels, np.random.RandomState(s)) for s in range(3000)])
+    frequency = (parts[:, :, None] == np.arange(FOLDS)).mean(axis=0)
+    # Of the 5 and 7, one part has more than its third; which one is not drawn.
+    assert_allclose(frequency[:5], [[2 / 5, 2 / 5, 1 / 5]] * 5, atol=0.04)
+    assert_allclose(frequency[5:], [[2 / 7, 2 / 7, 3 / 7]] * 7, atol=0.04)

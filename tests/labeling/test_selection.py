@@ -2,6 +2,7 @@
 
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,22 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from salutary.labeling.selection import Selection, keep_best, round_significant
+from salutary.labeling.selection import (
+    Selection,
+    keep_best,
+    keep_best_of_each_class,
+    round_significant,
+)
 
 DTYPES = [np.float32, np.float64]
 
 
 def stream(
-    scores: np.ndarray, cuts: list[int], size: int, rows: np.ndarray
+    scores: np.ndarray,
+    cuts: list[int],
+    size: int,
+    rows: np.ndarray,
+    keep: Any = keep_best,
 ) -> Selection:
     """Select from blocks cut at these places."""
     best = Selection.empty(scores.shape[1])
@@ -25,7 +35,7 @@ def stream(
         block = slice(start, stop)
         # Influence and probability only pass through; these tell rows apart.
         influence, probability = scores[block] + 1, scores[block] + 2
-        best = keep_best(best, rows[block], scores[block], influence, probability, size)
+        best = keep(best, rows[block], scores[block], influence, probability, size)
     return best
 
 
@@ -63,6 +73,33 @@ def test_any_cut_selects_what_a_full_sort_does(
     assert_array_equal(best.assigned_probability, (scores + 2)[best.rows, best.labels])
     assert (best.scores > 0).all()
     assert (np.diff(best.scores) <= 0).all()
+
+
+@given(tied_scores(), st.lists(st.integers(0, 25), max_size=6), st.integers(1, 8))
+def test_any_cut_selects_the_best_of_each_label_as_a_full_sort_does(
+    scores: np.ndarray, cuts: list[int], size: int
+) -> None:
+    rows = np.arange(len(scores))
+    best = stream(scores, cuts, size, rows, keep_best_of_each_class)
+    ranked = sort_whole(scores, len(scores))
+    expected = [
+        pair
+        for label in range(scores.shape[1])
+        for pair in [(i, own) for i, own in ranked if own == label][:size]
+    ]
+    assert list(zip(best.rows, best.labels, strict=True)) == expected
+    assert_array_equal(best.influence, scores[best.rows] + 1)
+    assert_array_equal(best.probability, scores[best.rows] + 2)
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [1, 2]])
+def test_a_label_that_is_a_tie_up_to_rounding_is_the_lower_whatever_the_blocks(
+    cuts: list[int],
+) -> None:
+    more = np.nextafter(2 / 3, 1)
+    scores = np.array([[2 / 3, more], [0.5, 0.1], [0.1, 0.4]])
+    best = stream(scores, cuts, 1, np.arange(3), keep_best_of_each_class)
+    assert list(zip(best.rows, best.labels, strict=True)) == [(0, 0), (2, 1)]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -68,8 +69,9 @@ def compare(data: Split, plan: Plan, seed: int) -> Iterator[Result]:
     Result
     """
     X_test, y_test = data.test
+    salutary = fit_salutary(data, plan, seed)
     for contender in CONTENDERS:
-        model = _fit(contender, data, plan, seed)
+        model = _fit(contender, data, plan, seed, salutary)
         yield Result(
             contender,
             seed,
@@ -78,14 +80,20 @@ def compare(data: Split, plan: Plan, seed: int) -> Iterator[Result]:
         )
 
 
-def _fit(contender: str, data: Split, plan: Plan, seed: int) -> Any:
+def _fit(
+    contender: str, data: Split, plan: Plan, seed: int, salutary: SalutaryClassifier
+) -> Any:
     if contender == "labeled rows only":
         return clone(plan.estimator).fit(*data.labeled)
     if contender == "labeled + validation rows":
-        return clone(plan.estimator).fit(
-            np.vstack([data.labeled[0], data.validation[0]]),
-            np.concatenate([data.labeled[1], data.validation[1]]),
-        )
+        return _fit_with_validation(plan, data, *data.labeled)
+    if contender == "salutary labels":
+        return salutary
+    if contender == "salutary + validation rows":
+        known = salutary.labeled_iter_ >= 0
+        X = np.vstack([data.labeled[0], data.pool[0]])
+        labels = salutary.transduction_
+        return _fit_with_validation(plan, data, X[known], labels[known])
     if contender.startswith("true labels, "):
         return active_learning(
             plan.estimator,
@@ -96,15 +104,14 @@ def _fit(contender: str, data: Split, plan: Plan, seed: int) -> Any:
             batch_size=plan.batch_size,
             seed=seed,
         )
-    published = contender == "salutary, paper's rule"
-    return fit_salutary(
-        data,
-        plan,
-        seed,
-        rule="paper" if published else "plausible",
-        guard=not published,
-        refit_on_validation=contender == "salutary + validation rows",
-    )
+    return fit_salutary(data, plan, seed, rule="paper", guard=False)
+
+
+def _fit_with_validation(
+    plan: Plan, data: Split, X: NDArray[np.float64], y: NDArray[Any]
+) -> Any:
+    X_val, y_val = data.validation
+    return clone(plan.estimator).fit(np.vstack([X, X_val]), np.concatenate([y, y_val]))
 
 
 def fit_salutary(

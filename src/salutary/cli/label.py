@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -135,42 +136,64 @@ def _check(
 ENDINGS = {
     "budget": "ended with the budget",
     "pool_exhausted": "ended with the pool",
-    "guard": "the guard undid the last {refused_rounds}",
+    "guard": "the guard undid the last {undone}",
     "no_positive_influence": "ended as no further label would help",
 }
 
 
 def summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report in lines for a person."""
-    outcome, settings = report["outcome"], report["settings"]
-    z = settings["min_influence_z"]
+    outcome, rule = report["outcome"], report["settings"]["rule"]
+    refused = outcome["refused_rounds"]
+    undone = "round" if refused == 1 else f"{refused} rounds"
     by_class = ", ".join(
         f"{printable(label)} {count}"
         for label, count in outcome["labels_by_class"].items()
     )
     lines = [
-        f"Labels assigned: {outcome['labels']}, by the rule {settings['rule']!r}; "
+        f"Labels assigned: {outcome['labels']}, by the rule {rule!r}; "
         f"rounds: {outcome['rounds']}; "
-        + ENDINGS[outcome["termination"]].format_map(outcome),
+        + ENDINGS[outcome["termination"]].format(undone=undone),
         f"  by class         {by_class}",
         _loss_line("validation loss", outcome["validation_loss"])
         + f" on {outcome['validation_rows']} rows",
     ]
     if outcome["canary_rows"]:
         lines.append(_canary_line(outcome))
+    lines.extend(_advice(report))
+    lines.extend(_remarks(outcome))
+    lines.append(f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite")
+    return lines
+
+
+def _advice(report: dict[str, Any]) -> Iterator[str]:
+    """Sentences about what did not go well, and what may help."""
+    outcome, z = report["outcome"], report["settings"]["min_influence_z"]
+    first, guessing = outcome["validation_loss"][0], outcome["guessing_loss"]
+    if first >= guessing:
+        yield (
+            f"Warning: the start model is no better than guessing by how frequent each "
+            f"class is in the training table (validation loss {first:.4f}, guessing "
+            f"{guessing:.4f}), so its influences mean little. A smaller --C, more "
+            "training rows or other columns may help."
+        )
     if outcome["termination"] == "guard" and outcome["labels"] == 0:
-        lines.append(
+        yield (
             "No round lowered the canary loss by more than its standard error, so no "
             "label was kept and the model is the one fitted on the training table "
             "alone. A smaller --C or more validation rows may help."
         )
     if outcome["termination"] == "no_positive_influence" and z:
-        lines.append(
+        yield (
             f"No row of the last shortlist had an influence of {z:g} standard errors "
             "or more. A smaller --min-influence-z or more validation rows may help."
         )
+
+
+def _remarks(outcome: dict[str, Any]) -> Iterator[str]:
+    """Lines about the tables."""
     if outcome["agreement"] is not None:
-        lines.append(
+        yield (
             f"  agreement        {outcome['agreement']:.1%} of the labels are the "
             "pool's own, which were not looked at"
         )
@@ -179,16 +202,14 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
             f"{printable(column)} {count}"
             for column, count in outcome["unseen_categories"].items()
         )
-        lines.append(
+        yield (
             f"  new categories   pool rows with one that no training row has: {counts}"
         )
     if outcome["recurring_validation_rows"]:
-        lines.append(
+        yield (
             f"  warning          {outcome['recurring_validation_rows']} validation "
             "rows stand in the training table or the pool too; losses may flatter"
         )
-    lines.append(f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite")
-    return lines
 
 
 def _canary_line(outcome: dict[str, Any]) -> str:

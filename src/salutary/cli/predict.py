@@ -11,7 +11,9 @@ from salutary.cli.progress import display
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
+    from sklearn.pipeline import Pipeline
 
 
 def predict(
@@ -39,16 +41,32 @@ def predict(
         raise InputError(f"{out}: is the table to predict; pass another --out")
     if out.resolve().parent == run_dir.resolve():
         raise InputError(f"{out}: is in the run's own directory; pass another --out")
+    if out.is_dir():
+        raise InputError(f"{out}: is a directory; pass a file as --out")
+    if not out.parent.is_dir():
+        raise InputError(
+            f"{out}: there is no folder {str(out.parent)!r}; make it, or pass another "
+            "--out"
+        )
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.files import writable
+
+    if not writable(out.parent):
+        raise InputError(
+            f"{out}: {str(out.parent)!r} cannot be written to; pass another --out"
+        )
+    # Nothing is shown before everything that may be refused was looked at.
+    model, columns, features = _read(run_dir, table)
     with display(0, "rows") as shown:
         with shown.stage("predicting"):
-            predictions = _predictions(run_dir, table)
+            predictions = _predictions(model, columns, features)
         _write(predictions, out)
     print(f"Wrote {predictions.num_rows} predictions to {out}")
 
 
-def _predictions(run_dir: Path, path: Path) -> pa.Table:
+def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataFrame]:
+    """The run's model, the output's first column, and the rows' features."""
     import numpy as np
-    import pyarrow as pa
 
     from salutary.artifacts import load, read_report
     from salutary.columns import cast_features, whole_numbers
@@ -58,19 +76,32 @@ def _predictions(run_dir: Path, path: Path) -> pa.Table:
     kinds = model["types"].kinds
     id_column = read_report(run_dir)["settings"]["id"]
     table = read_table(path, [*kinds, *([id_column] if id_column else [])])
-    probability = model[1:].predict_proba(cast_features(table, kinds, str(path)))
     columns: dict[str, Any] = {"row": np.arange(table.num_rows)}
     if id_column in table.column_names:
         columns = {id_column: whole_numbers(table[id_column].combine_chunks())}
-    columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
+        if id_column in ("prediction", *_probability_columns(model)):
+            raise InputError(
+                f"{path}: the id column {id_column!r} has the name of an output "
+                "column; rename it, also in the run's pool"
+            )
+    return model, columns, cast_features(table, kinds, str(path))
+
+
+def _probability_columns(model: Pipeline) -> list[str]:
+    import pyarrow as pa
+
     names = pa.array(model.classes_).cast(pa.string())  # as the file has the labels
-    for label, of_class in zip(names.to_pylist(), probability.T, strict=True):
-        columns[f"probability_{label}"] = of_class
-    if len(columns) != 2 + len(model.classes_):
-        raise InputError(
-            f"{path}: the id column {id_column!r} has the name of an output column; "
-            "rename it, also in the run's pool"
-        )
+    return [f"probability_{label}" for label in names.to_pylist()]
+
+
+def _predictions(
+    model: Pipeline, columns: dict[str, Any], features: pd.DataFrame
+) -> pa.Table:
+    import pyarrow as pa
+
+    probability = model[1:].predict_proba(features)
+    columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
+    columns.update(zip(_probability_columns(model), probability.T, strict=True))
     return pa.table(columns)
 
 

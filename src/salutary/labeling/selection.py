@@ -92,7 +92,7 @@ class Selection:
         clear = self.assigned_influence >= smallest_z * self.influence_se
         return self.take(np.flatnonzero(clear))
 
-    def take(self, places: IntArray | slice) -> Selection:
+    def take(self, places: IntArray | NDArray[np.bool_] | slice) -> Selection:
         """Some of the rows."""
         return Selection(
             self.rows[places],
@@ -133,8 +133,7 @@ def keep_best(
     if len(top) > size:
         floor = max(floor, float(np.partition(top, -size)[-size]))
     # Whatever may round up to the floor stays in; only those few are rounded.
-    slack = 1e-5 if scores.dtype == np.float32 else 1e-11
-    near = np.flatnonzero((top > 0) & (top >= floor * (1 - slack)))
+    near = np.flatnonzero((top > 0) & (top >= floor * (1 - _slack(scores))))
     if len(near) == 0:
         return best
     new = near[_best_places(round_significant(top[near]), rows[near], size)]
@@ -169,14 +168,33 @@ def keep_best_of_each_class(
     Selection
         One label's rows after the other's.
     """
-    label = scores.argmax(axis=1)
+    top = scores.max(axis=1)
+    parts = [best.take(best.labels == position) for position in range(scores.shape[1])]
+    # Most rows are below what every class has already.
+    floor = min(part.scores[-1] if len(part) == size else 0.0 for part in parts)
+    near = np.flatnonzero((top > 0) & (top >= floor * (1 - _slack(scores))))
+    label = _labels(scores[near])
     kept = Selection.empty(scores.shape[1])
-    for position in range(scores.shape[1]):
-        own = np.flatnonzero(label == position)
+    for position, part in enumerate(parts):
+        own = near[label == position]
         block = rows[own], scores[own], influence[own], probability[own]
-        before = best.take(np.flatnonzero(best.labels == position))
-        kept = kept.then(keep_best(before, *block, size))
+        kept = kept.then(keep_best(part, *block, size))
     return kept
+
+
+def _labels(scores: FloatArray) -> IntArray:
+    """Best class of each row; ties, after rounding, to the lower."""
+    label: IntArray = scores.argmax(axis=1)
+    top = scores[np.arange(len(scores)), label]
+    floor = top * (1 - _slack(scores))  # above a top that is negative: never kept
+    tied = np.flatnonzero(np.count_nonzero(scores >= floor[:, None], axis=1) > 1)
+    label[tied] = round_significant(scores[tied]).argmax(axis=1)
+    return label
+
+
+def _slack(scores: FloatArray) -> float:
+    """Relative difference that rounding may do away with."""
+    return 1e-5 if scores.dtype == np.float32 else 1e-11
 
 
 def _best_places(scores: FloatArray, rows: IntArray, size: int) -> IntArray:

@@ -1,0 +1,198 @@
+"""What does it bring to look at a shortlist again, and to pick one by one?
+
+    python -m studies.shortlist
+
+labels by the plausible rule in four ways: by first order or by Newton's estimate, and
+the best of a batch together or one by one, each knowing those before it; and writes
+``docs/studies/shortlist``. It resumes from the measurements it finds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
+
+from benchmarks.measure import data_folder
+from salutary.choosing import SHORTLIST, choose, geometry_of, score
+from salutary.fitting import Chain, begin, extend, training_of
+from salutary.influence.add_one_in import estimate_falls
+from salutary.influence.softmax import as_rows
+from salutary.labeling.rules import RULES, Rule
+from salutary.labeling.selection import Selection, keep_best
+from salutary.pools.arrays import ArrayPool
+from salutary.problem import Problem
+from studies.rules_runs import draw, problem_of
+from studies.writing import environment, write_study
+
+NAME = "shortlist"
+SETS = ("digits", "waveform", "electric")
+PENALTIES = (0.1, 1.0)
+SEEDS = 5
+BUDGET, BATCH, COPIES = 50, 10, 10
+PLAUSIBLE = RULES["plausible"]
+
+Way = Callable[[Problem, Chain], Selection]
+
+
+def first_order_together(problem: Problem, chain: Chain) -> Selection:
+    """As published, but for the rule."""
+    return choose(problem, problem.validation, chain, BATCH)["p^1"]
+
+
+def first_order_greedily(problem: Problem, chain: Chain) -> Selection:
+    """Each pick after the model has moved with those before it."""
+    greedy = Rule(PLAUSIBLE.variants, greedy=True)
+    return first_order_together(replace(problem, rule=greedy), chain)
+
+
+def newton_greedily(problem: Problem, chain: Chain) -> Selection:
+    """Each pick by true effects, after a refit with those before it."""
+    return first_order_together(replace(problem, estimate="newton"), chain)
+
+
+def newton_together(problem: Problem, chain: Chain) -> Selection:
+    """The best of a shortlist by true effects."""
+    validation = problem.validation
+    geometry = geometry_of(problem, chain)
+    found = score(problem, geometry, validation, chain, SHORTLIST * BATCH)["p^1"]
+    training, _ = training_of(problem, chain.model, chain.rows, chain.labels)
+    X = as_rows(problem.pool.X[found.rows])
+    falls = estimate_falls(
+        chain.model,
+        training,
+        X,
+        np.ones((len(found), len(problem.classes))),
+        as_rows(validation.X),
+        validation.objective,
+        "newton",
+    )
+    probability = training.model.probability(X)
+    scores = PLAUSIBLE.variants["p^1"](falls, probability)
+    nothing = Selection.empty(len(problem.classes))
+    return keep_best(nothing, found.rows, scores, falls, probability, BATCH)
+
+
+WAYS: dict[str, Way] = {
+    "first order, together": first_order_together,
+    "first order, one by one": first_order_greedily,
+    "newton, together": newton_together,
+    "newton, one by one": newton_greedily,
+}
+
+
+def copied(problem: Problem) -> Problem:
+    """The problem with a hundredth of its pool, each row ten times."""
+    rows = np.repeat(np.arange(0, problem.pool.X.shape[0], 100), COPIES)
+    free, ones = np.ones(len(rows), dtype=bool), np.ones(len(rows))
+    return replace(problem, pool=ArrayPool(problem.pool.X[rows], free, ones))
+
+
+def measure(name: str, C: float, seed: int) -> Iterator[dict[str, Any]]:
+    """All ways on one draw."""
+    drawn = draw(name, 0.2, seed)
+    problem = problem_of(drawn, C, PLAUSIBLE, seed, guard=False)
+    with threadpool_limits(limits=1, user_api="blas"):
+        before = begin(problem)
+        for way, batch in WAYS.items():
+            began, chain = time.perf_counter(), before
+            while len(chain) < BUDGET:
+                chosen = batch(problem, chain)
+                chain = extend(problem, chain, chosen.rows, chosen.labels)
+            seconds = time.perf_counter() - began
+            of_copies = batch(copied(problem), before)
+            yield {
+                "way": way,
+                "start_log_loss": drawn.test.mean_loss(before.model),
+                "log_loss": drawn.test.mean_loss(chain.model),
+                "validation_loss": problem.validation.mean_loss(chain.model),
+                "distinct": len(np.unique(of_copies.rows // COPIES)),
+                "seconds": seconds,
+            }
+
+
+def measurements(found: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield all measurements so far after each further draw."""
+    keys = ["data", "C", "seed"]
+    done = set(found[keys].itertuples(index=False, name=None)) if len(found) else set()
+    for key in product(SETS, PENALTIES, range(SEEDS)):
+        if key not in done:
+            cell = dict(zip(keys, key, strict=True))
+            new = pd.DataFrame([{**cell, **row} for row in measure(*key)])
+            found = pd.concat([found, new], ignore_index=True)
+            yield found
+
+
+@dataclass(frozen=True)
+class WaysCompared:
+    """What each way does to the log loss, and what it costs.
+
+    Parameters
+    ----------
+    found : DataFrame
+        All measurements.
+    """
+
+    found: pd.DataFrame
+
+    def means(self) -> pd.DataFrame:
+        """Means over the draws, ways in their order."""
+        grouped = self.found.groupby(["data", "C", "way"]).mean(numeric_only=True)
+        return grouped.reindex(list(WAYS), level="way")
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each data set, penalty and way."""
+        means = self.means()
+        return pd.DataFrame(
+            {
+                "log loss at the start": means["start_log_loss"].round(4),
+                "log loss": means["log_loss"].round(4),
+                "validation loss": means["validation_loss"].round(4),
+                f"distinct of {BATCH} in a pool of copies": means["distinct"].round(1),
+                "seconds": means["seconds"].round(2),
+            }
+        ).reset_index()
+
+    def plot(self) -> Figure:
+        """Fall of the log loss of each way."""
+        means = self.means()
+        fall = (means["start_log_loss"] - means["log_loss"]).unstack("way")[list(WAYS)]
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        panel = figure.subplots()
+        places = np.arange(len(fall))
+        for number, way in enumerate(WAYS):
+            panel.bar(places + 0.2 * number - 0.3, fall[way], 0.2, label=way)
+        names = [f"{name}, C {C:g}" for name, C in fall.index]
+        panel.set_xticks(places, names, fontsize=8)
+        panel.set_ylabel("fall of the log loss")
+        panel.legend(fontsize=7)
+        return figure
+
+
+def main() -> None:
+    if data_folder() is None:
+        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    write_study(
+        NAME,
+        measurements,
+        lambda found: {"Four ways to choose a batch": WaysCompared(found)},
+        total=len(SETS) * len(PENALTIES) * SEEDS,
+        heading=(
+            "What does it bring to look at a shortlist again, and to pick one by one?",
+            f"Plausible rule, no guard, 20% to validate, {BUDGET} labels in rounds of "
+            f"{BATCH}, means over {SEEDS} draws as in the study of rules. The pool of "
+            f"copies has a hundredth of the pool's rows, each {COPIES} times. "
+            f"{environment()}.",
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
