@@ -27,6 +27,18 @@ SETS = ("digits", *NINE, *TEXTS)
 VALIDATION = (100, 0.2)
 SEEDS = 10
 
+READING = """\
+A cell is a data set, a size of the validation set and a C. A change is that of the log
+loss on the test rows from the start to the end of a run, relative to the start, as a mean
+over the draws; below zero is better. "Significantly below start" is by a paired t-test
+over the draws with Holm's correction over the cells. Guards: each judges rounds by a
+cross-validation over three parts of the validation rows, or with "one canary" by 30% of
+them set apart. "Keep best" returns the round with the lowest loss on such rows, "keep 1
+se" asks each round that stays for a fall of that many standard errors below the last that
+stayed, and stops at a rise of two; "no rise" compares each round with the one before.
+"None" undoes nothing, but the rule still chooses its exponent by those rows; "off" has no
+such rows, and the exponent is 1. Draws are fewer for what was tried and not taken."""
+
 
 def measurements(found: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Yield all measurements so far after each further draw."""
@@ -61,7 +73,7 @@ def main() -> None:
             f"{N_LABELED} labeled (digits: 100), 100 or 20% to validate, 20% to test, "
             f"the rest as pool; {BUDGET} labels in rounds of {BATCH}; tables one-hot, "
             f"images as 64 principal components, texts as TF-IDF of {WORDS} words. "
-            f"{environment()}.",
+            f"{environment()}.\n\n{READING}",
         ),
     )
 

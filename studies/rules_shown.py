@@ -85,6 +85,7 @@ class RulesCompared:
                 "change, 100 to validate": _percent(wide.loc[small, kind].mean()),
                 "change, 20% to validate": _percent(wide.loc[~small, kind].mean()),
                 "worst cell": _percent(wide[kind].max()),
+                "runs ending below start": _share(change(of_kind) > 0),
                 "cells significantly below start": harmed(of_kind),
             }
             for name, other in (
@@ -147,7 +148,7 @@ class GuardsCompared:
         "gain kept" is the sum of relative falls of the log loss over the cells where
         the same runs without a guard help, over that sum without a guard.
         """
-        of_rule = self.found[self.found["rule"] == "tempered"]
+        of_rule = self.found.query("rule == 'tempered' and guard != 'off'")
         rows = []
         for guard in of_rule["guard"].unique():
             own = of_rule[of_rule["guard"] == guard]
@@ -166,28 +167,39 @@ class GuardsCompared:
                     f"worst cell, {name}": _percent(cells[guard].max()),
                     f"gain kept, {name}": f"{kept:.0%}",
                 }
-            row["cells significantly below start"] = harmed(own)
-            row["rounds kept"] = f"{own['kept'].mean():.1f}"
+            row |= {
+                "runs ending below start": _share(change(own) > 0),
+                "cells significantly below start": harmed(own),
+                "rounds kept": f"{own['kept'].mean():.1f}",
+            }
             rows.append(row)
         return pd.DataFrame(rows)
 
     def plot(self) -> Figure:
-        """Mean change against the worst cell."""
-        frame = self.frame()
-        figure = Figure(figsize=(9, 4), layout="constrained")
-        panels = figure.subplots(1, 2)
-        for panel, name in zip(panels, ("100", "20%"), strict=True):
-            mean = frame[f"change, {name}"].str.rstrip("%").astype(float)
-            worst = frame[f"worst cell, {name}"].str.rstrip("%").astype(float)
-            for guard, x, y in zip(frame["guard"], mean, worst, strict=True):
-                single = guard.startswith("one canary")
-                panel.plot(x, y, "s" if single else "o", color="C1" if single else "C0")
-                panel.annotate(
-                    guard, (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points"
+        """Mean change, and how many runs end below their start."""
+        own = self.found.query("rule == 'tempered' and guard != 'off'")
+        size = own["validation"].map(lambda size: "100" if size > 1 else "20%")
+        measures = {
+            "mean change of the log loss, %": 100 * change(own),
+            "runs ending below start, %": 100.0 * (change(own) > 0),
+        }
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for panel, (name, values) in zip(panels, measures.items(), strict=True):
+            means = values.groupby([own["guard"], size]).mean().unstack()
+            means = means.loc[own["guard"].unique()[::-1]]
+            places = np.arange(len(means))
+            for number, validation in enumerate(means):
+                bars = means[validation]
+                panel.barh(
+                    places - 0.4 * number,
+                    bars,
+                    0.4,
+                    label=f"{validation} to validate",
                 )
-            panel.set_title(f"{name} to validate", fontsize=10)
-            panel.set_xlabel("mean change of the log loss, %")
-        panels[0].set_ylabel("worst cell, %")
+            panel.set_yticks(places - 0.2, means.index, fontsize=8)
+            panel.set_xlabel(name)
+        panels[1].legend(fontsize=8)
         return figure
 
 
@@ -195,6 +207,10 @@ def _by_guard(found: pd.DataFrame) -> pd.DataFrame:
     percent = 100 * change(found)
     keys = [found[key] for key in [*CELL, "guard"]]
     return percent.groupby(keys).mean().unstack("guard")
+
+
+def _share(chosen: pd.Series) -> str:
+    return f"{chosen.mean():.1%}"
 
 
 def _percent(value: float) -> str:

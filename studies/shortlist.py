@@ -105,6 +105,8 @@ def measure(name: str, C: float, seed: int) -> Iterator[dict[str, Any]]:
             began, chain = time.perf_counter(), before
             while len(chain) < BUDGET:
                 chosen = batch(problem, chain)
+                if not len(chosen):
+                    break  # no row is found to help
                 chain = extend(problem, chain, chosen.rows, chosen.labels)
             seconds = time.perf_counter() - began
             of_copies = batch(copied(problem), before)

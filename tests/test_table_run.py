@@ -64,7 +64,8 @@ def arguments(folder: Path, out: Path, *further: str) -> list[str]:
 
 def guarded(folder: Path, out: Path, *further: str) -> list[str]:
     """With the guard, where the last rounds are still waiting when the run ends."""
-    words = arguments(folder, out, "--rule", "tempered", "--budget", "50", *further)
+    small = ["--budget", "50", "--batch-size", "5"]
+    words = arguments(folder, out, "--rule", "tempered", *small, *further)
     return [word for word in words if word != "--no-guard"]
 
 

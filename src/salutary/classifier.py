@@ -80,10 +80,10 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     guard : bool, default=True
         Judge the rounds on rows that influence has not seen. The validation rows are
         parted into three; beside the run go three more, each with influences on two of
-        the parts, and their losses on the third are taken together. Rounds stay once
-        that loss is lower, by more than a standard error of the fall, than after the
-        last round that stayed. The run ends when it is higher by more than two; rounds
-        after the last that stayed are undone. About four times the work. With fewer
+        the parts, and their losses on the third are taken together. Rounds stay up to
+        the one after which that loss was lowest; those after it are undone. The run
+        ends once the loss is above its lowest by more than the standard error of the
+        difference. About four times the work. With fewer
         than six validation rows, a warning says that there is no guard.
     refit_on_validation : bool or "auto", default="auto"
         Whether the final fit includes the validation rows. "auto": only those split off

@@ -12,35 +12,31 @@ from salutary.objective import FloatArray, IntArray
 FOLDS = 3
 """Parts of the validation rows; each is the canary of a run that sees the others."""
 
-KEEPING = 1.0
-"""Standard errors that the canary loss must fall by for a round to stay."""
-
-STOPPING = 2.0
-"""Standard errors that it must rise by for the run to end."""
+STOPPING = 1.0
+"""Standard errors that the canary loss must rise by for the run to end."""
 
 Verdict = Literal["kept", "waiting", "harmful"]
 
 
 def judge(kept: FloatArray, now: FloatArray, weight: FloatArray) -> Verdict:
-    r"""Whether the rounds since the last that stayed have made the model better.
+    """Whether the rounds since the best so far have made the model better.
 
     Parameters
     ----------
     kept, now : ndarrays of shape (n_canary,)
-        Loss of each canary row after the last round that stayed, and now.
+        Loss of each canary row after the best round so far, and now.
     weight : ndarray of shape (n_canary,)
 
     Returns
     -------
     {"kept", "waiting", "harmful"}
-        "kept" if the mean of ``kept - now`` exceeds its standard error; "harmful" if
-        that of ``now - kept`` exceeds two; else later rounds decide.
+        "kept" if the mean of ``kept - now`` is positive; "harmful" if that of
+        ``now - kept`` exceeds its standard error; else later rounds decide.
 
     Notes
     -----
-    A loss that falls slowly is told from chance once enough rounds have added up, which
-    a comparison of each round with the one before would not see
-    (``docs/studies/guard``).
+    Rules that ask more of a round to stay, or compare it with the one before, keep less
+    of what labeling gains; see ``docs/studies/rules``.
 
     Examples
     --------
@@ -52,7 +48,7 @@ def judge(kept: FloatArray, now: FloatArray, weight: FloatArray) -> Verdict:
     'waiting'
     """
     fall, error = fall_of(kept, now, weight)
-    if fall > KEEPING * error:
+    if fall > 0:
         return "kept"
     return "harmful" if -fall > STOPPING * error else "waiting"
 
