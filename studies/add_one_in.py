@@ -12,8 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,26 +23,26 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
-from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import data_folder
 from salutary import add_one_in
 from studies.writing import environment, write_study
 
-NAME = "add_one_in"
 SETS = ("digits", "waveform_40", "grid_stability", "celeba_attributes")
 PENALTIES = (0.02, 0.1, 1.0, 10.0)
 LABELED = (100, 300)
 SEEDS = range(3)
 N_VAL, N_CANDIDATES = 300, 40
-
-
 LARGEST = 12_000
 
 
-def load(folder: Path, name: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+@lru_cache(maxsize=1)
+def data_set(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """One-hot encoded, standardized features, and classes."""
-    frame = pd.read_parquet(folder / f"{name}.parquet")
+    if name == "digits":
+        X, y = load_digits(return_X_y=True)
+        return scale(X), y
+    frame = pd.read_parquet(data_folder() / f"{name}.parquet")
     if len(frame) > LARGEST:
         frame = frame.sample(LARGEST, random_state=0)
     labels = frame.pop("label")
@@ -51,18 +50,11 @@ def load(folder: Path, name: str) -> tuple[NDArray[np.float64], NDArray[np.intp]
     return scale(pd.get_dummies(frame).to_numpy(np.float64)), y
 
 
-def data_set(name: str, folder: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Standardized features and classes."""
-    if name == "digits":
-        X, y = load_digits(return_X_y=True)
-        return scale(X), y
-    return load(folder, name)
-
-
 def measure(
-    X: NDArray[np.float64], y: NDArray[Any], n_labeled: int, C: float, seed: int
+    data: str, n_labeled: int, C: float, seed: int
 ) -> Iterator[dict[str, float | str]]:
     """Compare the estimates with a refit on one draw of rows."""
+    X, y = data_set(data)
     order = np.random.default_rng(seed).permutation(len(y))
     train, val, rows = np.split(
         order[: n_labeled + N_VAL + N_CANDIDATES], [n_labeled, n_labeled + N_VAL]
@@ -76,11 +68,10 @@ def measure(
         "y_val": y[val][known],
     }
     falls, seconds = {}, {}
-    with threadpool_limits(limits=1, user_api="blas"):
-        for estimate in ("refit", "first_order", "newton"):
-            began = time.perf_counter()
-            falls[estimate] = add_one_in(model, X[rows], **fixed, estimate=estimate)
-            seconds[estimate] = time.perf_counter() - began
+    for estimate in ("refit", "first_order", "newton"):
+        began = time.perf_counter()
+        falls[estimate] = add_one_in(model, X[rows], **fixed, estimate=estimate)
+        seconds[estimate] = time.perf_counter() - began
     truth = falls["refit"].ravel()
     for estimate in ("first_order", "newton"):
         found = falls[estimate].ravel()
@@ -92,20 +83,6 @@ def measure(
             "time_ratio": seconds[estimate] / seconds["refit"],
             "refit_ms": 1000 * seconds["refit"] / len(truth),
         }
-
-
-def measurements(folder: Path, found: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield all measurements so far after each further one."""
-    keys = ["data", "n_labeled", "C", "seed"]
-    done = set(found[keys].itertuples(index=False, name=None)) if len(found) else set()
-    for name in SETS:
-        X, y = data_set(name, folder)
-        for key in product([name], LABELED, PENALTIES, SEEDS):
-            if key not in done:
-                cell = dict(zip(keys, key, strict=True))
-                new = [{**cell, **row} for row in measure(X, y, *key[1:])]
-                found = pd.concat([found, pd.DataFrame(new)], ignore_index=True)
-                yield found
 
 
 @dataclass(frozen=True)
@@ -168,14 +145,11 @@ class Truth:
 
 
 def main() -> None:
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
     write_study(
-        NAME,
-        lambda found: measurements(folder, found),
+        "add_one_in",
+        {"data": SETS, "n_labeled": LABELED, "C": PENALTIES, "seed": SEEDS},
+        measure,
         lambda found: {"Error against C": Truth(found)},
-        total=len(SETS) * len(LABELED) * len(PENALTIES) * len(SEEDS),
         heading=(
             "How true are the estimates of what adding one row does?",
             f"{N_CANDIDATES} random rows under every class, {N_VAL} validation rows, "

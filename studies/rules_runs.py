@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import data_folder
 from salutary.benchmark.datasets import find_data_set
@@ -238,15 +238,12 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def measure(name: str, validation: float, seed: int) -> list[dict[str, Any]]:
+def measure(data: str, validation: float, seed: int) -> Iterator[dict[str, Any]]:
     """All penalties on one draw; a tuned one that is among the others' is not rerun."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        drawn = draw(name, validation, seed)
-        chosen = tuned((drawn.labeled.X, drawn.labeled.labels))
-        penalties = {C: chosen if C == "tuned" else float(C) for C in PENALTIES}
-        found = {C: compare(drawn, C, seed) for C in set(penalties.values())}
-    return [
-        {"data": name, "validation": validation, "C": C, "seed": seed, **row}
-        for C, value in penalties.items()
-        for row in found[value]
-    ]
+    drawn = draw(data, validation, seed)
+    chosen = tuned((drawn.labeled.X, drawn.labeled.labels))
+    penalties = {C: chosen if C == "tuned" else float(C) for C in PENALTIES}
+    found = {C: compare(drawn, C, seed) for C in set(penalties.values())}
+    for C, value in penalties.items():
+        for row in found[value]:
+            yield {"C": C, **row}

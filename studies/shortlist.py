@@ -12,15 +12,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from threadpoolctl import threadpool_limits
 
-from benchmarks.measure import data_folder
 from salutary.choosing import SHORTLIST, choose, geometry_of, score
 from salutary.fitting import Chain, begin, extend, training_of
 from salutary.influence.add_one_in import estimate_falls
@@ -32,10 +29,9 @@ from salutary.problem import Problem
 from studies.rules_runs import draw, problem_of
 from studies.writing import environment, write_study
 
-NAME = "shortlist"
 SETS = ("digits", "waveform", "electric")
 PENALTIES = (0.1, 1.0)
-SEEDS = 5
+SEEDS = range(5)
 BUDGET, BATCH, COPIES = 50, 10, 10
 PLAUSIBLE = RULES["plausible"]
 
@@ -95,41 +91,28 @@ def copied(problem: Problem) -> Problem:
     return replace(problem, pool=ArrayPool(problem.pool.X[rows], free, ones))
 
 
-def measure(name: str, C: float, seed: int) -> Iterator[dict[str, Any]]:
+def measure(data: str, C: float, seed: int) -> Iterator[dict[str, Any]]:
     """All ways on one draw."""
-    drawn = draw(name, 0.2, seed)
+    drawn = draw(data, 0.2, seed)
     problem = problem_of(drawn, C, PLAUSIBLE, seed, guard=False)
-    with threadpool_limits(limits=1, user_api="blas"):
-        before = begin(problem)
-        for way, batch in WAYS.items():
-            began, chain = time.perf_counter(), before
-            while len(chain) < BUDGET:
-                chosen = batch(problem, chain)
-                if not len(chosen):
-                    break  # no row is found to help
-                chain = extend(problem, chain, chosen.rows, chosen.labels)
-            seconds = time.perf_counter() - began
-            of_copies = batch(copied(problem), before)
-            yield {
-                "way": way,
-                "start_log_loss": drawn.test.mean_loss(before.model),
-                "log_loss": drawn.test.mean_loss(chain.model),
-                "validation_loss": problem.validation.mean_loss(chain.model),
-                "distinct": len(np.unique(of_copies.rows // COPIES)),
-                "seconds": seconds,
-            }
-
-
-def measurements(found: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield all measurements so far after each further draw."""
-    keys = ["data", "C", "seed"]
-    done = set(found[keys].itertuples(index=False, name=None)) if len(found) else set()
-    for key in product(SETS, PENALTIES, range(SEEDS)):
-        if key not in done:
-            cell = dict(zip(keys, key, strict=True))
-            new = pd.DataFrame([{**cell, **row} for row in measure(*key)])
-            found = pd.concat([found, new], ignore_index=True)
-            yield found
+    before = begin(problem)
+    for way, batch in WAYS.items():
+        began, chain = time.perf_counter(), before
+        while len(chain) < BUDGET:
+            chosen = batch(problem, chain)
+            if not len(chosen):
+                break  # no row is found to help
+            chain = extend(problem, chain, chosen.rows, chosen.labels)
+        seconds = time.perf_counter() - began
+        of_copies = batch(copied(problem), before)
+        yield {
+            "way": way,
+            "start_log_loss": drawn.test.mean_loss(before.model),
+            "log_loss": drawn.test.mean_loss(chain.model),
+            "validation_loss": problem.validation.mean_loss(chain.model),
+            "distinct": len(np.unique(of_copies.rows // COPIES)),
+            "seconds": seconds,
+        }
 
 
 @dataclass(frozen=True)
@@ -179,18 +162,16 @@ class WaysCompared:
 
 
 def main() -> None:
-    if data_folder() is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
     write_study(
-        NAME,
-        measurements,
+        "shortlist",
+        {"data": SETS, "C": PENALTIES, "seed": SEEDS},
+        measure,
         lambda found: {"Four ways to choose a batch": WaysCompared(found)},
-        total=len(SETS) * len(PENALTIES) * SEEDS,
         heading=(
             "What does it bring to look at a shortlist again, and to pick one by one?",
             f"Plausible rule, no guard, 20% to validate, {BUDGET} labels in rounds of "
-            f"{BATCH}, means over {SEEDS} draws as in the study of rules. The pool of "
-            f"copies has a hundredth of the pool's rows, each {COPIES} times. "
+            f"{BATCH}, means over {len(SEEDS)} draws as in the study of rules. The "
+            f"pool of copies has a hundredth of the pool's rows, each {COPIES} times. "
             f"{environment()}.",
         ),
     )

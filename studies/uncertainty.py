@@ -12,18 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
-from benchmarks.measure import data_folder
 from salutary.choosing import choose
 from salutary.fitting import begin
 from salutary.influence.direction import influence_direction
@@ -39,7 +34,6 @@ from salutary.problem import LabeledRows, Problem
 from studies.add_one_in import data_set
 from studies.writing import environment, write_study
 
-NAME = "uncertainty"
 SETS = ("digits", "waveform_40", "grid_stability", "celeba_attributes")
 PENALTIES = (0.02, 0.1, 1.0)
 N_VALIDATION = (100, 300)
@@ -70,14 +64,13 @@ class Fitted:
         return influence[np.arange(len(labels)), labels], errors
 
 
-def measure(
-    X: NDArray[np.float64], y: NDArray[Any], C: float, seed: int
-) -> Iterator[dict[str, float | str]]:
+def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
     """Compare what two samples say of random and of selected labels, for one draw.
 
     What is neither labeled nor in the first sample is the pool and the second sample,
     half each.
     """
+    X, y = data_set(data)
     rng = np.random.default_rng(seed)
     labeled, first, rest = np.split(
         rng.permutation(len(y)), [N_LABELED, N_LABELED + max(N_VALIDATION)]
@@ -125,21 +118,6 @@ def measure(
                 "influence": found.mean(),
                 "fresh_influence": truth.mean(),
             }
-
-
-def measurements(folder: Path, found: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield all measurements so far after each further draw."""
-    keys = ["data", "C", "seed"]
-    done = set(found[keys].itertuples(index=False, name=None)) if len(found) else set()
-    for name in SETS:
-        X, y = data_set(name, folder)
-        for key in product([name], PENALTIES, SEEDS):
-            if key not in done:
-                cell = dict(zip(keys, key, strict=True))
-                with threadpool_limits(limits=1, user_api="blas"):
-                    new = [{**cell, **row} for row in measure(X, y, *key[1:])]
-                found = pd.concat([found, pd.DataFrame(new)], ignore_index=True)
-                yield found
 
 
 @dataclass(frozen=True)
@@ -208,14 +186,11 @@ class Uncertainty:
 
 
 def main() -> None:
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
     write_study(
-        NAME,
-        lambda found: measurements(folder, found),
+        "uncertainty",
+        {"data": SETS, "C": PENALTIES, "seed": SEEDS},
+        measure,
         lambda found: {"Random and selected rows": Uncertainty(found)},
-        total=len(SETS) * len(PENALTIES) * len(SEEDS),
         heading=(
             "How sure is an influence, and how overrated are selected rows?",
             f"{N_LABELED} labeled rows; influences from 100 or 300 validation rows "

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
+from benchmarks.measure import data_folder
 from salutary.benchmark.displays import Display
 from salutary.cli.progress import display
 from salutary.files import write_text, write_whole
@@ -27,11 +32,12 @@ def environment() -> str:
 
 def write_study(
     name: str,
-    measurements: Callable[[pd.DataFrame], Iterator[pd.DataFrame]],
+    grid: dict[str, Sequence[Any]],
+    measure: Callable[..., Iterable[dict[str, Any]]],
     show: Callable[[pd.DataFrame], dict[str, Display]],
     *,
-    total: int,
     heading: tuple[str, str],
+    jobs: int = 1,
 ) -> None:
     """Measure what is missing, then write tables and pictures.
 
@@ -39,23 +45,29 @@ def write_study(
     ----------
     name : str
         Module and folder of the study.
-    measurements : callable
-        From the measurements so far to an iterator over all so far, one longer each.
+    grid : dict of str to sequence
+        Values of each factor; the first varies slowest.
+    measure : callable
+        From a value of each factor, by name, to rows of measurements.
     show : callable
         From all measurements to what is to be shown, by its title: its table is
         ``frame()`` and its picture ``plot()``.
-    total : int
-        Measurements in all.
     heading : (str, str)
         Title and how it was done.
+    jobs : int, default=1
+        Processes; one where times are measured.
     """
+    if data_folder() is None:
+        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
     folder = STUDIES / name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "measurements.parquet"
     found = pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    with display(total, "measurements") as shown:
-        for longer in measurements(found):
-            found = longer
+    cells = list(_missing(grid, found))
+    work = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    with display(len(cells), "measurements") as shown:
+        for rows in work(delayed(_measured)(measure, cell) for cell in cells):
+            found = pd.concat([found, rows], ignore_index=True)
             write_whole(path, partial(found.to_parquet, compression="zstd"))
             shown.advance(1, name)
     title, how = heading
@@ -67,6 +79,25 @@ def write_study(
         parts.append(f"## {caption}\n\n![{caption}]({picture})\n\n{table}\n")
         write_whole(folder / picture, partial(answer.plot().savefig, dpi=110))
     write_text(folder / "README.md", "\n".join(parts))
+
+
+def _missing(
+    grid: dict[str, Sequence[Any]], found: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    """Combinations of the grid that have not been measured."""
+    done = set()
+    if len(found):
+        done = set(found[list(grid)].itertuples(index=False, name=None))
+    for cell in product(*grid.values()):
+        if cell not in done:
+            yield dict(zip(grid, cell, strict=True))
+
+
+def _measured(
+    measure: Callable[..., Iterable[dict[str, Any]]], cell: dict[str, Any]
+) -> pd.DataFrame:
+    with threadpool_limits(limits=1, user_api="blas"):
+        return pd.DataFrame([{**cell, **row} for row in measure(**cell)])
 
 
 def _markdown(table: pd.DataFrame) -> str:

@@ -180,7 +180,8 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
     if outcome["termination"] == "guard" and outcome["labels"] == 0:
         yield (
             "No round lowered the canary loss, so no label was kept and the model is "
-            "the one fitted on the training table alone. A smaller --C or more validation rows may help."
+            "the one fitted on the training table alone. A smaller --C or more "
+            "validation rows may help."
         )
     if outcome["termination"] == "no_positive_influence" and z:
         yield (
