@@ -1,0 +1,155 @@
+"""The studies: what they resume, and that they judge as the library does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from scipy.stats import ttest_rel
+from sklearn.datasets import make_blobs
+
+from salutary.labeling.rules import RULES
+from salutary.loop import advance, canary_losses, start
+from salutary.problem import LabeledRows
+from studies import writing
+from studies.rules_runs import (
+    BUDGET,
+    GUARD,
+    Drawn,
+    guarded_ends,
+    problem_of,
+    trajectory,
+)
+from studies.rules_shown import GuardsCompared, RulesCompared, below_start, harmed
+from studies.writing import write_study
+
+
+@dataclass(frozen=True)
+class Shown:
+    found: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        return self.found.sort_values(["a", "b"])
+
+    def plot(self) -> Figure:
+        return Figure()
+
+
+def test_a_study_measures_what_is_missing_and_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "STUDIES", tmp_path)
+    monkeypatch.setattr(writing, "data_folder", lambda: tmp_path)
+    measured = []
+
+    def measure(a: str, b: float) -> Iterator[dict[str, float]]:
+        measured.append((a, b))
+        if measured == [("x", 1.0), ("x", 0.5), ("y", 1.0)]:
+            raise KeyboardInterrupt
+        yield {"doubled": 2 * b}
+        yield {"doubled": 4 * b}
+
+    def study() -> None:
+        grid = {"a": ("x", "y"), "b": (1.0, 0.5)}
+        show = lambda found: {"Doubled": Shown(found)}  # noqa: E731
+        write_study("doubling", grid, measure, show, heading=("Doubled?", "By two."))
+
+    with pytest.raises(KeyboardInterrupt):
+        study()
+    folder = tmp_path / "doubling"
+    assert [path.name for path in folder.iterdir()] == ["measurements.parquet"]
+    study()
+    assert measured[3:] == [("y", 1.0), ("y", 0.5)]
+    study()
+    assert len(measured) == 5
+    found = pd.read_parquet(folder / "measurements.parquet")
+    assert found["doubled"].tolist() == [2, 4, 1, 2, 2, 4, 1, 2]
+    text = (folder / "README.md").read_text()
+    assert text.startswith("# Doubled?\n\nBy two.\n")
+    assert "| y | 0.5 | 1.0 |\n| y | 0.5 | 2.0 |" in text
+    assert (folder / "figure1.png").stat().st_size > 0
+
+
+def test_without_data_a_study_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "STUDIES", tmp_path)
+    monkeypatch.setattr(writing, "data_folder", lambda: None)
+    with pytest.raises(SystemExit, match="SALUTARY_DATA"):
+        write_study("none", {}, dict, dict, heading=("", ""))
+    assert not any(tmp_path.iterdir())
+
+
+def drawn(seed: int) -> Drawn:
+    X, y = make_blobs(
+        [130, 130, 130], 5, cluster_std=3.0, random_state=seed, shuffle=True
+    )
+    rows = [
+        LabeledRows(X[part], y[part], np.ones(len(part)))
+        for part in np.split(np.arange(390), [30, 80, 280])
+    ]
+    return Drawn(*rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("C", [0.01, 10.0])
+def test_the_studys_guard_ends_where_the_loops_does(C: float, seed: int) -> None:
+    problem = problem_of(drawn(seed), C, RULES["plausible"], seed, guard=True)
+    states = trajectory(problem)
+    losses = [canary_losses(problem, state.folds) for state in states]
+    state = start(problem)
+    while state.termination is None:
+        state, _ = advance(problem, state, BUDGET)
+    assert guarded_ends(losses)[GUARD] == state.kept_rounds
+    if C == 10.0:
+        assert state.kept_rounds < len(states) - 1
+
+
+def measurements(ends: dict[str, Any]) -> pd.DataFrame:
+    """Start at 1; a data set for each list of final log losses."""
+    return pd.DataFrame(
+        {
+            **{"data": name, "validation": 100.0, "C": "1", "seed": seed},
+            **{"rule": rule, "guard": guard, "kept": 1},
+            **{"start_log_loss": 1.0, "log_loss": loss},
+            **{"start_accuracy": 0.5, "accuracy": 0.5},
+        }
+        for rule in ("tempered", "paper")
+        for guard in (GUARD, "none", "off")
+        for name, losses in ends.items()
+        for seed, loss in enumerate(losses)
+    )
+
+
+def test_harm_is_a_paired_test_with_holms_correction() -> None:
+    ends = {
+        "worse": [1.1, 1.12, 1.11, 1.1, 1.13],
+        "perhaps": [1.1, 1.0, 1.05, 0.99, 1.1],
+        "better": [0.9, 0.8, 0.9, 0.85, 0.9],
+        "the same": [1.0, 1.0, 1.0, 1.0, 1.0],
+    }
+    found = measurements(ends).query("rule == 'paper' and guard == 'off'")
+    p = below_start(found).droplevel(["validation", "C"])
+    for name in ("worse", "perhaps", "better"):
+        expected = ttest_rel(ends[name], np.ones(5), alternative="greater").pvalue
+        assert p[name] == pytest.approx(expected)
+    assert p["the same"] == 1
+    assert p["perhaps"] < 0.1
+    assert harmed(found) == 1
+
+
+def test_what_is_shown_of_rules_and_guards() -> None:
+    found = measurements({"a": [0.9, 0.8], "b": [1.2, 1.0]})
+    rules = RulesCompared(found).frame().set_index(["rule", "guard"])
+    of_paper = rules.loc["paper", "off"]
+    assert of_paper["worst cell"] == "10.00%"
+    assert of_paper["runs ending below start"] == "25.0%"
+    assert of_paper["change, 100 to validate"] == "-2.50%"
+    guards = GuardsCompared(found).frame().set_index("guard")
+    assert guards.loc[GUARD, "gain kept, 100"] == "100%"
+    for shown in (RulesCompared(found), GuardsCompared(found)):
+        assert shown.plot().axes
