@@ -36,6 +36,9 @@ SEEDS_OF_OTHERS = 2
 ROWS = 4_000
 """Of a data set, drawn anew for each seed; 20% are for testing."""
 N_LABELED, BUDGET, BATCH = 300, 100, 10
+FEW_LABELED = ("digits", "breast_cancer")
+"""Data sets too small for that many; 100 rows are labeled of them."""
+
 GUARD = "keep best, stop at 1 se"
 """What the loop's own guard goes by here."""
 WORDS = 1_000
@@ -67,7 +70,7 @@ def draw(name: str, validation: float, seed: int) -> Drawn:
     parts = split(
         rows.X.iloc[chosen] if hasattr(rows.X, "iloc") else rows.X[chosen],
         rows.y[chosen],
-        n_labeled=100 if name == "digits" else N_LABELED,
+        n_labeled=100 if name in FEW_LABELED else N_LABELED,
         validation=validation,
         seed=seed,
     )
