@@ -755,3 +755,16 @@ def test_a_marker_among_strings_is_refused() -> None:
     marked = [f"c{c}" if c != -1 else -1 for c in y]
     with pytest.raises(ValueError, match="mark unlabeled rows by None"):
         salutary().fit(X, marked)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("row", [2, 20, 45])
+def test_a_value_too_large_to_compute_with_is_named(container: Any, row: int) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = (X[:, 0] > 0).astype(int)
+    y[10:40] = -1
+    X[row, 1] = -1e200
+    place = f"row {row if row < 40 else row - 40}, column 1"
+    name = "X" if row < 40 else "X_val"
+    with pytest.raises(ValueError, match=f"{name} contains .*, too large .* {place}"):
+        salutary().fit(container(X[:40]), y[:40], container(X[40:]), y[40:])

@@ -722,6 +722,19 @@ EDITS = {
     "model as text": "UPDATE rounds SET coef = 'abc' WHERE round > 0",
     "no round": "UPDATE rounds SET verdict = 'waiting'",
     "scores": "DELETE FROM class_scores WHERE position = 1 AND class = 1",
+    "a score": "UPDATE class_scores SET influence = 99 WHERE position = 2",
+    "an id": "UPDATE labels SET id = 'p7' WHERE position = 2",
+    "rounds of labels": "UPDATE labels SET round = 1",
+    "a round": "DELETE FROM rounds WHERE round = 1",
+    "a loss": "UPDATE rounds SET validation_loss = 0.1 WHERE round = 0",
+    "a verdict": "UPDATE rounds SET verdict = 'better' WHERE round = 2",
+    "a class": "UPDATE classes SET label = 'horse' WHERE class = 1",
+    "settings": "UPDATE run SET value = '{' WHERE key = 'settings'",
+    "no settings": "DELETE FROM run WHERE key = 'settings'",
+    "data": "UPDATE run SET value = '{}' WHERE key = 'data'",
+    "versions": "UPDATE run SET value = 'null' WHERE key = 'versions'",
+    "report": "UPDATE run SET value = '[' WHERE key = 'report'",
+    "digest": "DELETE FROM run WHERE key = 'digest'",
 }
 FOLD_EDITS = {
     "start": "UPDATE rounds SET coef = zeroblob(length(coef)) WHERE round = 0",
@@ -775,9 +788,57 @@ def test_an_edited_ledger_is_not_believed(
     before = snapshot(out)
     again = guarded if state == "waiting" else arguments
     message = refusal(again(folder, out, "--resume", "--budget", "210"))
-    assert (
-        "ledger.sqlite: its labels and coefficients do not belong together" in message
-    )
+    assert "ledger.sqlite: is not as it was written" in message
+    assert snapshot(out) == before
+
+
+def test_results_of_two_budgets_are_not_taken_for_a_runs(
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    longer = arguments(folder, out, "--resume", "--budget", "210")
+    killed = process(longer, tmp_path / "log", "table_run.write_model = die")
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    assert len(labels_of(out)) == 210  # beside the model of 200
+    predictions = ["predict", str(out), str(folder / "pool.csv")]
+    predictions += ["--out", str(tmp_path / "predictions.csv")]
+    assert "run.json: is missing" in refusal(predictions)
+    main(longer)
+    main(predictions)
+
+
+def test_a_ledger_without_a_table_is_damaged(
+    folder: Path,
+    unfinished: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    out = shutil.copytree(unfinished, tmp_path / "run")
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as connection, connection:
+        connection.execute("DROP TABLE class_scores")
+    message = refusal(arguments(folder, out, "--resume"))
+    assert f"{out / 'ledger.sqlite'}: is damaged" in message
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_results_without_a_ledger_are_not_written_over(
+    empty: bool,
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    (out / "ledger.sqlite").unlink()
+    if empty:
+        (out / "ledger.sqlite").touch()
+    before = snapshot(out)
+    message = refusal(arguments(folder, out, "--resume"))
+    assert "holds results, but no ledger.sqlite" in message
     assert snapshot(out) == before
 
 

@@ -123,6 +123,17 @@ def test_parts_of_a_folder_may_differ_in_the_width_of_a_type(tmp_path: Path) -> 
     assert read_table(tmp_path)["a"].to_pylist() == [1.0, 2.5]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_without_a_name_amid_the_others_is_refused(
+    suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"table{suffix}"
+    frame = pd.DataFrame({"a": [1, 2], "": [3, 4], "b": [5, 6]})
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    with pytest.raises(InputError, match=f"table{suffix}: column 2 has no name"):
+        read_table(path)
+
+
 def test_an_index_without_a_name_is_dropped_and_one_with_a_name_kept(
     tmp_path: Path,
 ) -> None:

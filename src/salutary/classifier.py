@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 from threadpoolctl import threadpool_limits
 
 from salutary.fitting import fit_converged, training_rows
-from salutary.influence.inputs import check_finite, encode_labels
+from salutary.influence.inputs import check_finite, check_size, encode_labels
 from salutary.influence.softmax import Float64Array, Matrix, check_objective
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
@@ -83,7 +83,8 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         the parts, and their losses on the third are taken together. Rounds stay up to
         the one after which that loss was lowest; those after it are undone. The run
         ends once the loss is above its lowest by more than the standard error of the
-        difference. About four times the work. With fewer
+        difference. About four times the work, and under the tempered rule, which tries
+        three powers in each, up to ten. With fewer
         than six validation rows, a warning says that there is no guard.
     refit_on_validation : bool or "auto", default="auto"
         Whether the final fit includes the validation rows. "auto": only those split off
@@ -380,7 +381,9 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ensure_all_finite=False,
             reset=reset,
         )
-        check_finite(X, name, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        check_finite(X, name, names)
+        check_size(X, name, names)
         return X
 
     def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
@@ -394,6 +397,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ensure_all_finite=False,
         )
         check_finite(X, name, names)
+        check_size(X, name, names)
         return X, names
 
     def _matrix(self, X: Any, name: str) -> Matrix:

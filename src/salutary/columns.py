@@ -211,7 +211,7 @@ def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         values = values.cast(values.type.value_type)
     if types.is_large_string(values.type) or types.is_string_view(values.type):
         values = values.cast(pa.string())
-    if types.is_string(values.type) and not types.is_string(target):
+    if types.is_string(values.type) and _kind(target) != "text":
         return pc.utf8_trim_whitespace(values)
     if types.is_decimal(values.type):
         return values.cast(pa.float64())
@@ -368,6 +368,9 @@ def target_labels(
         raise InputError(f"{name}: has no target column {target!r}; add it")
     values = cast_labels(table[target], arrow_type, f"{name}: column {target!r}")
     missing = values.is_null(nan_is_null=True)
+    if _kind(arrow_type) == "text":
+        blank = pc.equal(pc.utf8_trim_whitespace(values), "")
+        missing = pc.or_(missing, blank.fill_null(False))
     if pc.any(missing).as_py():
         row = pc.index(missing, True).as_py()
         raise InputError(

@@ -7,6 +7,7 @@ A process killed at any moment leaves it as it was after the last whole round.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass, fields
@@ -22,7 +23,7 @@ from salutary.objective import FloatArray, IntArray
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is known."""
 
-FORMAT = 2
+FORMAT = 3
 """SQLite's user_version: of the tables below."""
 
 SCHEMA = """
@@ -40,7 +41,8 @@ CREATE TABLE rounds (
     verdict TEXT NOT NULL,
     seconds REAL NOT NULL,
     coef BLOB NOT NULL,
-    intercept BLOB NOT NULL
+    intercept BLOB NOT NULL,
+    digest TEXT
 );
 CREATE TABLE fold_models (
     round INTEGER NOT NULL REFERENCES rounds,
@@ -80,6 +82,14 @@ CREATE VIEW assigned AS
     ORDER BY labels.position;
 """
 
+OF_A_ROUND = (
+    "SELECT * FROM fold_models WHERE round = ? ORDER BY fold",
+    "SELECT * FROM fold_labels WHERE round = ? ORDER BY fold, position",
+    "SELECT * FROM labels WHERE round = ? ORDER BY position",
+    "SELECT class_scores.* FROM class_scores JOIN labels USING (position) "
+    "WHERE round = ? ORDER BY position, class_scores.class",
+)
+"""What a round's digest is taken of, besides its own row and the digest before."""
 
 Coefficients = tuple[FloatArray, FloatArray]
 """scikit-learn's coef_ and intercept_, (1 or n_classes, n_features) and
@@ -207,13 +217,13 @@ class Ledger:
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
-            for key, value in facts.items():
-                self._set_fact(key, value)
+            self._set_facts(facts)
             connection.executemany(
                 "INSERT INTO classes VALUES (?, ?)",
                 [(code, str(label)) for code, label in enumerate(labels)],
             )
             self._insert_round(first)
+            self._seal(first.round)
 
     def fact(self, key: str) -> Any:
         """A fact of the run, or None."""
@@ -224,8 +234,19 @@ class Ledger:
     def set_facts(self, **facts: Any) -> None:
         """Replace facts, in one transaction."""
         with self._transaction():
-            for key, value in facts.items():
-                self._set_fact(key, value)
+            self._set_facts(facts)
+
+    def is_sound(self) -> bool:
+        """Whether all stands as it was written; an edit or damage shows."""
+        numbers = [row[0] for row in self._all("SELECT round FROM rounds ORDER BY 1")]
+        digests = dict(self._all("SELECT round, digest FROM rounds"))
+        facts = dict(self._all("SELECT key, value FROM run"))
+        return (
+            numbers == list(range(len(numbers)))
+            and len(numbers) > 0
+            and facts.pop("digest", None) == json.dumps(_digest(sorted(facts.items())))
+            and all(digests[number] == self._digest_of(number) for number in numbers)
+        )
 
     def commit(
         self,
@@ -278,6 +299,7 @@ class Ledger:
                         for offset, (row, code) in enumerate(new)
                     ],
                 )
+            self._seal(entry.round)
 
     def forget(self, number: int) -> None:
         """Take the last round and its labels out again."""
@@ -298,14 +320,14 @@ class Ledger:
         ):
             folds.setdefault(number, []).append(_coefficients(coef, intercept))
         rows = self._connection.execute("SELECT * FROM rounds ORDER BY round")
-        names = [column[0] for column in rows.description][:-2]
+        names = [column[0] for column in rows.description][:-3]
         return [
             RoundEntry(
                 **dict(zip(names, figures, strict=True)),
                 model=_coefficients(coef, intercept),
                 folds=tuple(folds.get(figures[0], ())),
             )
-            for *figures, coef, intercept in rows
+            for *figures, coef, intercept, _ in rows
         ]
 
     def fold_labels(self, n_folds: int) -> tuple[FoldLabels, ...]:
@@ -341,7 +363,7 @@ class Ledger:
 
     def _insert_round(self, entry: RoundEntry) -> None:
         self._connection.execute(
-            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 entry.round,
                 entry.n_labeled,
@@ -364,13 +386,42 @@ class Ledger:
             ],
         )
 
-    def _set_fact(self, key: str, value: Any) -> None:
+    def _seal(self, number: int) -> None:
+        """Write a round's digest, once all of it stands."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO run VALUES (?, ?)", (key, json.dumps(value))
+            "UPDATE rounds SET digest = ? WHERE round = ?",
+            (self._digest_of(number), number),
         )
+
+    def _digest_of(self, number: int) -> str:
+        before = self._all("SELECT digest FROM rounds WHERE round = ?", number - 1)
+        (own,) = self._all("SELECT * FROM rounds WHERE round = ?", number)
+        content = [
+            before,
+            own[:-1],
+            *(self._all(query, number) for query in OF_A_ROUND),
+        ]
+        if number == 0:
+            content.append(self._all("SELECT * FROM classes ORDER BY class"))
+        return _digest(content)
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query, values).fetchall()
+
+    def _set_facts(self, facts: dict[str, Any]) -> None:
+        write = "INSERT OR REPLACE INTO run VALUES (?, ?)"
+        for key, value in facts.items():
+            self._connection.execute(write, (key, json.dumps(value)))
+        query = "SELECT key, value FROM run WHERE key != 'digest' ORDER BY key"
+        digest = _digest(self._all(query))
+        self._connection.execute(write, ("digest", json.dumps(digest)))
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._connection)
+
+
+def _digest(content: list[Any]) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def _blobs(coefficients: Coefficients) -> tuple[bytes, bytes]:

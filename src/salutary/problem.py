@@ -180,7 +180,8 @@ def split_folds(
     if len(validation) < 2 * FOLDS or not all(weighed):
         warnings.warn(
             f"{len(validation)} validation rows are too few to guard the run with; "
-            "pass more, or switch the guard off to say that none is wanted",
+            f"pass {2 * FOLDS} or more, or switch the guard off to say that none is "
+            "wanted",
             UserWarning,
             stacklevel=3,
         )

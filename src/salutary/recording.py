@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
-from sklearn.linear_model import LogisticRegression
 
-from salutary.errors import InputError
-from salutary.fitting import Chain, refitted, training_rows
+from salutary.fitting import Chain
 from salutary.ledger import AssignedLabels, Coefficients, Ledger, RoundEntry
 from salutary.loop import (
     Canary,
@@ -20,44 +16,22 @@ from salutary.loop import (
     restored_model,
 )
 from salutary.objective import IntArray
-from salutary.problem import LabeledRows, Problem
-
-LARGEST_MOVE = 1e-3
-"""Part of the largest coefficient that a refit of the same rows may move one by."""
-
-LARGEST_GAIN = 1e-6
-"""Or the part of the training loss that it may gain."""
+from salutary.problem import Problem
 
 
-def restored(ledger: Ledger, path: Path, problem: Problem, budget: int) -> State:
+def restored(ledger: Ledger, problem: Problem, budget: int) -> State:
     """The state after the ledger's last round, from which the run goes on.
 
     Parameters
     ----------
     ledger : Ledger
-        Of a run of this problem. A round that its budget cut short is taken out of it
-        where the new one would not, so that the run becomes the one that ``budget``
-        gives at once.
-    path : Path
-        Of the ledger, for messages.
+        Of a run of this problem, sound. A round that its budget cut short is taken out
+        of it where the new one would not, so that the run becomes the one that
+        ``budget`` gives at once.
     problem : Problem
     budget : int
-
-    Raises
-    ------
-    InputError
-        For a ledger whose labels are not those its coefficients were fitted on.
     """
-    try:
-        record = _Record(ledger, problem)
-        sound = record.holds_together()
-    except (LookupError, TypeError, ValueError):  # not even of the right shapes
-        sound = False
-    if not sound:
-        raise InputError(
-            f"{path}: its labels and coefficients do not belong together, so it was "
-            "edited or damaged; restore it, or pass another --out"
-        )
+    record = _Record(ledger, problem)
     if record.was_cut_short(ledger.fact("settings")["budget"], budget):
         ledger.forget(record.entries[-1].round)
         record = _Record(ledger, problem)
@@ -95,14 +69,6 @@ class _Record:
         model = restored_model(self.problem, *coefficients)
         return Chain(model, rows[:n_labels], classes[:n_labels])
 
-    def holds_together(self) -> bool:
-        """Whether all that the state is made of was fitted on the labels there are."""
-        return all(
-            _belongs(self.problem, chain)
-            for entry in (self.entries[0], self.kept, self.entries[-1])
-            for chain in (self.chain(entry), *self.folds(entry))
-        )
-
     def was_cut_short(self, budget_then: int, budget: int) -> bool:
         """Whether the last round would have been larger under the new budget."""
         if len(self.entries) == 1:
@@ -125,38 +91,6 @@ class _Record:
             ),
             termination="guard" if last.verdict == "harmful" else None,
         )
-
-
-def _belongs(problem: Problem, chain: Chain) -> bool:
-    """Whether a refit of a chain's rows leaves its coefficients where they are."""
-    coef, intercept = coefficients_of(chain)
-    n_pool, n_features = problem.pool.X.shape
-    n_classes = len(problem.classes)
-    fits = (
-        np.isfinite(coef).all()
-        and np.isfinite(intercept).all()
-        and coef.shape == (1 if n_classes == 2 else n_classes, n_features)
-        and np.isin(chain.rows, np.arange(n_pool)).all()
-        and len(np.unique(chain.rows)) == len(chain.rows)
-        and np.isin(chain.labels, np.arange(n_classes)).all()
-    )
-    if not fits:
-        return False
-    model = refitted(problem, chain).model
-    moved = np.abs(model.coef_ - coef).max(), np.abs(model.intercept_ - intercept).max()
-    largest = max(np.abs(coef).max(), np.abs(intercept).max())
-    if max(moved) <= LARGEST_MOVE * (1 + largest):
-        return True
-    # Under a weak penalty many coefficients do as well, and a fit stops anywhere.
-    rows = training_rows(problem, chain.rows, chain.labels)
-    before, after = (_training_loss(rows, each) for each in (chain.model, model))
-    return before - after <= LARGEST_GAIN * (1 + after)
-
-
-def _training_loss(rows: LabeledRows, model: LogisticRegression) -> float:
-    """What a fit minimizes."""
-    penalty = np.square(model.coef_).sum() / (2 * model.C)
-    return float(rows.loss(model) @ rows.weight + penalty)
 
 
 def start_entry(problem: Problem, state: State) -> RoundEntry:

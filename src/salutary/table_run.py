@@ -156,6 +156,11 @@ def _check_directory(request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal"}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
+    if LABELS in others or MODEL in others:
+        raise InputError(
+            f"{out}: holds results, but no {LEDGER} to continue from; restore that, or "
+            "pass another --out"
+        )
     if others:
         raise InputError(
             f"{out}: is not a run, but holds {others[0]!r}; pass another --out"
@@ -168,9 +173,10 @@ def _open_ledger(path: Path) -> Iterator[Ledger]:
     try:
         with Ledger(path) as ledger:
             yield ledger
-    except sqlite3.OperationalError:
-        raise
     except sqlite3.DatabaseError as error:
+        missing = "no such" in str(error)  # a table or column, taken out
+        if isinstance(error, sqlite3.OperationalError) and not missing:
+            raise
         raise InputError(
             f"{path}: is damaged ({error}); restore it, or pass another --out"
         ) from None
@@ -180,6 +186,11 @@ def _check_same_run(ledger: Ledger, request: Request, data: dict[str, str]) -> N
     """Refuse to continue a run with other data or settings; name the difference."""
     if not request.resume:
         raise InputError(f"{request.out}: holds a run already; pass --resume")
+    if not ledger.is_sound():
+        raise InputError(
+            f"{request.out / LEDGER}: is not as it was written, so it was edited or "
+            "damaged; restore it, or pass another --out"
+        )
     for name, value in request.fixed().items():
         before = ledger.fact("settings").get(name)
         if before != value:
@@ -235,7 +246,7 @@ def _open_state(
         }
         ledger.begin(facts, problem.classes.tolist(), start_entry(problem, state))
         return state
-    state = restored(ledger, request.out / LEDGER, problem, request.budget)
+    state = restored(ledger, problem, request.budget)
     ledger.set_facts(settings=settings, report=None)
     return state
 
@@ -275,6 +286,8 @@ def _finish(
         "outcome": _outcome(ledger, prepared, state, labels),
     }
     out = request.out
+    # Last to be written, it stands for all: without it they may be of two budgets.
+    (out / REPORT).unlink(missing_ok=True)
     write_table(_labels_table(prepared, request.settings.rule, labels), out / LABELS)
     write_model(prepared.model(state.kept.model), out / MODEL)
     write_json(out / REPORT, report)
@@ -327,7 +340,14 @@ def _outcome(
         "agreement": agreement,
         "unseen_categories": prepared.unseen,
         "recurring_validation_rows": prepared.recurring,
+        "classes_not_validated": _not_validated(problem),
     }
+
+
+def _not_validated(problem: Problem) -> list[str]:
+    """Classes that no validation row has."""
+    absent = np.setdiff1d(np.arange(len(problem.classes)), problem.validation.labels)
+    return [str(label) for label in problem.classes[absent].tolist()]
 
 
 def _guessing_loss(problem: Problem) -> float:

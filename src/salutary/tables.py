@@ -54,8 +54,13 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         cause = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read: {cause}") from None
-    # pandas writes an index without a name as a column of its own.
-    index = [name for name in names if not name or name.startswith("__index_level_")]
+    # pandas writes an index as a column of its own: first in a .csv file, if unnamed.
+    index = [name for name in names if name.startswith("__index_level_")]
+    index += [name for name in names[:1] if not name]
+    if "" in names[1:]:
+        raise InputError(
+            f"{path}: column {names.index('', 1) + 1} has no name; give it one"
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(

@@ -359,6 +359,22 @@ def test_an_out_in_a_folder_that_cannot_be_written_to_is_refused_first(
     assert not (folder / "deep").exists()
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\r\n"])
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string()], ids=str)
+def test_a_blank_target_is_empty(
+    text: pa.DataType,
+    blank: str,
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+) -> None:
+    train = pa.Table.from_pandas(pd.read_csv(folder / "train.csv").drop(columns="kind"))
+    kind = pa.array(["bird", "cat", blank] * 15, text)
+    pa.parquet.write_table(train.append_column("kind", kind), folder / "train.parquet")
+    arguments[1] = str(folder / "train.parquet")
+    assert "train.parquet: target column 'kind' is empty in row 2" in refusal(arguments)
+
+
 @pytest.mark.parametrize("value", [float("nan"), None], ids=["NaN", "null"])
 def test_an_empty_number_as_a_target_is_named(
     value: float | None, arguments: list[str], folder: Path, refusal: Refusal

@@ -68,6 +68,7 @@ def test_the_same_rows_get_the_same_labels_from_every_kind_of_table(
 
 TARGETS = {
     "text": (pa.string(), ["007", "Katze 🐈, [bold]", " x"]),
+    "large text": (pa.large_string(), ["x", " x", "x\n"]),
     "integer": (pa.int64(), [-1, 0, 7]),
     "small integer": (pa.int8(), [-1, 0, 7]),
     "boolean": (pa.bool_(), [True, False, False]),
@@ -210,6 +211,16 @@ def test_validation_rows_that_recur_are_counted_and_warned_of(
     path = run()
     assert outcome_of(path)["recurring_validation_rows"] == 7
     assert "7 validation rows" in capsys.readouterr().out
+
+
+def test_a_class_that_no_validation_row_has_is_told(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    validation = pd.read_csv(folder / "validation.csv", dtype=str)
+    validation = validation[validation["kind"] != "cat"]
+    validation.to_csv(folder / "validation.csv", index=False)
+    assert outcome_of(run())["classes_not_validated"] == ["cat"]
+    assert "no validation row has class cat;" in capsys.readouterr().out
 
 
 def test_the_index_pandas_writes_to_parquet_is_no_feature(

@@ -62,7 +62,8 @@ def label(
         typer.Option(
             "--no-guard",
             help="Do not judge rounds by validation rows that their influences did "
-            "not see; three times as fast, and nothing is undone.",
+            "not see: nothing is undone, and the tempered rule's power is 1. "
+            "Several times as fast.",
         ),
     ] = False,
     min_influence_z: Annotated[
@@ -174,7 +175,7 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
         yield (
             f"Warning: the start model is no better than guessing by how frequent each "
             f"class is in the training table (validation loss {first:.4f}, guessing "
-            f"{guessing:.4f}), so its influences mean little. A smaller --C, more "
+            f"{guessing:.4f}), so its influences mean little. Another --C, more "
             "training rows or other columns may help."
         )
     if outcome["termination"] == "guard" and outcome["labels"] == 0:
@@ -204,6 +205,14 @@ def _remarks(outcome: dict[str, Any]) -> Iterator[str]:
         )
         yield (
             f"  new categories   pool rows with one that no training row has: {counts}"
+        )
+    if outcome["classes_not_validated"]:
+        names = ", ".join(
+            printable(label) for label in outcome["classes_not_validated"]
+        )
+        yield (
+            f"  warning          no validation row has class {names}; whether labels "
+            "help there, nothing shows"
         )
     if outcome["recurring_validation_rows"]:
         yield (

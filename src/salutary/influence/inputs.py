@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from sklearn.utils.validation import (
 
 from salutary.influence.softmax import BLOCK_ROWS, Float64Array, Matrix
 from salutary.objective import FloatArray, IntArray
+
+LARGEST_VALUE = 1e100
+"""Squares of what is larger leave too little room for sums."""
 
 
 def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
@@ -93,24 +97,55 @@ def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:
     try:
         assert_all_finite(X, input_name=name)
     except ValueError as error:
-        row, column = _first_not_finite(X)
-        place = f"row {row}, column {column}"
-        if feature_names is not None:
-            place += f" ({feature_names[column]!r})"
         cause = str(error).splitlines()[0].rstrip(".")
+        place = _first_place(X, lambda values: ~np.isfinite(values), feature_names)
         raise ValueError(f"{cause}. First at {place}.") from None
 
 
-def _first_not_finite(X: Matrix) -> tuple[int, int]:
+def check_size(X: Matrix, name: str, feature_names: Any = None) -> None:
+    """Refuse finite values whose squares and sums would not be; parameters as above.
+
+    Raises
+    ------
+    ValueError
+        Names the first row and column, from zero.
+    """
+    values = X.data if sparse.issparse(X) else X
+    if values.size and max(float(values.max()), -float(values.min())) > LARGEST_VALUE:
+        place = _first_place(
+            X, lambda values: np.abs(values) > LARGEST_VALUE, feature_names
+        )
+        raise ValueError(
+            f"Input {name} contains a value beyond {LARGEST_VALUE:g}, too large to "
+            f"compute with; correct it or scale the features. First at {place}."
+        )
+
+
+def _first_place(
+    X: Matrix,
+    test: Callable[[NDArray[Any]], NDArray[np.bool_]],
+    feature_names: Any,
+) -> str:
+    """In words, the first row and column whose value passes a test."""
+    row, column = _first(X, test)
+    place = f"row {row}, column {column}"
+    if feature_names is not None:
+        place += f" ({feature_names[column]!r})"
+    return place
+
+
+def _first(
+    X: Matrix, test: Callable[[NDArray[Any]], NDArray[np.bool_]]
+) -> tuple[int, int]:
     if sparse.issparse(X):
         rows, columns = X.nonzero()
-        place = int(np.flatnonzero(~np.isfinite(X.data[X.data != 0]))[0])
+        place = int(np.flatnonzero(test(X.data[X.data != 0]))[0])
         return int(rows[place]), int(columns[place])
     for batch in gen_batches(len(X), BLOCK_ROWS):
-        places = np.argwhere(~np.isfinite(X[batch]))
+        places = np.argwhere(test(X[batch]))
         if len(places):
             return batch.start + int(places[0, 0]), int(places[0, 1])
-    raise AssertionError("no value that is not finite")
+    raise AssertionError("no such value")
 
 
 def encode_labels(
