@@ -116,4 +116,3 @@ def test_salutarys_contenders_differ_as_their_names_say(data: Split) -> None:
     assert (published.rule, published.guard) == ("paper", False)
     for model in (default, published):
         assert (model.budget, model.batch_size) == (20, 10)
-        assert model.refit_on_validation is False

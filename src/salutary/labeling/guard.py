@@ -44,7 +44,7 @@ def judge(kept: FloatArray, now: FloatArray, weight: FloatArray) -> Verdict:
     >>> high, low = np.array([0.5, 0.7, 0.6]), np.array([0.4, 0.5, 0.5])
     >>> judge(high, low, np.ones(3)), judge(low, high, np.ones(3))
     ('kept', 'harmful')
-    >>> judge(low, np.array([0.3, 0.6, 0.5]), np.ones(3))
+    >>> judge(low, np.array([0.3, 0.6, 0.6]), np.ones(3))
     'waiting'
     """
     fall, error = fall_of(kept, now, weight)
