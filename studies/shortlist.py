@@ -157,7 +157,7 @@ class WaysCompared:
         names = [f"{name}, C {C:g}" for name, C in fall.index]
         panel.set_xticks(places, names, fontsize=8)
         panel.set_ylabel("fall of the log loss")
-        panel.legend(fontsize=7)
+        panel.legend(fontsize=7, loc="upper center")
         return figure
 
 
