@@ -85,8 +85,8 @@ class RulesCompared:
                 "change, 100 to validate": _percent(wide.loc[small, kind].mean()),
                 "change, 20% to validate": _percent(wide.loc[~small, kind].mean()),
                 "worst cell": _percent(wide[kind].max()),
-                "runs ending below start": _share(change(of_kind) > 0),
-                "cells significantly below start": harmed(of_kind),
+                "runs ending worse": _share(change(of_kind) > 0),
+                "cells significantly worse": harmed(of_kind),
             }
             for name, other in (
                 ("better than paper", PUBLISHED),
@@ -168,20 +168,20 @@ class GuardsCompared:
                     f"gain kept, {name}": f"{kept:.0%}",
                 }
             row |= {
-                "runs ending below start": _share(change(own) > 0),
-                "cells significantly below start": harmed(own),
+                "runs ending worse": _share(change(own) > 0),
+                "cells significantly worse": harmed(own),
                 "rounds kept": f"{own['kept'].mean():.1f}",
             }
             rows.append(row)
         return pd.DataFrame(rows)
 
     def plot(self) -> Figure:
-        """Mean change, and how many runs end below their start."""
+        """Mean change, and how many runs end worse than they start."""
         own = self.found.query("rule == 'tempered' and guard != 'off'")
         size = own["validation"].map(lambda size: "100" if size > 1 else "20%")
         measures = {
             "mean change of the log loss, %": 100 * change(own),
-            "runs ending below start, %": 100.0 * (change(own) > 0),
+            "runs ending worse, %": 100.0 * (change(own) > 0),
         }
         figure = Figure(figsize=(9, 5), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)

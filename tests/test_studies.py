@@ -147,7 +147,7 @@ def test_what_is_shown_of_rules_and_guards() -> None:
     rules = RulesCompared(found).frame().set_index(["rule", "guard"])
     of_paper = rules.loc["paper", "off"]
     assert of_paper["worst cell"] == "10.00%"
-    assert of_paper["runs ending below start"] == "25.0%"
+    assert of_paper["runs ending worse"] == "25.0%"
     assert of_paper["change, 100 to validate"] == "-2.50%"
     guards = GuardsCompared(found).frame().set_index("guard")
     assert guards.loc[GUARD, "gain kept, 100"] == "100%"

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from salutary.advise import train_on_both
 from salutary.artifacts import (
     LABELS,
     LEDGER,
@@ -322,6 +323,7 @@ def _outcome(
     if prepared.pool_labels is not None and len(named):
         agreement = float(np.mean(prepared.pool_labels[labels.rows] == named))
     counts = np.bincount(labels.classes, minlength=len(problem.classes))
+    both = train_on_both(problem, state.canary.kept)
     return {
         "termination": state.ending,
         "rounds": state.rounds,
@@ -337,6 +339,7 @@ def _outcome(
         "canary_rows": len(problem.canary_weight),
         "canary_loss": [first.canary_loss, last.canary_loss],
         "canary_se": last.canary_se,
+        "both_tables": None if both is None else asdict(both),
         "agreement": agreement,
         "unseen_categories": prepared.unseen,
         "recurring_validation_rows": prepared.recurring,

@@ -229,7 +229,8 @@ def test_rounds_the_guard_undoes_are_recorded_but_not_assigned(
     out = capsys.readouterr().out
     assert "rounds: 1; the guard undid the last round\n" in out
     assert "no label was kept" in out
-    assert "±" not in out
+    (canary,) = (line for line in out.splitlines() if line.startswith("  canary loss"))
+    assert "±" not in canary
 
 
 def test_the_estimate_is_used_and_recorded(run: Run, folder: Path) -> None:
@@ -383,6 +384,35 @@ def test_the_summary_counts_what_the_guard_undid(
     assert not any("no label was kept" in line for line in lines)
     report["outcome"]["labels"] = 0
     assert any("no label was kept" in line for line in summary(report, Path("run")))
+
+
+@pytest.mark.parametrize(
+    ("fall", "words"),
+    [
+        (0.02, "train on the training and validation tables together; that is better"),
+        (-0.02, "use these labels; they are better than training on both tables"),
+        (0.005, "together does as well as these labels (canary loss -0.0050 ± 0.0100)"),
+    ],
+)
+def test_the_summary_advises_what_to_train_on(
+    fall: float, words: str, run: Run
+) -> None:
+    report = report_of(run())
+    both = report["outcome"]["both_tables"]
+    canary_loss = report["outcome"]["canary_loss"][1]
+    assert both["fall"] == pytest.approx(canary_loss - both["canary_loss"])
+    both.update(fall=fall, se=0.01)
+    (advice,) = (
+        line for line in summary(report, Path("run")) if line.startswith("Advice: ")
+    )
+    assert words in advice
+
+
+def test_without_a_guard_there_is_no_advice(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report_of(run("--no-guard"))["outcome"]["both_tables"] is None
+    assert "Advice" not in capsys.readouterr().out
 
 
 def test_the_whole_pool_is_labeled_once_when_the_budget_is_larger(

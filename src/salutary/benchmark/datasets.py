@@ -225,7 +225,7 @@ _CATALOG = (
         source="Krizhevsky 2009; a stratified subset decoded from JPEG",
         licence="none stated; research use",
         preprocessing="its two parts pooled",
-        caution="a linear model of pixels is far from what is reached on it; the copy "
+        caution="a linear model of pixels is far from what is reached on it; JPEG "
         "is lossy",
         fingerprint="655626b282a5dc4edfac87c754d0d5a00297650f989150fa27448706acf48e9a",
         prepare=_pixels,
@@ -300,8 +300,8 @@ _CATALOG = (
         classes=4,
         source="Hugging Face fancyzhx/ag_news",
         licence="non-commercial research",
-        preprocessing="all parts pooled; the copy holds part of the training rows",
-        caution="the local copy's training part is not a random sample",
+        preprocessing="all parts pooled; read from a folder, part of the training rows",
+        caution="the training rows read from a folder are no random sample of all",
         fingerprint="d2592665a8a2744950876e1f1a0cb0ed9676d83026f86140431fe0ca26936a63",
         prepare=_text,
     ),

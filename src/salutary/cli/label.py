@@ -161,8 +161,13 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
     ]
     if outcome["canary_rows"]:
         lines.append(_canary_line(outcome))
-    lines.extend(_advice(report))
+    if outcome["both_tables"]:
+        lines.append(
+            f"  both tables      {outcome['both_tables']['canary_loss']:.4f} canary "
+            "loss of a model of training and validation rows, without the pool"
+        )
     lines.extend(_remarks(outcome))
+    lines.extend(_advice(report))
     lines.append(f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite")
     return lines
 
@@ -184,11 +189,32 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
             "the one fitted on the training table alone. A smaller --C or more "
             "validation rows may help."
         )
+    if outcome["both_tables"]:
+        yield _comparison(**outcome["both_tables"])
     if outcome["termination"] == "no_positive_influence" and z:
         yield (
             f"No row of the last shortlist had an influence of {z:g} standard errors "
             "or more. A smaller --min-influence-z or more validation rows may help."
         )
+
+
+def _comparison(canary_loss: float, fall: float, se: float) -> str:
+    """What to train on, by validation rows that neither model has seen."""
+    seen = f"by {abs(fall):.4f} ± {se:.4f} in canary loss"
+    if fall > se:
+        return (
+            "Advice: train on the training and validation tables together; that is "
+            f"better than these labels, {seen}."
+        )
+    if -fall > se:
+        return (
+            "Advice: use these labels; they are better than training on both tables, "
+            f"{seen}."
+        )
+    return (
+        "Advice: training on the training and validation tables together does as well "
+        f"as these labels (canary loss {-fall:+.4f} ± {se:.4f}), and needs no pool."
+    )
 
 
 def _remarks(outcome: dict[str, Any]) -> Iterator[str]:
