@@ -53,7 +53,9 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
         names = table.column_names
     except (pa.ArrowException, OSError) as error:
         cause = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read: {cause}") from None
+        raise InputError(
+            f"{path}: cannot be read: {cause}; save the table anew"
+        ) from None
     # pandas writes an index as a column of its own: first in a .csv file, if unnamed.
     index = [name for name in names if name.startswith("__index_level_")]
     index += [name for name in names[:1] if not name]

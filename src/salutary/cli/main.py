@@ -76,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        _fail(f"{message()} See 'salutary --help'.")
+        context = getattr(error, "ctx", None)
+        path = "salutary" if context is None else context.command_path
+        _fail(f"{message()} See '{path} --help'.")
     # typer turns an interrupt into the exit code that shells know it by.
     if code == INTERRUPTED:
         _fail("interrupted; the same command with --resume continues", INTERRUPTED)
