@@ -79,8 +79,13 @@ def test_bad_usage_is_told_in_one_line(
 ) -> None:
     line = refusal(arguments)
     assert word in line
-    named = [name for name in arguments[:1] if name in ("label", "predict", "demo")]
-    assert line.endswith(f"See '{' '.join(['salutary', *named])} --help'.")
+    helps = ["salutary --help", f"salutary {arguments[0]} --help"]
+    assert any(line.endswith(f"See '{help}'.") for help in helps)
+
+
+def test_bad_usage_points_to_the_commands_own_help(refusal: Refusal) -> None:
+    line = refusal(["label", "train.csv", "--rule", "best"])
+    assert line.endswith("See 'salutary label --help'.")
 
 
 def test_an_error_of_our_own_is_not_hidden(
