@@ -9,14 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from salutary.entries import AssignedLabels, Coefficients, RoundEntry, RowsAndClasses
 from salutary.errors import InputError
-from salutary.ledger import (
-    AssignedLabels,
-    Coefficients,
-    Ledger,
-    RoundEntry,
-    RowsAndClasses,
-)
+from salutary.ledger import Ledger
 
 FACTS = {"settings": {"C": 1.0, "id": None}, "data": {"train": "ä ✓"}}
 

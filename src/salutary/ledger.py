@@ -10,15 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from salutary.entries import (
+    AssignedLabels,
+    Coefficients,
+    FoldLabels,
+    RoundEntry,
+    RowsAndClasses,
+)
 from salutary.errors import InputError
-from salutary.objective import FloatArray, IntArray
+from salutary.objective import IntArray
 
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is known."""
@@ -90,65 +97,6 @@ OF_A_ROUND = (
     "WHERE round = ? ORDER BY position, class_scores.class",
 )
 """What a round's digest is taken of, besides its own row and the digest before."""
-
-Coefficients = tuple[FloatArray, FloatArray]
-"""scikit-learn's coef_ and intercept_, (1 or n_classes, n_features) and
-(1 or n_classes,), float64."""
-
-RowsAndClasses = tuple[IntArray, IntArray]
-"""Pool rows in the order they were labeled, and their classes, each of shape (n,)."""
-
-FoldLabels = tuple[IntArray, IntArray, IntArray]
-"""The same, and the rounds they were labeled in."""
-
-
-@dataclass(frozen=True)
-class RoundEntry:
-    """A row of the ledger's rounds; round 0 is the model fitted on the labeled set.
-
-    ``folds`` are the guard's models after the round; None where there is no figure.
-    """
-
-    round: int
-    n_labeled: int
-    validation_loss: float
-    canary_loss: float | None
-    canary_fall: float | None
-    canary_se: float | None
-    largest_influence: float | None
-    variant: str | None
-    verdict: str
-    seconds: float
-    model: Coefficients
-    folds: tuple[Coefficients, ...]
-
-
-@dataclass(frozen=True)
-class AssignedLabels:
-    """Labels in the order of assignment, with every class's scores.
-
-    ``rows``, ``rounds``, ``classes`` and ``influence_se``, the standard error of the
-    label's own influence, have shape (n,); ``influence`` and ``probability``
-    (n, n_classes).
-    """
-
-    rows: IntArray
-    rounds: IntArray
-    classes: IntArray
-    influence: NDArray[np.float64]
-    probability: NDArray[np.float64]
-    influence_se: NDArray[np.float64]
-
-    def first(self, number: int) -> AssignedLabels:
-        """The labels that came first."""
-        columns = {
-            field.name: getattr(self, field.name)[:number] for field in fields(self)
-        }
-        return AssignedLabels(**columns)
-
-    def of_label(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The scores of each row's own label, shape (n,)."""
-        return scores[np.arange(len(self.classes)), self.classes]
 
 
 class Ledger:
@@ -267,38 +215,11 @@ class Ledger:
         of_folds : tuple
             For each fold, all rows that it has labeled so far.
         """
-        with self._transaction() as connection:
+        with self._transaction():
             self._insert_round(entry)
-            query = "SELECT count(*) FROM labels"
-            done = connection.execute(query).fetchone()[0]
-            for offset, row in enumerate(labels.rows.tolist()):
-                code = int(labels.classes[offset])
-                error = float(labels.influence_se[offset])
-                connection.execute(
-                    "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)",
-                    # SQLite keeps NaN, the error of one validation row, as NULL.
-                    (done + offset, row, ids[offset], entry.round, code, error),
-                )
-                scores = zip(
-                    labels.influence[offset].tolist(),
-                    labels.probability[offset].tolist(),
-                    strict=True,
-                )
-                connection.executemany(
-                    "INSERT INTO class_scores VALUES (?, ?, ?, ?)",
-                    [(done + offset, code, *pair) for code, pair in enumerate(scores)],
-                )
+            self._insert_labels(entry.round, labels, ids)
             for fold, (rows, classes) in enumerate(of_folds):
-                query = "SELECT count(*) FROM fold_labels WHERE fold = ?"
-                done = connection.execute(query, (fold,)).fetchone()[0]
-                new = zip(rows[done:].tolist(), classes[done:].tolist(), strict=True)
-                connection.executemany(
-                    "INSERT INTO fold_labels VALUES (?, ?, ?, ?, ?)",
-                    [
-                        (fold, done + offset, row, entry.round, code)
-                        for offset, (row, code) in enumerate(new)
-                    ],
-                )
+                self._insert_fold_labels(entry.round, fold, rows, classes)
             self._seal(entry.round)
 
     def forget(self, number: int) -> None:
@@ -386,6 +307,54 @@ class Ledger:
             ],
         )
 
+    def _insert_labels(
+        self, number: int, labels: AssignedLabels, ids: list[str]
+    ) -> None:
+        done = self._all("SELECT count(*) FROM labels")[0][0]
+        positions = range(done, done + len(ids))
+        self._connection.executemany(
+            "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)",
+            zip(
+                positions,
+                labels.rows.tolist(),
+                ids,
+                [number] * len(ids),
+                labels.classes.tolist(),
+                labels.influence_se.tolist(),  # SQLite keeps NaN as NULL
+                strict=True,
+            ),
+        )
+        self._connection.executemany(
+            "INSERT INTO class_scores VALUES (?, ?, ?, ?)",
+            [
+                (position, code, influence, probability)
+                for position, *scores in zip(
+                    positions,
+                    labels.influence.tolist(),
+                    labels.probability.tolist(),
+                    strict=True,
+                )
+                for code, (influence, probability) in enumerate(
+                    zip(*scores, strict=True)
+                )
+            ],
+        )
+
+    def _insert_fold_labels(
+        self, number: int, fold: int, rows: IntArray, classes: IntArray
+    ) -> None:
+        """What is new among all rows that a fold has labeled so far."""
+        query = "SELECT count(*) FROM fold_labels WHERE fold = ?"
+        done = self._all(query, fold)[0][0]
+        new = zip(rows[done:].tolist(), classes[done:].tolist(), strict=True)
+        self._connection.executemany(
+            "INSERT INTO fold_labels VALUES (?, ?, ?, ?, ?)",
+            [
+                (fold, position, row, number, code)
+                for position, (row, code) in enumerate(new, start=done)
+            ],
+        )
+
     def _seal(self, number: int) -> None:
         """Write a round's digest, once all of it stands."""
         self._connection.execute(
@@ -416,8 +385,17 @@ class Ledger:
         digest = _digest(self._all(query))
         self._connection.execute(write, ("digest", json.dumps(digest)))
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._connection)
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit at the end of a with-block, or roll everything back."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
 
 
 def _digest(content: list[Any]) -> str:
@@ -432,20 +410,3 @@ def _blobs(coefficients: Coefficients) -> tuple[bytes, bytes]:
 def _coefficients(coef: bytes, intercept: bytes) -> Coefficients:
     bias = np.frombuffer(intercept, dtype="<f8").copy()
     return np.frombuffer(coef, dtype="<f8").reshape(len(bias), -1).copy(), bias
-
-
-class _Transaction:
-    """Commit at the end of a with-block, or roll everything back."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
-        return self._connection
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._connection.execute("COMMIT")
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from salutary.entries import AssignedLabels, Coefficients, RoundEntry
 from salutary.fitting import Chain
-from salutary.ledger import AssignedLabels, Coefficients, Ledger, RoundEntry
+from salutary.ledger import Ledger
 from salutary.loop import (
     Canary,
     Round,

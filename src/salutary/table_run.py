@@ -25,9 +25,10 @@ from salutary.artifacts import (
     write_model,
     write_table,
 )
+from salutary.entries import AssignedLabels
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, writable, write_json
-from salutary.ledger import AssignedLabels, Ledger
+from salutary.ledger import Ledger
 from salutary.loop import Round, State, advance, start
 from salutary.problem import Problem
 from salutary.recording import commit, restored, start_entry
