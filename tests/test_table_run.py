@@ -726,6 +726,8 @@ EDITS = {
     "an id": "UPDATE labels SET id = 'p7' WHERE position = 2",
     "rounds of labels": "UPDATE labels SET round = 1",
     "a round": "DELETE FROM rounds WHERE round = 1",
+    "last round": "DELETE FROM rounds WHERE round = (SELECT max(round) FROM rounds)",
+    "first round": "DELETE FROM rounds WHERE round = 0",
     "a loss": "UPDATE rounds SET validation_loss = 0.1 WHERE round = 0",
     "a verdict": "UPDATE rounds SET verdict = 'better' WHERE round = 2",
     "a class": "UPDATE classes SET label = 'horse' WHERE class = 1",
