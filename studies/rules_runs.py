@@ -21,6 +21,7 @@ from salutary.benchmark.datasets import find_data_set
 from salutary.benchmark.loading import Rows, load
 from salutary.benchmark.splits import make_encoder, split
 from salutary.benchmark.task import tuned
+from salutary.fitting import Chain, begin
 from salutary.labeling.guard import fall_of
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.split import hold_out
@@ -151,12 +152,18 @@ def single_canary(problem: Problem, seed: int) -> Problem:
     return replace(problem, validation=own, folds=(Fold(own, validation.take(held)),))
 
 
-def trajectory(problem: Problem, until: str = "budget") -> list[State]:
+def run(problem: Problem) -> State:
+    """Where a run ends, as the loop has it."""
+    state = start(problem)
+    while state.termination is None:
+        state, _ = advance(problem, state, BUDGET)
+    return state
+
+
+def trajectory(problem: Problem) -> list[State]:
     """The start and every round; to the end of the budget whatever the guard says."""
     states = [start(problem)]
     while states[-1].termination in (None, "guard"):
-        if states[-1].termination == until:
-            break
         state = replace(states[-1], termination=None)
         state, record = advance(problem, state, BUDGET)
         if record is None:
@@ -204,14 +211,13 @@ def guarded_ends(losses: list[FloatArray]) -> dict[str, int]:
 
 
 def judged(
-    rule: str, guard: str, drawn: Drawn, states: list[State], number: int
+    rule: str, guard: str, test: LabeledRows, first: Chain, kept: Chain, number: int
 ) -> dict[str, Any]:
     """How the model after a round does on the test rows, and how the start does."""
     row: dict[str, Any] = {"rule": rule, "guard": guard, "kept": number}
-    for name, state in (("start_", states[0]), ("", states[number])):
-        model, test = state.chain.model, drawn.test
-        row[f"{name}log_loss"] = round(test.mean_loss(model), 6)
-        right = model.predict(test.X) == test.labels
+    for name, chain in (("start_", first), ("", kept)):
+        row[f"{name}log_loss"] = round(test.mean_loss(chain.model), 6)
+        right = chain.model.predict(test.X) == test.labels
         row[f"{name}accuracy"] = round(float(right.mean()), 6)
     return row
 
@@ -220,6 +226,7 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
     """All rules and guards on one draw under one penalty."""
     rows = []
     problem = problem_of(drawn, C, RULES["tempered"], seed, guard=True)
+    first = begin(problem)
     kinds = {"": problem}
     if seed < SEEDS_OF_OTHERS:
         kinds["one canary: "] = single_canary(problem, seed)
@@ -227,17 +234,18 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
         states = trajectory(guarded)
         losses = [canary_losses(guarded, state.folds) for state in states]
         for guard, number in guarded_ends(losses).items():
-            rows.append(judged("tempered", kind + guard, drawn, states, number))
-    published = problem_of(drawn, C, RULES["paper"], seed, guard=True)
-    states = trajectory(published, until="guard")
-    rows.append(judged("paper", GUARD, drawn, states, states[-1].kept_rounds))
+            kept = states[number].chain
+            row = judged("tempered", kind + guard, drawn.test, first, kept, number)
+            rows.append(row)
+    end = run(problem_of(drawn, C, RULES["paper"], seed, guard=True))
+    rows.append(judged("paper", GUARD, drawn.test, first, end.kept, end.kept_rounds))
     unguarded = {name: (RULES[name], BATCH) for name in RULES}
     if seed < SEEDS_OF_OTHERS:
         unguarded |= OTHERS
-    for name, (rule_of, batch_size) in unguarded.items():
-        problem = problem_of(drawn, C, rule_of, seed, guard=False)
-        states = trajectory(replace(problem, batch_size=batch_size))
-        rows.append(judged(name, "off", drawn, states, len(states) - 1))
+    for name, (rule, batch_size) in unguarded.items():
+        free = problem_of(drawn, C, rule, seed, guard=False)
+        end = run(replace(free, batch_size=batch_size))
+        rows.append(judged(name, "off", drawn.test, first, end.kept, end.kept_rounds))
     return rows
 
 

@@ -23,7 +23,7 @@ def change(found: pd.DataFrame) -> pd.Series:
     return found["log_loss"] / found["start_log_loss"] - 1
 
 
-def below_start(found: pd.DataFrame) -> pd.Series:
+def worse_than_start(found: pd.DataFrame) -> pd.Series:
     """Of each cell, the p-value of a paired t-test that its runs end worse than start.
 
     One-sided, over the draws. A cell where nothing is ever changed has p = 1.
@@ -39,8 +39,8 @@ def below_start(found: pd.DataFrame) -> pd.Series:
 
 
 def harmed(found: pd.DataFrame) -> int:
-    """Cells that end significantly below their start, Holm's correction over all."""
-    p = below_start(found)
+    """Cells that end significantly worse than their start, by Holm over all."""
+    p = worse_than_start(found)
     return int(multipletests(p, alpha=LEVEL, method="holm")[0].sum())
 
 

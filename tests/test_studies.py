@@ -13,18 +13,18 @@ from scipy.stats import ttest_rel
 from sklearn.datasets import make_blobs
 
 from salutary.labeling.rules import RULES
-from salutary.loop import advance, canary_losses, start
+from salutary.loop import canary_losses
 from salutary.problem import LabeledRows
 from studies import writing
 from studies.rules_runs import (
-    BUDGET,
     GUARD,
     Drawn,
     guarded_ends,
     problem_of,
+    run,
     trajectory,
 )
-from studies.rules_shown import GuardsCompared, RulesCompared, below_start, harmed
+from studies.rules_shown import GuardsCompared, RulesCompared, harmed, worse_than_start
 from studies.writing import write_study
 
 
@@ -101,9 +101,7 @@ def test_the_studys_guard_ends_where_the_loops_does(C: float, seed: int) -> None
     problem = problem_of(drawn(seed), C, RULES["plausible"], seed, guard=True)
     states = trajectory(problem)
     losses = [canary_losses(problem, state.folds) for state in states]
-    state = start(problem)
-    while state.termination is None:
-        state, _ = advance(problem, state, BUDGET)
+    state = run(problem)
     assert guarded_ends(losses)[GUARD] == state.kept_rounds
     if C == 10.0:
         assert state.kept_rounds < len(states) - 1
@@ -133,7 +131,7 @@ def test_harm_is_a_paired_test_with_holms_correction() -> None:
         "the same": [1.0, 1.0, 1.0, 1.0, 1.0],
     }
     found = measurements(ends).query("rule == 'paper' and guard == 'off'")
-    p = below_start(found).droplevel(["validation", "C"])
+    p = worse_than_start(found).droplevel(["validation", "C"])
     for name in ("worse", "perhaps", "better"):
         expected = ttest_rel(ends[name], np.ones(5), alternative="greater").pvalue
         assert p[name] == pytest.approx(expected)

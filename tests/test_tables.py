@@ -19,8 +19,6 @@ from salutary.columns import (
     cast_features,
     column_kinds,
     stray_texts,
-    target_labels,
-    target_type,
 )
 from salutary.encoding import (
     ColumnTypes,
@@ -30,6 +28,7 @@ from salutary.encoding import (
 )
 from salutary.errors import InputError
 from salutary.tables import CHUNK, fingerprint, read_table
+from salutary.targets import target_labels, target_type
 
 TEXT = """size,color,day,member,at,note
 1.5,red,2024-02-29,true,10:20:30,"a ""quoted"", word"

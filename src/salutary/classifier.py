@@ -83,9 +83,9 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         the parts, and their losses on the third are taken together. Rounds stay up to
         the one after which that loss was lowest; those after it are undone. The run
         ends once the loss is above its lowest by more than the standard error of the
-        difference. About four times the work, and under the tempered rule, which tries
-        three powers in each, up to ten. With fewer
-        than six validation rows, a warning says that there is no guard.
+        difference. Four runs instead of one, each of which tries three powers under
+        the tempered rule. With fewer than six validation rows, a warning says that
+        there is no guard.
     refit_on_validation : bool or "auto", default="auto"
         Whether the final fit includes the validation rows. "auto": only those split off
         the caller's own labeled rows.

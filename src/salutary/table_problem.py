@@ -19,12 +19,8 @@ from sklearn.pipeline import Pipeline
 
 from salutary.columns import (
     cast_features,
-    cast_labels,
     column_kinds,
     stray_texts,
-    target_labels,
-    target_type,
-    typed_labels,
     whole_numbers,
 )
 from salutary.encoding import (
@@ -40,6 +36,7 @@ from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import LabeledRows, Problem, split_folds
 from salutary.tables import read_table
+from salutary.targets import cast_labels, target_labels, target_type, typed_labels
 
 Stage = Callable[[str], AbstractContextManager[object]]
 """Shows a person what is going on while the block runs."""
