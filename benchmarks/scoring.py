@@ -15,7 +15,8 @@ from salutary.choosing import choose
 from salutary.fitting import begin
 from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem
+from salutary.problem import Problem
+from salutary.rows import LabeledRows
 
 N_FEATURES, N_CLASSES, N_TRAIN, N_VAL = 64, 10, 2_000, 1_000
 

@@ -22,13 +22,14 @@ from salutary.benchmark.loading import Rows, load
 from salutary.benchmark.splits import make_encoder, split
 from salutary.benchmark.task import tuned
 from salutary.fitting import Chain, begin
-from salutary.labeling.guard import fall_of
+from salutary.labeling.guard import mean_fall
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.split import hold_out
-from salutary.loop import State, advance, canary_losses, start
-from salutary.objective import FloatArray
+from salutary.loop import State, advance, canary_logits, start
+from salutary.objective import FloatArray, row_log_loss
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import Fold, LabeledRows, Problem, split_folds
+from salutary.problem import Fold, Problem, split_folds
+from salutary.rows import LabeledRows
 
 PENALTIES = ("0.02", "0.1", "1", "tuned")
 SEEDS_OF_OTHERS = 2
@@ -172,12 +173,17 @@ def trajectory(problem: Problem) -> list[State]:
     return states
 
 
+def canary_losses(problem: Problem, state: State) -> FloatArray:
+    """Log loss of each canary row under the fold that never saw it."""
+    return row_log_loss(canary_logits(problem, state.folds), problem.canary.labels)
+
+
 def last_kept(losses: list[FloatArray], keeping: float, stopping: float) -> int:
     """The round a guard ends with that compares with the last round that stayed."""
     kept = 0
     for number in range(1, len(losses)):
         ones = np.ones(len(losses[0]))
-        fall, error = fall_of(losses[kept], losses[number], ones)
+        fall, error = mean_fall(losses[kept], losses[number], ones)
         if fall > keeping * error:
             kept = number
         elif -fall > stopping * error:
@@ -189,7 +195,7 @@ def before_a_rise(losses: list[FloatArray], level: float) -> int:
     """The round a guard ends with that compares each with the one before."""
     for number in range(1, len(losses)):
         ones = np.ones(len(losses[0]))
-        fall, error = fall_of(losses[number - 1], losses[number], ones)
+        fall, error = mean_fall(losses[number - 1], losses[number], ones)
         if -fall > level * error:
             return number - 1
     return len(losses) - 1
@@ -232,7 +238,7 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
         kinds["one canary: "] = single_canary(problem, seed)
     for kind, guarded in kinds.items():
         states = trajectory(guarded)
-        losses = [canary_losses(guarded, state.folds) for state in states]
+        losses = [canary_losses(guarded, state) for state in states]
         for guard, number in guarded_ends(losses).items():
             kept = states[number].chain
             row = judged("tempered", kind + guard, drawn.test, first, kept, number)

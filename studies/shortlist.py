@@ -67,7 +67,7 @@ def newton_together(problem: Problem, chain: Chain) -> Selection:
         X,
         np.ones((len(found), len(problem.classes))),
         as_rows(validation.X),
-        validation.objective,
+        problem.objective_of(validation),
         "newton",
     )
     probability = training.model.probability(X)

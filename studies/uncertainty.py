@@ -28,9 +28,10 @@ from salutary.influence.softmax import Hessian, SoftmaxModel, softmax_model
 from salutary.influence.solvers import Solver, factor
 from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.rules import find_rule
-from salutary.objective import LogLoss
+from salutary.objective import LogLoss, log_loss
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem
+from salutary.problem import Problem
+from salutary.rows import LabeledRows
 from studies.add_one_in import data_set
 from studies.writing import environment, write_study
 
@@ -60,7 +61,10 @@ class Fitted:
         shared = self.model, self.hessian, self.solver
         direction = influence_direction(*shared, sample.X, objective)
         influence, _ = InfluenceScorer(self.model, direction, X.dtype)(X)
-        errors = influence_errors(*shared, X, labels, sample.X, objective)
+        gradient = self.model.probability(X)
+        gradient[np.arange(len(labels)), labels] -= 1
+        judged = sample.X, log_loss, sample.truth
+        errors = influence_errors(*shared, X, gradient, *judged)
         return influence[np.arange(len(labels)), labels], errors
 
 

@@ -10,8 +10,10 @@ from sklearn.metrics import log_loss
 from salutary.advise import train_on_both
 from salutary.labeling.rules import RULES
 from salutary.loop import start
+from salutary.objective import row_log_loss
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, split_folds
+from salutary.problem import Problem, split_folds
+from salutary.rows import LabeledRows
 
 X, Y = make_blobs(90, 3, centers=3, cluster_std=4.0, random_state=1)
 LABELED, VALIDATION = np.arange(20), np.arange(20, 70)
@@ -37,7 +39,8 @@ def problem(guard: bool) -> Problem:
 
 def test_each_canary_row_is_judged_by_a_model_that_has_not_seen_it() -> None:
     guarded = problem(guard=True)
-    kept = start(guarded).canary.kept
+    logits = start(guarded).canary.kept
+    kept = row_log_loss(logits, guarded.canary.labels)
     losses = []
     for fold in guarded.folds:
         model = LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000)
@@ -50,7 +53,7 @@ def test_each_canary_row_is_judged_by_a_model_that_has_not_seen_it() -> None:
             for row, label in zip(fold.canary.X, fold.canary.labels, strict=True)
         )
     assert len(losses) == len(VALIDATION)
-    found = train_on_both(guarded, kept)
+    found = train_on_both(guarded, logits)
     assert found is not None
     assert found.canary_loss == pytest.approx(np.mean(losses), abs=1e-6)
     assert found.fall == pytest.approx(kept.mean() - np.mean(losses), abs=1e-6)

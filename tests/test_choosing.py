@@ -16,7 +16,8 @@ from salutary.greedy import pick_greedily
 from salutary.labeling.rules import find_rule
 from salutary.labeling.selection import Selection
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, split_folds
+from salutary.problem import Problem, split_folds
+from salutary.rows import LabeledRows
 
 POWERS = {"p^0": 0, "p^1": 1, "p^2": 2}
 
@@ -109,11 +110,10 @@ def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
             np.full(len(best), np.nan),
         )
         expected = pick_greedily(
+            problem,
             geometry_of(problem, chain),
-            shortlist,
-            pool.X[shortlist.rows],
-            pool.weight[shortlist.rows],
             problem.validation,
+            shortlist,
             problem.rule.variants[name],
             4,
         )

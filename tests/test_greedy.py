@@ -17,8 +17,11 @@ from salutary.greedy import Geometry, pick_greedily
 from salutary.influence.label_influence import train_hessian
 from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
+from salutary.labeling.rules import RULES
 from salutary.labeling.selection import Selection, keep_best
-from salutary.problem import LabeledRows
+from salutary.pools.arrays import ArrayPool
+from salutary.problem import Problem
+from salutary.rows import LabeledRows
 
 Seen = list[tuple[np.ndarray, np.ndarray]]
 
@@ -84,6 +87,23 @@ class Case:
         )
         return whole.take(order)
 
+    def problem(self) -> Problem:
+        """Its pool has two rows more after each of the shortlist's."""
+        X, weight = np.repeat(self.X, 3, axis=0), np.repeat(self.weight, 3)
+        X[np.arange(len(X)) % 3 > 0] = np.nan
+        labeled = LabeledRows(self.X_train, self.y_train, self.weight_train)
+        return Problem(
+            estimator=self.model,
+            classes=self.model.classes_,
+            labeled=labeled,
+            validation=self.validation,
+            folds=(),
+            pool=ArrayPool(self.container(X), np.ones(len(X), dtype=bool), weight),
+            rule=RULES["tempered"],
+            hessian="train",
+            batch_size=10,
+        )
+
     def pick(
         self, size: int, exponent: float = 1.0, order: np.ndarray | None = None
     ) -> tuple[list[int], Seen]:
@@ -96,11 +116,10 @@ class Case:
 
         order = np.arange(len(self.X)) if order is None else order
         found = pick_greedily(
+            self.problem(),
             self.geometry(),
-            self.shortlist(order),
-            self.container(self.X[order]),
-            self.weight[order],
             replace_matrix(self.validation, self.container),
+            self.shortlist(order),
             scores,
             size,
         )
@@ -212,8 +231,9 @@ class Plain:
             direction = self.solved(self.gradient(self.seen, theta) + self.unseen)
             P, S = softmax(X @ theta.T, axis=1), X @ direction.T
             influence = (P * S).sum(axis=1)[:, None] - S
+            influence = influence * case.factor(np.arange(P.shape[1]))
             seen.append((influence, P))
-            score = (influence * P**exponent)[own] * weight
+            score = (influence * P**exponent)[own] * case.weight
             score[picked] = -np.inf
             if score.max() <= 0:
                 break

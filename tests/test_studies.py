@@ -13,12 +13,12 @@ from scipy.stats import ttest_rel
 from sklearn.datasets import make_blobs
 
 from salutary.labeling.rules import RULES
-from salutary.loop import canary_losses
-from salutary.problem import LabeledRows
+from salutary.rows import LabeledRows
 from studies import writing
 from studies.rules_runs import (
     GUARD,
     Drawn,
+    canary_losses,
     guarded_ends,
     problem_of,
     run,
@@ -100,7 +100,7 @@ def drawn(seed: int) -> Drawn:
 def test_the_studys_guard_ends_where_the_loops_does(C: float, seed: int) -> None:
     problem = problem_of(drawn(seed), C, RULES["plausible"], seed, guard=True)
     states = trajectory(problem)
-    losses = [canary_losses(problem, state.folds) for state in states]
+    losses = [canary_losses(problem, state) for state in states]
     state = run(problem)
     assert guarded_ends(losses)[GUARD] == state.kept_rounds
     if C == 10.0:

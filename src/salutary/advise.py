@@ -8,8 +8,9 @@ import numpy as np
 
 from salutary.fitting import fit_converged
 from salutary.labeling.guard import fall_of
-from salutary.objective import FloatArray
-from salutary.problem import Problem, join
+from salutary.objective import FloatArray, bind
+from salutary.problem import Problem
+from salutary.rows import join
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class BothTables:
     Parameters
     ----------
     canary_loss : float
-        Mean log loss of the former on validation rows that it was not fitted on.
+        The objective of the former on validation rows that it was not fitted on.
     fall : float
         How much lower that is than the latter's on the same rows.
     se : float
@@ -37,8 +38,8 @@ def train_on_both(problem: Problem, kept: FloatArray) -> BothTables | None:
     Parameters
     ----------
     problem : Problem
-    kept : ndarray of shape (n_val,)
-        Loss of each canary row after the last round that stayed, one fold after the
+    kept : ndarray of shape (n_val, n_classes)
+        Logits of each canary row after the last round that stayed, one fold after the
         other.
 
     Returns
@@ -49,9 +50,9 @@ def train_on_both(problem: Problem, kept: FloatArray) -> BothTables | None:
     """
     if not problem.folds:
         return None
-    losses = np.concatenate(
+    logits = np.concatenate(
         [
-            fold.canary.loss(
+            fold.canary.logits(
                 fit_converged(
                     problem.estimator, join(problem.labeled, fold.own), problem.classes
                 )
@@ -59,6 +60,5 @@ def train_on_both(problem: Problem, kept: FloatArray) -> BothTables | None:
             for fold in problem.folds
         ]
     )
-    weight = problem.canary_weight
-    fall, error = fall_of(kept, losses, weight)
-    return BothTables(float(np.average(losses, weights=weight)), fall, error)
+    fall, error = fall_of(problem.objective, problem.canary, kept, logits)
+    return BothTables(bind(problem.objective, problem.canary)(logits)[0], fall, error)

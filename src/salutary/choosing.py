@@ -19,8 +19,9 @@ from salutary.labeling.selection import (
     keep_best,
     keep_best_of_each_class,
 )
-from salutary.problem import LabeledRows, Problem
+from salutary.problem import Problem
 from salutary.refine import refine
+from salutary.rows import LabeledRows
 
 SHORTLIST = 5
 """Rows looked at more closely for each that is labeled."""
@@ -75,15 +76,7 @@ def pick(
         shortlist = _with_errors(problem, geometry, validation, shortlist)
         shortlist = shortlist.clearing(problem.min_influence_z)
     if problem.rule.greedy:
-        batch = pick_greedily(
-            geometry,
-            shortlist,
-            problem.pool.X[shortlist.rows],
-            problem.pool.weight[shortlist.rows],
-            validation,
-            scores,
-            size,
-        )
+        batch = pick_greedily(problem, geometry, validation, shortlist, scores, size)
     else:
         batch = shortlist.take(slice(size))
     return _with_errors(problem, geometry, validation, batch)
@@ -121,13 +114,18 @@ def score(
     """
     pool, model = problem.pool, geometry.model
     direction = influence_direction(
-        model, geometry.hessian, geometry.solver, validation.X, validation.objective
+        model,
+        geometry.hessian,
+        geometry.solver,
+        validation.X,
+        problem.objective_of(validation),
     )
     scorer = InfluenceScorer(model, direction, pool.X.dtype, geometry.class_weight)
     keep = keep_best_of_each_class if problem.rule.greedy else keep_best
     best = dict.fromkeys(problem.variants, Selection.empty(model.n_classes))
     for rows, X in pool.blocks(available(problem, chain)):
         influence, probability = scorer(X)
+        influence = problem.edit.effect(influence, rows)
         for name, variant in problem.variants.items():
             scores = variant(influence, probability)
             # A row of weight two moves the model twice as far.
@@ -139,14 +137,17 @@ def score(
 def _with_errors(
     problem: Problem, geometry: Geometry, validation: LabeledRows, batch: Selection
 ) -> Selection:
+    pull = problem.edit.pull(
+        batch.probability, batch.rows, batch.labels, geometry.class_weight
+    )
     errors = influence_errors(
         geometry.model,
         geometry.hessian,
         geometry.solver,
         problem.pool.X[batch.rows],
-        batch.labels,
+        -pull,
         validation.X,
-        validation.objective,
-        geometry.class_weight,
+        problem.objective,
+        validation.truth,
     )
     return replace(batch, influence_se=errors)

@@ -35,7 +35,8 @@ from salutary.labeling.split import hold_out
 from salutary.loop import State, advance, describe, start
 from salutary.objective import IntArray
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, join, split_folds
+from salutary.problem import Problem, split_folds
+from salutary.rows import LabeledRows, join
 
 
 class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

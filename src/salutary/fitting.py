@@ -14,7 +14,8 @@ from salutary.influence.inputs import class_weights
 from salutary.influence.newton import Training
 from salutary.influence.softmax import Float64Array, softmax_model
 from salutary.objective import IntArray
-from salutary.problem import LabeledRows, Problem, join
+from salutary.problem import Problem
+from salutary.rows import LabeledRows
 
 REFIT_TOLERANCE = 1e-8
 REFIT_STEPS = 10_000
@@ -73,9 +74,8 @@ def refitted(problem: Problem, chain: Chain) -> Chain:
 
 
 def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
-    """The labeled rows and the given pool rows with the given labels."""
-    pool = problem.pool
-    return join(problem.labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
+    """The labeled rows once the given pool rows have the given labels."""
+    return problem.edit.training(problem.labeled, problem.pool, rows, labels)
 
 
 def training_of(

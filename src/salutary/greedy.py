@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,8 @@ from salutary.influence.solvers import Solver
 from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, round_significant
 from salutary.objective import FloatArray
-from salutary.problem import LabeledRows
+from salutary.problem import Problem
+from salutary.rows import LabeledRows
 
 LOOKED_AT = 1_000
 """Validation rows on which the direction is renewed after a pick."""
@@ -48,11 +50,10 @@ class Geometry:
 
 
 def pick_greedily(
+    problem: Problem,
     geometry: Geometry,
-    shortlist: Selection,
-    X: Matrix,
-    weight: FloatArray,
     validation: LabeledRows,
+    shortlist: Selection,
     scores: Scores,
     size: int,
 ) -> Selection:
@@ -64,14 +65,12 @@ def pick_greedily(
 
     Parameters
     ----------
+    problem : Problem
     geometry : Geometry
+    validation : LabeledRows
+        The rows influence looks at.
     shortlist : Selection
         Rows with the labels they would get.
-    X : matrix of shape (n_shortlist, n_features)
-        The rows.
-    weight : ndarray of shape (n_shortlist,)
-        Weight each is added with.
-    validation : LabeledRows
     scores : callable
         Of a rule's variant.
     size : int
@@ -85,8 +84,10 @@ def pick_greedily(
 
     Notes
     -----
-    A pick moves the parameters along :math:`\Delta = H^{-1} (e_c - p(x)) \otimes
-    \tilde x`, as far as the row itself asks for: by the t that minimizes
+    A pick moves the parameters along :math:`\Delta = H^{-1} g \otimes \tilde x`, where
+    g is minus the gradient at the row's logits of what the label adds to the training
+    objective (:math:`e_c - p(x)` for a row added under c), as far as the row itself
+    asks for: by the t that minimizes
 
     .. math:: \frac{t^2}{2} \Delta^T H \Delta + w\, \ell(x, c; \theta + t \Delta)
 
@@ -97,35 +98,43 @@ def pick_greedily(
     rows and the shortlist. Its plain version refits after each pick
     (`salutary.refine`).
     """
-    X = as_rows(X)
-    order = np.argsort(shortlist.rows)
-    shortlist, X, weight = shortlist.take(order), X[order], weight[order]
-    if geometry.class_weight is not None:
-        weight = weight * geometry.class_weight[shortlist.labels]
+    shortlist = shortlist.take(np.argsort(shortlist.rows))
+    X = as_rows(problem.pool.X[shortlist.rows])
+    weight = np.asarray(problem.pool.weight[shortlist.rows], dtype=np.float64)
     own = np.arange(len(shortlist)), shortlist.labels
     logits = geometry.model.logits(X)
     seen = _sample(validation)
     X_seen = as_rows(seen.X)
     seen_logits = geometry.model.logits(X_seen)
-    unseen = _gradient(geometry, validation) - _gradient(geometry, seen)
+    objective = problem.objective_of(seen)
+    unseen = _gradient(problem, geometry, validation)
+    unseen = unseen - _gradient(problem, geometry, seen)
     free = np.ones(len(shortlist), dtype=bool)
     picked: list[int] = []
     while len(picked) < size and free.any():
-        gradient = _slope(geometry, X_seen, seen.objective(seen_logits)[1])
+        gradient = _slope(geometry, X_seen, objective(seen_logits)[1])
         slope = _logits(X, _solved(geometry, gradient + unseen), geometry)
         probability = softmax(logits, axis=1)
-        mean = np.einsum("ik,ik->i", probability, slope)
-        score = scores(mean[:, None] - slope, probability)[own] * weight
-        score = np.where(free, score, -np.inf)
+        influence = np.einsum("ik,ik->i", probability, slope)[:, None] - slope
+        if geometry.class_weight is not None:
+            influence = influence * geometry.class_weight
+        effect = problem.edit.effect(influence, shortlist.rows)
+        score = np.where(free, scores(effect, probability)[own] * weight, -np.inf)
         if score.max() <= 0:
             break
         best = _first_of_the_best(score)
         picked.append(best)
         free[best] = False
-        label = int(shortlist.labels[best])
-        move = _pull(geometry, X[[best]], probability[best], label)
+
+        def pull(logits: Float64Array, best: int = best) -> Float64Array:
+            row, label = shortlist.rows[[best]], shortlist.labels[[best]]
+            chance = softmax(logits)[None]
+            pulls = problem.edit.pull(chance, row, label, geometry.class_weight)
+            return np.asarray(pulls[0])
+
+        move = _solved(geometry, _slope(geometry, X[[best]], pull(logits[best])[None]))
         change = _logits(X, move, geometry)
-        length = _length(logits[best], change[best], label, float(weight[best]))
+        length = _length(logits[best], change[best], pull, float(weight[best]))
         logits = logits + length * change
         seen_logits = seen_logits + length * _logits(X_seen, move, geometry)
     return shortlist.take(np.array(picked, dtype=np.intp))
@@ -144,23 +153,17 @@ def _sample(validation: LabeledRows) -> LabeledRows:
     return sample if sample.weight.any() else validation
 
 
-def _gradient(geometry: Geometry, validation: LabeledRows) -> Float64Array:
-    """Of the validation objective at the model."""
+def _gradient(
+    problem: Problem, geometry: Geometry, validation: LabeledRows
+) -> Float64Array:
+    """Of the objective of validation rows at the model."""
     X = as_rows(validation.X)
-    return _slope(geometry, X, validation.objective(geometry.model.logits(X))[1])
+    objective = problem.objective_of(validation)
+    return _slope(geometry, X, objective(geometry.model.logits(X))[1])
 
 
 def _slope(geometry: Geometry, X: Matrix, at_logits: FloatArray) -> Float64Array:
     return parameter_gradient(X, at_logits, geometry.model.fit_intercept)
-
-
-def _pull(
-    geometry: Geometry, row: Matrix, probability: Float64Array, label: int
-) -> Float64Array:
-    """How a row of weight one moves the parameters to first order."""
-    residual = -probability
-    residual[label] = -(residual.sum() - residual[label])
-    return _solved(geometry, _slope(geometry, row, residual[None]))
 
 
 def _solved(geometry: Geometry, gradient: Float64Array) -> Float64Array:
@@ -182,16 +185,18 @@ def _logits(X: Matrix, parameters: Float64Array, geometry: Geometry) -> Float64A
 
 
 def _length(
-    logits: Float64Array, change: Float64Array, label: int, weight: float
+    logits: Float64Array,
+    change: Float64Array,
+    pull: Callable[[Float64Array], Float64Array],
+    weight: float,
 ) -> float:
     """How far along a pull its own row wants the parameters; at most its weight."""
-    residual = -softmax(logits)
-    residual[label] -= residual.sum()
-    curvature = float(residual @ change)  # of the rest, by definition of the pull
+    curvature = float(pull(logits) @ change)  # of the rest, by definition of the pull
 
     def slope(length: float) -> float:
-        probability = softmax(logits + length * change)
-        return length * curvature - weight * float(change[label] - probability @ change)
+        return length * curvature - weight * float(
+            pull(logits + length * change) @ change
+        )
 
     if slope(weight) <= 0:  # within rounding: the row is as sure as can be
         return weight

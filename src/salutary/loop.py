@@ -22,21 +22,28 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from salutary.choosing import available, choose
-from salutary.fitting import REFIT_TOLERANCE, TRIAL_TOLERANCE, Chain, begin, extend
+from salutary.fitting import (
+    REFIT_TOLERANCE,
+    TRIAL_TOLERANCE,
+    Chain,
+    begin,
+    extend,
+    training_rows,
+)
 from salutary.labeling.guard import Verdict, fall_of, judge
 from salutary.labeling.selection import Selection
 from salutary.labeling.stopping import Termination, before_round
-from salutary.objective import FloatArray
+from salutary.objective import FloatArray, bind
 from salutary.problem import Problem
 
 
 @dataclass(frozen=True)
 class Canary:
-    """Losses of the validation rows, each under the fold that never saw it.
+    """Logits of the validation rows, each under the fold that never saw it.
 
     Parameters
     ----------
-    start, kept : ndarrays of shape (n_val,)
+    start, kept : ndarrays of shape (n_val, n_classes)
         Before the first round and after the last that stayed; empty without a guard.
     """
 
@@ -97,7 +104,7 @@ class Round:
     n_labeled : int
         Rows the model was fitted on.
     validation_loss : float
-        Mean log loss after the round.
+        The objective of the validation rows after the round.
     canary_loss, canary_fall, canary_se : float
         The same under the folds that never saw the rows; how much it has fallen since
         the start, and the standard error of that. NaN without a guard.
@@ -137,8 +144,8 @@ def start(problem: Problem) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
     chain = begin(problem)
     folds = (chain,) * len(problem.folds)
-    losses = canary_losses(problem, folds)
-    return State(chain, folds, 0, chain, 0, Canary(losses, losses))
+    logits = canary_logits(problem, folds)
+    return State(chain, folds, 0, chain, 0, Canary(logits, logits))
 
 
 def restored_model(
@@ -153,13 +160,13 @@ def restored_model(
     return model
 
 
-def canary_losses(problem: Problem, folds: Sequence[Chain]) -> FloatArray:
-    """Log loss of each fold's canary rows under its model, one fold after the other."""
+def canary_logits(problem: Problem, folds: Sequence[Chain]) -> FloatArray:
+    """Logits of each fold's canary rows under its model, one fold after the other."""
     if not folds:
-        return np.zeros(0)
+        return np.zeros((0, len(problem.classes)))
     return np.concatenate(
         [
-            fold.canary.loss(chain.model)
+            fold.canary.logits(chain.model)
             for fold, chain in zip(problem.folds, folds, strict=True)
         ]
     )
@@ -202,26 +209,26 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
     batch = batches[variant]
     chain = extend(problem, state.chain, batch.rows, batch.labels)
     folds = _with_batches(problem, state.folds, of_folds, variant)
-    losses = canary_losses(problem, folds)
-    verdict, fall, error = _judged(problem, state.canary, losses)
+    logits = canary_logits(problem, folds)
+    verdict, fall, error = _judged(problem, state.canary, logits)
     record = Round(
         number=state.rounds + 1,
         selection=batch,
         chain=chain,
         folds=folds,
         variant=variant,
-        n_labeled=len(problem.labeled) + len(chain),
-        validation_loss=problem.validation.mean_loss(chain.model),
-        canary_loss=mean_canary_loss(problem, losses),
+        n_labeled=len(training_rows(problem, chain.rows, chain.labels)),
+        validation_loss=problem.loss(problem.validation, chain.model),
+        canary_loss=canary_loss(problem, logits),
         canary_fall=fall,
         canary_se=error,
         verdict=verdict,
         seconds=time.perf_counter() - began,
     )
-    return _after(state, record, losses), record
+    return _after(state, record, logits), record
 
 
-def _after(state: State, record: Round, losses: FloatArray) -> State:
+def _after(state: State, record: Round, logits: FloatArray) -> State:
     state = replace(state, chain=record.chain, folds=record.folds, rounds=record.number)
     if record.verdict == "harmful":
         return replace(state, termination="guard")
@@ -231,7 +238,7 @@ def _after(state: State, record: Round, losses: FloatArray) -> State:
         state,
         kept=record.chain,
         kept_rounds=record.number,
-        canary=replace(state.canary, kept=losses),
+        canary=replace(state.canary, kept=logits),
     )
 
 
@@ -247,7 +254,7 @@ def _best_variant(
     losses = {}
     for name in batches:
         folds = _with_batches(problem, state.folds, of_folds, name, TRIAL_TOLERANCE)
-        losses[name] = mean_canary_loss(problem, canary_losses(problem, folds))
+        losses[name] = canary_loss(problem, canary_logits(problem, folds))
     return min(losses, key=losses.__getitem__)
 
 
@@ -267,20 +274,21 @@ def _with_batches(
 
 
 def _judged(
-    problem: Problem, canary: Canary, losses: FloatArray
+    problem: Problem, canary: Canary, logits: FloatArray
 ) -> tuple[Verdict, float, float]:
     """The verdict, the canary loss's fall since the start, and its standard error."""
     if not problem.folds:
         return "kept", float("nan"), float("nan")
-    weight = problem.canary_weight
-    return judge(canary.kept, losses, weight), *fall_of(canary.start, losses, weight)
+    objective, truth = problem.objective, problem.canary
+    verdict = judge(*fall_of(objective, truth, canary.kept, logits))
+    return verdict, *fall_of(objective, truth, canary.start, logits)
 
 
-def mean_canary_loss(problem: Problem, losses: FloatArray) -> float:
-    """Weighted mean of canary rows' losses; NaN without a guard."""
+def canary_loss(problem: Problem, logits: FloatArray) -> float:
+    """The objective of the canary rows; NaN without a guard."""
     if not problem.folds:
         return float("nan")
-    return float(np.average(losses, weights=problem.canary_weight))
+    return bind(problem.objective, problem.canary)(logits)[0]
 
 
 VERDICTS: dict[Verdict, str] = {

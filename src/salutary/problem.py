@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from salutary.edits import Addition, Edit
 from salutary.influence.add_one_in import Estimate
 from salutary.influence.label_influence import HessianRows
-from salutary.influence.softmax import Matrix, as_rows, softmax_model
 from salutary.labeling.guard import FOLDS, deal
 from salutary.labeling.rules import Rule, Scores
-from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
+from salutary.objective import BoundObjective, Objective, Truth, bind, log_loss
 from salutary.pools.arrays import ArrayPool
-
-
-@dataclass(frozen=True)
-class LabeledRows:
-    """Rows with a class and a weight each.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
-    labels : ndarray of shape (n_rows,), dtype intp
-        Position of each row's class.
-    weight : ndarray of shape (n_rows,), float64
-    """
-
-    X: Matrix
-    labels: IntArray
-    weight: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: IntArray) -> LabeledRows:
-        """Some of the rows."""
-        return LabeledRows(self.X[rows], self.labels[rows], self.weight[rows])
-
-    def loss(self, model: LogisticRegression) -> FloatArray:
-        """Log loss of each row under a fitted model, shape (n_rows,)."""
-        return row_log_loss(softmax_model(model).logits(as_rows(self.X)), self.labels)
-
-    def mean_loss(self, model: LogisticRegression) -> float:
-        """Weighted mean log loss under a fitted model."""
-        return float(np.average(self.loss(model), weights=self.weight))
-
-    @property
-    def objective(self) -> LogLoss:
-        """Their mean log loss, as influence lowers it."""
-        return LogLoss(self.labels, self.weight)
+from salutary.rows import LabeledRows
 
 
 @dataclass(frozen=True)
@@ -97,6 +60,10 @@ class Problem:
         Other than first order, it decides about a shortlist.
     min_influence_z : float
         Rows whose influence is fewer standard errors than this are not labeled.
+    objective : callable
+        What is to fall on the validation rows.
+    edit : Edit
+        What a label does to the training rows.
     """
 
     estimator: LogisticRegression
@@ -110,6 +77,16 @@ class Problem:
     batch_size: int
     estimate: Estimate = "first_order"
     min_influence_z: float = 0.0
+    objective: Objective = log_loss
+    edit: Edit = field(default_factory=Addition)
+
+    def objective_of(self, rows: LabeledRows) -> BoundObjective:
+        """The objective of certain rows."""
+        return bind(self.objective, rows.truth)
+
+    def loss(self, rows: LabeledRows, model: LogisticRegression) -> float:
+        """The objective's value for rows under a fitted model."""
+        return self.objective_of(rows)(rows.logits(model))[0]
 
     @property
     def variants(self) -> dict[str, Scores]:
@@ -124,25 +101,15 @@ class Problem:
         return dict(islice(self.rule.variants.items(), 1))
 
     @property
-    def canary_weight(self) -> FloatArray:
-        """Weights of the folds' canary rows, one fold after the other."""
-        if not self.folds:
-            return np.zeros(0)
-        return np.concatenate([fold.canary.weight for fold in self.folds])
-
-
-def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
-    """All rows of both, in float64 as every fit is."""
-    parts = [as_rows(first.X), as_rows(second.X)]
-    if any(sparse.issparse(part) for part in parts):
-        X = sparse.vstack([sparse.csr_array(part) for part in parts], format="csr")
-    else:
-        X = np.vstack(parts)
-    return LabeledRows(
-        X,
-        np.concatenate([first.labels, second.labels]),
-        np.concatenate([first.weight, second.weight]),
-    )
+    def canary(self) -> Truth:
+        """The folds' canary rows, one fold after the other."""
+        parts = [fold.canary.truth for fold in self.folds]
+        groups = [part.groups for part in parts if part.groups is not None]
+        return Truth(
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            np.concatenate(groups) if groups else None,
+        )
 
 
 def split_folds(

@@ -12,8 +12,8 @@ from salutary.loop import (
     Canary,
     Round,
     State,
-    canary_losses,
-    mean_canary_loss,
+    canary_logits,
+    canary_loss,
     restored_model,
 )
 from salutary.objective import IntArray
@@ -87,8 +87,8 @@ class _Record:
             kept=self.chain(self.kept),
             kept_rounds=self.kept.round,
             canary=Canary(
-                canary_losses(self.problem, self.folds(self.entries[0])),
-                canary_losses(self.problem, self.folds(self.kept)),
+                canary_logits(self.problem, self.folds(self.entries[0])),
+                canary_logits(self.problem, self.folds(self.kept)),
             ),
             termination="guard" if last.verdict == "harmful" else None,
         )
@@ -99,8 +99,8 @@ def start_entry(problem: Problem, state: State) -> RoundEntry:
     return RoundEntry(
         round=0,
         n_labeled=len(problem.labeled),
-        validation_loss=problem.validation.mean_loss(state.chain.model),
-        canary_loss=_or_none(mean_canary_loss(problem, state.canary.start)),
+        validation_loss=problem.loss(problem.validation, state.chain.model),
+        canary_loss=_or_none(canary_loss(problem, state.canary.start)),
         canary_fall=None,
         canary_se=None,
         largest_influence=None,

@@ -9,10 +9,11 @@ import numpy as np
 from salutary.fitting import Chain, extend, training_of
 from salutary.influence.add_one_in import estimate_falls
 from salutary.influence.softmax import as_rows
-from salutary.influence.uncertainty import standard_error
+from salutary.labeling.guard import fall_of
 from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, keep_best
-from salutary.problem import LabeledRows, Problem
+from salutary.problem import Problem
+from salutary.rows import LabeledRows
 
 
 def refine(
@@ -46,13 +47,13 @@ def refine(
     Selection
         In the order they were picked; fewer than ``size`` where no further row would
         help. Its influence is the estimated fall of the objective, with the row's own
-        weight; its standard error that of what the refit with the row did to each
-        validation row's loss. Costs an estimate of the shortlist and a refit for each
+        weight; its standard error that of what the refit with the row did to the
+        objective. Costs an estimate of the shortlist and a refit for each
         row picked, or passed over for the problem's ``min_influence_z``.
     """
     nothing = Selection.empty(len(problem.classes))
     picked, remaining = nothing, shortlist.rows
-    loss = validation.loss(chain.model)
+    logits = validation.logits(chain.model)
     while len(picked) < size and len(remaining):
         training, factors = training_of(problem, chain.model, chain.rows, chain.labels)
         X = as_rows(problem.pool.X[remaining])
@@ -66,7 +67,7 @@ def refine(
             X,
             added,
             as_rows(validation.X),
-            validation.objective,
+            problem.objective_of(validation),
             problem.estimate,
         )
         probability = training.model.probability(X)
@@ -77,10 +78,10 @@ def refine(
             break
         remaining = remaining[remaining != best.rows[0]]
         longer = extend(problem, chain, best.rows, best.labels)
-        loss_then = validation.loss(longer.model)
-        error = standard_error((loss - loss_then)[None], validation.weight)
-        best = replace(best, influence_se=error)
+        logits_then = validation.logits(longer.model)
+        _, error = fall_of(problem.objective, validation.truth, logits, logits_then)
+        best = replace(best, influence_se=np.array([error]))
         if len(best.clearing(problem.min_influence_z)) == 0:
             continue
-        picked, chain, loss = picked.then(best), longer, loss_then
+        picked, chain, logits = picked.then(best), longer, logits_then
     return picked

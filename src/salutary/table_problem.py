@@ -34,7 +34,8 @@ from salutary.influence.add_one_in import Estimate
 from salutary.influence.inputs import encode_labels
 from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, split_folds
+from salutary.problem import Problem, split_folds
+from salutary.rows import LabeledRows
 from salutary.tables import read_table
 from salutary.targets import cast_labels, target_labels, target_type, typed_labels
 

@@ -337,7 +337,7 @@ def _outcome(
         "validation_rows": len(problem.validation),
         "validation_loss": [first.validation_loss, last.validation_loss],
         "guessing_loss": _guessing_loss(problem),
-        "canary_rows": len(problem.canary_weight),
+        "canary_rows": len(problem.canary) if problem.folds else 0,
         "canary_loss": [first.canary_loss, last.canary_loss],
         "canary_se": last.canary_se,
         "both_tables": None if both is None else asdict(both),
@@ -355,7 +355,8 @@ def _not_validated(problem: Problem) -> list[str]:
 
 
 def _guessing_loss(problem: Problem) -> float:
-    """Validation log loss of giving every row the classes' shares of labeled rows."""
+    """The objective when every validation row gets the shares of the labeled rows."""
     labels = problem.labeled.labels
     share = np.bincount(labels, minlength=len(problem.classes)) / len(labels)
-    return float(-np.log(share[problem.validation.labels]).mean())
+    logits = np.tile(np.log(share), (len(problem.validation), 1))
+    return problem.objective_of(problem.validation)(logits)[0]

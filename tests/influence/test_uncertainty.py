@@ -24,7 +24,7 @@ from salutary.influence.label_influence import curvature_of
 from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
 from salutary.influence.uncertainty import influence_errors, standard_error
-from salutary.objective import LogLoss
+from salutary.objective import Truth, log_loss
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Case:
     y_val: np.ndarray
     val_weight: np.ndarray
     hessian: Any = "train"
+    objective: Any = log_loss
 
     def errors(self) -> np.ndarray:
         """What is tested."""
@@ -54,11 +55,19 @@ class Case:
             hessian,
             factor(hessian),
             self.X,
-            self.labels,
+            self.gradient(factors),
             self.X_val,
-            LogLoss(self.y_val, self.val_weight),
-            factors,
+            self.objective,
+            Truth(self.y_val, self.val_weight),
         )
+
+    def gradient(self, factors: np.ndarray | None) -> np.ndarray:
+        """Of each candidate's loss at its logits, p - e."""
+        gradient = softmax_model(self.model).probability(self.X)
+        own = np.arange(len(self.labels)), self.labels
+        gradient[own] = 0
+        gradient[own] = -gradient.sum(axis=1)
+        return gradient if factors is None else gradient * factors[self.labels, None]
 
     def influence(self, kept: Any) -> np.ndarray:
         """By the public function, over some of the validation rows."""

@@ -16,7 +16,8 @@ from salutary.fitting import refitted
 from salutary.labeling.rules import RULES
 from salutary.objective import FloatArray, IntArray
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import LabeledRows, Problem, split_folds
+from salutary.problem import Problem, split_folds
+from salutary.rows import LabeledRows
 
 NEIGHBORS = 7
 """Of the graph that labels spread on."""
@@ -105,8 +106,8 @@ def _retuned(
         folds=tuple(refitted(problem, chain) for chain in state.folds),
     )
     if state.kept_rounds == state.rounds:
-        losses = loop.canary_losses(problem, state.folds)
-        canary = replace(state.canary, kept=losses)
+        logits = loop.canary_logits(problem, state.folds)
+        canary = replace(state.canary, kept=logits)
         state = replace(state, kept=state.chain, canary=canary)
     return problem, state
 

@@ -16,7 +16,7 @@ from salutary.benchmark.splits import Part, Split
 from salutary.errors import InputError
 from salutary.fitting import fit_converged
 from salutary.influence.label_influence import HessianRows
-from salutary.problem import LabeledRows
+from salutary.rows import LabeledRows
 
 PENALTIES = (0.001, 0.01, 0.1, 1.0)
 """Values of C that tuning chooses from."""

@@ -22,7 +22,7 @@ from salutary.influence.newton import Training, newton_falls
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import Float64Array, Matrix, as_rows, softmax_model
 from salutary.influence.solvers import factor
-from salutary.objective import LogLoss, Objective
+from salutary.objective import BoundObjective, LogLoss
 
 Estimate = Literal["first_order", "newton", "refit"]
 
@@ -111,7 +111,7 @@ def estimate_falls(
     X: Matrix,
     added: Float64Array,
     X_val: Matrix,
-    objective: Objective,
+    objective: BoundObjective,
     estimate: Estimate,
 ) -> Float64Array:
     """Fall of the objective when each row is added under each class, by any estimate.
@@ -154,7 +154,7 @@ def refit_falls(
     X: Matrix,
     added: Float64Array,
     X_val: Matrix,
-    objective: Objective,
+    objective: BoundObjective,
 ) -> Float64Array:
     """Refit with each row under each class, from the model's own coefficients."""
     before, _ = objective(training.model.logits(X_val))

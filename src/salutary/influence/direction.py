@@ -15,7 +15,7 @@ from salutary.influence.softmax import (
     parameter_gradient,
 )
 from salutary.influence.solvers import Solver, Status
-from salutary.objective import Objective
+from salutary.objective import BoundObjective
 
 GAUGE_TOLERANCE = 1e-8
 
@@ -29,7 +29,7 @@ def influence_direction(
     hessian: Hessian,
     solver: Solver,
     X_val: Matrix,
-    objective: Objective,
+    objective: BoundObjective,
 ) -> Float64Array:
     r"""Solve :math:`H u = \nabla J`; one solve serves every row and class.
 

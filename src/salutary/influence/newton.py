@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 
 from salutary.influence.softmax import Float64Array, Hessian, Matrix, SoftmaxModel
 from salutary.influence.solvers import Solver
-from salutary.objective import IntArray, Objective
+from salutary.objective import BoundObjective, IntArray
 
 MOST_STEPS = 10
 """Newton steps; most candidates stop after three, implausible labels take more."""
@@ -57,7 +57,7 @@ def newton_falls(
     X: Matrix,
     added: Float64Array,
     X_val: Matrix,
-    objective: Objective,
+    objective: BoundObjective,
 ) -> Float64Array:
     """Solve for the optimum with each row under each class by Newton's method.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
@@ -12,12 +14,23 @@ from salutary.influence.softmax import (
     Matrix,
     SoftmaxModel,
     as_rows,
+    parameter_gradient,
 )
 from salutary.influence.solvers import Solver
-from salutary.objective import FloatArray, IntArray, LogLoss
+from salutary.objective import (
+    FloatArray,
+    IntArray,
+    Objective,
+    Truth,
+    bind,
+    log_loss,
+)
 
 BATCH_ROWS = 64
 """Candidates whose effects on all validation rows are held at once."""
+
+PARTS = 20
+"""Of the validation rows, left out in turn for the error of any objective."""
 
 
 def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
@@ -67,21 +80,68 @@ def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
     return np.asarray(np.sqrt(n_rows / (n_rows - 1) * squares))
 
 
+def left_out(weight: FloatArray) -> Iterator[IntArray]:
+    """Rows without one of `PARTS` parts of those that have a weight, for each part.
+
+    A part is every so many of them; single rows if there are no more than `PARTS`.
+    """
+    rows = np.flatnonzero(weight)
+    part = np.arange(len(rows)) % PARTS
+    for number in range(min(PARTS, len(rows))):
+        yield rows[part != number]
+
+
+def jackknife_error(values: FloatArray) -> Float64Array:
+    r"""Standard errors of figures, from their values without each part of the rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_parts, ...)
+        Of `left_out`.
+
+    Returns
+    -------
+    ndarray of shape (...), float64
+        :math:`\sqrt{\frac{G - 1}{G} \sum_g (v_g - \bar v)^2}` for G parts; NaN for
+        fewer than two.
+
+    References
+    ----------
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([1.0, 2.0, 3.0])
+    >>> means = np.array([rows[kept].mean() for kept in left_out(np.ones(3))])
+    >>> errors = jackknife_error(means), standard_error(rows, np.ones(3))
+    >>> [round(float(error), 4) for error in errors]
+    [0.5774, 0.5774]
+    """
+    n_parts = len(values)
+    if n_parts < 2:
+        return np.full(values.shape[1:], np.nan)
+    squares = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+    return np.asarray(np.sqrt((n_parts - 1) / n_parts * squares))
+
+
 def influence_errors(
     model: SoftmaxModel,
     hessian: Hessian,
     solver: Solver,
     X: Matrix,
-    labels: IntArray,
+    gradient: FloatArray,
     X_val: Matrix,
-    objective: LogLoss,
-    class_weight: FloatArray | None = None,
+    objective: Objective,
+    truth: Truth,
 ) -> Float64Array:
-    r"""Standard errors of the influences of rows under one label each.
+    r"""Standard errors of influences over the validation rows.
 
-    The influence of (x, c) is the weighted mean over validation rows of
+    Of the mean log loss, an influence is the weighted mean over validation rows of
     :math:`a_j = \nabla \ell_j^T H^{-1} \nabla \ell(x, c)`, what the label does for the
-    row j; its standard error comes from their spread, see `standard_error`.
+    row j; its standard error comes from their spread, see `standard_error`. Of any
+    other objective, it comes from the influences on the objective without each of
+    `PARTS` parts of the rows, see `jackknife_error`.
 
     Parameters
     ----------
@@ -90,19 +150,20 @@ def influence_errors(
     solver : Solver
         ``hessian`` factored.
     X : matrix of shape (n_rows, n_features)
-    labels : ndarray of shape (n_rows,), dtype intp
-        Position of the class each row is added under.
+    gradient : ndarray of shape (n_rows, n_classes)
+        At each row's logits, of what a unit weight adds to the training objective: of
+        a row added under the label c, p - e_c.
     X_val : matrix of shape (n_val, n_features)
-    objective : LogLoss
-        Labels and weights of the validation rows.
-    class_weight : ndarray of shape (n_classes,), optional
-        Factor that the training objective applies to a row of each class.
+    objective : callable
+    truth : Truth
+        Of the validation rows.
 
     Returns
     -------
     ndarray of shape (n_rows,), float64
-        In nats of mean validation loss per unit of sample weight, as the influences;
-        NaN with fewer than two validation rows that have a weight.
+        In nats of mean validation loss per unit of sample weight, or what the objective
+        is measured in, as the influences; NaN with fewer than two validation rows that
+        have a weight.
 
     Notes
     -----
@@ -111,9 +172,10 @@ def influence_errors(
     beforehand: rows chosen because their influence came out large are expected to be
     worth less than it says (``docs/studies/uncertainty``).
 
-    Costs ``solver.apply`` to one matrix a row, O((K d)^2) when factored and a solve of
-    its own with conjugate gradients, and O(n_val d K) to look at the validation rows;
-    extra memory, by batches of `BATCH_ROWS`, O(n_val K) and what those take.
+    For log loss it costs ``solver.apply`` to one matrix a row, O((K d)^2) when factored
+    and a solve of its own with conjugate gradients, and O(n_val d K) to look at the
+    validation rows; extra memory, by batches of `BATCH_ROWS`, O(n_val K) and what those
+    take. For others, a solve and a look at the validation rows for each part.
 
     Examples
     --------
@@ -123,27 +185,50 @@ def influence_errors(
     >>> from salutary.influence.label_influence import train_hessian
     >>> from salutary.influence.softmax import softmax_model
     >>> from salutary.influence.solvers import factor
+    >>> from salutary.objective import log_loss
     >>> X, y = load_iris(return_X_y=True)
     >>> viewed = softmax_model(LogisticRegression(tol=1e-8).fit(X[::5], y[::5]))
     >>> hessian = train_hessian(viewed, X[::5], np.ones(30))
     >>> errors = influence_errors(
-    ...     viewed, hessian, factor(hessian), X[2:4], np.array([0, 1]),
-    ...     X[1::5], LogLoss(y[1::5], np.ones(30)),
+    ...     viewed, hessian, factor(hessian), X[2:4],
+    ...     viewed.probability(X[2:4]) - np.eye(3)[[0, 1]],
+    ...     X[1::5], log_loss, Truth(y[1::5], np.ones(30)),
     ... )
     >>> errors.shape, bool((errors > 0).all())
     ((2,), True)
     """
-    if len(labels) == 0:
+    if len(gradient) == 0:
         return np.zeros(0)
-    rows, X_val = as_rows(X), as_rows(X_val)
-    if sparse.issparse(rows):
-        rows = rows.toarray()
+    X, X_val = as_rows(X), as_rows(X_val)
+    if sparse.issparse(X):
+        X = X.toarray()
     if model.fit_intercept:
-        rows = np.column_stack([rows, np.ones(len(rows))])
-    slope = _logit_gradient(model, X, labels) @ hessian.basis.T
-    val_slope = _logit_gradient(model, X_val, objective.labels) @ hessian.basis.T
-    errors = np.empty(len(labels))
-    for batch in gen_batches(len(labels), BATCH_ROWS):
+        X = np.column_stack([X, np.ones(len(X))])
+    if objective is log_loss:
+        return _of_log_loss(model, hessian, solver, X, gradient, X_val, truth)
+    logits = model.logits(X_val)
+    parts = []
+    for kept in left_out(truth.weight):
+        _, slope = bind(objective, truth.take(kept))(logits[kept])
+        change = parameter_gradient(X_val[kept], slope, model.fit_intercept)
+        direction = hessian.basis.T @ solver.solve(hessian.basis @ change).value
+        parts.append(np.einsum("ik,ik->i", gradient, X @ direction.T))
+    return jackknife_error(np.array(parts).reshape(-1, len(gradient)))
+
+
+def _of_log_loss(
+    model: SoftmaxModel,
+    hessian: Hessian,
+    solver: Solver,
+    rows: Float64Array,
+    gradient: FloatArray,
+    X_val: Matrix,
+    truth: Truth,
+) -> Float64Array:
+    slope = gradient @ hessian.basis.T
+    val_slope = _logit_gradient(model, X_val, truth.labels) @ hessian.basis.T
+    errors = np.empty(len(gradient))
+    for batch in gen_batches(len(gradient), BATCH_ROWS):
         solved = solver.apply(slope[batch, :, None] * rows[batch, None, :])
         effect = np.zeros((len(solved), X_val.shape[0]))
         for place in range(hessian.shape[0]):
@@ -151,9 +236,7 @@ def influence_errors(
             if model.fit_intercept:
                 logits += solved[:, place, -1:]
             effect += val_slope[:, place] * logits
-        errors[batch] = standard_error(effect, objective.weight)
-    if class_weight is not None:
-        errors *= class_weight[labels]
+        errors[batch] = standard_error(effect, truth.weight)
     return errors
 
 

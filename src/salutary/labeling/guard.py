@@ -6,8 +6,20 @@ from typing import Literal
 
 import numpy as np
 
-from salutary.influence.uncertainty import standard_error
-from salutary.objective import FloatArray, IntArray
+from salutary.influence.uncertainty import (
+    jackknife_error,
+    left_out,
+    standard_error,
+)
+from salutary.objective import (
+    FloatArray,
+    IntArray,
+    Objective,
+    Truth,
+    bind,
+    log_loss,
+    row_log_loss,
+)
 
 FOLDS = 3
 """Parts of the validation rows; each is the canary of a run that sees the others."""
@@ -18,20 +30,21 @@ STOPPING = 1.0
 Verdict = Literal["kept", "waiting", "harmful"]
 
 
-def judge(kept: FloatArray, now: FloatArray, weight: FloatArray) -> Verdict:
+def judge(fall: float, error: float) -> Verdict:
     """Whether the rounds since the best so far have made the model better.
 
     Parameters
     ----------
-    kept, now : ndarrays of shape (n_canary,)
-        Loss of each canary row after the best round so far, and now.
-    weight : ndarray of shape (n_canary,)
+    fall : float
+        Of the canary rows' objective since then.
+    error : float
+        Its standard error.
 
     Returns
     -------
     {"kept", "waiting", "harmful"}
-        "kept" if the mean of ``kept - now`` is positive; "harmful" if that of
-        ``now - kept`` exceeds its standard error; else later rounds decide.
+        "kept" if the objective has fallen; "harmful" if it has risen by more than the
+        standard error; else later rounds decide.
 
     Notes
     -----
@@ -40,26 +53,63 @@ def judge(kept: FloatArray, now: FloatArray, weight: FloatArray) -> Verdict:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> high, low = np.array([0.5, 0.7, 0.6]), np.array([0.4, 0.5, 0.5])
-    >>> judge(high, low, np.ones(3)), judge(low, high, np.ones(3))
-    ('kept', 'harmful')
-    >>> judge(low, np.array([0.3, 0.6, 0.6]), np.ones(3))
-    'waiting'
+    >>> judge(0.1, 0.3), judge(-0.1, 0.3), judge(-0.4, 0.3)
+    ('kept', 'waiting', 'harmful')
     """
-    fall, error = fall_of(kept, now, weight)
     if fall > 0:
         return "kept"
     return "harmful" if -fall > STOPPING * error else "waiting"
 
 
-def fall_of(
+def mean_fall(
     before: FloatArray, after: FloatArray, weight: FloatArray
 ) -> tuple[float, float]:
     """Weighted mean fall of the rows' losses, and its standard error."""
     fall = before - after
     mean = float(np.average(fall, weights=weight))
     return mean, float(standard_error(fall, weight))
+
+
+def fall_of(
+    objective: Objective, truth: Truth, before: FloatArray, after: FloatArray
+) -> tuple[float, float]:
+    """How much an objective of rows falls from some logits to others, and its error.
+
+    Parameters
+    ----------
+    objective : callable
+    truth : Truth
+    before, after : ndarrays of shape (n_rows, n_classes)
+        Logits of the rows.
+
+    Returns
+    -------
+    fall, error : float
+        The standard error is that of a mean over rows for log loss, otherwise by the
+        jackknife; see `salutary.influence.uncertainty`. NaN with fewer than two rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = Truth(np.array([0, 1]), np.ones(2))
+    >>> guess, better = np.zeros((2, 2)), np.array([[1.0, 0.0], [0.0, 2.0]])
+    >>> fall, error = fall_of(log_loss, truth, guess, better)
+    >>> round(fall, 4), round(error, 4)
+    (0.4731, 0.0932)
+    """
+    if objective is log_loss:
+        labels, weight = truth.labels, truth.weight
+        return mean_fall(
+            row_log_loss(before, labels), row_log_loss(after, labels), weight
+        )
+
+    def fall_without(kept: IntArray) -> float:
+        bound = bind(objective, truth.take(kept))
+        return bound(before[kept])[0] - bound(after[kept])[0]
+
+    parts = [fall_without(kept) for kept in left_out(truth.weight)]
+    error = float(jackknife_error(np.array(parts)))
+    return fall_without(np.flatnonzero(truth.weight)), error
 
 
 def deal(labels: IntArray, rng: np.random.RandomState) -> IntArray:

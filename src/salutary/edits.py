@@ -1,0 +1,114 @@
+"""What a label does to the training rows: it adds a row, or changes one's label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from salutary.objective import FloatArray, IntArray
+from salutary.pools.arrays import ArrayPool
+from salutary.rows import LabeledRows, join
+
+
+class Edit(Protocol):
+    """How the training rows change when rows of the pool get labels."""
+
+    def training(
+        self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
+    ) -> LabeledRows:
+        """The labeled rows once the given pool rows have the given labels."""
+
+    def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
+        """Fall of the objective per unit weight under each class, (n_rows, n_classes).
+
+        ``influence`` is that of adding the rows.
+        """
+
+    def pull(
+        self,
+        probability: FloatArray,
+        rows: IntArray,
+        labels: IntArray,
+        class_weight: FloatArray | None,
+    ) -> FloatArray:
+        """Minus the gradient at the rows' logits of what a unit weight adds to F."""
+
+
+class Addition:
+    """A label adds its row."""
+
+    def training(
+        self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
+    ) -> LabeledRows:
+        """The labeled rows and after them the pool rows."""
+        return join(labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
+
+    def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
+        """The influence itself."""
+        return influence
+
+    def pull(
+        self,
+        probability: FloatArray,
+        rows: IntArray,
+        labels: IntArray,
+        class_weight: FloatArray | None,
+    ) -> FloatArray:
+        """From the probabilities to the label."""
+        return _toward(probability, labels, class_weight)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A label takes the place of its row's own; the pool is the labeled set itself.
+
+    Parameters
+    ----------
+    own : ndarray of shape (n_rows,), dtype intp
+        Position of the class that each row has.
+    """
+
+    own: IntArray
+
+    def training(
+        self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
+    ) -> LabeledRows:
+        """The labeled rows in their order, some with other labels."""
+        changed = labeled.labels.copy()
+        changed[rows] = labels
+        return replace(labeled, labels=changed)
+
+    def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
+        """What the label does more than the row's own: zero for that."""
+        own = influence[np.arange(len(rows)), self.own[rows]]
+        return influence - own[:, None]
+
+    def pull(
+        self,
+        probability: FloatArray,
+        rows: IntArray,
+        labels: IntArray,
+        class_weight: FloatArray | None,
+    ) -> FloatArray:
+        """From the row's own label to the other."""
+        away = _toward(probability, self.own[rows], class_weight)
+        return _toward(probability, labels, class_weight) - away
+
+
+def _toward(
+    probability: FloatArray, labels: IntArray, class_weight: FloatArray | None
+) -> FloatArray:
+    """e_label - p of each row, times the label's class weight.
+
+    As what the other classes have, not 1 - p, so that a row the model is sure of keeps
+    its digits.
+    """
+    pull = -np.asarray(probability, dtype=np.float64)
+    own = np.arange(len(labels)), labels
+    pull[own] = 0.0
+    pull[own] = -pull.sum(axis=1)
+    if class_weight is not None:
+        pull *= class_weight[labels][:, None]
+    return pull
