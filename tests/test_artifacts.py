@@ -29,7 +29,7 @@ from salutary.artifacts import (
 from salutary.errors import InputError
 from salutary.files import write_json, write_whole
 from salutary.reading import Sources
-from salutary.table_problem import Settings, prepare
+from salutary.table_problem import Settings, prepare_labeling
 
 TABLES = ("train", "validation", "pool")
 COLUMNS = ["plain", "[bold]", "a,b", '=1+1"', "größe 📏", "x\ty", "-1", "__len__"]
@@ -65,7 +65,7 @@ def model_and_rows(
     for seed, name in enumerate(TABLES):
         frame = every_kind(60, seed).assign(target=np.arange(60) % 3)
         frame.to_parquet(folder / f"{name}.parquet")
-    prepared = prepare(
+    prepared = prepare_labeling(
         Sources(*(folder / f"{name}.parquet" for name in TABLES), "target", None),
         Settings("plausible", 1.0, 10, guard=False, seed=0),
         lambda name: nullcontext(),

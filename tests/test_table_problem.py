@@ -9,7 +9,7 @@ import pytest
 
 from salutary.errors import InputError
 from salutary.reading import Sources
-from salutary.table_problem import Settings, TableProblem, prepare
+from salutary.table_problem import Settings, TableProblem, prepare_labeling
 
 TABLES = ("train", "validation", "pool")
 COLORS = np.array(["red", "green", "blue"])
@@ -51,7 +51,7 @@ def prepared(
         frame.to_csv(folder / f"{name}.csv", index=False)
     sources = Sources(*(folder / f"{name}.csv" for name in TABLES), "kind", id_column)
     settings = Settings("plausible", 0.5, 7, guard, seed)
-    return prepare(sources, settings, lambda name: nullcontext())
+    return prepare_labeling(sources, settings, lambda name: nullcontext())
 
 
 def test_rows_and_classes_stand_in_the_tables_order(
@@ -220,7 +220,7 @@ def test_the_stages_are_told(frames: dict[str, pd.DataFrame], tmp_path: Path) ->
         return nullcontext()
 
     sources = Sources(*(tmp_path / f"{name}.csv" for name in TABLES), "kind", None)
-    prepare(sources, Settings("paper", 1.0, 5, False, 0), stage)
+    prepare_labeling(sources, Settings("paper", 1.0, 5, False, 0), stage)
     assert told == ["reading the tables", "encoding the columns"]
 
 

@@ -12,23 +12,33 @@ if TYPE_CHECKING:
     from salutary.influence.add_one_in import add_one_in
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
+    from salutary.objective import ExpectedCost, WorstGroup
+    from salutary.relabel import Relabeling, relabel
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ExpectedCost",
     "InfluenceWarning",
+    "Relabeling",
     "SalutaryClassifier",
+    "WorstGroup",
     "add_one_in",
     "label_influence",
     "load",
+    "relabel",
 ]
 
 _HOMES = {
+    "ExpectedCost": "salutary.objective",
     "InfluenceWarning": "salutary.influence.direction",
+    "Relabeling": "salutary.relabel",
     "SalutaryClassifier": "salutary.classifier",
+    "WorstGroup": "salutary.objective",
     "add_one_in": "salutary.influence.add_one_in",
     "label_influence": "salutary.influence.label_influence",
     "load": "salutary.artifacts",
+    "relabel": "salutary.relabel",
 }
 
 

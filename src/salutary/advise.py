@@ -1,7 +1,8 @@
-"""Whether salutary labels bring more than training on the validation rows would."""
+"""Whether a run's labels bring more than training on the validation rows would."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,13 @@ import numpy as np
 from salutary.fitting import fit_converged
 from salutary.labeling.guard import fall_of
 from salutary.objective import FloatArray, bind
-from salutary.problem import Problem
-from salutary.rows import join
+from salutary.problem import Fold, Problem
+from salutary.rows import LabeledRows, join
 
 
 @dataclass(frozen=True)
-class BothTables:
-    """A model of the labeled and validation rows beside one of salutary labels.
+class Alternative:
+    """A model of other rows beside one of a run's labels.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class BothTables:
     se: float
 
 
-def train_on_both(problem: Problem, kept: FloatArray) -> BothTables | None:
+def train_on_both(problem: Problem, kept: FloatArray) -> Alternative | None:
     """Train on labeled and validation rows, and judge as the guard judges the run.
 
     Parameters
@@ -44,21 +45,37 @@ def train_on_both(problem: Problem, kept: FloatArray) -> BothTables | None:
 
     Returns
     -------
-    BothTables or None
+    Alternative or None
         None without a guard, which leaves no rows to judge by. A fold's model is fitted
         on the labeled rows and on the validation rows that its influences looked at.
     """
+    return _judged(problem, kept, lambda fold: join(problem.labeled, fold.own))
+
+
+def train_on_validation(problem: Problem, kept: FloatArray) -> Alternative | None:
+    """As `train_on_both`, of the validation rows alone.
+
+    None also where a fold's rows lack a class.
+    """
+    n_classes = len(problem.classes)
+    if any(len(np.unique(fold.own.labels)) < n_classes for fold in problem.folds):
+        return None
+    return _judged(problem, kept, lambda fold: fold.own)
+
+
+def _judged(
+    problem: Problem, kept: FloatArray, rows_of: Callable[[Fold], LabeledRows]
+) -> Alternative | None:
     if not problem.folds:
         return None
     logits = np.concatenate(
         [
             fold.canary.logits(
-                fit_converged(
-                    problem.estimator, join(problem.labeled, fold.own), problem.classes
-                )
+                fit_converged(problem.estimator, rows_of(fold), problem.classes)
             )
             for fold in problem.folds
         ]
     )
     fall, error = fall_of(problem.objective, problem.canary, kept, logits)
-    return BothTables(bind(problem.objective, problem.canary)(logits)[0], fall, error)
+    value, _ = bind(problem.objective, problem.canary)(logits)
+    return Alternative(value, fall, error)

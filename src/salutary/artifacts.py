@@ -23,6 +23,7 @@ from salutary.files import write_whole
 
 LEDGER = "ledger.sqlite"
 LABELS = "labels.parquet"
+SWITCHES = "switches.parquet"
 MODEL = "model.skops"
 REPORT = "run.json"
 
@@ -116,7 +117,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     Parameters
     ----------
     run_dir : path
-        As passed to ``salutary label --out``.
+        As passed to ``salutary label --out`` or ``salutary relabel --out``.
 
     Returns
     -------
@@ -138,7 +139,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     if not path.is_file():
         raise InputError(
             f"{run_dir}: holds no {MODEL}; pass the --out of a finished "
-            "'salutary label'"
+            "'salutary label' or 'salutary relabel'"
         )
     try:
         model = skops.io.load(path, trusted=TRUSTED_TYPES)

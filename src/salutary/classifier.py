@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,7 +11,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import (
     _safe_indexing,
-    check_array,
     check_random_state,
     get_tags,
 )
@@ -27,13 +25,19 @@ from sklearn.utils.validation import (
 from threadpoolctl import threadpool_limits
 
 from salutary.fitting import fit_converged, training_rows
-from salutary.influence.inputs import check_finite, check_size, encode_labels
-from salutary.influence.softmax import Float64Array, Matrix, check_objective
+from salutary.influence.inputs import (
+    check_finite,
+    check_size,
+    encode_groups,
+    encode_labels,
+)
+from salutary.influence.softmax import Float64Array, Matrix
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import hold_out
 from salutary.loop import State, advance, describe, start
-from salutary.objective import IntArray
+from salutary.objective import OBJECTIVES, IntArray, Objective, find_objective
+from salutary.pipelines import checked_matrix, joined_again, split_estimator
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows, join
@@ -78,6 +82,11 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         the run ends when none of it passes.
     validation_fraction : float, default=0.2
         Share of the labeled rows to validate on when ``fit`` gets no validation rows.
+    objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
+        What is to fall on the validation rows: the mean log loss; that of every class,
+        whatever its size; that of the worst group, smoothly; a cost,
+        `salutary.ExpectedCost`; or any function, see `salutary.label_influence`. The
+        model itself is fitted by log loss.
     guard : bool, default=True
         Judge the rounds on rows that influence has not seen. The validation rows are
         parted into three; beside the run go three more, each with influences on two of
@@ -115,7 +124,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         For each round:
 
         - round, from 1, and n_labeled, the rows the model was fitted on;
-        - validation_loss, the mean log loss after the round;
+        - validation_loss, the objective after the round;
         - canary_loss, the same on rows that influence has not seen, canary_fall, how
           much that has fallen since before the first round, and canary_se, the standard
           error of the fall; NaN without a guard;
@@ -169,6 +178,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "budget": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "min_influence_z": [Interval(Real, 0, None, closed="left")],
+        "objective": [StrOptions(set(OBJECTIVES)), callable],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "guard": ["boolean"],
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
@@ -187,6 +197,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 10,
         min_influence_z: float = 0.0,
         validation_fraction: float = 0.2,
+        objective: str | Objective = "log_loss",
         guard: bool = True,
         refit_on_validation: bool | str = "auto",
         random_state: Any = None,
@@ -200,6 +211,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.min_influence_z = min_influence_z
         self.validation_fraction = validation_fraction
+        self.objective = objective
         self.guard = guard
         self.refit_on_validation = refit_on_validation
         self.random_state = random_state
@@ -212,6 +224,8 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X_val: Any = None,
         y_val: Any = None,
         sample_weight: Any = None,
+        *,
+        groups_val: Any = None,
     ) -> SalutaryClassifier:
         """Label the pool and fit the estimator on the result.
 
@@ -228,6 +242,8 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y_val : array-like of shape (n_val,), optional
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each labeled row, and of each unlabeled row once it has a label.
+        groups_val : array-like of shape (n_val,), optional
+            Group of each row of ``X_val``, for an objective that looks at groups.
 
         Returns
         -------
@@ -243,14 +259,22 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._validate_params()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together; pass both or neither")
+        if groups_val is not None and X_val is None:
+            raise ValueError("groups_val are those of X_val; pass X_val and y_val too")
         with threadpool_limits(limits=1, user_api="blas"):
-            return self._fit(X, y, X_val, y_val, sample_weight)
+            return self._fit(X, y, X_val, y_val, sample_weight, groups_val)
 
     def _fit(
-        self, X: Any, y: Any, X_val: Any, y_val: Any, sample_weight: Any
+        self,
+        X: Any,
+        y: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight: Any,
+        groups_val: Any,
     ) -> SalutaryClassifier:
         rng = check_random_state(self.random_state)
-        transformer, template = _split_estimator(self.estimator)
+        transformer, template = split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
         y, unlabeled = find_unlabeled(y)
@@ -268,7 +292,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = LabeledRows(matrix, codes, weight)
         labeled, validation = rows.take(kept), rows.take(held)
         if X_val is not None:
-            validation = self._validation_rows(X_val, y_val)
+            validation = self._validation_rows(X_val, y_val, groups_val)
 
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
@@ -303,10 +327,11 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._transformer.fit(_safe_indexing(X, rest))
         return self._transformed(X, "X")
 
-    def _validation_rows(self, X_val: Any, y_val: Any) -> LabeledRows:
+    def _validation_rows(self, X_val: Any, y_val: Any, groups_val: Any) -> LabeledRows:
         matrix = self._matrix(X_val, "X_val")
         codes = encode_labels(y_val, self.classes_, "y_val", matrix)
-        return LabeledRows(matrix, codes, np.ones(len(codes)))
+        groups = encode_groups(groups_val, matrix)
+        return LabeledRows(matrix, codes, np.ones(len(codes)), groups)
 
     def _problem(
         self,
@@ -333,6 +358,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             batch_size=self.batch_size,
             estimate=self.estimate,  # type: ignore[arg-type]
             min_influence_z=self.min_influence_z,
+            objective=find_objective(self.objective),
         )
 
     def _run(self, problem: Problem) -> State:
@@ -357,21 +383,11 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _finish(self, model: LogisticRegression, names: Any) -> None:
         """Put the fitted model back behind the fitted earlier steps."""
         self._classifier = model
-        if names is not None:
-            # It is shown frames, this class's own methods show theirs bare arrays.
-            model = copy(model)
-            model.feature_names_in_ = np.asarray(names, dtype=object)
-        self.estimator_ = model
-        if self._transformer is not None:
-            self.estimator_ = clone(self.estimator)
-            self.estimator_.steps = [
-                *self._transformer.steps,
-                (self.estimator.steps[-1][0], model),
-            ]
-            if hasattr(self._transformer, "n_features_in_"):
-                self.n_features_in_ = self._transformer.n_features_in_
-            if hasattr(self._transformer, "feature_names_in_"):
-                self.feature_names_in_ = self._transformer.feature_names_in_
+        # It is shown frames, this class's own methods show theirs bare arrays.
+        self.estimator_ = joined_again(self.estimator, self._transformer, model, names)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self._transformer, name):
+                setattr(self, name, getattr(self._transformer, name))
 
     def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
         X = validate_data(
@@ -389,17 +405,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
         """The rows after the earlier steps, and their columns' names, if any."""
-        X = self._transformer.transform(X)
-        names = getattr(X, "columns", None)
-        X = check_array(
-            X,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-        )
-        check_finite(X, name, names)
-        check_size(X, name, names)
-        return X, names
+        return checked_matrix(self._transformer.transform(X), name)
 
     def _matrix(self, X: Any, name: str) -> Matrix:
         """The rows as the classifier sees them."""
@@ -433,24 +439,6 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(self.estimator, BaseEstimator):
             tags.input_tags = get_tags(self.estimator).input_tags
         return tags
-
-
-def _split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
-    """The earlier steps, cloned, or None; and the logistic regression, unfitted."""
-    steps = getattr(estimator, "steps", None)
-    transformer = None
-    classifier = LogisticRegression() if estimator is None else estimator
-    if steps is not None:
-        classifier = steps[-1][1]
-        if len(steps) > 1:
-            transformer = clone(estimator[:-1])
-    if not isinstance(classifier, LogisticRegression):
-        raise ValueError(
-            "estimator must be a LogisticRegression or a Pipeline ending in one, got "
-            f"{type(classifier).__name__}; influence is exact for that model only"
-        )
-    check_objective(classifier)
-    return transformer, classifier
 
 
 def _split_validation(

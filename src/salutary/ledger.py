@@ -30,7 +30,7 @@ from salutary.objective import IntArray
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is known."""
 
-FORMAT = 3
+FORMAT = 4
 """SQLite's user_version: of the tables below."""
 
 SCHEMA = """

@@ -37,7 +37,12 @@ class Sources:
     target : str
         Column of the labels.
     id_column : str or None
-        Column that names the pool's rows; None for their numbers.
+        Column that names the pool's rows, or without a pool those of the training
+        table; None for their numbers.
+    group_column : str or None
+        Column of the validation rows' groups; a feature if the training table has it.
+    costs : Path or None
+        Table of what mistakes cost.
     """
 
     train: Path
@@ -45,11 +50,18 @@ class Sources:
     pool: Path | None
     target: str
     id_column: str | None
+    group_column: str | None = None
+    costs: Path | None = None
 
-    def paths(self) -> dict[str, Path]:
-        """The tables by name."""
+    def tables(self) -> dict[str, Path]:
+        """The tables of rows, by name."""
         paths = {"train": self.train, "validation": self.validation}
         return paths if self.pool is None else {**paths, "pool": self.pool}
+
+    def paths(self) -> dict[str, Path]:
+        """All files, by name."""
+        paths = self.tables()
+        return paths if self.costs is None else {**paths, "costs": self.costs}
 
 
 @dataclass(frozen=True)
@@ -68,10 +80,12 @@ class Tables:
         Position of each row's class.
     label_type : pyarrow.DataType
         Of the target column.
-    ids : pyarrow.Array or None
-        The pool's rows' names.
+    ids : pyarrow.Array
+        Names of the pool's rows, or without a pool those of the training table.
     pool_labels : ndarray or None
         The pool's own labels, where it has them.
+    groups : ndarray of shape (n_rows,), dtype intp, or None
+        Of the validation rows, where they are asked for.
     """
 
     kinds: dict[str, str]
@@ -80,8 +94,9 @@ class Tables:
     train_labels: IntArray
     validation_labels: IntArray
     label_type: pa.DataType
-    ids: pa.Array | None
+    ids: pa.Array
     pool_labels: NDArray[Any] | None
+    groups: IntArray | None
 
 
 def read_tables(sources: Sources) -> Tables:
@@ -103,7 +118,8 @@ def read_tables(sources: Sources) -> Tables:
     target, id_column = sources.target, sources.id_column
     if id_column == target:
         raise InputError(f"--id {id_column!r}: is the target; pass another column")
-    train = read_table(sources.train, [target])
+    named = [target, *([id_column] if id_column else [])]
+    train = read_table(sources.train, named)
     if sources.train.suffix.lower() == ".csv":
         train = typed_labels(train, target)
     label_type = target_type(train, target, str(sources.train))
@@ -112,10 +128,14 @@ def read_tables(sources: Sources) -> Tables:
         raise InputError(f"{sources.train}: has no column besides {target!r}; add some")
     tables = {"train": train, **_read_others(sources, features)}
     pool = tables.get("pool")
-    ids = None if pool is None else _row_ids(pool, sources)
-    paths = sources.paths()
+    paths = sources.tables()
+    of_ids = "train" if pool is None else "pool"
+    ids = _row_ids(tables[of_ids], paths[of_ids], id_column)
+    groups = _groups(tables["validation"], sources)
     for name in tables:
-        _check_columns(tables[name], paths[name], features, sources)
+        further = {sources.group_column} if name == "validation" else set()
+        known = {*features, target, id_column, *further}
+        _check_columns(tables[name], paths[name], features, known, sources)
     if sources.train.suffix.lower() == ".csv":
         _warn_of_strays(train, features, sources.train)
     try:
@@ -141,16 +161,17 @@ def read_tables(sources: Sources) -> Tables:
         label_type=label_type,
         ids=ids,
         pool_labels=pool_labels,
+        groups=groups,
     )
 
 
 def _read_others(sources: Sources, features: list[str]) -> dict[str, pa.Table]:
     """The tables besides the training table, whose types they will get."""
-    id_column = [sources.id_column] if sources.id_column else []
-    text_columns = [*features, sources.target, *id_column]
+    further = [name for name in (sources.id_column, sources.group_column) if name]
+    text_columns = [*features, sources.target, *further]
     return {
         name: read_table(path, text_columns)
-        for name, path in sources.paths().items()
+        for name, path in sources.tables().items()
         if name != "train"
     }
 
@@ -180,10 +201,13 @@ def _warn_of_strays(train: pa.Table, features: list[str], path: Path) -> None:
 
 
 def _check_columns(
-    table: pa.Table, path: Path, features: list[str], sources: Sources
+    table: pa.Table,
+    path: Path,
+    features: list[str],
+    known: set[str | None],
+    sources: Sources,
 ) -> None:
     """Refuse a table whose features are not those of the training table."""
-    known = {*features, sources.target, sources.id_column}
     missing = [name for name in features if name not in table.column_names]
     if missing:
         raise InputError(
@@ -198,23 +222,37 @@ def _check_columns(
         )
 
 
-def _row_ids(pool: pa.Table, sources: Sources) -> pa.Array:
-    if sources.id_column is None:
-        return pa.array(np.arange(pool.num_rows))
-    column = sources.id_column
-    if column not in pool.column_names:
-        raise InputError(f"{sources.pool}: has no id column {column!r}; add it")
-    ids = pool[column].combine_chunks()
+def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
+    """Number of each validation row's group, if there is to be one."""
+    column, path = sources.group_column, sources.validation
+    if column is None:
+        return None
+    if column not in validation.column_names:
+        raise InputError(f"{path}: has no group column {column!r}; add it")
+    groups = validation[column].combine_chunks()
+    if groups.null_count:
+        row = pc.index(groups.is_null(), True).as_py()
+        raise InputError(f"{path}: group column {column!r} is empty in row {row}")
+    codes: IntArray = np.unique(groups.to_pylist(), return_inverse=True)[1]
+    return codes
+
+
+def _row_ids(table: pa.Table, path: Path, column: str | None) -> pa.Array:
+    if column is None:
+        return pa.array(np.arange(table.num_rows))
+    if column not in table.column_names:
+        raise InputError(f"{path}: has no id column {column!r}; add it")
+    ids = table[column].combine_chunks()
     if pa.types.is_dictionary(ids.type):
         ids = ids.dictionary_decode()
     if ids.null_count:
         row = pc.index(ids.is_null(), True).as_py()
-        raise InputError(f"{sources.pool}: id column {column!r} is empty in row {row}")
+        raise InputError(f"{path}: id column {column!r} is empty in row {row}")
     seen: dict[Any, int] = {}
     for row, value in enumerate(ids.to_pylist()):
         if value in seen:
             raise InputError(
-                f"{sources.pool}: id column {column!r} has {value!r} in rows "
+                f"{path}: id column {column!r} has {value!r} in rows "
                 f"{seen[value]} and {row}; make the ids unique"
             )
         seen[value] = row

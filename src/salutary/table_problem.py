@@ -1,4 +1,4 @@
-"""From three tables to a problem the loop can run on."""
+"""From a user's tables to a problem the loop can run on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from salutary.costs import read_costs
+from salutary.edits import Addition, Edit, Switch
 from salutary.encoding import (
     ColumnTypes,
     count_recurring,
@@ -21,9 +23,11 @@ from salutary.encoding import (
 )
 from salutary.influence.add_one_in import Estimate
 from salutary.labeling.rules import find_rule
+from salutary.objective import ExpectedCost, Objective, find_objective
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
-from salutary.reading import Sources, read_tables
+from salutary.reading import Sources, Tables, read_tables
+from salutary.relabel import default_batch, own_pool
 from salutary.rows import LabeledRows
 
 Stage = Callable[[str], AbstractContextManager[object]]
@@ -32,15 +36,19 @@ Stage = Callable[[str], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run does with its tables; see ``salutary label --help``."""
+    """What a run does with its tables; see ``salutary label --help``.
+
+    A ``batch_size`` of None is `default_batch` of the training rows.
+    """
 
     rule: str
     C: float
-    batch_size: int
+    batch_size: int | None
     guard: bool
     seed: int
     min_influence_z: float = 0.0
     estimate: Estimate = "first_order"
+    objective: str = "log_loss"
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class TableProblem:
     label_type : pyarrow.DataType
         Of the target column.
     ids : pyarrow.Array
-        The pool's rows' names.
+        Names of the rows that get labels.
     pool_labels : ndarray or None
         The pool's own labels, where it has them; they are never looked at but to
         report the agreement.
@@ -81,12 +89,15 @@ class TableProblem:
         return Pipeline([*self.encoder.steps, ("classify", classifier)])
 
 
-def prepare(sources: Sources, settings: Settings, stage: Stage) -> TableProblem:
-    """Read, check and encode three tables.
+def prepare_labeling(
+    sources: Sources, settings: Settings, stage: Stage
+) -> TableProblem:
+    """Read, check and encode three tables; labels add rows of the pool.
 
     Parameters
     ----------
     sources : Sources
+        With a pool.
     settings : Settings
     stage : callable
 
@@ -99,43 +110,112 @@ def prepare(sources: Sources, settings: Settings, stage: Stage) -> TableProblem:
     InputError
         For anything in the tables that cannot be used.
     """
+    tables, encoder, rows = _read(sources, settings, stage)
+    matrix = rows.pop("pool").X
+    n_pool = matrix.shape[0]
+    pool = ArrayPool(matrix, np.ones(n_pool, dtype=bool), np.ones(n_pool))
+    problem = _problem(sources, settings, tables, rows, pool, Addition())
+    features = tables.features
+    return _with_tables(
+        problem,
+        tables,
+        encoder,
+        unseen=unseen_categories(encoder, features["train"], features["pool"]),
+    )
+
+
+def prepare_relabeling(
+    sources: Sources, settings: Settings, stage: Stage
+) -> TableProblem:
+    """Read, check and encode two tables; labels switch those of the training table.
+
+    Parameters
+    ----------
+    sources : Sources
+        Without a pool.
+    settings : Settings
+    stage : callable
+
+    Returns
+    -------
+    TableProblem
+
+    Raises
+    ------
+    InputError
+        For anything in the tables that cannot be used.
+    """
+    tables, encoder, rows = _read(sources, settings, stage)
+    labeled = rows["train"]
+    problem = _problem(
+        sources, settings, tables, rows, own_pool(labeled), Switch(labeled.labels)
+    )
+    return _with_tables(problem, tables, encoder, unseen={})
+
+
+def _read(
+    sources: Sources, settings: Settings, stage: Stage
+) -> tuple[Tables, Pipeline, dict[str, LabeledRows]]:
+    """The tables, the fitted encoder, and every table's rows, those of a pool as 0."""
     with stage("reading the tables"):
         tables = read_tables(sources)
     with stage("encoding the columns"):
         encoder, matrices = fit_encoder(
             tables.features, settings.seed, str(sources.train)
         )
-    labeled, validation = (
-        LabeledRows(matrices[name], labels, np.ones(len(labels)))
-        for name, labels in (
-            ("train", tables.train_labels),
-            ("validation", tables.validation_labels),
-        )
-    )
-    n_pool = len(matrices["pool"])
+    labels = {"train": tables.train_labels, "validation": tables.validation_labels}
+    groups = {"validation": tables.groups}
+    rows = {}
+    for name, X in matrices.items():
+        own = labels.get(name, np.zeros(len(X), dtype=np.intp))
+        rows[name] = LabeledRows(X, own, np.ones(len(X)), groups.get(name))
+    return tables, encoder, rows
+
+
+def _problem(
+    sources: Sources,
+    settings: Settings,
+    tables: Tables,
+    rows: dict[str, LabeledRows],
+    pool: ArrayPool,
+    edit: Edit,
+) -> Problem:
+    objective: Objective
+    if sources.costs is not None:
+        costs = read_costs(sources.costs, tables.classes, tables.label_type)
+        objective = ExpectedCost(costs)
+    else:
+        objective = find_objective(settings.objective)
     rng = np.random.RandomState(settings.seed)
-    problem = Problem(
+    return Problem(
         estimator=LogisticRegression(C=settings.C),
         classes=tables.classes,
-        labeled=labeled,
-        validation=validation,
-        folds=split_folds(validation, settings.guard, rng),
-        pool=ArrayPool(matrices["pool"], np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        labeled=rows["train"],
+        validation=rows["validation"],
+        folds=split_folds(rows["validation"], settings.guard, rng),
+        pool=pool,
         rule=find_rule(settings.rule),
         hessian="train",
-        batch_size=settings.batch_size,
+        batch_size=settings.batch_size or default_batch(len(rows["train"])),
         estimate=settings.estimate,
         min_influence_z=settings.min_influence_z,
+        objective=objective,
+        edit=edit,
     )
-    train, pool = tables.features["train"], tables.features["pool"]
-    steps = [("types", ColumnTypes(tables.kinds)), *encoder.steps]
+
+
+def _with_tables(
+    problem: Problem, tables: Tables, encoder: Pipeline, *, unseen: dict[str, int]
+) -> TableProblem:
+    features = dict(tables.features)
+    recurring = count_recurring(features.pop("validation"), *features.values())
     return TableProblem(
         problem=problem,
-        encoder=Pipeline(steps),
+        encoder=Pipeline([("types", ColumnTypes(tables.kinds)), *encoder.steps]),
         label_type=tables.label_type,
         ids=tables.ids,
         pool_labels=tables.pool_labels,
         n_rows={name: len(frame) for name, frame in tables.features.items()},
-        unseen=unseen_categories(encoder, train, pool),
-        recurring=count_recurring(tables.features["validation"], train, pool),
+        unseen=unseen,
+        recurring=recurring,
     )

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import salutary
-from salutary.cli.label import summary
+from salutary.cli.summary import label_summary
 
 Run = Callable[..., Path]
 
@@ -164,6 +164,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
     assert facts["settings"] == {
         "target": "kind",
         "id": "id",
+        "group": None,
         "rule": "paper",
         "C": 0.5,
         "batch_size": 5,
@@ -171,6 +172,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "seed": 7,
         "min_influence_z": 0.0,
         "estimate": "first_order",
+        "objective": "log_loss",
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
@@ -377,20 +379,22 @@ def test_the_summary_counts_what_the_guard_undid(
 ) -> None:
     report = report_of(run())
     report["outcome"].update(termination="guard", refused_rounds=refused)
-    lines = summary(report, Path("run"))
+    lines = label_summary(report, Path("run"))
     assert lines[0] == (
         f"Labels assigned: 15, by the rule 'tempered'; rounds: 3; {words}"
     )
     assert not any("no label was kept" in line for line in lines)
     report["outcome"]["labels"] = 0
-    assert any("no label was kept" in line for line in summary(report, Path("run")))
+    assert any(
+        "no label was kept" in line for line in label_summary(report, Path("run"))
+    )
 
 
 @pytest.mark.parametrize(
     ("fall", "words"),
     [
         (0.02, "train on the training and validation tables together; that is better"),
-        (-0.02, "use these labels; they are better than training on both tables"),
+        (-0.02, "use these labels; they are better than training on the training and"),
         (0.005, "together does as well as these labels (canary loss -0.0050 ± 0.0100)"),
     ],
 )
@@ -398,12 +402,16 @@ def test_the_summary_advises_what_to_train_on(
     fall: float, words: str, run: Run
 ) -> None:
     report = report_of(run())
-    both = report["outcome"]["both_tables"]
+    both, alone = (report["outcome"][k] for k in ("both_tables", "validation_only"))
     canary_loss = report["outcome"]["canary_loss"][1]
     assert both["fall"] == pytest.approx(canary_loss - both["canary_loss"])
+    assert alone["fall"] == pytest.approx(canary_loss - alone["canary_loss"])
     both.update(fall=fall, se=0.01)
+    alone.update(fall=-1.0)
     (advice,) = (
-        line for line in summary(report, Path("run")) if line.startswith("Advice: ")
+        line
+        for line in label_summary(report, Path("run"))
+        if line.startswith("Advice: ")
     )
     assert words in advice
 

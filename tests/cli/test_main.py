@@ -94,7 +94,7 @@ def test_an_error_of_our_own_is_not_hidden(
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("salutary.table_run.label_tables", fail)
+    monkeypatch.setattr("salutary.table_run.run_tables", fail)
     with pytest.raises(RuntimeError, match="a defect"):
         main(arguments)
 
@@ -105,7 +105,7 @@ def test_a_message_of_several_lines_becomes_one(
     def fail(*_: object) -> None:
         raise OSError("no\n  space")
 
-    monkeypatch.setattr("salutary.table_run.label_tables", fail)
+    monkeypatch.setattr("salutary.table_run.run_tables", fail)
     assert "no space" in refusal(arguments)
 
 
@@ -117,7 +117,7 @@ def test_an_interrupt_exits_with_130(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("salutary.table_run.label_tables", fail)
+    monkeypatch.setattr("salutary.table_run.run_tables", fail)
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     assert exit.value.code == 130

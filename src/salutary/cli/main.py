@@ -15,6 +15,7 @@ from salutary.cli.benchmark import benchmark
 from salutary.cli.demo import demo
 from salutary.cli.label import label
 from salutary.cli.predict import predict
+from salutary.cli.relabel import relabel
 from salutary.cli.text import printable
 from salutary.errors import InputError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 app.command()(label)
+app.command()(relabel)
 app.command()(predict)
 app.command()(demo)
 app.add_typer(benchmark)

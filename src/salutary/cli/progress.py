@@ -48,7 +48,7 @@ class Lines:
 class Bar:
     """A progress bar with the time left."""
 
-    def __init__(self, progress: Progress, total: int, unit: str) -> None:
+    def __init__(self, progress: Progress, total: int | None, unit: str) -> None:
         self._progress = progress
         self._run = progress.add_task(unit, total=total, visible=False)
         self._last = ""
@@ -69,13 +69,13 @@ class Bar:
 
 
 @contextmanager
-def display(total: int, unit: str) -> Iterator[Display]:
+def display(total: int | None, unit: str) -> Iterator[Display]:
     """Show the block's progress: a bar where standard error is a terminal.
 
     Parameters
     ----------
-    total : int
-        Steps of the whole run.
+    total : int or None
+        Steps of the whole run; None if nobody knows.
     unit : str
         What a step is called, in the plural.
     """

@@ -15,6 +15,7 @@ from salutary.influence.inputs import (
     check_matrix,
     check_weight,
     class_weights,
+    encode_groups,
     encode_labels,
 )
 from salutary.influence.label_influence import train_hessian
@@ -22,7 +23,13 @@ from salutary.influence.newton import Training, newton_falls
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import Float64Array, Matrix, as_rows, softmax_model
 from salutary.influence.solvers import factor
-from salutary.objective import BoundObjective, LogLoss
+from salutary.objective import (
+    BoundObjective,
+    Objective,
+    Truth,
+    bind,
+    find_objective,
+)
 
 Estimate = Literal["first_order", "newton", "refit"]
 
@@ -37,6 +44,8 @@ def add_one_in(
     y_val: Any,
     sample_weight: Any = None,
     estimate: Estimate = "first_order",
+    objective: str | Objective = "log_loss",
+    groups_val: Any = None,
 ) -> Float64Array:
     """Fall of the validation loss when a row is added with weight 1 under each class.
 
@@ -56,11 +65,16 @@ def add_one_in(
         "first_order" is the influence; "newton" takes damped Newton steps on the
         objective with the row until they no longer move, ten at most, and evaluates
         the loss there; "refit" fits the model anew and is the truth.
+    objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
+        What is to fall, see `label_influence`.
+    groups_val : array-like of shape (n_val,), optional
+        Group of each validation row, for an objective that looks at groups.
 
     Returns
     -------
     ndarray of shape (n_rows, n_classes), float64
-        In nats of mean validation loss; positive helps.
+        In nats of mean validation loss, or what the objective is measured in; positive
+        helps.
 
     Raises
     ------
@@ -98,11 +112,16 @@ def add_one_in(
     added = np.ones((X.shape[0], viewed.n_classes))
     if factors is not None:
         weight, added = weight * factors[labels], added * factors
-    objective = LogLoss(
-        encode_labels(y_val, model.classes_, "y_val", X_val), np.ones(X_val.shape[0])
+    bound = bind(
+        find_objective(objective),
+        Truth(
+            encode_labels(y_val, model.classes_, "y_val", X_val),
+            np.ones(X_val.shape[0]),
+            encode_groups(groups_val, X_val),
+        ),
     )
     training = Training(viewed, X_train, labels, weight)
-    return estimate_falls(model, training, X, added, X_val, objective, estimate)
+    return estimate_falls(model, training, X, added, X_val, bound, estimate)
 
 
 def estimate_falls(

@@ -187,6 +187,26 @@ def encode_labels(
     return codes
 
 
+def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
+    """Numbers of the validation rows' groups, or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many as rows, or one is missing; names its row.
+    """
+    if groups is None:
+        return None
+    values = column_or_1d(groups).tolist()
+    check_consistent_length(X, values)
+    number: dict[Any, int] = {}
+    for row, value in enumerate(values):
+        if value is None or value != value:
+            raise ValueError(f"groups_val has no group for row {row}; give it one")
+        number.setdefault(value, len(number))
+    return np.array([number[value] for value in values], dtype=np.intp)
+
+
 def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     """Row weights as float64, ones when there are none.
 

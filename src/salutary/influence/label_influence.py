@@ -19,6 +19,7 @@ from salutary.influence.inputs import (
     check_matrix,
     check_weight,
     class_weights,
+    encode_groups,
     encode_labels,
 )
 from salutary.influence.scores import InfluenceScorer
@@ -33,7 +34,15 @@ from salutary.influence.softmax import (
     softmax_model,
 )
 from salutary.influence.solvers import Solver, factor
-from salutary.objective import FloatArray, IntArray, LogLoss, row_log_loss
+from salutary.objective import (
+    FloatArray,
+    IntArray,
+    Objective,
+    Truth,
+    bind,
+    find_objective,
+    row_log_loss,
+)
 
 HessianRows = Literal["train", "pool", "both"]
 
@@ -52,6 +61,8 @@ def label_influence(
     val_weight: Any = None,
     hessian: HessianRows = "train",
     y_train: Any = None,
+    objective: str | Objective = "log_loss",
+    groups_val: Any = None,
 ) -> FloatArray:
     r"""Fall of the validation loss per unit weight of each row under each class.
 
@@ -79,20 +90,30 @@ def label_influence(
     y_train : array-like of shape (n_train,), optional
         Needed when ``model`` has a class weight. When passed, a model that has not
         converged is warned of.
+    objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
+        What is to fall: the mean log loss; that of every class, whatever its size; that
+        of the worst group, smoothly; or any function (logits, truth) -> (value,
+        gradient with respect to the logits) that depends on the logits through the
+        probabilities only, such as `salutary.ExpectedCost`. ``truth`` has ``labels``
+        (positions of the classes), ``weight`` and ``groups``.
+    groups_val : array-like of shape (n_val,), optional
+        Group of each validation row, for an objective that looks at groups.
 
     Returns
     -------
     ndarray of shape (n_pool, n_classes)
-        In nats of mean validation loss per unit of ``sample_weight``, columns in the
-        order of ``model.classes_``; positive helps. float32 for a float32 pool.
+        In nats of mean validation loss, or what the objective is measured in, per unit
+        of ``sample_weight``; columns in the order of ``model.classes_``; positive
+        helps. float32 for a float32 pool.
 
     Raises
     ------
     TypeError
         If ``model`` is not a ``LogisticRegression``.
     ValueError
-        For another objective than the L2-penalized log loss, for rows that do not fit
-        the model, and for NaN or infinity (names the first row and column).
+        For another training objective than the L2-penalized log loss, for a validation
+        objective whose gradient does not sum to zero over the classes, for rows that do
+        not fit the model, and for NaN or infinity (names the first row and column).
 
     Warns
     -----
@@ -137,9 +158,13 @@ def label_influence(
     X_val = check_matrix(X_val, "X_val", model)
     weight = check_weight(sample_weight, X_train, "sample_weight")
     factors = class_weights(model, y_train, weight)
-    objective = LogLoss(
-        encode_labels(y_val, model.classes_, "y_val", X_val),
-        check_weight(val_weight, X_val, "val_weight"),
+    bound = bind(
+        find_objective(objective),
+        Truth(
+            encode_labels(y_val, model.classes_, "y_val", X_val),
+            check_weight(val_weight, X_val, "val_weight"),
+            encode_groups(groups_val, X_val),
+        ),
     )
     codes = None
     if y_train is not None:
@@ -158,7 +183,7 @@ def label_influence(
         solver = factor(curvature)
         if codes is not None:
             _warn_unless_converged(viewed, curvature, solver, X_train, codes, weight)
-        direction = influence_direction(viewed, curvature, solver, X_val, objective)
+        direction = influence_direction(viewed, curvature, solver, X_val, bound)
         scorer = InfluenceScorer(viewed, direction, X_pool.dtype, factors)
         influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
         with np.errstate(all="ignore"):

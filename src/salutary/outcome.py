@@ -1,0 +1,85 @@
+"""The figures of a finished run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from salutary.advise import train_on_both, train_on_validation
+from salutary.entries import AssignedLabels, RoundEntry
+from salutary.loop import State
+from salutary.objective import IntArray
+from salutary.problem import Problem
+from salutary.request import Request
+from salutary.table_problem import TableProblem
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended, and all that its results are made of.
+
+    Parameters
+    ----------
+    request : Request
+    prepared : TableProblem
+    state : State
+    labels : AssignedLabels
+        Those that stayed.
+    entries : list of RoundEntry
+        All rounds, from round 0.
+    """
+
+    request: Request
+    prepared: TableProblem
+    state: State
+    labels: AssignedLabels
+    entries: list[RoundEntry]
+
+
+def outcome_of(finished: Finished) -> dict[str, Any]:
+    """Figures that every kind of run has."""
+    problem, state = finished.prepared.problem, finished.state
+    first, last = finished.entries[0], finished.entries[state.kept_rounds]
+    both = train_on_both(problem, state.canary.kept)
+    alone = train_on_validation(problem, state.canary.kept)
+    return {
+        "termination": state.ending,
+        "rounds": state.rounds,
+        "refused_rounds": state.rounds - state.kept_rounds,
+        "labels": len(finished.labels.rows),
+        "labels_by_class": _counts(problem, finished.labels.classes),
+        "validation_rows": len(problem.validation),
+        "validation_loss": [first.validation_loss, last.validation_loss],
+        "guessing_loss": _guessing_loss(problem),
+        "canary_rows": len(problem.canary) if problem.folds else 0,
+        "canary_loss": [first.canary_loss, last.canary_loss],
+        "canary_se": last.canary_se,
+        "both_tables": None if both is None else asdict(both),
+        "validation_only": None if alone is None else asdict(alone),
+        "recurring_validation_rows": finished.prepared.recurring,
+        "classes_not_validated": _not_validated(problem),
+    }
+
+
+def _counts(problem: Problem, classes: IntArray) -> dict[str, int]:
+    counts = np.bincount(classes, minlength=len(problem.classes))
+    return {
+        str(label): int(count)
+        for label, count in zip(problem.classes.tolist(), counts, strict=True)
+    }
+
+
+def _not_validated(problem: Problem) -> list[str]:
+    """Classes that no validation row has."""
+    absent = np.setdiff1d(np.arange(len(problem.classes)), problem.validation.labels)
+    return [str(label) for label in problem.classes[absent].tolist()]
+
+
+def _guessing_loss(problem: Problem) -> float:
+    """The objective when every validation row gets the shares of the labeled rows."""
+    labels = problem.labeled.labels
+    share = np.bincount(labels, minlength=len(problem.classes)) / len(labels)
+    logits = np.tile(np.log(share), (len(problem.validation), 1))
+    return problem.objective_of(problem.validation)(logits)[0]

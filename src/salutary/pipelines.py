@@ -1,0 +1,86 @@
+"""A user's estimator: the earlier steps, and the model influence is taken of."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_array
+
+from salutary.influence.inputs import check_finite, check_size
+from salutary.influence.softmax import Matrix, check_objective
+
+
+def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
+    """The earlier steps, cloned, or None; and the logistic regression, unfitted.
+
+    Raises
+    ------
+    ValueError
+        If the last step is anything else, or has no L2 penalty.
+    """
+    steps = getattr(estimator, "steps", None)
+    transformer = None
+    classifier = LogisticRegression() if estimator is None else estimator
+    if steps is not None:
+        classifier = steps[-1][1]
+        if len(steps) > 1:
+            transformer = clone(estimator[:-1])
+    if not isinstance(classifier, LogisticRegression):
+        raise ValueError(
+            "estimator must be a LogisticRegression or a Pipeline ending in one, got "
+            f"{type(classifier).__name__}; influence is exact for that model only"
+        )
+    check_objective(classifier)
+    return transformer, classifier
+
+
+def joined_again(
+    estimator: Any, transformer: Any, model: LogisticRegression, names: Any
+) -> Any:
+    """The fitted model behind the fitted earlier steps, as the estimator had it.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression, Pipeline or None
+        As `split_estimator` was given it.
+    transformer : Pipeline or None
+        Fitted.
+    model : LogisticRegression
+        Fitted on bare arrays.
+    names : sequence of str or None
+        Of the columns that it will be shown.
+    """
+    if names is not None:
+        model = copy(model)
+        model.feature_names_in_ = np.asarray(names, dtype=object)
+    if transformer is None:
+        return model
+    whole = clone(estimator)
+    whole.steps = [*transformer.steps, (estimator.steps[-1][0], model)]
+    return whole
+
+
+def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
+    """Rows as floats, and their columns' names, if any.
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinity, and values too large to compute with; names the first
+        row and column.
+    """
+    names = getattr(X, "columns", None)
+    X = check_array(
+        X,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        input_name=name,
+    )
+    check_finite(X, name, names)
+    check_size(X, name, names)
+    return X, names

@@ -1,0 +1,54 @@
+"""What the user asked a run for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from salutary.reading import Sources
+from salutary.table_problem import Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Parameters
+    ----------
+    sources : Sources
+    settings : Settings
+    budget : int or None
+        Labels to assign in all; None for any number.
+    out : Path
+        The run's directory.
+    resume : bool
+        Whether to continue a run that is there.
+    """
+
+    sources: Sources
+    settings: Settings
+    budget: int | None
+    out: Path
+    resume: bool
+
+    def fixed(self) -> dict[str, Any]:
+        """What a resumed run must share with the run it continues."""
+        sources = self.sources
+        return {
+            "target": sources.target,
+            "id": sources.id_column,
+            "group": sources.group_column,
+            **asdict(self.settings),
+        }
+
+    @property
+    def limit(self) -> int:
+        """The budget as a number."""
+        return as_limit(self.budget)
+
+
+def as_limit(budget: int | None) -> int:
+    """A budget as a number; as large as can be for None."""
+    return sys.maxsize if budget is None else budget
