@@ -1,4 +1,4 @@
-"""Tables without a pool: what `salutary label` needs is tested with it."""
+"""Tables without a pool; `salutary label` is tested with one."""
 
 from pathlib import Path
 
@@ -11,7 +11,12 @@ from salutary.errors import InputError
 from salutary.reading import Sources, read_tables
 
 TRAIN = pd.DataFrame(
-    {"size": [1.0, 2.0, 4.0], "color": ["red", "green", "red"], "kind": list("bab")}
+    {
+        "size": [1.0, 2.0, 4.0],
+        "color": ["red", "green", "red"],
+        "kind": list("bab"),
+        "name": ["007", "x", "y"],
+    }
 )
 
 
@@ -23,11 +28,12 @@ def sources(folder: Path, validation: pd.DataFrame) -> Sources:
     )
 
 
-def test_without_a_pool_there_are_no_ids_and_no_labels_of_it(tmp_path: Path) -> None:
+def test_without_a_pool_the_training_rows_are_named(tmp_path: Path) -> None:
     found = sources(tmp_path, TRAIN.iloc[:2].assign(name=["x", "x"]))
     assert list(found.paths()) == ["train", "validation"]
     tables = read_tables(found)
-    assert (tables.ids, tables.pool_labels) == (None, None)
+    assert tables.ids.to_pylist() == ["007", "x", "y"]
+    assert tables.pool_labels is None
     assert list(tables.features) == ["train", "validation"]
     assert tables.classes.tolist() == ["a", "b"]
     assert tables.train_labels.tolist() == [1, 0, 1]

@@ -129,11 +129,11 @@ def assert_same_run(run: Path, other: Path) -> None:
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["salutary.table_run", "salutary.cli.main"])
+FORKS.set_forkserver_preload(["salutary.label_run", "salutary.cli.main"])
 
 SCRIPT = """
 import os, signal, sys
-from salutary import artifacts, ledger, table_run
+from salutary import artifacts, label_run, ledger, table_run
 from salutary.cli.main import main
 
 def die(*_, **__):
@@ -215,7 +215,7 @@ ledger.Ledger.commit = fatal
 """,
         7,
     ),
-    "before it writes": ("table_run.write_table = die", 20),
+    "before it writes": ("label_run.write_table = die", 20),
     "before the labels are in place": ("os.fsync = die", 20),
     "before the model is in place": (
         "left = [None]; os.fsync = lambda file: left.pop() if left else die()",
@@ -318,7 +318,7 @@ def test_a_killed_run_that_abstains_resumes_to_the_same_labels(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("place", ["table_run.write_table = die", "os.fsync = die"])
+@pytest.mark.parametrize("place", ["label_run.write_table = die", "os.fsync = die"])
 def test_a_run_killed_after_a_harmful_round_ends_there(
     place: str, folder: Path, tmp_path: Path
 ) -> None:
