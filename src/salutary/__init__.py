@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
     from salutary.objective import ExpectedCost, WorstGroup
-    from salutary.relabel import Relabeling, relabel
+    from salutary.relabeling import Relabeling, relabel
 
 __version__ = "0.1.0"
 
@@ -32,13 +32,13 @@ __all__ = [
 _HOMES = {
     "ExpectedCost": "salutary.objective",
     "InfluenceWarning": "salutary.influence.direction",
-    "Relabeling": "salutary.relabel",
+    "Relabeling": "salutary.relabeling",
     "SalutaryClassifier": "salutary.classifier",
     "WorstGroup": "salutary.objective",
     "add_one_in": "salutary.influence.add_one_in",
     "label_influence": "salutary.influence.label_influence",
     "load": "salutary.artifacts",
-    "relabel": "salutary.relabel",
+    "relabel": "salutary.relabeling",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from salutary.advise import train_on_both, train_on_validation
+from salutary.alternatives import train_on_both, train_on_validation
 from salutary.entries import AssignedLabels, RoundEntry
 from salutary.loop import State
 from salutary.objective import IntArray

@@ -27,7 +27,7 @@ from salutary.objective import ExpectedCost, Objective, find_objective
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.reading import Sources, Tables, read_tables
-from salutary.relabel import default_batch, own_pool
+from salutary.relabeling import default_batch, own_pool
 from salutary.rows import LabeledRows
 
 Stage = Callable[[str], AbstractContextManager[object]]
