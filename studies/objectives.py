@@ -1,0 +1,301 @@
+"""Does an objective of one's own bring what it asks for?
+
+    python -m studies.objectives
+
+labels pools under the balanced objective (Bank, Musk), a cost matrix (Bank) and the
+worst group (CelebA), beside the same runs under the mean log loss and beside training
+without a pool. It writes ``docs/studies/objectives`` and resumes from the measurements
+it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import ttest_rel
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.model_selection import train_test_split
+
+from benchmarks.measure import data_folder
+from salutary.benchmark.datasets import find_data_set
+from salutary.benchmark.displays import Display
+from salutary.benchmark.loading import load
+from salutary.benchmark.splits import make_encoder
+from salutary.fitting import fit_converged
+from salutary.labeling.rules import RULES
+from salutary.loop import advance, start
+from salutary.objective import (
+    ExpectedCost,
+    FloatArray,
+    IntArray,
+    Objective,
+    WorstGroup,
+    balanced_log_loss,
+)
+from salutary.objective import log_loss as mean_log_loss
+from salutary.pools.arrays import ArrayPool
+from salutary.problem import Problem, split_folds
+from salutary.rows import LabeledRows, join
+from studies.writing import environment, write_study
+
+COSTS = np.array([[0.0, 1.0], [10.0, 0.0]])
+"""Of a call that sells nothing, and of a subscriber who is not called."""
+
+GROUPED_BY = ("Male", "Young", "Eyeglasses", "Wearing_Hat")
+CASES = (
+    "bank, balanced",
+    "musk, balanced",
+    "bank, cost",
+    *(f"celeba by {column}, worst group" for column in GROUPED_BY),
+)
+PENALTIES = (0.1, 1.0)
+SEEDS = range(10)
+ROWS, N_LABELED, BUDGET, BATCH = 6_000, 300, 100, 10
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One draw, encoded; validation and test rows have groups in every case."""
+
+    labeled: LabeledRows
+    validation: LabeledRows
+    pool: LabeledRows
+    test: LabeledRows
+
+
+def draw(case: str, seed: int) -> Drawn:
+    """20% of the rows to validate, 20% to test, 300 labeled, the rest as pool."""
+    name, column = _named(case)
+    rows = load(find_data_set(name), data_folder())
+    chosen, _ = train_test_split(
+        np.arange(len(rows.y)), train_size=ROWS, stratify=rows.y, random_state=seed
+    )
+    n_held = ROWS // 5
+    sizes = {"test": n_held, "validation": n_held, "labeled": N_LABELED}
+    parts = {}
+    for part, size in sizes.items():
+        chosen, parts[part] = train_test_split(
+            chosen, test_size=size, stratify=rows.y[chosen], random_state=seed
+        )
+    parts["pool"] = chosen
+    fitted = np.concatenate([parts["labeled"], parts["pool"]])
+    encoder = make_encoder("table", seed).fit(rows.X.iloc[fitted])
+    groups = np.zeros(len(rows.y), dtype=np.intp)
+    if column is not None:
+        groups = (rows.X[column].to_numpy() > 0).astype(np.intp)
+
+    def encoded(part: str) -> LabeledRows:
+        own = parts[part]
+        X = np.asarray(encoder.transform(rows.X.iloc[own]), dtype=np.float64)
+        labels = rows.y[own].astype(np.intp)
+        return LabeledRows(X, labels, np.ones(len(own)), groups[own])
+
+    return Drawn(*(encoded(part) for part in ("labeled", "validation", "pool", "test")))
+
+
+def _named(case: str) -> tuple[str, str | None]:
+    """Data set and column of groups of a case."""
+    data = case.split(", ")[0]
+    if " by " not in data:
+        return data, None
+    name, column = data.split(" by ")
+    return name, column
+
+
+def objective_of(case: str) -> Objective:
+    """What a case is about."""
+    if case.endswith("balanced"):
+        return balanced_log_loss
+    return ExpectedCost(COSTS) if case.endswith("cost") else WorstGroup()
+
+
+def models(
+    drawn: Drawn, objective: Objective, C: float, seed: int
+) -> Iterator[tuple[str, LogisticRegression]]:
+    """Models with and without a pool, under the objective and under log loss."""
+    classes = np.unique(drawn.labeled.labels)
+    plain = LogisticRegression(C=C)
+    weighted = LogisticRegression(C=C, class_weight="balanced")
+    both = join(drawn.labeled, drawn.validation)
+    yield "train only", fit_converged(plain, drawn.labeled, classes)
+    yield (
+        "train only, balanced weights",
+        fit_converged(weighted, drawn.labeled, classes),
+    )
+    yield "train + validation", fit_converged(plain, both, classes)
+    yield "train + validation, balanced weights", fit_converged(weighted, both, classes)
+    n_pool = len(drawn.pool)
+    problem = Problem(
+        estimator=plain,
+        classes=classes,
+        labeled=drawn.labeled,
+        validation=drawn.validation,
+        folds=split_folds(drawn.validation, True, np.random.RandomState(seed)),
+        pool=ArrayPool(drawn.pool.X, np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        rule=RULES["tempered"],
+        hessian="train",
+        batch_size=BATCH,
+    )
+    for name, aim in (("log loss", mean_log_loss), ("objective", objective)):
+        state = start(replace(problem, objective=aim))
+        while state.termination is None:
+            state, _ = advance(replace(problem, objective=aim), state, BUDGET)
+        yield f"salutary, {name}", state.kept.model
+
+
+def measure(case: str, seed: int) -> Iterator[dict[str, Any]]:
+    """All models of a case's draw, under every penalty."""
+    drawn, objective = draw(case, seed), objective_of(case)
+    for C in PENALTIES:
+        for name, model in models(drawn, objective, C, seed):
+            value, _ = objective(drawn.test.logits(model), drawn.test.truth)
+            yield {"C": C, "model": name, "objective": value, **judged(model, drawn)}
+
+
+def judged(model: LogisticRegression, drawn: Drawn) -> dict[str, float]:
+    """What a model's likeliest classes are worth on the test rows."""
+    test, chance = drawn.test, model.predict_proba(drawn.test.X)
+    found = chance.argmax(axis=1)
+    cheapest = (chance @ COSTS).argmin(axis=1)
+    accuracy, loss = [], []
+    for group in np.unique(test.groups):
+        own = np.flatnonzero(test.groups == group)
+        accuracy.append(np.mean(found[own] == test.labels[own]))
+        loss.append(log_loss(test.labels[own], chance[own], labels=model.classes_))
+    return {
+        "accuracy": float(np.mean(found == test.labels)),
+        "balanced accuracy": balanced_accuracy_score(test.labels, found),
+        "cost": _cost(test.labels, found),
+        "cost, cheapest class": _cost(test.labels, cheapest),
+        "worst group's accuracy": float(min(accuracy)),
+        "worst group's log loss": float(max(loss)),
+    }
+
+
+def _cost(true: IntArray, found: IntArray) -> float:
+    costs: FloatArray = COSTS[true, found]
+    return float(costs.mean())
+
+
+MEASURES = {
+    "balanced": ("balanced accuracy", "accuracy"),
+    "cost": ("cost", "cost, cheapest class"),
+    "worst group": ("worst group's log loss", "worst group's accuracy"),
+}
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """Models of the cases that are about one objective.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Measurements of these cases.
+    measures : tuple of str
+        What the objective asks for, and what else to look at.
+    """
+
+    found: pd.DataFrame
+    measures: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Means and standard errors over the draws; a star where the paired t-test of
+        salutary under the objective against under log loss has p < 0.05.
+        """
+        rows = []
+        for (case, C, model), own in self.found.groupby(
+            ["case", "C", "model"], sort=False
+        ):
+            row = {"case": case, "C": C, "model": model}
+            for name in ("objective", *self.measures):
+                star = ""
+                if model == "salutary, objective":
+                    star = " *" if self._p_value(case, C, name) < 0.05 else ""
+                values = own[name]
+                row[name] = f"{values.mean():.4f} ± {values.sem():.4f}{star}"
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _p_value(self, case: str, C: float, name: str) -> float:
+        cell = self.found.query("case == @case and C == @C")
+        wide = cell.pivot(index="seed", columns="model", values=name)
+        pair = wide["salutary, objective"], wide["salutary, log loss"]
+        return float(ttest_rel(*pair).pvalue) if not pair[0].equals(pair[1]) else 1.0
+
+    def plot(self) -> Figure:
+        """The first measure under log loss and under the objective, draw by draw."""
+        name = self.measures[0]
+        cells = list(self.found.groupby(["case", "C"], sort=False))
+        figure = Figure(figsize=(10, 0.5 + 0.42 * len(cells) + 1), layout="constrained")
+        axes = figure.subplots()
+        for place, (_, cell) in enumerate(cells):
+            wide = cell.pivot(index="seed", columns="model", values=name)
+            for model, color in COLORS.items():
+                mean, error = wide[model].mean(), wide[model].sem()
+                label = model if place == 0 else None
+                axes.errorbar(
+                    mean, place, xerr=error, fmt="o", color=color, label=label
+                )
+        axes.set_yticks(
+            range(len(cells)), [f"{case}, C = {C:g}" for (case, C), _ in cells]
+        )
+        axes.invert_yaxis()
+        axes.set_xlabel(name)
+        axes.legend(fontsize=8)
+        return figure
+
+
+COLORS = {
+    "train only": "0.6",
+    "train + validation": "0.2",
+    "train + validation, balanced weights": "tab:blue",
+    "salutary, log loss": "tab:orange",
+    "salutary, objective": "tab:red",
+}
+
+
+def shown(found: pd.DataFrame) -> dict[str, Display]:
+    """A table and a picture for each objective."""
+    return {
+        f"Objective: {name}": Objectives(
+            found[found["case"].str.endswith(name)], measures
+        )
+        for name, measures in MEASURES.items()
+    }
+
+
+READING = f"""\
+{ROWS} rows of each data set, drawn anew {len(SEEDS)} times: {N_LABELED} labeled, 20% to
+validate, 20% to test, the rest as pool; {BUDGET} labels in rounds of {BATCH}, tempered
+rule, guard. "salutary, log loss" and "salutary, objective" are the same run but for what
+labels are to lower. Cost: {COSTS[1, 0]:g} for a subscriber who is not called,
+{COSTS[0, 1]:g} for a call that sells nothing; by the likeliest class, and by the class
+that is cheapest in expectation under the model's probabilities, which needs no other
+model. Groups: whether a face has the attribute; CelebA's label is that of the catalog.
+"balanced weights" is scikit-learn's class_weight. A star marks a paired t-test against
+"salutary, log loss" with p < 0.05, without correction."""
+
+
+def main() -> None:
+    write_study(
+        "objectives",
+        {"seed": SEEDS, "case": CASES},
+        measure,
+        shown,
+        heading=(
+            "Does an objective of one's own bring what it asks for?",
+            f"{environment()}.\n\n{READING}",
+        ),
+        jobs=1,
+    )
+
+
+if __name__ == "__main__":
+    main()
