@@ -123,13 +123,9 @@ def models(
     plain = LogisticRegression(C=C)
     weighted = LogisticRegression(C=C, class_weight="balanced")
     both = join(drawn.labeled, drawn.validation)
-    yield "train only", fit_converged(plain, drawn.labeled, classes)
-    yield (
-        "train only, balanced weights",
-        fit_converged(weighted, drawn.labeled, classes),
-    )
-    yield "train + validation", fit_converged(plain, both, classes)
-    yield "train + validation, balanced weights", fit_converged(weighted, both, classes)
+    for name, rows in (("train only", drawn.labeled), ("train + validation", both)):
+        yield name, fit_converged(plain, rows, classes)
+        yield f"{name}, balanced weights", fit_converged(weighted, rows, classes)
     n_pool = len(drawn.pool)
     problem = Problem(
         estimator=plain,
@@ -206,8 +202,10 @@ class Objectives:
     measures: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
-        """Means and standard errors over the draws; a star where the paired t-test of
-        salutary under the objective against under log loss has p < 0.05.
+        """Means and standard errors over the draws.
+
+        A star where the paired t-test of salutary under the objective against under log
+        loss has p < 0.05.
         """
         rows = []
         for (case, C, model), own in self.found.groupby(
@@ -274,8 +272,8 @@ def shown(found: pd.DataFrame) -> dict[str, Display]:
 READING = f"""\
 {ROWS} rows of each data set, drawn anew {len(SEEDS)} times: {N_LABELED} labeled, 20% to
 validate, 20% to test, the rest as pool; {BUDGET} labels in rounds of {BATCH}, tempered
-rule, guard. "salutary, log loss" and "salutary, objective" are the same run but for what
-labels are to lower. Cost: {COSTS[1, 0]:g} for a subscriber who is not called,
+rule, guard. "salutary, log loss" and "salutary, objective" are the same run but for
+what labels are to lower. Cost: {COSTS[1, 0]:g} for a subscriber who is not called,
 {COSTS[0, 1]:g} for a call that sells nothing; by the likeliest class, and by the class
 that is cheapest in expectation under the model's probabilities, which needs no other
 model. Groups: whether a face has the attribute; CelebA's label is that of the catalog.
