@@ -28,7 +28,8 @@ from salutary.artifacts import (
 )
 from salutary.errors import InputError
 from salutary.files import write_json, write_whole
-from salutary.table_problem import Settings, Sources, prepare
+from salutary.reading import Sources
+from salutary.table_problem import Settings, prepare
 
 TABLES = ("train", "validation", "pool")
 COLUMNS = ["plain", "[bold]", "a,b", '=1+1"', "größe 📏", "x\ty", "-1", "__len__"]

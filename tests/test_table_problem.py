@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from salutary.errors import InputError
-from salutary.table_problem import Settings, Sources, TableProblem, prepare
+from salutary.reading import Sources
+from salutary.table_problem import Settings, TableProblem, prepare
 
 TABLES = ("train", "validation", "pool")
 COLORS = np.array(["red", "green", "blue"])

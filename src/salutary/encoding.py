@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -11,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skrub import StringEncoder, TableVectorizer
 
 from salutary.columns import cast_features
+from salutary.errors import InputError
 
 
 class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -73,6 +76,46 @@ def table_encoder(seed: int) -> Pipeline:
             ("scale", StandardScaler()),
         ]
     )
+
+
+def fit_encoder(
+    features: dict[str, pd.DataFrame], seed: int, place: str
+) -> tuple[Pipeline, dict[str, NDArray[np.float32]]]:
+    """Fit an encoder on the training table and the pool, and encode every table.
+
+    Parameters
+    ----------
+    features : dict of str to DataFrame
+        Of the tables "train", "validation" and, where there is one, "pool".
+    seed : int
+    place : str
+        What messages call the training table.
+
+    Returns
+    -------
+    encoder : Pipeline
+    matrices : dict of str to ndarray of shape (n_rows, n_features)
+        By table.
+
+    Raises
+    ------
+    InputError
+        If no feature has a value.
+    """
+    encoder = table_encoder(seed)
+    frames = [features[name] for name in ("train", "pool") if name in features]
+    stacked = pd.concat(frames, ignore_index=True)
+    try:
+        matrix = np.asarray(encoder.fit_transform(stacked))
+    except ValueError as error:
+        if not stacked.isna().all(axis=None) and "0 feature(s)" not in str(error):
+            raise
+        raise InputError(
+            f"{place}: no feature has a value; fill at least one column"
+        ) from None
+    matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
+    matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
+    return encoder, {name: matrices[name] for name in features}
 
 
 def unseen_categories(

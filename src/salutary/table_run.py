@@ -31,8 +31,9 @@ from salutary.files import LOCK, claim, writable, write_json
 from salutary.ledger import Ledger
 from salutary.loop import Round, State, advance, start
 from salutary.problem import Problem
+from salutary.reading import Sources
 from salutary.recording import commit, restored, start_entry
-from salutary.table_problem import Settings, Sources, Stage, TableProblem, prepare
+from salutary.table_problem import Settings, Stage, TableProblem, prepare
 from salutary.tables import check_exists, fingerprint
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")

@@ -96,7 +96,8 @@ def label(
     with display(budget, "labels") as shown:
         # Imported here: 'salutary --help' needs none of it.
         from salutary.loop import describe
-        from salutary.table_problem import Settings, Sources
+        from salutary.reading import Sources
+        from salutary.table_problem import Settings
         from salutary.table_run import Request, label_tables
 
         def show(record: Round) -> None:
