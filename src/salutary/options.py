@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from salutary.fitting import fit_converged
 from salutary.influence.softmax import Matrix
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.rules import RULES

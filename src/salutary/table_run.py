@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from salutary.advise import train_on_both
 from salutary.artifacts import (
     LABELS,
     LEDGER,
@@ -25,6 +24,7 @@ from salutary.artifacts import (
     write_model,
     write_table,
 )
+from salutary.both_tables import train_on_both
 from salutary.entries import AssignedLabels
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, writable, write_json

@@ -7,7 +7,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from salutary.advise import train_on_both
+from salutary.both_tables import train_on_both
 from salutary.labeling.rules import RULES
 from salutary.loop import start
 from salutary.pools.arrays import ArrayPool
