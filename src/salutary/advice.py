@@ -25,8 +25,11 @@ FEWEST_VALIDATION = 6
 LARGEST_POOL = 20_000
 """Pool rows looked at; of a larger pool so many are drawn."""
 
-SIMPLER = 0.0
-"""Standard errors by which a simpler option may be behind and still be advised."""
+SIMPLER = 0.5
+"""Standard errors by which a preferred option may be behind and still be advised.
+
+Chosen in ``docs/studies/advise``.
+"""
 
 BOTH = "train + validation"
 
@@ -54,7 +57,7 @@ class Advice:
     Parameters
     ----------
     table : DataFrame
-        A row for each option, the simplest first:
+        A row for each option, the most preferred first:
 
         - option;
         - accuracy and log_loss on validation rows that it was not fitted on;
@@ -113,7 +116,7 @@ def compare(
     used = _drawn(case)
     with threadpool_limits(limits=1, user_api="blas"):
         judged = cross_fit(used, n_splits, n_repeats, fitted)
-    option = advised(judged)
+    option = advised(behind_best(judged))
     return Advice(
         table=_table(judged),
         option=option,
@@ -127,13 +130,14 @@ def compare(
     )
 
 
-def advised(judged: dict[str, Judged], simpler: float = SIMPLER) -> str:
-    """The option with the lowest log loss, or a simpler one that is hardly behind.
+def advised(behind: dict[str, Difference], simpler: float = SIMPLER) -> str:
+    """The option with the lowest log loss, or one to be preferred that is hardly behind.
 
     Parameters
     ----------
-    judged : dict of str to Judged
-        The simplest option first.
+    behind : dict of str to Difference
+        Of each option to the one with the lowest log loss, see `behind_best`, the most
+        preferred first.
     simpler : float
         Standard errors of the difference that "hardly" means.
 
@@ -142,13 +146,15 @@ def advised(judged: dict[str, Judged], simpler: float = SIMPLER) -> str:
     str
         The first option that is no further behind.
     """
-    best = lowest(judged)
     return next(
-        name
-        for name, found in judged.items()
-        if (behind := difference(found.loss, judged[best].loss)).mean
-        <= simpler * behind.se
+        name for name, found in behind.items() if found.mean <= simpler * found.se
     )
+
+
+def behind_best(judged: dict[str, Judged]) -> dict[str, Difference]:
+    """How far each option is behind the one with the lowest log loss."""
+    best = judged[lowest(judged)]
+    return {name: difference(found.loss, best.loss) for name, found in judged.items()}
 
 
 def lowest(judged: dict[str, Judged]) -> str:
@@ -182,10 +188,9 @@ def _n_rows(case: Case) -> int:
 
 
 def _table(judged: dict[str, Judged]) -> pd.DataFrame:
-    best = judged[lowest(judged)]
     rows = []
-    for name, found in judged.items():
-        behind = difference(found.loss, best.loss)
+    for name, behind in behind_best(judged).items():
+        found = judged[name]
         rows.append(
             {
                 "option": name,
@@ -209,6 +214,7 @@ def _sentence(judged: dict[str, Judged], option: str) -> str:
 
 
 def _reason(judged: dict[str, Judged], option: str) -> str:
+    """How far others are behind, or what a simpler option gives up."""
     with_pool = {name: judged[name] for name in judged if name in POOL_OPTIONS}
     rest = {name: judged[name] for name in judged if name not in POOL_OPTIONS}
     if not with_pool:
@@ -220,31 +226,25 @@ def _reason(judged: dict[str, Judged], option: str) -> str:
     if option in with_pool:
         other = lowest(rest)
         return f"{_behind(judged, other, option)}, the best without the pool"
-    other = lowest(with_pool)
-    found = difference(judged[other].loss, judged[option].loss)
-    if found.mean < 0:
-        return (
-            f"{_behind(judged, other, option)}, too little to be worth labeling the "
-            "pool"
-        )
-    return f"salutary labels add nothing here: {_behind(judged, other, option)}"
+    labeled = {name: found for name, found in with_pool.items() if "salutary" in name}
+    behind = _behind(judged, lowest(labeled), option)
+    return f"salutary labels add nothing here: {behind}"
 
 
 def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
     """In words, how far another option is behind the advised one."""
     found = difference(judged[other].loss, judged[option].loss)
+    if found.lower == found.upper == 0:
+        return f"the log loss of {other!r} is the same"
     word = "higher" if found.mean >= 0 else "lower"
-    words = (
-        f"the log loss of {other!r} is {abs(found.mean):.4f} {word} "
-        f"({_interval(found)})"
-    )
-    return words
+    words = f"the log loss of {other!r} is {abs(found.mean):.4f} {word}"
+    return f"{words} ({_interval(found)})"
 
 
 def _interval(found: Difference) -> str:
     """The 95% interval of a difference, in the direction the words before it give."""
-    ends = sorted([found.lower, found.upper])
+    lower, upper = found.lower, found.upper
     if found.mean < 0:
-        ends = [-end for end in reversed(ends)]
-    words = f"95% interval {ends[0]:.4f} to {ends[1]:.4f}"
+        lower, upper = -upper, -lower
+    words = f"95% interval {lower:.4f} to {upper:.4f}"
     return words if found.lower > 0 or found.upper < 0 else f"{words}, maybe by chance"

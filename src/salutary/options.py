@@ -26,7 +26,7 @@ from salutary.problem import LabeledRows, Problem, join, split_folds
 from salutary.tuning import PENALTIES, fit_penalized, tuned
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
-"""What a validation row may weigh beside a training row of weight one."""
+"""What a validation row may weigh, besides one, beside a training row of one."""
 
 TUNING_PARTS = 3
 """Of the validation rows, each judged by a model that was not fitted on it."""
@@ -85,9 +85,14 @@ class Case:
         return self.tuned([(self.train, self.validation)])[0]
 
     @cached_property
+    def of_both(self) -> tuple[float, float]:
+        """C and loss, tuned for training and validation rows by cross-validation."""
+        return self.tuned(self.with_train(1.0))
+
+    @property
     def both_C(self) -> float:
         """Tuned for training and validation rows, by cross-validation."""
-        return self.tuned(self.with_train(1.0))[0]
+        return self.of_both[0]
 
     @cached_property
     def labeled(self) -> State:
@@ -152,10 +157,10 @@ def train_and_validation(case: Case) -> Fitted:
 
 
 def weighted_validation(case: Case) -> Fitted:
-    """All rows a person has labeled, those for validation weighing more."""
-    found = {
-        weight: case.tuned(case.with_train(weight)) for weight in VALIDATION_WEIGHTS
-    }
+    """All rows a person has labeled, those for validation weighing more if it helps."""
+    found = {1.0: case.of_both}
+    for weight in VALIDATION_WEIGHTS:
+        found[weight] = case.tuned(case.with_train(weight))
     weight = min(found, key=lambda weight: found[weight][1])
     C, _ = found[weight]
     rows = join(case.train, weighed(case.validation, weight))
@@ -242,12 +247,15 @@ def _with_pool(case: Case, rows: IntArray, labels: IntArray) -> LabeledRows:
 
 
 OPTIONS: dict[str, Option] = {
+    "train + validation": train_and_validation,
     "train only": train_only,
     "validation only": validation_only,
-    "train + validation": train_and_validation,
     "train + weighted validation": weighted_validation,
 }
-"""Options that need no pool by name, the simplest first."""
+"""Options that need no pool by name, in the order in which they are preferred.
+
+What uses all labels that a person gave comes first: to leave some out takes a reason.
+"""
 
 POOL_OPTIONS: dict[str, Option] = {
     "self-training": self_training,
@@ -255,9 +263,9 @@ POOL_OPTIONS: dict[str, Option] = {
     "salutary": salutary,
     "salutary + validation": salutary_and_validation,
 }
-"""Options that need a pool, the simplest first; all less simple than those without."""
+"""Options that need a pool, the simplest first; all come after those without."""
 
 
 def options_of(case: Case) -> dict[str, Option]:
-    """The options there are for a case, the simplest first."""
+    """The options there are for a case, the most preferred first."""
     return OPTIONS if case.pool is None else {**OPTIONS, **POOL_OPTIONS}

@@ -15,8 +15,12 @@ from salutary.influence.softmax import Float64Array, Matrix
 from salutary.objective import IntArray
 from salutary.problem import LabeledRows
 
-PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""Values of C that tuning chooses from."""
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Values of C that tuning chooses from.
+
+With whole powers of ten, which of two options seems better is up to whose best C happens
+to lie nearer to one.
+"""
 
 TUNING_TOLERANCE = 1e-3
 """Enough to rank penalties by; the model itself is fitted to convergence."""
