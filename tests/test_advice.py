@@ -12,10 +12,12 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 
-import salutary
+import salutary.cli.main
+import salutary.table_advice
+import salutary.table_run
 from salutary import advice as module
 from salutary import advise
-from salutary.advice import Advice, advised, compare
+from salutary.advice import Advice, advised, behind_best, compare
 from salutary.cross_fitting import Judged, cross_fit
 from salutary.labeling.split import deal
 from salutary.options import OPTIONS, POOL_OPTIONS, Case
@@ -120,7 +122,7 @@ def test_the_table_is_that_of_paired_tests() -> None:
         )
         assert row["lower"] == pytest.approx(interval.low)
         assert row["upper"] == pytest.approx(interval.high)
-    assert found.option == best
+    assert found.option == advised(behind_best(judged))
     assert (found.n_train, found.n_validation, found.n_pool) == (30, 45, 0)
 
 
@@ -148,7 +150,7 @@ def test_sparse_and_float32_rows_give_the_same() -> None:
         np.array(["a", "b", "c"]),
         np.array(["a", "b", "c"], dtype=object),
         np.array([-1, 0, 1]),
-        np.array([-1.0, 0.5, 2.0]),
+        np.array([-1.0, 0.0, 2.0]),
     ],
     ids=["str", "object", "int with -1", "float"],
 )
@@ -203,10 +205,10 @@ def test_of_a_large_pool_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (part.n_pool, part.n_pool_used) == (75, 20)
     same = small(pool=True)
     pd.testing.assert_frame_equal(part.table, same.table)
-    names = set(OPTIONS)
-    plain = [table[table["option"].isin(names)] for table in (whole.table, part.table)]
-    pd.testing.assert_frame_equal(*plain)
-    assert not whole.table.equals(part.table)
+    losses = [found.table.set_index("option")["log_loss"] for found in (whole, part)]
+    unmoved = losses[0] == losses[1]
+    assert unmoved[list(OPTIONS)].all()
+    assert not unmoved["self-training"]
 
 
 def test_the_weights_of_training_rows_count() -> None:
@@ -250,7 +252,7 @@ FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
         ({"n_repeats": 0}, "n_repeats == 0, must be >= 1"),
         ({"budget": 0}, "budget == 0"),
         ({"batch_size": 0}, "batch_size == 0"),
-        ({"sample_weight": np.zeros(30)}, "sample_weight is zero for every row"),
+        ({"sample_weight": np.zeros(30)}, "sample_weight: .* non-zero"),
         ({"sample_weight": np.ones(29)}, "sample_weight: "),
     ],
 )
@@ -286,11 +288,11 @@ def test_the_best_is_advised_or_a_simpler_one_hardly_behind() -> None:
         third=[0.5, 0.5, 0.5, 0.5],
         fourth=[0.49, 0.5, 0.5, 0.49],
     )
-    assert advised(found, 0.0) == "fourth"
+    assert advised(behind_best(found), 0.0) == "fourth"
     # Second is behind by 0.005, with a standard error of 0.04.
-    assert advised(found, 0.2) == "second"
-    assert advised(found, 0.1) == "fourth"
-    assert advised(judged(a=[1.0] * 4, b=[1.0] * 4)) == "a"
+    assert advised(behind_best(found), 0.2) == "second"
+    assert advised(behind_best(found), 0.1) == "fourth"
+    assert advised(behind_best(judged(a=[1.0] * 4, b=[1.0] * 4))) == "a"
 
 
 def sentence(found: dict[str, Judged], option: str) -> str:
@@ -313,8 +315,8 @@ def test_the_sentence_says_when_salutary_labels_add_nothing() -> None:
         train__weighted_validation=[0.5, 0.5, 0.5, 0.5], salutary=[0.5, 0.5, 0.5, 0.5]
     )
     assert sentence(found, "train + weighted validation") == (
-        "Advice: train on both, each validation row with a weight of 5; salutary labels "
-        "add nothing here: the log loss of 'salutary' is the same."
+        "Advice: train on both, each validation row with a weight of 5; salutary "
+        "labels add nothing here: the log loss of 'salutary' is the same."
     )
 
 
@@ -335,9 +337,9 @@ def test_the_sentence_says_what_was_not_tried() -> None:
         train_only=[1.0, 1.1, 1.2, 1.0], train__validation=[0.5, 0.6, 0.5, 0.6]
     )
     assert sentence(found, "train only") == (
-        "Advice: train on the training rows alone; the log loss of 'train + validation' "
-        "is 0.5250 lower (95% interval 0.3727 to 0.6773), and salutary labels were not "
-        "tried, as they need a pool."
+        "Advice: train on the training rows alone; the log loss of "
+        "'train + validation' is 0.5250 lower (95% interval 0.3248 to 0.7252), and "
+        "salutary labels were not tried, as they need a pool."
     )
     assert sentence(judged(new=[0.0] * 4, other=[1.0] * 4), "new").startswith(
         "Advice: follow the option 'new'; "
@@ -366,8 +368,6 @@ def test_where_it_stands_is_printed_if_wanted(
 
 
 def test_it_is_a_public_name_that_no_module_hides() -> None:
-    import salutary.cli.main
-    import salutary.table_run  # noqa: F401
-
+    modules = [salutary.table_run, salutary.table_advice, salutary.cli.main]
+    assert all(modules)
     assert salutary.advise is advise
-    assert callable(salutary.advise)

@@ -131,7 +131,7 @@ def compare(
 
 
 def advised(behind: dict[str, Difference], simpler: float = SIMPLER) -> str:
-    """The option with the lowest log loss, or one to be preferred that is hardly behind.
+    """The option with the lowest log loss, or a preferred one that is hardly behind.
 
     Parameters
     ----------
