@@ -109,7 +109,7 @@ def advise(
     >>> advice.sentence.startswith("Advice: ")
     True
     >>> advice.table["option"].tolist()[:3]
-    ['train only', 'validation only', 'train + validation']
+    ['train + validation', 'train only', 'validation only']
     """
     for value, name, least in (
         (budget, "budget", 1),

@@ -112,7 +112,7 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", {report['n_pool']} in the pool"
     if report["n_pool_used"] < report["n_pool"]:
         rows += f", of which {report['n_pool_used']} were drawn and looked at"
-    folds = f"{report['n_splits']} folds, {report['n_repeats']} times"
+    folds = f"{report['n_splits']} folds, repeats: {report['n_repeats']}"
     yield f"{rows}; {folds}"
     yield (
         f"{'option':<28}{'accuracy':>9}{'log loss':>10}{'behind':>9}"
