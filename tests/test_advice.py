@@ -318,8 +318,8 @@ def test_the_sentence_says_when_salutary_labels_add_nothing() -> None:
         train__weighted_validation=[0.5, 0.5, 0.5, 0.5], salutary=[0.5, 0.5, 0.5, 0.5]
     )
     assert sentence(found, "train + weighted validation") == (
-        "Advice: train on both, each validation row with a weight of 5; salutary "
-        "labels add nothing here: the log loss of 'salutary' is the same."
+        "Advice: train on both, with a tuned weight of the validation rows (about 5); "
+        "salutary labels add nothing here: the log loss of 'salutary' is the same."
     )
 
 

@@ -38,7 +38,7 @@ ACTIONS = {
     "validation only": "train on the validation rows alone",
     BOTH: "train on both",
     "train + weighted validation": (
-        "train on both, each validation row with a weight of {weight:g}"
+        "train on both, with a tuned weight of the validation rows (about {weight:g})"
     ),
     "self-training": "train on the training rows and self-train on the pool",
     "salutary, paper's rule": "use salutary labels under the paper's rule",
@@ -246,5 +246,5 @@ def _interval(found: Difference) -> str:
     lower, upper = found.lower, found.upper
     if found.mean < 0:
         lower, upper = -upper, -lower
-    words = f"95% interval {lower:.4f} to {upper:.4f}"
+    words = f"95% interval {lower:z.4f} to {upper:z.4f}"
     return words if found.lower > 0 or found.upper < 0 else f"{words}, maybe by chance"

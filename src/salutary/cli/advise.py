@@ -119,7 +119,7 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         f"{'95% interval':>18}{'C':>8}{'weight':>8}"
     )
     for row in report["options"]:
-        interval = f"{row['lower']:.4f} to {row['upper']:.4f}"
+        interval = f"{row['lower']:z.4f} to {row['upper']:z.4f}"
         if row["lower"] == row["upper"] == 0:
             interval = ""
         yield (
