@@ -34,8 +34,15 @@ SPLITS, REPEATS = 5, 1
 CHOSEN_ON = ("bank", "celeba", "diabetic", "musk", "mnist")
 """Data sets that the preference was chosen by; the others check it."""
 
-PREFERENCES = (0.0, 0.25, 0.5, 1.0, 1.5)
-"""Standard errors that a preferred option may be behind."""
+PREFERENCES = (0.0, 0.25, 0.5, 1.0)
+"""Standard errors that a preferred option may be behind.
+
+No more than one: here it would be better never to advise anything but "train +
+validation", and elsewhere that would be no advice.
+"""
+
+LOOKED_AT = (0, 1)
+"""Draws that a first version was looked at on."""
 
 TRIAL = ["data", "seed"]
 
@@ -49,8 +56,20 @@ of that difference over the rows (paired). The best is found by the same test ro
 also the truly best option is not always within: of two that are equally good in truth,
 each is further behind in about 16 trials of 100. A preference of x means that "train +
 validation" is advised unless it is behind the lowest log loss of the cross-fitting by
-more than x standard errors, then "train only" on the same terms, and so on. It was
-chosen on {", ".join(CHOSEN_ON)} and checked on the others."""
+more than x standard errors, then "train only" on the same terms, and so on.
+
+How it was settled: on draws 0 and 1, and one that is not here, of all nine data sets,
+a first version was looked at, whereupon "train + validation" became the option that is
+preferred and C got values between the powers of ten. Then everything was measured. Of
+the preferences of one standard error and less, that with the highest share on
+{", ".join(CHOSEN_ON)} was taken, which is {SIMPLER:g}; the other data sets check it, and
+draws 2 to 9 of all were not looked at before.
+
+What it does not show: on all nine data sets "train + validation" is the best or close
+to it, so that always training on both does as well as the advice ("always train +
+validation" below), and the share says that the advice seldom leads astray, not that it
+finds what is better than both. Here it departs from both in few trials, and gains
+nothing by it."""
 
 
 def measure(seed: int, data: str) -> Iterator[dict[str, Any]]:
@@ -186,12 +205,14 @@ class Policies:
         rows = []
         for name, own in self._picked().items():
             choosing = own["data"].isin(CHOSEN_ON)
+            new = ~own["seed"].isin(LOOKED_AT)
             rows.append(
                 {
                     "decided by": name,
                     "within, where chosen": _share(within(own[choosing])),
                     "within, where checked": _share(within(own[~choosing])),
                     "within, all": _share(within(own)),
+                    "within, draws 2 to 9": _share(within(own[new])),
                     "behind the best, log loss": f"{own['behind'].mean():.4f}",
                     "accuracy": f"{own['accuracy'].mean():.4f}",
                 }

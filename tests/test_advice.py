@@ -141,6 +141,13 @@ def test_sparse_and_float32_rows_give_the_same() -> None:
         pd.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
 
 
+def test_float32_rows_are_computed_with_in_float64() -> None:
+    single = X.astype("f4")
+    pd.testing.assert_frame_equal(
+        small(single).table, small(single.astype("f8")).table, rtol=1e-12, atol=1e-12
+    )
+
+
 def test_lists_give_the_same() -> None:
     dense = [X[TRAIN].tolist(), Y[TRAIN].tolist(), X[VALIDATION].tolist()]
     lists = advise(*dense, Y[VALIDATION].tolist(), **SMALL)

@@ -33,6 +33,7 @@ from salutary.tuning import PENALTIES, fit_penalized, log_losses, probabilities,
 X, Y = make_blobs(300, 4, centers=3, cluster_std=4.0, random_state=3)
 # Of two labels in ten of the training rows the class is another.
 NOISY = np.where(np.arange(300) % 5 == 0, (Y + 1) % 3, Y)
+BOTH = "train + validation"
 TRAIN, VALIDATION, POOL = slice(0, 60), slice(60, 120), slice(120, 300)
 
 
@@ -207,6 +208,14 @@ def test_salutary_labels_are_refitted_with_the_validation_rows(case: Case) -> No
         np.concatenate([NOISY[TRAIN], kept.labels, Y[VALIDATION]]),
     )
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
+
+
+def test_where_no_label_was_kept_a_refit_is_training_on_both(case: Case) -> None:
+    # A lone pool row like none else: no round helps.
+    case = replace(case, pool=np.full((1, 4), 1e-3), budget=1, batch_size=1)
+    assert len(case.labeled.kept.rows) == 0
+    models = [option(case).model for option in (salutary_and_validation, OPTIONS[BOTH])]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
 
 
 @pytest.mark.parametrize("name", [*OPTIONS, *POOL_OPTIONS])

@@ -182,9 +182,11 @@ def test_advice_is_judged_by_the_test_rows_alone() -> None:
     table = Policies(found).frame().set_index("decided by")["within, all"]
     assert table["preference 0.5"] == "100%"
     assert table["preference 1"] == "50%"
+    assert table["preference 0"] == "100%"
     assert table["always train + validation"] == "50%"
     shown = Advised(found).frame().set_index("data")
     assert shown.loc["all", "trials"] == 2
-    assert shown.loc["bank", "advised"] == "salutary 1"
+    assert shown.loc["wine", "advised"] == "salutary 1"
+    assert shown.loc["wine", "within a standard error of the best"] == "100%"
     for answer in (Advised(found), Policies(found)):
         assert answer.plot().axes

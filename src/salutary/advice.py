@@ -25,7 +25,7 @@ FEWEST_VALIDATION = 6
 LARGEST_POOL = 20_000
 """Pool rows looked at; of a larger pool so many are drawn."""
 
-SIMPLER = 0.5
+SIMPLER = 1.0
 """Standard errors by which a preferred option may be behind and still be advised.
 
 Chosen in ``docs/studies/advise``.
