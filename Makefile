@@ -41,6 +41,7 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.uncertainty
 	$(BIN)/python -m studies.rules
 	$(BIN)/python -m studies.shortlist
+	$(BIN)/python -m studies.advise
 
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m benchmarks

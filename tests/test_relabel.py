@@ -25,12 +25,14 @@ N = 80
 class Blobs:
     """Noisy training rows, clean validation rows."""
 
-    def __init__(self, n_classes: int = 3, noise: float = 0.25, seed: int = 1) -> None:
+    def __init__(
+        self, n_classes: int = 3, noise: float = 0.25, seed: int = 1, box: float = 3.0
+    ) -> None:
         X, y = make_blobs(
             2 * N,
             3,
             centers=n_classes,
-            center_box=(-3, 3),
+            center_box=(-box, box),
             cluster_std=1.5,
             random_state=seed,
         )
@@ -212,10 +214,11 @@ def test_the_callers_labels_are_not_changed() -> None:
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("guard", [False, True])
 def test_noisy_labels_get_cleaner(guard: bool, n_classes: int) -> None:
-    blobs = Blobs(n_classes, noise=0.3)
+    blobs = Blobs(n_classes, noise=0.3, box=8.0)
     found = blobs.run(guard=guard, budget=None if guard else 20)
     n_wrong = int((blobs.y != blobs.true).sum())
-    assert wrong(found, blobs) <= 0.7 * n_wrong
+    assert n_wrong > 15
+    assert wrong(found, blobs) <= 0.5 * n_wrong
     before, after = (
         log_loss(blobs.y_val, fit(blobs.X, y).predict_proba(blobs.X_val))
         for y in (blobs.y, found.y)
@@ -294,10 +297,19 @@ def test_all_rows_are_switched_once_and_then_no_more() -> None:
     X = np.array([[-1.0], [1.0], [-2.0], [2.0], [-3.0], [3.0]])
     y = np.array([1, 0, 1, 0, 1, 0])
     X_val, y_val = np.array([[-1.5], [1.5]]), np.array([0, 1])
-    found = relabel(X, y, X_val, y_val, guard=False, batch_size=2)
+    found = relabel(X, y, X_val, y_val, guard=False, batch_size=2, budget=100)
     assert found.termination == "pool_exhausted"
     assert sorted(found.switches["row"]) == list(range(6))
     assert_array_equal(found.y, 1 - y)
+
+
+@pytest.mark.xfail(reason="budget=None is a budget of as many as there are rows")
+def test_without_a_budget_the_rows_end_the_run() -> None:
+    X, y = np.array([[-1.0], [1.0], [-2.0], [2.0]]), np.array([1, 0, 1, 0])
+    X_val, y_val = np.array([[-1.5], [1.5]]), np.array([0, 1])
+    found = relabel(X, y, X_val, y_val, guard=False)
+    assert len(found.switches) == 4
+    assert found.termination == "pool_exhausted"
 
 
 @pytest.mark.parametrize(
@@ -396,11 +408,16 @@ def test_labels_of_any_kind_are_switched_as_numbers_are(
         found.switches["old_label"], names[numbers.switches["old_label"]]
     )
     assert_array_equal(found.model.classes_, names)
-    # An object array of words, too.
-    objects = blobs.run(
-        y=names[blobs.y].astype(object), y_val=names[blobs.y_val], guard=guard
+
+
+def test_words_as_objects_are_switched_as_words_are() -> None:
+    blobs, names = Blobs(), np.array(["ash", "birch", "cedar"])
+    words, objects = (
+        blobs.run(y=names.astype(kind)[blobs.y], y_val=names[blobs.y_val], guard=False)
+        for kind in (str, object)
     )
-    assert objects.y.tolist() == found.y.tolist()
+    assert objects.y.dtype == object
+    assert objects.y.tolist() == words.y.tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

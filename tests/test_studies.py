@@ -15,6 +15,7 @@ from sklearn.datasets import make_blobs
 from salutary.labeling.rules import RULES
 from salutary.rows import LabeledRows
 from studies import writing
+from studies.advise import Advised, Policies, chosen, followed
 from studies.rules_runs import (
     GUARD,
     Drawn,
@@ -151,3 +152,41 @@ def test_what_is_shown_of_rules_and_guards() -> None:
     assert guards.loc[GUARD, "gain kept, 100"] == "100%"
     for shown in (RulesCompared(found), GuardsCompared(found)):
         assert shown.plot().axes
+
+
+def advised_trials() -> pd.DataFrame:
+    """Two trials; cross-fitting has the second option lower by 0.6 and 2 errors."""
+    rows = []
+    for data, seen_behind, behind in (("bank", 0.06, 0.3), ("wine", 0.2, 0.05)):
+        for option, ahead in (("train + validation", False), ("salutary", True)):
+            rows.append(
+                {
+                    **{"data": data, "seed": 0, "option": option, "seconds": 1.0},
+                    "seen_behind": 0.0 if ahead else seen_behind,
+                    "seen_se": 0.0 if ahead else 0.1,
+                    "behind": 0.0 if ahead else behind,
+                    "se": 0.0 if ahead else 0.1,
+                    "log_loss": 0.5 if ahead else 0.5 + behind,
+                    "accuracy": 0.9,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def test_advice_is_judged_by_the_test_rows_alone() -> None:
+    found = advised_trials()
+    bank = found[found["data"] == "bank"]
+    assert chosen(bank, 0.5) == "salutary"
+    assert chosen(bank, 1.0) == "train + validation"
+    assert followed(found, 1.0)["option"].tolist() == ["train + validation", "salutary"]
+    table = Policies(found).frame().set_index("decided by")["within, all"]
+    assert table["preference 0.5"] == "100%"
+    assert table["preference 1"] == "50%"
+    assert table["preference 0"] == "100%"
+    assert table["always train + validation"] == "50%"
+    shown = Advised(found).frame().set_index("data")
+    assert shown.loc["all", "trials"] == 2
+    assert shown.loc["wine", "advised"] == "salutary 1"
+    assert shown.loc["wine", "within a standard error of the best"] == "100%"
+    for answer in (Advised(found), Policies(found)):
+        assert answer.plot().axes

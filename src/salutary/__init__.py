@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from salutary.array_advice import advise
     from salutary.artifacts import load
     from salutary.classifier import SalutaryClassifier
     from salutary.influence.add_one_in import add_one_in
@@ -24,6 +25,7 @@ __all__ = [
     "SalutaryClassifier",
     "WorstGroup",
     "add_one_in",
+    "advise",
     "label_influence",
     "load",
     "relabel",
@@ -36,6 +38,7 @@ _HOMES = {
     "SalutaryClassifier": "salutary.classifier",
     "WorstGroup": "salutary.objective",
     "add_one_in": "salutary.influence.add_one_in",
+    "advise": "salutary.array_advice",
     "label_influence": "salutary.influence.label_influence",
     "load": "salutary.artifacts",
     "relabel": "salutary.relabeling",

@@ -33,7 +33,7 @@ def test_help_lists_the_commands(
 ) -> None:
     out = shown(arguments, capsys)
     assert "Usage: salutary" in out
-    for command in ("label", "predict", "demo"):
+    for command in ("advise", "label", "predict", "demo"):
         assert f"\n  {command} " in out
 
 
@@ -47,6 +47,14 @@ def test_help_lists_the_commands(
                 *["--target", "--out", "--budget", "--batch-size", "--rule", "--C"],
                 *["--id", "--no-guard", "--seed", "--resume", "100", "plausible"],
                 *["--min-influence-z", "--estimate", "newton", "tempered"],
+            ],
+        ),
+        (
+            "advise",
+            [
+                *["Example: salutary advise train.csv", "--validation", "--pool"],
+                *["--target", "--id", "--budget", "--batch-size", "--splits"],
+                *["--repeats", "--seed", "--json"],
             ],
         ),
         ("predict", ["Example: salutary predict", "RUN_DIR", "TABLE", "--out"]),
@@ -67,6 +75,8 @@ def test_a_commands_help_has_an_example_and_every_option(
         (["--colour"], "--colour"),
         (["label"], "TRAIN"),
         (["label", "--budget"], "--budget"),
+        (["advise"], "TRAIN"),
+        (["advise", "train.csv", "--target", "y"], "--validation"),
         (["predict"], "RUN_DIR"),
         (["predict", "run"], "TABLE"),
         (["predict", "run", "table.csv"], "--out"),

@@ -11,6 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from salutary.cli.advise import advise
 from salutary.cli.benchmark import benchmark
 from salutary.cli.demo import demo
 from salutary.cli.label import label
@@ -24,6 +25,7 @@ INTERRUPTED = 130
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
+app.command()(advise)
 app.command()(label)
 app.command()(relabel)
 app.command()(predict)

@@ -50,3 +50,32 @@ def hold_out(
         held = np.delete(held, np.flatnonzero(labels[held] == label)[0])
     held = np.sort(held)
     return np.setdiff1d(np.arange(len(labels)), held), held
+
+
+def deal(labels: IntArray, n_parts: int, rng: np.random.RandomState) -> IntArray:
+    """Deal rows into parts, class by class.
+
+    Unlike scikit-learn's StratifiedKFold it does so for classes of any size.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), dtype intp
+    n_parts : int
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype intp
+        Each row's part. Parts, and the parts of a class, differ by one row at most.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.bincount(deal(np.repeat([0, 1], [4, 3]), 3, np.random.RandomState(0)))
+    array([3, 2, 2])
+    """
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    part = np.empty(len(labels), dtype=np.intp)
+    part[by_class] = np.arange(len(labels)) % n_parts
+    return part
