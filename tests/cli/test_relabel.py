@@ -1,4 +1,4 @@
-"""``salutary relabel``: what it writes, against the tables, scikit-learn and sqlite3."""
+"""``salutary relabel``: what it writes, against the tables and scikit-learn."""
 
 import csv
 import io
@@ -62,12 +62,12 @@ def arguments(folder: Path, out: Path, *further: str) -> list[str]:
     return [
         *["relabel", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
         *["--validation", str(folder / "validation.csv"), "--out", str(out)],
-        *["--budget", "20", "--batch-size", "6", *further],
+        *["--budget", "12", "--batch-size", "5", *further],
     ]
 
 
 @pytest.fixture(scope="module")
-def _finished(source: Path) -> Path:
+def finished(source: Path) -> Path:
     with warnings.catch_warnings():
         main(arguments(source, source / "finished"))
     return source / "finished"
@@ -82,9 +82,9 @@ def folder(source: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run_dir(_finished: Path, folder: Path) -> Path:
+def run_dir(finished: Path, folder: Path) -> Path:
     """A finished run of the tables, a copy for each test."""
-    return shutil.copytree(_finished, folder / "run")
+    return shutil.copytree(finished, folder / "run")
 
 
 def switches_of(run: Path) -> pd.DataFrame:
@@ -113,10 +113,10 @@ def test_switches_are_the_ledgers_in_their_order(run_dir: Path) -> None:
     assert {path.name for path in run_dir.iterdir()} == {*RESULTS, "cleaned.csv"}
     switches = switches_of(run_dir)
     assert switches.columns.tolist() == [*COLUMNS, "round", "rule"]
-    assert len(switches) == 20
+    assert len(switches) == 12
     assert switches["id"].is_unique
     assert set(switches["rule"]) == {"tempered"}
-    assert switches["round"].tolist() == [1] * 6 + [2] * 6 + [3] * 6 + [4] * 2
+    assert switches["round"].tolist() == [1] * 5 + [2] * 5 + [3] * 2
     assert (switches[["influence", "influence_se"]] > 0).all(axis=None)
     named = ["id", "label", "influence", "influence_se", "probability", "round"]
     rows = query(run_dir, f"SELECT {', '.join(named)} FROM assigned")
@@ -131,19 +131,22 @@ def test_the_cleaned_table_is_the_training_table_but_for_the_switches(
 ) -> None:
     train, _ = tables()
     expected = with_switches(train, switches_of(run_dir))
-    assert (expected["kind"] != train["kind"]).sum() == 20
+    assert (expected["kind"] != train["kind"]).sum() == 12
     text = expected.to_csv(index=False)
     assert (run_dir / "cleaned.csv").read_bytes().decode() == text
     lines = (folder / "train.csv").read_text().splitlines(keepends=True)
     assert lines[2].startswith("001,")  # as quoted as need be in the input, too
-    assert sum(a != b for a, b in zip(lines, text.splitlines(True), strict=True)) == 20
+    assert sum(a != b for a, b in zip(lines, text.splitlines(True), strict=True)) == 12
 
 
-def test_switched_labels_are_mostly_right(run_dir: Path) -> None:
-    true = blobs(90, 0.0, 0).set_index("id")["kind"]
-    switches = switches_of(run_dir)
-    right = switches["label"].to_numpy() == true[switches["id"]].to_numpy()
-    assert right.mean() > 0.7
+def test_wrong_labels_are_switched_far_more_often_than_right_ones(
+    run_dir: Path,
+) -> None:
+    train, _ = tables()
+    wrong = train["kind"] != blobs(90, 0.0, 0)["kind"]
+    hit = wrong[switches_of(run_dir)["id"].astype(int)]
+    assert wrong.mean() < 0.2
+    assert hit.mean() > 0.4
 
 
 def features(run: Path, table: pd.DataFrame) -> np.ndarray:
@@ -172,12 +175,12 @@ def test_the_model_is_scikit_learns_fit_of_the_cleaned_table(run_dir: Path) -> N
     }
     assert outcome["training_rows_by_class"] == counts
     assert outcome["cleaned"] == "cleaned.csv"
-    assert (outcome["labels"], outcome["termination"]) == (20, "budget")
+    assert (outcome["labels"], outcome["termination"]) == (12, "budget")
     assert {name: part["rows"] for name, part in report["data"].items()} == {
         "train": 90,
         "validation": 60,
     }
-    assert (report["settings"]["budget"], report["settings"]["id"]) == (20, "id")
+    assert (report["settings"]["budget"], report["settings"]["id"]) == (12, "id")
 
 
 def test_the_model_predicts_tables(run_dir: Path, folder: Path) -> None:
@@ -194,7 +197,7 @@ def test_the_summary_says_what_was_switched(
 ) -> None:
     main(arguments(folder, folder / "run", "--no-guard"))
     out = capsys.readouterr().out
-    assert "Labels switched: 20, by the rule 'tempered'; rounds: 4" in out
+    assert "Labels switched: 12, by the rule 'tempered'; rounds: 3" in out
     train, _ = tables()
     cleaned = pd.read_csv(folder / "run" / "cleaned.csv")
     assert f"dog {(train['kind'] == 'dog').sum()} -> " in out
@@ -231,7 +234,7 @@ def run_of(train: Path, validation: Path, out: Path, *further: str) -> pd.DataFr
 def test_lines_of_json_stay_as_they_are_but_for_the_switches(tmp_path: Path) -> None:
     train, validation = tables()
     lines = [
-        {**row, "age": None if place % 7 == 0 else row["age"]}
+        {**row, "note": NOTES[place % 9], "age": None if place % 7 == 0 else row["age"]}
         for place, row in enumerate(train.to_dict("records"))
     ]
     for line in lines[::2]:  # keys in another order, one missing
@@ -258,7 +261,7 @@ def test_labels_in_json_keep_their_type(tmp_path: Path) -> None:
     train.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
     validation.to_json(tmp_path / "v.jsonl", orient="records", lines=True)
     switches = run_of(tmp_path / "t.jsonl", tmp_path / "v.jsonl", tmp_path / "run")
-    lines = (tmp_path / "run" / "cleaned.jsonl").read_text().splitlines()
+    lines = (tmp_path / "run" / "cleaned.jsonl").read_text().split("\n")[:-1]
     found = [json.loads(line)["kind"] for line in lines]
     assert found == with_switches(train, switches)["kind"].tolist()
     assert {type(label) for label in found} == {int}
@@ -284,7 +287,7 @@ def test_parquet_stays_as_it_is_but_for_the_switches(
     train, validation = tables()
     train.index = train.index + 500
     train["when"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(
-        train["age"].abs(), "D"
+        np.arange(90), "h"
     )
     validation["when"] = pd.Timestamp("2024-02-02", tz="UTC")
     if categories:
@@ -341,7 +344,7 @@ def test_labels_are_written_as_the_training_table_writes_them(
     cleaned = list(csv.DictReader(io.StringIO((run / "cleaned.csv").read_text())))
     found = {line["id"]: line["kind"] for line in cleaned}
     assert len(found) == 90
-    assert sum(found[row] != kept[row] for row in found) == len(switches) == 20
+    assert sum(found[row] != kept[row] for row in found) == len(switches) == 12
     for row, label in found.items():
         assert label == str(changed[row]) if row in changed else label == kept[row]
 
@@ -406,11 +409,11 @@ def die(*_, **__):
 commit = ledger.Ledger.commit
 
 def fatal(self, entry, *rest):
-    die() if entry.round == 3 else commit(self, entry, *rest)
+    die() if entry.round == 2 else commit(self, entry, *rest)
 
 def after(self, entry, *rest):
     commit(self, entry, *rest)
-    if entry.round == 3:
+    if entry.round == 2:
         die()
 """
 
@@ -435,14 +438,14 @@ def killed(words: list[str], place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
 def test_a_killed_run_resumes_to_the_same_files(
-    place: str, source: Path, _finished: Path, tmp_path: Path
+    place: str, source: Path, finished: Path, tmp_path: Path
 ) -> None:
     # Of the same tables: run.json and the ledger have their paths.
     out = tmp_path / "run"
     killed(arguments(source, out), place)
     assert not (out / "run.json").exists() or "set_facts" in place
     main(arguments(source, out, "--resume"))
-    assert_same_run(out, _finished)
+    assert_same_run(out, finished)
 
 
 @pytest.mark.xfail(
@@ -454,7 +457,7 @@ def test_a_killed_run_without_a_budget_resumes_to_the_same_files(
     def unlimited(out: Path, *further: str) -> list[str]:
         words = arguments(source, out, *further)
         at = words.index("--budget")
-        return [*words[:at], *words[at + 2 :]]
+        return [*words[:at], *words[at + 2 :], "--min-influence-z", "3"]
 
     main(unlimited(tmp_path / "whole"))
     killed(unlimited(tmp_path / "run"), PLACES["before a commit"])
@@ -467,10 +470,10 @@ def test_a_larger_budget_goes_on_to_what_it_gives_at_once(
     further: list[str], source: Path, tmp_path: Path
 ) -> None:
     at_once, grown = tmp_path / "at once", tmp_path / "grown"
-    main(arguments(source, at_once, *further, "--budget", "26"))
-    main(arguments(source, grown, *further, "--budget", "9"))
-    assert len(switches_of(grown)) == 9
-    main(arguments(source, grown, *further, "--budget", "26", "--resume"))
+    main(arguments(source, at_once, *further, "--budget", "16"))
+    main(arguments(source, grown, *further, "--budget", "7"))
+    assert len(switches_of(grown)) == 7
+    main(arguments(source, grown, *further, "--budget", "16", "--resume"))
     assert_same_run(grown, at_once)
 
 
@@ -497,7 +500,7 @@ CHANGED = {
     "--target": ("note", "target = 'kind', not 'note'"),
     "--rule": ("paper", "rule = 'tempered', not 'paper'"),
     "--C": ("0.1", "C = 1.0, not 0.1"),
-    "--batch-size": ("3", "batch_size = 6, not 3"),
+    "--batch-size": ("3", "batch_size = 5, not 3"),
     "--id": ("note", "id = 'id', not 'note'"),
     "--seed": ("1", "seed = 0, not 1"),
     "--min-influence-z": ("2", "min_influence_z = 0.0, not 2.0"),
@@ -705,4 +708,4 @@ def test_a_full_disk_says_how_to_go_on(
         line = refusal(arguments(folder, folder / "run"))
     assert "goes on with --resume" in line
     main(arguments(folder, folder / "run", "--resume"))
-    assert len(switches_of(folder / "run")) == 20
+    assert len(switches_of(folder / "run")) == 12
