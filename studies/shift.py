@@ -3,8 +3,8 @@
     python -m studies.shift
 
 trains on white wine to judge red, on the one half of CelebA to judge the other, and on
-Bank's calls of May to judge those of November, with every option of ``salutary advise``.
-It writes ``docs/studies/shift`` and resumes from the measurements it finds.
+Bank's calls of May to judge those of November, under every option of
+``salutary advise``. It writes ``docs/studies/shift`` and resumes from the measurements it finds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_1samp
 
 from benchmarks.measure import data_folder
 from salutary.benchmark.displays import Display
@@ -133,12 +133,8 @@ class Options:
         for case in CASES:
             wide, cells = self._wide(case), []
             for name in wide:
-                gain = sign * (wide[name] - wide[REFERENCE])
-                mark = ""
-                if (
-                    gain.std() > 0
-                    and ttest_rel(wide[name], wide[REFERENCE]).pvalue < 0.05
-                ):
+                gain, mark = sign * (wide[name] - wide[REFERENCE]), ""
+                if gain.std() > 0 and ttest_1samp(gain, 0).pvalue < 0.05:
                     mark = " +" if gain.mean() > 0 else " -"
                 cells.append(f"{wide[name].mean():.3f} ± {wide[name].sem():.3f}{mark}")
             columns[case] = cells
@@ -155,9 +151,8 @@ class Options:
             panel.errorbar(change.mean(), places, xerr=change.sem(), fmt="o", ms=4)
             panel.axvline(0, color="0.6", lw=0.8)
             panel.set_title(case, fontsize=9)
-            panel.set_xlabel(
-                f"{self.measure.replace('_', ' ')} less both's", fontsize=8
-            )
+            measure = self.measure.replace("_", " ")
+            panel.set_xlabel(f"{measure} less both's", fontsize=8)
             panel.set_yticks(places, change.columns, fontsize=8)
         panels[0].invert_yaxis()
         return figure
@@ -178,9 +173,10 @@ READING = f"""\
 pool ({N_POOL} rows, or what there is) and {N_TEST} test rows of another; drawn anew
 {len(SEEDS)} times. Wine: white, then red; grades up to 4 and from 7 on are one each.
 CelebA: the attribute that parts the rows is no feature. Bank: May, then November;
-complete rows, without `duration` and `month`. The options are those of `salutary advise`,
-each with its C tuned on validation rows; {BUDGET} labels in rounds of {BATCH}. + and -
-mark a paired t-test against "{REFERENCE}" with p < 0.05, without correction."""
+complete rows, without `duration` and `month`. The options are those of
+`salutary advise`, each with its C tuned on validation rows; {BUDGET} labels in rounds
+of {BATCH}. + and - mark a paired t-test against "{REFERENCE}" with p < 0.05, without
+correction."""
 
 
 def main() -> None:
