@@ -4,7 +4,8 @@
 
 trains on white wine to judge red, on the one half of CelebA to judge the other, and on
 Bank's calls of May to judge those of November, under every option of
-``salutary advise``. It writes ``docs/studies/shift`` and resumes from the measurements it finds.
+``salutary advise``. It writes ``docs/studies/shift`` and resumes from the measurements
+it finds.
 """
 
 from __future__ import annotations

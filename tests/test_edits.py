@@ -13,7 +13,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from salutary import label_influence
+from salutary import label_influence, relabel
 from salutary.edits import Addition, Edit, Switch
 from salutary.pools.arrays import ArrayPool
 from salutary.rows import LabeledRows
@@ -193,3 +193,26 @@ def test_the_effect_of_a_switch_is_taken_of_the_rows_own_class() -> None:
     influence = np.array([[1.0, 2, 4], [8, 16, 32]])
     found = Switch(np.array([2, 0, 1])).effect(influence, np.array([2, 0]))
     assert_array_equal(found, [[-1, 0, 2], [-24, -16, 0]])
+
+
+def test_a_class_never_loses_its_last_row() -> None:
+    """Of a rare class that the validation rows deny, one row keeps its label."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.repeat([0, 1, 2], [28, 29, 3])
+    X_val, y_val = rng.normal(size=(60, 3)), np.repeat([0, 1], 30)
+    for batch_size in (1, 10):
+        found = relabel(X, y, X_val, y_val, guard=False, batch_size=batch_size)
+        assert len(found.switches) > 30
+        assert np.unique(found.y).tolist() == [0, 1, 2]
+        assert (found.y == 2).sum() == 1
+
+
+def test_rows_are_taken_in_order_while_their_class_has_another() -> None:
+    edit = Switch(np.array([0, 0, 1, 1, 1]))
+    none = np.zeros(0, dtype=np.intp)
+    rows, labels = np.array([0, 1, 2, 3, 4]), np.array([1, 1, 0, 0, 0])
+    assert edit.without_last(none, none, rows, labels).tolist() == [0, 2, 3, 4]
+    done = np.array([0]), np.array([1])
+    assert edit.lonely(*done).tolist() == [1]
+    assert edit.lonely(none, none).tolist() == []

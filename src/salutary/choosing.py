@@ -53,9 +53,14 @@ def choose(
     shortlists = score(
         problem, geometry, validation, chain, SHORTLIST * size if closer else size
     )
-    return {
+    batches = {
         name: pick(problem, geometry, validation, chain, shortlist, name, size)
         for name, shortlist in shortlists.items()
+    }
+    done = chain.rows, chain.labels
+    return {
+        name: batch.take(problem.edit.without_last(*done, batch.rows, batch.labels))
+        for name, batch in batches.items()
     }
 
 
@@ -97,6 +102,7 @@ def available(problem: Problem, chain: Chain) -> NDArray[np.bool_]:
     """Pool rows that can still be labeled; a row of weight zero could not help."""
     free = problem.pool.unlabeled & (problem.pool.weight > 0)
     free[chain.rows] = False
+    free[problem.edit.lonely(chain.rows, chain.labels)] = False
     return free
 
 

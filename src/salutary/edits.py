@@ -20,6 +20,20 @@ class Edit(Protocol):
     ) -> LabeledRows:
         """The labeled rows once the given pool rows have the given labels."""
 
+    def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
+        """Rows that must keep their label, as no other row has it.
+
+        ``done`` and ``labels`` are rows that have got their labels already.
+        """
+
+    def without_last(
+        self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
+    ) -> IntArray:
+        """Places of the rows whose label takes no class's last row from training.
+
+        ``rows`` would get ``next_labels``, in this order.
+        """
+
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
         """Fall of the objective per unit weight under each class, (n_rows, n_classes).
 
@@ -44,6 +58,16 @@ class Addition:
     ) -> LabeledRows:
         """The labeled rows and after them the pool rows."""
         return join(labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
+
+    def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
+        """None: a label takes no other's place."""
+        return np.zeros(0, dtype=np.intp)
+
+    def without_last(
+        self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
+    ) -> IntArray:
+        """All."""
+        return np.arange(len(rows))
 
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
         """The influence itself."""
@@ -79,6 +103,31 @@ class Switch:
         changed = labeled.labels.copy()
         changed[rows] = labels
         return replace(labeled, labels=changed)
+
+    def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
+        """Rows whose class no other row has now; without them it would be gone."""
+        now = self._now(done, labels)
+        return np.flatnonzero(np.bincount(now)[now] == 1)
+
+    def without_last(
+        self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
+    ) -> IntArray:
+        """All but those that would then be the last of their class."""
+        count = np.bincount(self._now(done, labels), minlength=self.own.max() + 1)
+        places = []
+        for place, (own, label) in enumerate(
+            zip(self.own[rows].tolist(), next_labels.tolist(), strict=True)
+        ):
+            if count[own] > 1:
+                count[own] -= 1
+                count[label] += 1
+                places.append(place)
+        return np.array(places, dtype=np.intp)
+
+    def _now(self, done: IntArray, labels: IntArray) -> IntArray:
+        now = self.own.copy()
+        now[done] = labels
+        return now
 
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
         """What the label does more than the row's own: zero for that."""

@@ -457,7 +457,7 @@ def test_a_killed_run_without_a_budget_resumes_to_the_same_files(
     def unlimited(out: Path, *further: str) -> list[str]:
         words = arguments(source, out, *further)
         at = words.index("--budget")
-        return [*words[:at], *words[at + 2 :], "--min-influence-z", "3"]
+        return [*words[:at], *words[at + 2 :], "--no-guard", "--min-influence-z", "1.5"]
 
     main(unlimited(tmp_path / "whole"))
     killed(unlimited(tmp_path / "run"), PLACES["before a commit"])
@@ -465,16 +465,14 @@ def test_a_killed_run_without_a_budget_resumes_to_the_same_files(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("further", [[], ["--no-guard"]], ids=["guard", "no guard"])
 def test_a_larger_budget_goes_on_to_what_it_gives_at_once(
-    further: list[str], source: Path, tmp_path: Path
+    source: Path, finished: Path, tmp_path: Path
 ) -> None:
-    at_once, grown = tmp_path / "at once", tmp_path / "grown"
-    main(arguments(source, at_once, *further, "--budget", "16"))
-    main(arguments(source, grown, *further, "--budget", "7"))
+    grown = tmp_path / "grown"
+    main(arguments(source, grown, "--budget", "7"))
     assert len(switches_of(grown)) == 7
-    main(arguments(source, grown, *further, "--budget", "16", "--resume"))
-    assert_same_run(grown, at_once)
+    main(arguments(source, grown, "--resume"))
+    assert_same_run(grown, finished)
 
 
 def test_a_finished_run_is_left_as_it_is(run_dir: Path, source: Path) -> None:
