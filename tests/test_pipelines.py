@@ -85,7 +85,7 @@ def test_what_is_joined_again_predicts_as_the_pipeline_fitted_whole(
 
 
 def test_a_bare_model_gets_the_names_of_its_columns_in_a_copy() -> None:
-    model = LogisticRegression().fit(X, Y)
+    model = LogisticRegression(max_iter=1000).fit(X, Y)
     named = joined_again(None, None, model, ["a", "b", "c", "d"])
     assert named.feature_names_in_.tolist() == ["a", "b", "c", "d"]
     assert not hasattr(model, "feature_names_in_")

@@ -436,6 +436,15 @@ def test_float32_and_sparse_rows_are_switched_alike(
     assert_allclose(found.switches["influence"], plain.switches["influence"], rtol=1e-3)
 
 
+@pytest.mark.xfail(reason="switching fits float32 rows in single precision")
+def test_float32_rows_are_fitted_in_double_precision() -> None:
+    blobs = Blobs()
+    X, X_val = ((rows + 100).astype(np.float32) for rows in (blobs.X, blobs.X_val))
+    found = blobs.run(X=X, X_val=X_val, guard=False, budget=10)
+    exact = fit(X.astype(float), found.y)
+    assert_allclose(found.model.coef_, exact.coef_, rtol=1e-4)
+
+
 @pytest.mark.parametrize("rule", ["plausible", "tempered"])
 def test_rows_of_weight_zero_are_never_switched_and_change_nothing(rule: str) -> None:
     blobs = Blobs()
