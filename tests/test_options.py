@@ -211,8 +211,8 @@ def test_salutary_labels_are_refitted_with_the_validation_rows(case: Case) -> No
 
 
 def test_where_no_label_was_kept_a_refit_is_training_on_both(case: Case) -> None:
-    # A lone pool row like none else: no round helps.
-    case = replace(case, pool=np.full((1, 4), 1e-3), budget=1, batch_size=1)
+    # The guard undoes the label of this row.
+    case = replace(case, pool=X[POOL][[10]], budget=1, batch_size=1)
     assert len(case.labeled.kept.rows) == 0
     models = [option(case).model for option in (salutary_and_validation, OPTIONS[BOTH])]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
