@@ -40,6 +40,10 @@ ACTIONS = {
     "train + weighted validation": (
         "train on both, with a tuned weight of the validation rows (about {weight:g})"
     ),
+    "relabeled": "relabel the training rows",
+    "relabeled + validation": (
+        "relabel the training rows, then train on them and the validation rows"
+    ),
     "self-training": "train on the training rows and self-train on the pool",
     "salutary, paper's rule": "use salutary labels under the paper's rule",
     "salutary": "use salutary labels",
