@@ -13,7 +13,8 @@ import pytest
 
 from salutary.benchmark.report import write
 from salutary.benchmark.runner import RESULTS, RUN
-from salutary.benchmark.suites import STRATEGIES, SUITES
+from salutary.benchmark.strategies import STRATEGIES
+from salutary.benchmark.suites import SUITES
 from salutary.cli.main import main
 
 Refusal = Callable[[list[str]], str]
@@ -64,7 +65,7 @@ def test_a_cell_that_differs_from_the_record_is_refused(
     arguments = [*RUN_QUICK, "--only", "digits/Margin/0", "--out", str(tmp_path)]
     assert "digits/Margin/0: differs from" in refusal(arguments)
     results[results["strategy"] != "Margin"].to_parquet(tmp_path / RESULTS)
-    assert "holds no round of digits/Margin/0" in refusal(arguments)
+    assert "holds no rows of digits/Margin/0" in refusal(arguments)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,6 @@ def test_a_report_without_a_record_of_the_run_is_refused(
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path, refusal: Refusal) -> None:
-    assert "results.parquet: no such file" in refusal(
+    assert "pass the --out of a 'salutary benchmark run'" in refusal(
         ["benchmark", "report", str(tmp_path)]
     )

@@ -6,7 +6,7 @@ Each has its figures as ``frame()`` and draws itself with ``plot()``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
+from salutary.benchmark.strategies import in_order
 from salutary.benchmark.summary import final, ranks
 from salutary.benchmark.true_labels import TRUE_LABELS
 
@@ -23,17 +24,7 @@ COLUMNS = 3
 """Panels side by side."""
 
 
-class Display(Protocol):
-    """Figures and a picture of them."""
-
-    def frame(self) -> pd.DataFrame:
-        """What the picture shows."""
-
-    def plot(self) -> Figure:
-        """Draw it."""
-
-
-def _styles(strategies: list[str]) -> dict[str, dict[str, Any]]:
+def styles_of(strategies: list[str]) -> dict[str, dict[str, Any]]:
     """Salutary thick, bought labels thin, controls dotted."""
     colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
     ours = [name for name in strategies if name.startswith("Salutary")]
@@ -99,7 +90,7 @@ class LearningCurves:
         n_rows = -(-len(names) // COLUMNS)
         figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
         panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
-        styles = _styles(_in_order(found["strategy"].unique()))
+        styles = styles_of(in_order(found["strategy"].unique()))
         for panel, name in zip(panels, names, strict=False):
             of_set = found[found["dataset"] == name]
             for strategy, style in styles.items():
@@ -185,7 +176,7 @@ class TimeAgainstAccuracy:
         n_rows = -(-len(names) // COLUMNS)
         figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
         panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
-        styles = _styles(_in_order(found["strategy"].unique()))
+        styles = styles_of(in_order(found["strategy"].unique()))
         markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
         for panel, name in zip(panels, names, strict=False):
             of_set = found[found["dataset"] == name].set_index("strategy")
@@ -211,10 +202,3 @@ class TimeAgainstAccuracy:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", fontsize=7)
         return figure
-
-
-def _in_order(strategies: Any) -> list[str]:
-    """As the suites list them, and others after."""
-    known = [*TRUE_LABELS, *NO_LABELS, *CONTROLS]
-    present = set(strategies)
-    return [name for name in known if name in present] + sorted(present - set(known))
