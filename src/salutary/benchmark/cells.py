@@ -12,13 +12,11 @@ from typing import Any, Literal
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from salutary.benchmark.experiment import Cell
+from salutary.benchmark.experiment import UNCHECKED, Cell
 from salutary.benchmark.suites import Suite
 from salutary.errors import InputError
 
 Status = Literal["done", "failed", "time limit"]
-
-UNCHECKED = {"assume_finite": True, "skip_parameter_validation": True}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
+UNCHECKED = {"assume_finite": True, "skip_parameter_validation": True}
+"""Of scikit-learn, while cells run: their rows are encoded, and checks cost time."""
+
 CELL_COLUMNS = {
     "dataset": "str",
     "strategy": "str",

@@ -94,4 +94,4 @@ def human_labels(
     if not np.array_equal(labels["clean_label"][images], y):
         raise InputError(f"{path}: is not of these images; {remedy}")
     name = "random_label1" if kind == "random1" else f"{kind}_label"
-    return labels[name][images].astype(np.intp)
+    return np.asarray(labels[name][images], dtype=np.intp)

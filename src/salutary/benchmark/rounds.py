@@ -19,7 +19,7 @@ from salutary.benchmark.memory import peak_memory, reset_peak_memory
 from salutary.benchmark.noise import human_labels, with_wrong_labels
 from salutary.benchmark.splits import Part, Split, make_encoder, split
 from salutary.benchmark.strategies import STRATEGIES
-from salutary.benchmark.task import Setting, Step, Task
+from salutary.benchmark.task import Setting, Task
 
 COLUMNS = {
     "round": "int16",

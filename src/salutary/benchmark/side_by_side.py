@@ -78,6 +78,7 @@ def _means_table(results: pd.DataFrame, measure: str, title: str) -> Table:
 
 
 def mean_and_error(mean: float, error: float) -> str:
+    """Both as text, the error where there is one."""
     if pd.isna(mean):
         return "-"
     return f"{mean:.4f}" if pd.isna(error) else f"{mean:.4f} ± {error:.4f}"

@@ -22,6 +22,7 @@ from salutary.benchmark.task import Step, Strategy, Task, fit, joined
 from salutary.benchmark.true_labels import TRUE_LABELS
 from salutary.fitting import fit_converged
 from salutary.influence.softmax import softmax_model
+from salutary.objective import row_log_loss
 from salutary.problem import LabeledRows
 
 FACTORS = (1e-3, 1e3)
@@ -74,9 +75,7 @@ def rescaled(model: Any, rows: Part) -> Rescaled:
     truth = np.searchsorted(model.classes_, y[known])
 
     def loss(log_factor: float) -> float:
-        return LabeledRows(X[known], truth, np.ones(len(truth))).objective(
-            np.exp(log_factor) * logits
-        )[0]
+        return float(row_log_loss(np.exp(log_factor) * logits, truth).mean())
 
     # The loss is convex in the factor, so it has one minimum in its logarithm too.
     found = minimize_scalar(loss, bounds=np.log(FACTORS), method="bounded")
