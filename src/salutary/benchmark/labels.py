@@ -217,6 +217,7 @@ class Treatments:
             panel.set_xticks(
                 range(len(strategies)),
                 [name.removeprefix("Salutary-") for name in strategies],
+                fontsize=7,
             )
             panel.set_title(" ".join(map(str, pair)), fontsize=10)
         panels[0].set_ylabel(f"gain in {self.measure.replace('_', ' ')}")
@@ -268,18 +269,20 @@ def show(results: pd.DataFrame) -> Shown:
 
 def _verdict(results: pd.DataFrame) -> str:
     found = Treatments(results).frame()
+    error = ERRORS * found["sem"].fillna(0)
+    found = found.assign(up=-found["mean"] > error, down=found["mean"] > error)
     told = []
     for treatment in ("removing", "correcting"):
-        of = found[found["treatment"] == treatment]
-        error = ERRORS * of["sem"].fillna(0)
-        raised, lowered = (-of["mean"] > error).sum(), (of["mean"] > error).sum()
-        told.append(
-            f"{treatment} them raises the log loss in {raised} and lowers it in "
-            f"{lowered} of {len(of)} cases"
-        )
+        of_treatment = found[found["treatment"] == treatment]
+        counts = [
+            f"{strategy}'s in {of['up'].sum()} and lowers it in {of['down'].sum()} of "
+            f"{len(of)}"
+            for strategy, of in of_treatment.groupby("strategy")
+        ]
+        told.append(f"{treatment} them raises the log loss of {', '.join(counts)}")
     return (
-        f"Of labels that differ from the truth: {'; '.join(told)} (a case is a rule on "
-        f"a data set under a setting; by more than {ERRORS:g} standard errors)."
+        f"Of labels that differ from the truth: {'; '.join(told)} pairs of data set "
+        f"and C (by more than {ERRORS:g} standard errors)."
     )
 
 

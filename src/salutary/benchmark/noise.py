@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from salutary.benchmark.loading import read_arrays
 from salutary.errors import InputError
 
 Noise = Literal["none", "symmetric", "class-dependent", "aggre", "random1", "worse"]
@@ -81,12 +82,11 @@ def human_labels(
     if path is None or not path.is_file():
         raise InputError(f"{path or FILE}: no such file; {remedy}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            labels = {name: arrays[name] for name in sorted(arrays.files)}
-    except (OSError, ValueError, EOFError):
+        labels = read_arrays(path)
+    except Exception:
         raise InputError(f"{path}: is damaged; {remedy}") from None
     digest = hashlib.sha256()
-    for array in labels.values():
+    for _, array in sorted(labels.items()):
         digest.update(np.ascontiguousarray(array).tobytes())
     if digest.hexdigest() != FINGERPRINT:
         raise InputError(f"{path}: is not the copy results were made on; {remedy}")

@@ -7,26 +7,24 @@ reached by rescaling the start model's logits, or by a weaker penalty?
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 
 from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
 from salutary.benchmark.splits import Part
 from salutary.benchmark.task import Step, Strategy, Task, fit, joined
 from salutary.benchmark.true_labels import TRUE_LABELS
 from salutary.fitting import fit_converged
-from salutary.influence.softmax import softmax_model
-from salutary.objective import row_log_loss
 from salutary.problem import LabeledRows
-
-FACTORS = (1e-3, 1e3)
-"""Between which logits are rescaled."""
 
 WEAKER = tuple(10.0**power for power in np.arange(-3, 2.25, 0.25))
 """Values of C, .001 to 100, among which the validation loss chooses."""
@@ -39,47 +37,13 @@ def _with_validation(strategy: Strategy, task: Task) -> Iterator[Step]:
     return strategy(replace(task, split=replace(split, labeled=labeled)))
 
 
-@dataclass(frozen=True)
-class Rescaled:
-    """A logistic regression whose logits are multiplied by one number.
-
-    Parameters
-    ----------
-    model : LogisticRegression
-        Fitted.
-    factor : float
-        The reciprocal of what calibration calls the temperature.
-    """
-
-    model: Any
-    factor: float
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        return np.asarray(self.model.classes_)
-
-    def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Class probabilities, shape (n_rows, n_classes)."""
-        logits = softmax_model(self.model).logits(X)
-        return np.asarray(softmax(self.factor * logits, axis=1))
-
-
-def rescaled(model: Any, rows: Part) -> Rescaled:
-    """Temperature scaling: the factor with the lowest log loss on some rows.
-
-    Rows of classes that the model never saw are left out.
-    """
+def rescaled(model: LogisticRegression, rows: Part) -> CalibratedClassifierCV:
+    """Temperature scaling: logits times the number with the lowest log loss on rows."""
     X, y = rows
-    known = np.isin(y, model.classes_)
-    logits = softmax_model(model).logits(X[known])
-    truth = np.searchsorted(model.classes_, y[known])
-
-    def loss(log_factor: float) -> float:
-        return float(row_log_loss(np.exp(log_factor) * logits, truth).mean())
-
-    # The loss is convex in the factor, so it has one minimum in its logarithm too.
-    found = minimize_scalar(loss, bounds=np.log(FACTORS), method="bounded")
-    return Rescaled(model, float(np.exp(found.x)))
+    # A frozen model is not fitted in the folds: one number is found for all rows.
+    return CalibratedClassifierCV(
+        FrozenEstimator(model), method="temperature", cv=KFold(2)
+    ).fit(X, y)
 
 
 def _then_rescaled(strategy: Strategy, task: Task) -> Iterator[Step]:
@@ -102,7 +66,8 @@ def train_unshrunk(task: Task) -> Iterator[Step]:
     judges = _weighed(X_val[known], y_val[known], model.classes_)
     models = []
     for C in WEAKER:
-        model = fit_converged(model.set_params(C=C), rows, model.classes_, model)
+        penalized = clone(model).set_params(C=C)
+        model = fit_converged(penalized, rows, model.classes_, model)
         models.append(model)
     yield Step(min(models, key=judges.mean_loss), len(y))
 
