@@ -72,7 +72,7 @@ def test_the_unshrunk_model_has_the_penalty_with_the_lowest_validation_loss(
         losses[C] = log_loss(y, model.predict_proba(X))
     best = min(losses, key=lambda C: losses[C])
     assert WEAKER[0] < best < WEAKER[-1], "the grid is wide enough"
-    assert step.model.C == pytest.approx(best)
+    assert pytest.approx(best) == step.model.C
     loss = log_loss(y, step.model.predict_proba(X))
     assert loss == pytest.approx(losses[best], rel=1e-5)
     assert step.n_labeled == SETTING.n_labeled

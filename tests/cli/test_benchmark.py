@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -222,3 +223,29 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path, refusal: Refusal) -> Non
     assert "pass the --out of a 'salutary benchmark run'" in refusal(
         ["benchmark", "report", str(tmp_path)]
     )
+
+
+def test_a_cell_of_several_settings_is_named_with_its_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {name: SUITES["labels"].settings[name] for name in ("C=0.1", "C=1")}
+    small = replace(
+        SUITES["labels"],
+        settings={
+            name: replace(setting, budget=10) for name, setting in settings.items()
+        },
+        data_sets=("breast_cancer",),
+        strategies=("Salutary-paper",),
+    )
+    monkeypatch.setitem(SUITES, "labels", small)
+    out = tmp_path / "run"
+    suite = ["benchmark", "run", "--suite", "labels", "--seeds", "1", "--jobs", "1"]
+    main([*suite, "--out", str(out)])
+    assert "2 of 2 cells done" in capsys.readouterr().out
+    only = ["--only", "breast_cancer/Salutary-paper/C=1/0"]
+    main([*suite, *only, "--out", str(out)])
+    assert "As recorded in" in capsys.readouterr().out
+    main(["benchmark", "report", str(out)])
+    assert "differing.png" in capsys.readouterr().out
+    main(["benchmark", "list"])
+    assert "settings: C=0.1, C=1\n" in capsys.readouterr().out
