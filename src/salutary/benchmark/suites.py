@@ -68,6 +68,11 @@ _FEW_ARE = (
 
 _NOISY = Setting(validation=300, largest_pool=3_000)
 """Before labels are made wrong."""
+_DRAWN: dict[Noise, tuple[int, ...]] = {
+    "symmetric": (10, 20, 30, 40, 50),
+    "class-dependent": (10, 30, 50),
+}
+"""Percent of the labels that are."""
 _BY_PEOPLE: tuple[Noise, ...] = ("aggre", "random1", "worse")
 
 _SUITES = (
@@ -208,8 +213,8 @@ _SUITES = (
                 f"{kind}={percent}%": replace(
                     _NOISY, noise=kind, noise_rate=percent / 100
                 )
-                for kind in ("symmetric", "class-dependent")
-                for percent in (10, 20, 30, 40, 50)
+                for kind, percents in _DRAWN.items()
+                for percent in percents
             },
             **{f"people={kind}": replace(_NOISY, noise=kind) for kind in _BY_PEOPLE},
         },
@@ -225,7 +230,7 @@ _SUITES = (
         ),
         restricted={
             **{f"people={kind}": ("cifar10n",) for kind in _BY_PEOPLE},
-            **{f"class-dependent={p}%": FEW for p in (10, 20, 30, 40, 50)},
+            **{f"class-dependent={p}%": FEW for p in _DRAWN["class-dependent"]},
         },
     ),
     Suite(
