@@ -25,7 +25,7 @@ SUITE = replace(
     settings={
         "small": SMALL,
         "impatient": replace(SMALL, seconds=0.0),
-        "tight": replace(SMALL, n_pool=200_000, gibibytes=1.5),
+        "tight": replace(SMALL, n_pool=100_000, gibibytes=0.25),
     },
 )
 
@@ -60,9 +60,9 @@ def test_a_cell_over_its_time_is_killed_and_says_so() -> None:
 
 
 def test_a_cell_over_its_memory_says_so() -> None:
-    # Distances between all pool rows are 40 GB.
-    row = run("LabelSpreading", "tight")
-    assert row["ending"] in ("memory limit", "time limit")
+    row = run("CoreSet", "tight")
+    assert (row["ending"], row["n_rounds"]) == ("memory limit", 0)
+    assert 0 < row["run_seconds"] < SMALL.seconds
 
 
 def test_seconds_are_of_the_strategy_and_memory_beyond_the_data(
@@ -95,6 +95,13 @@ def test_a_strategy_out_of_memory_is_no_failure(
     task = Task(synthetic(SMALL, 0), SETTING, 0)
     found = _timed(Cell("synthetic", "Margin", 0), task, 0.0)
     assert found["ending"] == "memory limit"
+
+
+def test_a_mistake_in_the_process_fails_the_cell() -> None:
+    suite = replace(SUITE, settings={"small": SMALL}, strategies=("Absent",))
+    outcome = run_cell(Cell("synthetic", "Absent", 0, "small"), suite, None, 1e9)
+    assert outcome.status == "failed"
+    assert "KeyError: 'Absent'" in outcome.error
 
 
 def test_synthetic_rows_are_as_many_as_asked_and_seeded() -> None:

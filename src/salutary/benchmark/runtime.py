@@ -95,13 +95,16 @@ def measure(cell: Cell, size: Size, folder: Path | None) -> Iterator[dict[str, A
 def _received(receiver: Connection, limit: float) -> dict[str, Any]:
     """What the child reports within the limit, counted once its data are made."""
     nothing = {"run_seconds": limit, "peak_mb": float("nan"), "n_rounds": 0}
+    receiver.recv()
+    if not receiver.poll(limit):
+        return {"ending": "time limit", **nothing}
     try:
-        receiver.recv()
-        if not receiver.poll(limit):
-            return {"ending": "time limit", **nothing}
         found: dict[str, Any] = receiver.recv()
     except EOFError:
+        # As systems do when memory runs out.
         return {"ending": "killed", **nothing}
+    if "error" in found:
+        raise RuntimeError(found["error"])
     return {**nothing, **found}
 
 
@@ -123,6 +126,8 @@ def _timed(cell: Cell, task: Task, before: float) -> dict[str, Any]:
         n_rounds = sum(1 for _ in STRATEGIES[cell.strategy](task)) - 1
     except MemoryError:
         return {"ending": "memory limit", "run_seconds": time.perf_counter() - began}
+    except Exception as mistake:
+        return {"error": f"{type(mistake).__name__}: {mistake}"}
     return {
         "ending": "done",
         "run_seconds": time.perf_counter() - began,
