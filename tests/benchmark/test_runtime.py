@@ -25,7 +25,7 @@ SUITE = replace(
     settings={
         "small": SMALL,
         "impatient": replace(SMALL, seconds=0.0),
-        "tight": replace(SMALL, n_pool=100_000, gibibytes=0.25),
+        "tight": replace(SMALL, n_pool=50_000, n_features=60, gibibytes=0.1),
     },
 )
 
@@ -60,6 +60,7 @@ def test_a_cell_over_its_time_is_killed_and_says_so() -> None:
 
 
 def test_a_cell_over_its_memory_says_so() -> None:
+    # It joins the labeled rows and the pool, 24 MB, which are there already.
     row = run("CoreSet", "tight")
     assert (row["ending"], row["n_rounds"]) == ("memory limit", 0)
     assert 0 < row["run_seconds"] < SMALL.seconds

@@ -26,6 +26,7 @@ from salutary.benchmark.memory import (
     MEBIBYTE,
     memory,
     peak_memory,
+    release_memory,
     reset_peak_memory,
 )
 from salutary.benchmark.splits import Split
@@ -113,6 +114,7 @@ def _run(cell: Cell, size: Size, sender: Connection) -> None:
     with threadpool_limits(limits=1), config_context(**UNCHECKED):
         task = Task(synthetic(size, cell.seed), SETTING, cell.seed)
         _limit_memory(size.gibibytes)
+        release_memory()
         reset_peak_memory()
         before = memory()
         with suppress(BrokenPipeError):
