@@ -138,6 +138,24 @@ def test_labels_a_round_are_a_part_of_the_pool() -> None:
     assert [row["n_labeled"] for row in rows] == [50 + size * n for n in range(4)]
 
 
+def test_a_run_ends_after_its_last_round_whatever_is_left_of_the_budget() -> None:
+    settings = {
+        f"rounds={n}": replace(SMALL.settings["validation=40"], budget=20, n_rounds=n)
+        for n in (3, None)
+    }
+    suite = replace(SMALL, settings=settings)
+    found = {
+        setting: run_cell(
+            Cell("breast_cancer", "Salutary-paper", 0, setting), suite, None, 1e9
+        ).rows
+        for setting in settings
+    }
+    assert [row["round"] for row in found["rounds=3"]] == [0, 1, 2, 3]
+    losses = [[row["log_loss"] for row in rows] for rows in found.values()]
+    assert losses[0] == losses[1][:4]
+    assert len(losses[1]) == 11
+
+
 def test_a_run_has_every_setting_resumes_and_is_reported(
     small: Suite, tmp_path: Path
 ) -> None:

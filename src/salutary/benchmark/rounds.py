@@ -61,6 +61,8 @@ def measure(
             "seconds": seconds,
             "peak_mb": peak_memory(),
         }
+        if number == task.setting.n_rounds:
+            return
         number += 1
 
 

@@ -113,14 +113,14 @@ _SUITES = (
     ),
     Suite(
         "budget",
-        "The paper's setting with 1, 10, 50 labels a round and 1% of the pool, for 50 "
-        f"rounds: where gains end and where they turn. On {_FEW_ARE}.",
+        "The paper's setting with 1, 10, 50 labels a round and 1% of the pool, for "
+        f"up to 50 rounds: where gains end and where they turn. On {_FEW_ARE}.",
         BUDGETS,
         {
-            "b=1": Setting(budget=50, batch_size=1),
-            "b=10": Setting(budget=500, batch_size=10),
-            "b=50": Setting(budget=2500, batch_size=50),
-            "b=1%": Setting(budget=500, batch_fraction=0.01),
+            "b=1": Setting(budget=50, batch_size=1, n_rounds=50),
+            "b=10": Setting(budget=500, batch_size=10, n_rounds=50),
+            "b=50": Setting(budget=2500, batch_size=50, n_rounds=50),
+            "b=1%": Setting(budget=500, batch_fraction=0.01, n_rounds=50),
         },
         data_sets=FEW,
         strategies=(

@@ -40,6 +40,9 @@ class Setting:
         Labels in all and in a round.
     batch_fraction : float or None
         Labels a round as a part of the pool instead, in as many rounds.
+    n_rounds : int or None
+        After which a run ends, though it may have spent less than its budget: a round
+        of salutary labels is smaller where no further one seems to help.
     C : float or None
         Inverse strength of the penalty; None tunes it in every round, by
         cross-validation over the human labels trained on.
@@ -63,6 +66,7 @@ class Setting:
     budget: int = 100
     batch_size: int = 10
     batch_fraction: float | None = None
+    n_rounds: int | None = None
     C: float | None = 0.02
     fit_intercept: bool = True
     hessian: HessianRows = "train"
