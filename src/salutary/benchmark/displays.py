@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from salutary.benchmark.experiment import Display as Display  # for studies
 from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
 from salutary.benchmark.strategies import in_order
 from salutary.benchmark.summary import final, ranks
