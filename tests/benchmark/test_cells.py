@@ -10,29 +10,25 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
-from salutary.benchmark import cells
-from salutary.benchmark.cells import (
-    Cell,
-    Outcome,
-    cells_of,
-    judged,
-    parse_cell,
-    prepared,
-    run_cell,
-)
+from salutary.benchmark import rounds
+from salutary.benchmark.cells import Outcome, cells_of, parse_cell, run_cell
 from salutary.benchmark.datasets import find_data_set
+from salutary.benchmark.experiment import Cell
 from salutary.benchmark.loading import load
-from salutary.benchmark.suites import STRATEGIES, SUITES, find_suite
+from salutary.benchmark.rounds import judged, prepared
+from salutary.benchmark.strategies import STRATEGIES
+from salutary.benchmark.suites import SUITES, find_suite
 from salutary.benchmark.task import Step, Task
 from salutary.errors import InputError
 
 QUICK = SUITES["quick"]
-SETTING = QUICK.setting
+SETTING = QUICK.settings[""]
 FOREVER = 1e9
 COLUMNS = [
     "dataset",
     "strategy",
     "seed",
+    "setting",
     "round",
     "n_labeled",
     "accuracy",
@@ -46,7 +42,7 @@ COLUMNS = [
 
 
 def run(strategy: str, data: str = "breast_cancer", seed: int = 0) -> Outcome:
-    return run_cell(Cell(data, strategy, seed), SETTING, None, FOREVER)
+    return run_cell(Cell(data, strategy, seed), QUICK, None, FOREVER)
 
 
 def task_of(data: str, seed: int = 0) -> Task:
@@ -58,7 +54,7 @@ def figures(outcome: Outcome) -> list[dict[str, Any]]:
     measured = ("seconds", "peak_mb")
     return [
         {name: value for name, value in row.items() if name not in measured}
-        for row in outcome.rounds
+        for row in outcome.rows
     ]
 
 
@@ -110,7 +106,8 @@ def test_cells_of_one_split_are_next_to_each_other() -> None:
 def test_a_suite_has_every_combination_once(suite: Any) -> None:
     found = cells_of(suite, 3)
     assert len(set(found)) == len(found)
-    assert len(found) == 3 * len(suite.data_sets) * len(suite.strategies)
+    n_settings = sum(len(suite.settings_of(data)) for data in suite.data_sets)
+    assert len(found) == 3 * n_settings * len(suite.strategies)
 
 
 @pytest.mark.parametrize("name", QUICK.strategies)
@@ -120,9 +117,9 @@ def test_a_round_has_the_figures_of_scikit_learns_metrics(name: str, data: str) 
     assert (outcome.status, outcome.error) == ("done", "")
     task = task_of(data)
     steps = list(STRATEGIES[name](task))
-    assert [row["round"] for row in outcome.rounds] == list(range(len(steps)))
+    assert [row["round"] for row in outcome.rows] == list(range(len(steps)))
     (X, y), (X_val, y_val) = task.split.test, task.split.validation
-    for row, step in zip(outcome.rounds, steps, strict=True):
+    for row, step in zip(outcome.rows, steps, strict=True):
         assert list(row) == COLUMNS
         assert (row["dataset"], row["strategy"], row["seed"]) == (data, name, 0)
         model = step.model
@@ -139,23 +136,23 @@ def test_a_round_has_the_figures_of_scikit_learns_metrics(name: str, data: str) 
 
 def test_seconds_and_memory_are_the_cells_own() -> None:
     outcome = run("Margin")
-    seconds = [row["seconds"] for row in outcome.rounds]
+    seconds = [row["seconds"] for row in outcome.rows]
     assert seconds == sorted(seconds)
     assert 0 < seconds[0] < seconds[-1] < outcome.seconds
-    peak = [row["peak_mb"] for row in outcome.rounds]
+    peak = [row["peak_mb"] for row in outcome.rows]
     assert np.isnan(peak).all() or (min(peak) > 10 and peak == sorted(peak))
 
 
 def test_seconds_are_those_of_the_strategy_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def slow(step: Step, task: Task) -> dict[str, float]:
+    def slow(model: Any, task: Task) -> dict[str, float]:
         time.sleep(0.3)
-        return judged(step, task)
+        return judged(model, task)
 
-    monkeypatch.setattr(cells, "judged", slow)
+    monkeypatch.setattr(rounds, "judged", slow)
     outcome = run("TrainPlusValidation")
-    assert outcome.rounds[-1]["seconds"] < 0.3 < outcome.seconds
+    assert outcome.rows[-1]["seconds"] < 0.3 < outcome.seconds
 
 
 def failing(task: Task) -> Iterator[Step]:
@@ -183,7 +180,7 @@ def test_a_strategy_that_raises_is_a_failed_cell(
     assert outcome.status == "failed"
     assert outcome.error.startswith(told)
     assert "\n" not in outcome.error
-    assert outcome.rounds == []
+    assert outcome.rows == []
     assert outcome.seconds > 0
 
 
@@ -199,7 +196,7 @@ def test_an_interrupt_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_data_set_is_a_failed_cell() -> None:
     outcome = run("Margin", "no_such_data")
-    assert (outcome.status, outcome.rounds) == ("failed", [])
+    assert (outcome.status, outcome.rows) == ("failed", [])
     assert "no_such_data" in outcome.error
 
 
@@ -214,9 +211,9 @@ def test_a_slow_strategy_hits_the_time_limit(monkeypatch: pytest.MonkeyPatch) ->
             yield step
 
     monkeypatch.setitem(STRATEGIES, "Margin", slow)
-    outcome = run_cell(Cell("breast_cancer", "Margin", 0), SETTING, None, 0.01)
+    outcome = run_cell(Cell("breast_cancer", "Margin", 0), QUICK, None, 0.01)
     assert (outcome.status, outcome.error) == ("time limit", "over 0.01 s")
-    assert outcome.rounds == []
+    assert outcome.rows == []
     assert len(begun) == 1
 
 
@@ -224,7 +221,7 @@ def test_a_class_the_model_lacks_has_probability_zero() -> None:
     task = task_of("digits")
     X, y = task.split.labeled
     model = LogisticRegression(max_iter=10_000).fit(X[y != 4], y[y != 4])
-    found = judged(Step(model, int((y != 4).sum())), task)
+    found = judged(model, task)
     X_test, y_test = task.split.test
     own = model.predict_proba(X_test)
     chance = np.column_stack([own[:, :4], np.zeros(len(own)), own[:, 4:]])
@@ -267,11 +264,9 @@ def test_a_split_has_the_sizes_of_the_setting_and_float_features() -> None:
     np.testing.assert_allclose(seen.std(axis=0), 1)
 
 
-def test_a_large_pool_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "LARGEST_POOL", 50)
-    smaller = replace(SETTING, n_labeled=90)
+def test_a_large_pool_is_sampled() -> None:
+    smaller = replace(SETTING, n_labeled=90, largest_pool=50)
     drawn = prepared("breast_cancer", None, smaller, 0)
-    prepared.cache_clear()
     assert [len(drawn.labeled[1]), len(drawn.pool[1])] == [90, 50]
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from salutary.benchmark import cells, runner
-from salutary.benchmark.cells import Cell, Outcome
+from salutary.benchmark import runner
+from salutary.benchmark.cells import Outcome
+from salutary.benchmark.experiment import Cell
 from salutary.benchmark.report import write
 from salutary.benchmark.runner import JOURNAL, RESULTS, RUN, Request, read_results
+from salutary.benchmark.strategies import STRATEGIES
 from salutary.benchmark.suites import SUITES, Suite
 from salutary.errors import InputError
 from salutary.files import claim
@@ -30,7 +32,7 @@ def request(out: Path, **changes: object) -> Request:
 
 def figures(out: Path) -> pd.DataFrame:
     """The results without what depends on the machine."""
-    return read_results(out).drop(columns=["seconds", "peak_mb"])
+    return read_results(out, QUICK).drop(columns=["seconds", "peak_mb"])
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_there_is_a_row_for_each_data_set_strategy_seed_and_round(
     finished: Path,
 ) -> None:
-    results = read_results(finished)
-    assert list(results) == list(runner.COLUMNS)
+    results = read_results(finished, QUICK)
+    assert list(results) == list(runner.columns_of(QUICK))
     counts = results.groupby(["dataset", "strategy", "seed"])["round"].agg(list)
     assert len(counts) == 2 * 3 * 2
     for (_, strategy, _), rounds in counts.items():
@@ -124,25 +126,27 @@ def test_a_failing_cell_is_recorded_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    monkeypatch.setitem(cells.STRATEGIES, "Margin", fails)
+    monkeypatch.setitem(STRATEGIES, "Margin", fails)
     report = runner.run(request(out))
     assert set(report["not_done"]) == {
         f"{data}/Margin/{seed}" for data in QUICK.data_sets for seed in (0, 1)
     }
     assert "failed: RuntimeError: no <luck>" in report["not_done"]["digits/Margin/0"]
-    assert set(read_results(out)["strategy"]) == set(QUICK.strategies) - {"Margin"}
+    assert set(read_results(out, QUICK)["strategy"]) == set(QUICK.strategies) - {
+        "Margin"
+    }
     write(out)
     assert "no &lt;luck&gt;" in (out / "report.html").read_text()
     monkeypatch.undo()
     assert runner.run(request(out))["not_done"] == report["not_done"]
     assert runner.run(request(out, retry=True))["not_done"] == {}
-    assert "Margin" in set(read_results(out)["strategy"])
+    assert "Margin" in set(read_results(out, QUICK)["strategy"])
 
 
 def test_a_cell_over_its_time_is_recorded_as_such(tmp_path: Path) -> None:
     report = runner.run(request(tmp_path / "run", time_limit=1e-9))
     assert set(report["not_done"].values()) == {"time limit: over 1e-09 s"}
-    assert read_results(tmp_path / "run").empty
+    assert read_results(tmp_path / "run", QUICK).empty
     with pytest.raises(InputError, match="no cell is done"):
         write(tmp_path / "run")
 
@@ -151,7 +155,10 @@ def test_a_cell_over_its_time_is_recorded_as_such(tmp_path: Path) -> None:
     ("suite", "message"),
     [
         (SUITES["paper"], "name: 'quick', not 'paper'"),
-        (replace(QUICK, setting=replace(QUICK.setting, C=0.5)), "C: 1.0, not 0.5"),
+        (
+            replace(QUICK, settings={"": replace(QUICK.settings[""], C=0.5)}),
+            "C: 1.0, not 0.5",
+        ),
     ],
 )
 def test_a_run_of_another_suite_or_setting_is_refused(
@@ -205,13 +212,13 @@ def test_a_damaged_record_of_the_run_is_named(tmp_path: Path, text: str) -> None
 
 def test_results_that_are_missing_or_damaged_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; pass the --out"):
-        read_results(tmp_path)
+        read_results(tmp_path, QUICK)
     (tmp_path / RESULTS).write_bytes(b"PAR1 no more")
     with pytest.raises(InputError, match="is damaged"):
-        read_results(tmp_path)
+        read_results(tmp_path, QUICK)
     pd.DataFrame({"dataset": ["a"]}).to_parquet(tmp_path / RESULTS)
     with pytest.raises(InputError, match="has no column 'strategy'"):
-        read_results(tmp_path)
+        read_results(tmp_path, QUICK)
 
 
 def test_an_outcome_survives_the_journal(tmp_path: Path) -> None:

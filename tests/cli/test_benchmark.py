@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 
 from salutary.benchmark.report import write
 from salutary.benchmark.runner import RESULTS, RUN
-from salutary.benchmark.suites import STRATEGIES, SUITES
+from salutary.benchmark.strategies import STRATEGIES
+from salutary.benchmark.suites import SUITES
 from salutary.cli.main import main
 
 Refusal = Callable[[list[str]], str]
@@ -64,7 +66,7 @@ def test_a_cell_that_differs_from_the_record_is_refused(
     arguments = [*RUN_QUICK, "--only", "digits/Margin/0", "--out", str(tmp_path)]
     assert "digits/Margin/0: differs from" in refusal(arguments)
     results[results["strategy"] != "Margin"].to_parquet(tmp_path / RESULTS)
-    assert "holds no round of digits/Margin/0" in refusal(arguments)
+    assert "holds no rows of digits/Margin/0" in refusal(arguments)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +220,32 @@ def test_a_report_without_a_record_of_the_run_is_refused(
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path, refusal: Refusal) -> None:
-    assert "results.parquet: no such file" in refusal(
+    assert "pass the --out of a 'salutary benchmark run'" in refusal(
         ["benchmark", "report", str(tmp_path)]
     )
+
+
+def test_a_cell_of_several_settings_is_named_with_its_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {name: SUITES["labels"].settings[name] for name in ("C=0.1", "C=1")}
+    small = replace(
+        SUITES["labels"],
+        settings={
+            name: replace(setting, budget=10) for name, setting in settings.items()
+        },
+        data_sets=("breast_cancer",),
+        strategies=("Salutary-paper",),
+    )
+    monkeypatch.setitem(SUITES, "labels", small)
+    out = tmp_path / "run"
+    suite = ["benchmark", "run", "--suite", "labels", "--seeds", "1", "--jobs", "1"]
+    main([*suite, "--out", str(out)])
+    assert "2 of 2 cells done" in capsys.readouterr().out
+    only = ["--only", "breast_cancer/Salutary-paper/C=1/0"]
+    main([*suite, *only, "--out", str(out)])
+    assert "As recorded in" in capsys.readouterr().out
+    main(["benchmark", "report", str(out)])
+    assert "differing.png" in capsys.readouterr().out
+    main(["benchmark", "list"])
+    assert "settings: C=0.1, C=1\n" in capsys.readouterr().out

@@ -89,6 +89,13 @@ def _pixels(arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]
     return images.reshape(len(images), -1), labels
 
 
+def _training_pixels(
+    arrays: dict[str, NDArray[Any]],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    images = arrays["x_train"]
+    return images.reshape(len(images), -1), arrays["y_train"]
+
+
 _MINIMAL = "none besides the encoding"
 
 _CATALOG = (
@@ -229,6 +236,21 @@ _CATALOG = (
         "is lossy",
         fingerprint="655626b282a5dc4edfac87c754d0d5a00297650f989150fa27448706acf48e9a",
         prepare=_pixels,
+    ),
+    DataSet(
+        name="cifar10n",
+        title="CIFAR-10, the 10,000 training images of the subset",
+        kind="images",
+        file="cifar10_subset.npz",
+        rows=10_000,
+        features=3_072,
+        classes=10,
+        source="Krizhevsky 2009; labels with errors from Wei et al. 2022, CIFAR-10N",
+        licence="none stated; the labels CC BY-NC 4.0",
+        preprocessing="the training part alone, as only its images were labeled anew",
+        caution="as cifar10; cifar10n_labels.npz is matched by position within classes",
+        fingerprint="655626b282a5dc4edfac87c754d0d5a00297650f989150fa27448706acf48e9a",
+        prepare=_training_pixels,
     ),
     DataSet(
         name="sst2",

@@ -6,16 +6,19 @@ Each has its figures as ``frame()`` and draws itself with ``plot()``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import scikit_posthocs
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from salutary.benchmark.experiment import Display as Display  # for studies
 from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
+from salutary.benchmark.strategies import in_order
 from salutary.benchmark.summary import final, ranks
 from salutary.benchmark.true_labels import TRUE_LABELS
 
@@ -23,18 +26,30 @@ COLUMNS = 3
 """Panels side by side."""
 
 
-class Display(Protocol):
-    """Figures and a picture of them."""
+def panels_of(n: int, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, side by side and below each other."""
+    n_rows = -(-n // columns)
+    figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
+    panels = figure.subplots(n_rows, columns, squeeze=False).ravel()
+    for panel in panels[n:]:
+        panel.set_axis_off()
+    return figure, list(panels[:n])
 
-    def frame(self) -> pd.DataFrame:
-        """What the picture shows."""
 
-    def plot(self) -> Figure:
-        """Draw it."""
+def add_legend(figure: Figure, panels: list[Axes]) -> None:
+    """What all panels have, beside them."""
+    handles = {
+        label: handle
+        for panel in panels
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside right upper", fontsize=7
+    )
 
 
-def _styles(strategies: list[str]) -> dict[str, dict[str, Any]]:
-    """Salutary thick, bought labels thin, controls dotted."""
+def styles_of(strategies: list[str]) -> dict[str, dict[str, Any]]:
+    """Lines: salutary thick, bought labels thin, controls dotted."""
     colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
     ours = [name for name in strategies if name.startswith("Salutary")]
     strong = dict(
@@ -96,11 +111,9 @@ class LearningCurves:
         """A panel for each data set."""
         found = self.frame()
         names = list(found["dataset"].unique())
-        n_rows = -(-len(names) // COLUMNS)
-        figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
-        panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
-        styles = _styles(_in_order(found["strategy"].unique()))
-        for panel, name in zip(panels, names, strict=False):
+        figure, panels = panels_of(len(names))
+        styles = styles_of(in_order(found["strategy"].unique()))
+        for panel, name in zip(panels, names, strict=True):
             of_set = found[found["dataset"] == name]
             for strategy, style in styles.items():
                 line = of_set[of_set["strategy"] == strategy]
@@ -112,12 +125,9 @@ class LearningCurves:
                     )
             panel.set_title(name, fontsize=10)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        for panel in panels[len(names) :]:
-            panel.set_axis_off()
         panels[0].set_ylabel(self.measure.replace("_", " "))
         panels[0].set_xlabel("round")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=7)
+        add_legend(figure, panels)
         return figure
 
 
@@ -182,12 +192,10 @@ class TimeAgainstAccuracy:
         """A panel for each data set, time on a logarithmic axis."""
         found = self.frame()
         names = list(found["dataset"].unique())
-        n_rows = -(-len(names) // COLUMNS)
-        figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
-        panels = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
-        styles = _styles(_in_order(found["strategy"].unique()))
+        figure, panels = panels_of(len(names))
+        styles = styles_of(in_order(found["strategy"].unique()))
         markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
-        for panel, name in zip(panels, names, strict=False):
+        for panel, name in zip(panels, names, strict=True):
             of_set = found[found["dataset"] == name].set_index("strategy")
             for strategy, style in styles.items():
                 if strategy in of_set.index:
@@ -204,17 +212,7 @@ class TimeAgainstAccuracy:
             panel.xaxis.set_major_formatter("{x:g}")
             panel.xaxis.set_minor_locator(NullLocator())
             panel.set_title(name, fontsize=10)
-        for panel in panels[len(names) :]:
-            panel.set_axis_off()
         panels[0].set_xlabel("seconds")
         panels[0].set_ylabel("accuracy")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=7)
+        add_legend(figure, panels)
         return figure
-
-
-def _in_order(strategies: Any) -> list[str]:
-    """As the suites list them, and others after."""
-    known = [*TRUE_LABELS, *NO_LABELS, *CONTROLS]
-    present = set(strategies)
-    return [name for name in known if name in present] + sorted(present - set(known))

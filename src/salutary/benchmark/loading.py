@@ -110,7 +110,7 @@ def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
             "--data to fetch it"
         )
     try:
-        raw = pd.read_parquet(path) if path.suffix == ".parquet" else _arrays(path)
+        raw = pd.read_parquet(path) if path.suffix == ".parquet" else read_arrays(path)
         return raw, fingerprint(raw), str(path)
     except PermissionError:
         raise InputError(f"{path}: cannot be read; mend its permissions") from None
@@ -121,7 +121,8 @@ def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
         ) from None
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file; one that is damaged can fail in any way."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

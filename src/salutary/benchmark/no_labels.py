@@ -41,7 +41,7 @@ class Salutary:
 
     def __call__(self, task: Task) -> Iterator[Step]:
         """Assign labels round by round until the run ends."""
-        problem = self._problem(task)
+        problem = self.problem(task)
         state = loop.start(problem)
         yield self._step(task, state)
         while state.termination is None:
@@ -52,7 +52,8 @@ class Salutary:
                 problem, state = _retuned(task, problem, state)
             yield self._step(task, state)
 
-    def _problem(self, task: Task) -> Problem:
+    def problem(self, task: Task) -> Problem:
+        """What a run of `salutary.loop` works on."""
         labeled, (X_pool, _) = task.split.labeled, task.split.pool
         absent = np.setdiff1d(task.classes, labeled[1])
         if len(absent):

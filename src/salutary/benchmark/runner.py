@@ -21,8 +21,9 @@ import pandas as pd
 import pyarrow as pa
 from joblib import Parallel, delayed
 
-from salutary.benchmark.cells import Cell, Outcome, cells_of, run_cell
+from salutary.benchmark.cells import Outcome, cells_of, run_cell
 from salutary.benchmark.datasets import DATA_SETS
+from salutary.benchmark.experiment import CELL_COLUMNS, Cell
 from salutary.benchmark.loading import load
 from salutary.benchmark.suites import Suite
 from salutary.errors import InputError
@@ -33,22 +34,6 @@ RESULTS = "results.parquet"
 RUN = "run.json"
 
 PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn", "scikit-activeml")
-
-COLUMNS = {
-    "dataset": "str",
-    "strategy": "str",
-    "seed": "int16",
-    "round": "int16",
-    "n_labeled": "int32",
-    "accuracy": "float32",
-    "log_loss": "float32",
-    "balanced_accuracy": "float32",
-    "validation_loss": "float32",
-    "agreement": "float32",
-    "seconds": "float32",
-    "peak_mb": "float32",
-}
-"""Of results.parquet: one row per data set, strategy, seed and round."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +137,7 @@ def run(
                     if outcome.status != "done"
                 },
             }
-            write_results(request.out / RESULTS, recorded.values())
+            write_results(request.out / RESULTS, request.suite, recorded.values())
             write_json(request.out / RUN, report)
     return report
 
@@ -174,12 +159,19 @@ def _check_directory(request: Request) -> None:
 
 def _described(request: Request) -> dict[str, Any]:
     """The suite and what runs it."""
-    suite = asdict(request.suite)
-    del suite["description"]
+    suite = request.suite
     described: dict[str, Any] = json.loads(
         json.dumps(
             {
-                "suite": suite,
+                "suite": {
+                    "name": suite.name,
+                    "settings": {
+                        name: asdict(setting)
+                        for name, setting in suite.settings.items()
+                    },
+                    "data_sets": suite.data_sets,
+                    "strategies": suite.strategies,
+                },
                 "python": platform.python_version(),
                 "versions": {package: version(package) for package in PACKAGES},
             }
@@ -189,10 +181,14 @@ def _described(request: Request) -> dict[str, Any]:
 
 
 def _fingerprints(request: Request) -> dict[str, str]:
-    """Read every data set, so that a mistake ends the run before the first cell."""
+    """Read every data set, so that a mistake ends the run before the first cell.
+
+    One that is not in the catalog is made by its experiment, from versions on record.
+    """
     return {
         name: load(DATA_SETS[name], request.folder).fingerprint
         for name in request.suite.data_sets
+        if name in DATA_SETS
     }
 
 
@@ -222,16 +218,14 @@ def _difference(before: dict[str, Any], name: str, value: Any) -> str:
     old = before.get(name)
     if not (isinstance(old, dict) and isinstance(value, dict)):
         return f"{name}: {old!r}, not {value!r}"
-    key = next(key for key in value if old.get(key) != value[key])
-    return _difference(old, key, value[key])
+    key = next(key for key in {**value, **old} if old.get(key) != value.get(key))
+    return _difference(old, key, value.get(key))
 
 
 def _outcomes(request: Request, cells: list[Cell]) -> Iterable[Outcome]:
     work = Parallel(n_jobs=request.jobs, return_as="generator_unordered")
     outcomes: Iterable[Outcome] = work(
-        delayed(run_cell)(
-            cell, request.suite.setting, request.folder, request.time_limit
-        )
+        delayed(run_cell)(cell, request.suite, request.folder, request.time_limit)
         for cell in cells
     )
     return outcomes
@@ -271,26 +265,44 @@ def _rewrite(path: Path, outcomes: Iterable[Outcome]) -> None:
     write_text(path, lines)
 
 
-def write_results(path: Path, outcomes: Iterable[Outcome]) -> None:
+def write_results(path: Path, suite: Suite, outcomes: Iterable[Outcome]) -> None:
     """Write results.parquet, sorted, whatever order the cells were done in."""
-    rows = [row for outcome in outcomes for row in outcome.rounds]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-    keys = ["dataset", "strategy", "seed", "round"]
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    columns = columns_of(suite)
+    table = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    keys = [*CELL_COLUMNS, *suite.experiment.keys]
     table = table.sort_values(keys, ignore_index=True)
-    write_whole(path, partial(table.to_parquet, compression="zstd", index=False))
+    # Digits of measurements hardly recur, but their leading bytes do.
+    floats = [name for name in columns if columns[name].startswith("float")]
+    writing = partial(
+        table.to_parquet,
+        compression="zstd",
+        index=False,
+        use_dictionary=[name for name in columns if name not in floats],
+        use_byte_stream_split=floats,
+    )
+    write_whole(path, writing)
 
 
-def read_results(directory: Path) -> pd.DataFrame:
+def columns_of(suite: Suite) -> dict[str, str]:
+    """Columns of a suite's results.parquet, with their types."""
+    return {**CELL_COLUMNS, **suite.experiment.columns}
+
+
+def read_results(directory: Path, suite: Suite) -> pd.DataFrame:
     """The results of a run.
 
     Parameters
     ----------
     directory : Path
+    suite : Suite
+        That was run.
 
     Returns
     -------
     DataFrame
-        With the columns of `COLUMNS`.
+        With the columns of `columns_of`, the settings as categories in the suite's
+        order.
 
     Raises
     ------
@@ -308,7 +320,19 @@ def read_results(directory: Path) -> pd.DataFrame:
         raise InputError(
             f"{path}: is damaged; the same 'salutary benchmark run' writes it again"
         ) from None
-    missing = [column for column in COLUMNS if column not in results]
-    if missing:
-        raise InputError(f"{path}: has no column {missing[0]!r}; it is no benchmark's")
-    return results
+    if "setting" not in results and list(suite.settings) == [""]:
+        # Made when no suite had more than one.
+        results["setting"] = ""
+    for column in columns_of(suite):
+        if column not in results:
+            raise InputError(
+                f"{path}: has no column {column!r}; it is not of suite {suite.name!r}"
+            )
+    unknown = sorted(set(results["setting"]) - set(suite.settings))
+    if unknown:
+        raise InputError(
+            f"{path}: suite {suite.name!r} has no setting {unknown[0]!r}; it was made "
+            "by another version of salutary"
+        )
+    order = pd.CategoricalDtype(list(suite.settings), ordered=True)
+    return results.astype({"setting": order})

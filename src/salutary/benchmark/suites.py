@@ -1,48 +1,89 @@
-"""Suites: which strategies meet on which data sets, and under what setting."""
+"""Suites: which strategies meet on which data sets, under what settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
+from salutary.benchmark import factors
+from salutary.benchmark.budgets import BUDGETS
 from salutary.benchmark.datasets import NINE
-from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
-from salutary.benchmark.task import Setting, Strategy
-from salutary.benchmark.true_labels import TRUE_LABELS
+from salutary.benchmark.experiment import Experiment
+from salutary.benchmark.fidelity import FIDELITY, SUBJECT
+from salutary.benchmark.labels import LABELS
+from salutary.benchmark.noise import Noise
+from salutary.benchmark.runtime import DATA, Size
+from salutary.benchmark.runtime_shown import RUNTIME
+from salutary.benchmark.side_by_side import SIDE_BY_SIDE
+from salutary.benchmark.strategies import COMPARED
+from salutary.benchmark.task import Setting
+from salutary.benchmark.unshrinking import UNSHRINKING
 from salutary.errors import InputError
-
-STRATEGIES: dict[str, Strategy] = {**TRUE_LABELS, **NO_LABELS, **CONTROLS}
-"""All strategies, by name."""
-
-LARGEST_POOL = 10_000
-"""Pool rows above which a sample is taken."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Data sets and strategies under one setting.
+    """Data sets, strategies and settings, every combination of which is measured.
 
     Parameters
     ----------
     name, description : str
-    setting : Setting
+    experiment : Experiment
+        What is measured.
+    settings : dict of str to setting
+        By name, in the order that reports have them; the name is empty where there is
+        only one.
     data_sets, strategies : tuples of str
+    restricted : dict of str to tuple of str
+        The data sets of a setting that not all have.
     """
 
     name: str
     description: str
-    setting: Setting
+    experiment: Experiment
+    settings: Mapping[str, Any]
     data_sets: tuple[str, ...] = NINE
-    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    strategies: tuple[str, ...] = tuple(COMPARED)
+    restricted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def settings_of(self, data: str) -> list[str]:
+        """Names of the settings that a data set has."""
+        return [
+            name
+            for name in self.settings
+            if data in self.restricted.get(name, self.data_sets)
+        ]
+
+
+FEW = ("digits", "electric", "musk", "waveform")
+"""Where a factor is varied: small enough for many settings, and far apart."""
+
+_FEW_ARE = (
+    "digits (ten classes, and the published rule harms it under weak penalties), "
+    "electric (two classes, the paper's claim holds), musk (two classes, 166 features, "
+    "it does not) and waveform (three classes, the best accuracy there can be is known)"
+)
+
+_NOISY = Setting(validation=300, largest_pool=3_000)
+"""Before labels are made wrong."""
+_DRAWN: dict[Noise, tuple[int, ...]] = {
+    "symmetric": (10, 20, 30, 40, 50),
+    "class-dependent": (10, 30, 50),
+}
+"""Percent of the labels that are."""
+_BY_PEOPLE: tuple[Noise, ...] = ("aggre", "random1", "worse")
 
 _SUITES = (
     Suite(
         "paper",
         "As the paper's text: 300 labeled rows, 20% validation, 20% test, ten rounds "
         "of ten; C = 0.02, the authors' penalty.",
-        Setting(),
+        SIDE_BY_SIDE,
+        {"": Setting()},
         # With a fifth of all rows for validation it only repeats TrainPlusValidation.
-        strategies=tuple(name for name in STRATEGIES if name != "Salutary+Validation"),
+        strategies=tuple(name for name in COMPARED if name != "Salutary+Validation"),
     ),
     Suite(
         "fair",
@@ -50,22 +91,191 @@ _SUITES = (
         "counted: 300 to train on and 300 to validate on. Strategies that buy 100 "
         "labels begin with 200 validation rows in training. C tuned in every "
         "round by cross-validation.",
-        Setting(validation=300, C=None, equal_labels=True),
+        SIDE_BY_SIDE,
+        {"": Setting(validation=300, C=None, equal_labels=True)},
     ),
     Suite(
         "authors-code",
         "As the authors' released code: no intercept, penalty 50, curvature over the "
         "pool; on Bank.",
-        Setting(C=0.02, fit_intercept=False, hessian="pool"),
+        SIDE_BY_SIDE,
+        {"": Setting(C=0.02, fit_intercept=False, hessian="pool")},
         data_sets=("bank",),
     ),
     Suite(
         "quick",
         "A minute on data that comes with scikit-learn, to see what a run looks like: "
         "100 labeled rows, two rounds of ten, C = 1.",
-        Setting(n_labeled=100, budget=20, C=1.0),
+        SIDE_BY_SIDE,
+        {"": Setting(n_labeled=100, budget=20, C=1.0)},
         data_sets=("digits", "breast_cancer"),
         strategies=("Margin", "Salutary-plausible", "TrainPlusValidation"),
+    ),
+    Suite(
+        "budget",
+        "The paper's setting with 1, 10, 50 labels a round and 1% of the pool, for "
+        f"up to 50 rounds: where gains end and where they turn. On {_FEW_ARE}.",
+        BUDGETS,
+        {
+            "b=1": Setting(budget=50, batch_size=1, n_rounds=50),
+            "b=10": Setting(budget=500, batch_size=10, n_rounds=50),
+            "b=50": Setting(budget=2500, batch_size=50, n_rounds=50),
+            "b=1%": Setting(budget=500, batch_fraction=0.01, n_rounds=50),
+        },
+        data_sets=FEW,
+        strategies=(
+            "Random",
+            "Margin",
+            "Salutary-paper",
+            "Salutary-tempered",
+            "Salutary-guarded",
+            "TrainOnly",
+            "TrainPlusValidation",
+        ),
+    ),
+    Suite(
+        "validation-size",
+        "1%, 2%, 5%, 10% and 20% of all rows for validation, C tuned in every round: "
+        "salutary labels against strategies that train on these rows too and then buy "
+        f"100 true labels (+Validation). On {_FEW_ARE}.",
+        replace(
+            SIDE_BY_SIDE,
+            show=partial(
+                factors.show,
+                strategies=("Salutary-paper", "Salutary-guarded"),
+                opponents=(
+                    "TrainOnly",
+                    "TrainPlusValidation",
+                    "Random+Validation",
+                    "Margin+Validation",
+                ),
+            ),
+        ),
+        {
+            f"validation={percent}%": Setting(validation=percent / 100, C=None)
+            for percent in (1, 2, 5, 10, 20)
+        },
+        data_sets=FEW,
+        strategies=(
+            "Random+Validation",
+            "Margin+Validation",
+            "Salutary-paper",
+            "Salutary-guarded",
+            "TrainOnly",
+            "TrainPlusValidation",
+        ),
+    ),
+    Suite(
+        "regularization",
+        "C from 0.01 to 10, and tuned in every round; what of the gain is "
+        "un-shrinking. TrainRescaled multiplies the start model's logits by the one "
+        "number that suits the validation rows, TrainUnshrunk fits the start rows "
+        f"under the C that does; 300 validation rows. On {_FEW_ARE}.",
+        UNSHRINKING,
+        {
+            **{
+                f"C={C:g}": Setting(validation=300, C=C)
+                for C in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+            },
+            "C=tuned": Setting(validation=300, C=None),
+        },
+        data_sets=FEW,
+        strategies=(
+            "Margin",
+            "Salutary-paper",
+            "Salutary-guarded",
+            "TrainOnly",
+            "TrainPlusValidation",
+            "TrainRescaled",
+            "TrainUnshrunk",
+            "Salutary-paper-rescaled",
+            "Salutary-guarded-rescaled",
+        ),
+    ),
+    Suite(
+        "noise",
+        "Up to half of the 300 training labels wrong: symmetric (any other class), "
+        "class-dependent (the next class, and the likelier the lower the class), and "
+        "as people labeled CIFAR-10 (CIFAR-10N: 9%, 17% and 40% wrong); 300 validation "
+        "rows are right, and so are bought labels. C = 0.02. On "
+        f"{_FEW_ARE}; cifar10n, for people's errors.",
+        replace(
+            SIDE_BY_SIDE,
+            show=partial(
+                factors.show,
+                strategies=("Salutary-paper", "Salutary-guarded"),
+                opponents=("TrainPlusValidation", "ValidationOnly", "Margin"),
+            ),
+        ),
+        {
+            "clean": _NOISY,
+            **{
+                f"{kind}={percent}%": replace(
+                    _NOISY, noise=kind, noise_rate=percent / 100
+                )
+                for kind, percents in _DRAWN.items()
+                for percent in percents
+            },
+            **{f"people={kind}": replace(_NOISY, noise=kind) for kind in _BY_PEOPLE},
+        },
+        data_sets=(*FEW, "cifar10n"),
+        strategies=(
+            "Random",
+            "Margin",
+            "Salutary-paper",
+            "Salutary-guarded",
+            "TrainOnly",
+            "ValidationOnly",
+            "TrainPlusValidation",
+        ),
+        restricted={
+            **{f"people={kind}": ("cifar10n",) for kind in _BY_PEOPLE},
+            **{f"class-dependent={p}%": FEW for p in _DRAWN["class-dependent"]},
+        },
+    ),
+    Suite(
+        "fidelity",
+        "First order and Newton against refits of random pool rows under every class: "
+        "correlation, error and overlap of the best ten, by C and labeled rows; 300 "
+        f"validation rows. On {_FEW_ARE}.",
+        FIDELITY,
+        {
+            f"labeled={n},C={C:g}": Setting(n_labeled=n, validation=300, C=C)
+            for n in (50, 100, 300)
+            for C in (0.02, 0.1, 1.0, 10.0)
+        },
+        data_sets=FEW,
+        strategies=(SUBJECT,),
+    ),
+    Suite(
+        "runtime",
+        "Seconds and peak memory of every strategy in two rounds of ten, C = 0.1, 300 "
+        "labeled and 300 validation rows, on synthetic rows (make_classification): "
+        "pools of 1,000 to 1,000,000 rows, 5 to 500 features, 2 to 30 classes, from "
+        "10,000 rows, 20 features and 4 classes. A cell runs in a process of its own "
+        "and is stopped after 20 seconds or at 8 GiB.",
+        RUNTIME,
+        {
+            **{f"pool={n}": Size(n_pool=n) for n in (10**3, 10**4, 10**5, 10**6)},
+            **{f"features={n}": Size(n_features=n) for n in (5, 100, 500)},
+            **{f"classes={n}": Size(n_classes=n) for n in (2, 10, 30)},
+        },
+        data_sets=(DATA,),
+    ),
+    Suite(
+        "labels",
+        "How often salutary labels differ from the truth, by round, class and rule, "
+        "and what removing or correcting those does: ten rounds of ten, 20% "
+        f"validation, at C = 0.02, 0.1 and 1. On {_FEW_ARE}.",
+        LABELS,
+        {f"C={C:g}": Setting(C=C) for C in (0.02, 0.1, 1.0)},
+        data_sets=FEW,
+        strategies=(
+            "Salutary-paper",
+            "Salutary-plausible",
+            "Salutary-tempered",
+            "Salutary-guarded",
+        ),
     ),
 )
 

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import friedmanchisquare, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
+from salutary.benchmark.experiment import CELL_COLUMNS
 from salutary.benchmark.true_labels import TRUE_LABELS
 
 LEVEL = 0.05
@@ -39,7 +40,7 @@ class Claim:
 
 
 def final(results: pd.DataFrame) -> pd.DataFrame:
-    """The last round of each data set, strategy and seed.
+    """The last round of each cell.
 
     Parameters
     ----------
@@ -52,8 +53,8 @@ def final(results: pd.DataFrame) -> pd.DataFrame:
         Of the same columns, one row for each cell.
     """
     results = results.reset_index(drop=True)
-    keys = ["dataset", "strategy", "seed"]
-    last = results.groupby(keys, sort=False)["round"].idxmax()
+    keys = [name for name in CELL_COLUMNS if name in results]
+    last = results.groupby(keys, sort=False, observed=True)["round"].idxmax()
     return results.loc[last].reset_index(drop=True)
 
 

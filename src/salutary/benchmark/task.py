@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from salutary.benchmark.noise import Noise
 from salutary.benchmark.splits import Part, Split
 from salutary.errors import InputError
 from salutary.fitting import fit_converged
@@ -37,6 +38,11 @@ class Setting:
         Validation rows, as a part of all rows or their number.
     budget, batch_size : int
         Labels in all and in a round.
+    batch_fraction : float or None
+        Labels a round as a part of the pool instead, in as many rounds.
+    n_rounds : int or None
+        After which a run ends, though it may have spent less than its budget: a round
+        of salutary labels is smaller where no further one seems to help.
     C : float or None
         Inverse strength of the penalty; None tunes it in every round, by
         cross-validation over the human labels trained on.
@@ -47,16 +53,37 @@ class Setting:
         Whether everyone ends with the same number of human labels: strategies that
         buy labels begin with the labeled rows and as many validation rows as leave
         room for the budget, others that do not look at validation train on all of it.
+    largest_pool : int
+        Pool rows above which a sample is taken.
+    noise : {"none", "symmetric", "class-dependent", "aggre", "random1", "worse"}
+        What makes labels of the labeled rows wrong, see `salutary.benchmark.noise`.
+    noise_rate : float
+        Part of them that is wrong, where they are drawn.
     """
 
     n_labeled: int = 300
     validation: float | int = 0.2
     budget: int = 100
     batch_size: int = 10
+    batch_fraction: float | None = None
+    n_rounds: int | None = None
     C: float | None = 0.02
     fit_intercept: bool = True
     hessian: HessianRows = "train"
     equal_labels: bool = False
+    largest_pool: int = 10_000
+    noise: Noise = "none"
+    noise_rate: float = 0.0
+
+    def for_pool(self, n_pool: int) -> Setting:
+        """The setting with the number of labels a round settled."""
+        if self.batch_fraction is None:
+            return self
+        size = max(1, round(self.batch_fraction * n_pool))
+        n_rounds = self.budget // self.batch_size
+        return replace(
+            self, batch_size=size, budget=n_rounds * size, batch_fraction=None
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from salutary.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from salutary.benchmark.cells import Cell, Outcome
+    from salutary.benchmark.cells import Outcome
+    from salutary.benchmark.experiment import Cell
     from salutary.benchmark.runner import Request
     from salutary.benchmark.suites import Suite
 
@@ -67,7 +68,7 @@ def run(
     only: Annotated[
         str | None,
         typer.Option(
-            metavar="DATASET/STRATEGY/SEED",
+            metavar="DATASET/STRATEGY[/SETTING]/SEED",
             help="Rerun one cell and print it, beside what --out holds of it; nothing "
             "is written.",
         ),
@@ -111,10 +112,9 @@ def run(
 def _run(request: Request) -> None:
     """Run with a progress bar, and sum up."""
     from salutary.benchmark import runner
+    from salutary.benchmark.cells import cells_of
 
-    total = (
-        request.n_seeds * len(request.suite.data_sets) * len(request.suite.strategies)
-    )
+    total = len(cells_of(request.suite, request.n_seeds))
     with display(total, "cells") as shown:
 
         def start(done: int, total: int) -> None:
@@ -166,11 +166,15 @@ def list_all() -> None:
     """
     with _needs_extra():
         from salutary.benchmark.datasets import DATA_SETS
-        from salutary.benchmark.suites import STRATEGIES, SUITES
+        from salutary.benchmark.strategies import STRATEGIES
+        from salutary.benchmark.suites import SUITES
 
     print("Suites")
     for suite in SUITES.values():
         print(f"  {suite.name}: {suite.description}")
+        named = ", ".join(name for name in suite.settings if name)
+        if named:
+            print(f"    settings: {named}")
     print("Data sets")
     for data in DATA_SETS.values():
         print(
@@ -197,24 +201,27 @@ def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> N
     import pandas as pd
 
     from salutary.benchmark.cells import run_cell
-    from salutary.benchmark.runner import COLUMNS, read_results
+    from salutary.benchmark.runner import columns_of, read_results
 
-    recorded = None if out is None else _of(read_results(out), cell)
-    outcome = run_cell(cell, suite.setting, folder, float("inf"))
+    recorded = None if out is None else _of(read_results(out, suite), cell)
+    outcome = run_cell(cell, suite, folder, float("inf"))
     if outcome.status != "done":
         raise InputError(f"{cell}: {outcome.status}: {outcome.error}")
-    found = pd.DataFrame(outcome.rounds).astype(COLUMNS)
-    columns = ["round", "n_labeled", "accuracy", "log_loss", "balanced_accuracy"]
-    print(found[columns].to_string(index=False))
+    found = pd.DataFrame(outcome.rows).astype(columns_of(suite))
+    experiment = suite.experiment
+    shown = [*experiment.keys, *experiment.columns]
+    print(found[list(dict.fromkeys(shown))].to_string(index=False))
     if recorded is None:
         return
     if len(recorded) != len(found):
         count = len(recorded) or "no"
-        raise InputError(f"{out}: holds {count} round of {cell}, not {len(found)}")
-    measures = ["accuracy", "log_loss", "balanced_accuracy", "validation_loss"]
-    furthest = (
-        (found[measures] - recorded[measures].reset_index(drop=True)).abs().max().max()
+        raise InputError(f"{out}: holds {count} rows of {cell}, not {len(found)}")
+    order, measures = list(experiment.keys), list(experiment.measures)
+    before, now = (
+        rows.sort_values(order, ignore_index=True)[measures]
+        for rows in (recorded, found)
     )
+    furthest = (now - before).abs().max().max()
     if furthest > TOLERANCE:
         raise InputError(
             f"{cell}: differs from {out} by {furthest:.2g}; are versions and data the "
@@ -227,6 +234,7 @@ def _of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     of_cell = (
         (results["dataset"] == cell.dataset)
         & (results["strategy"] == cell.strategy)
+        & (results["setting"] == cell.setting)
         & (results["seed"] == cell.seed)
     )
     return results[of_cell]

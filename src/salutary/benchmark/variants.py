@@ -1,0 +1,87 @@
+"""Strategies made of others, as controls of a single question.
+
+What are the validation rows worth to those who may train on them? What of a gain is
+reached by rescaling the start model's logits, or by a weaker penalty?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+
+from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
+from salutary.benchmark.splits import Part
+from salutary.benchmark.task import Step, Strategy, Task, fit, joined
+from salutary.benchmark.true_labels import TRUE_LABELS
+from salutary.fitting import fit_converged
+from salutary.rows import LabeledRows
+
+WEAKER = tuple(10.0**power for power in np.arange(-3, 2.25, 0.25))
+"""Values of C, .001 to 100, among which the validation loss chooses."""
+
+
+def _with_validation(strategy: Strategy, task: Task) -> Iterator[Step]:
+    """The strategy where the validation rows are labeled rows too."""
+    split = task.split
+    labeled = joined(split.labeled, split.validation)
+    return strategy(replace(task, split=replace(split, labeled=labeled)))
+
+
+def rescaled(model: LogisticRegression, rows: Part) -> CalibratedClassifierCV:
+    """Temperature scaling: logits times the number with the lowest log loss on rows."""
+    X, y = rows
+    # A frozen model is not fitted in the folds: one number is found for all rows.
+    return CalibratedClassifierCV(
+        FrozenEstimator(model), method="temperature", cv=KFold(2)
+    ).fit(X, y)
+
+
+def _then_rescaled(strategy: Strategy, task: Task) -> Iterator[Step]:
+    """The strategy, each model's logits rescaled to fit the validation rows."""
+    for step in strategy(task):
+        yield replace(step, model=rescaled(step.model, task.split.validation))
+
+
+def train_unshrunk(task: Task) -> Iterator[Step]:
+    """The labeled rows alone under the C of `WEAKER` that suits the validation rows.
+
+    What a model of the very same rows reaches if, as salutary labels do, it looks at
+    the validation rows to undo the shrinking.
+    """
+    X, y = task.split.labeled
+    X_val, y_val = task.split.validation
+    model = fit(task, (X, y))
+    rows = _weighed(X, y, model.classes_)
+    known = np.isin(y_val, model.classes_)
+    judges = _weighed(X_val[known], y_val[known], model.classes_)
+    models = []
+    for C in WEAKER:
+        penalized = clone(model).set_params(C=C)
+        model = fit_converged(penalized, rows, model.classes_, model)
+        models.append(model)
+    yield Step(min(models, key=judges.mean_loss), len(y))
+
+
+def _weighed(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> LabeledRows:
+    return LabeledRows(X, np.searchsorted(classes, y), np.ones(len(y)))
+
+
+VARIANTS: dict[str, Strategy] = {
+    "Random+Validation": partial(_with_validation, TRUE_LABELS["Random"]),
+    "Margin+Validation": partial(_with_validation, TRUE_LABELS["Margin"]),
+    "TrainRescaled": partial(_then_rescaled, CONTROLS["TrainOnly"]),
+    "TrainUnshrunk": train_unshrunk,
+    "Salutary-paper-rescaled": partial(_then_rescaled, NO_LABELS["Salutary-paper"]),
+    "Salutary-guarded-rescaled": partial(_then_rescaled, NO_LABELS["Salutary-guarded"]),
+}
+"""By name: "+Validation" trains on the validation rows too before it buys labels."""

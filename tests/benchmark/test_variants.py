@@ -1,0 +1,100 @@
+"""Strategies made of others, against what scikit-learn and SciPy make of the rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from salutary.benchmark.rounds import prepared
+from salutary.benchmark.strategies import COMPARED, STRATEGIES
+from salutary.benchmark.task import Setting, Task
+from salutary.benchmark.variants import VARIANTS, WEAKER, rescaled
+
+SETTING = Setting(n_labeled=60, validation=80, budget=6, batch_size=3, C=0.02)
+DATA = ("digits", "breast_cancer")
+
+
+def task_of(data: str) -> Task:
+    return Task(prepared(data, None, SETTING, 0), SETTING, 0)
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_rescaling_finds_the_factor_with_the_lowest_loss(data: str) -> None:
+    task = task_of(data)
+    model = LogisticRegression(C=0.02, max_iter=10_000).fit(*task.split.labeled)
+    X, y = task.split.validation
+
+    def probability(factor: float) -> np.ndarray:
+        # Logarithms of probabilities are logits up to a constant in each row.
+        return softmax(factor * np.log(model.predict_proba(X)), axis=1)
+
+    best = minimize_scalar(
+        lambda factor: log_loss(y, probability(factor)), bounds=(0.1, 30)
+    )
+    assert best.x > 1.5, "a strong penalty shrinks"
+    found = rescaled(model, (X, y)).predict_proba(X)
+    np.testing.assert_allclose(found, probability(best.x), atol=1e-4)
+    np.testing.assert_array_equal(found.argmax(axis=1), model.predict(X))
+
+
+@pytest.mark.parametrize("name", ["TrainRescaled", "Salutary-paper-rescaled"])
+def test_a_rescaled_strategy_decides_as_the_strategy_itself(name: str) -> None:
+    task = task_of("digits")
+    plain = name.removesuffix("-rescaled").replace("TrainRescaled", "TrainOnly")
+    own, better = (list(STRATEGIES[n](task)) for n in (plain, name))
+    X, y = task.split.validation
+    assert len(own) == len(better)
+    for before, after in zip(own, better, strict=True):
+        assert (after.n_labeled, np.isnan(after.agreement)) == (
+            before.n_labeled,
+            np.isnan(before.agreement),
+        )
+        np.testing.assert_array_equal(after.model.predict(X), before.model.predict(X))
+        loss = log_loss(y, before.model.predict_proba(X))
+        assert log_loss(y, after.model.predict_proba(X)) < loss
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_the_unshrunk_model_has_the_penalty_with_the_lowest_validation_loss(
+    data: str,
+) -> None:
+    task = task_of(data)
+    (step,) = STRATEGIES["TrainUnshrunk"](task)
+    X, y = task.split.validation
+    losses = {}
+    for C in WEAKER:
+        model = LogisticRegression(C=C, max_iter=100_000, tol=1e-8)
+        model.fit(*task.split.labeled)
+        losses[C] = log_loss(y, model.predict_proba(X))
+    best = min(losses, key=lambda C: losses[C])
+    assert WEAKER[0] < best < WEAKER[-1], "the grid is wide enough"
+    assert pytest.approx(best) == step.model.C
+    loss = log_loss(y, step.model.predict_proba(X))
+    assert loss == pytest.approx(losses[best], rel=1e-5)
+    assert step.n_labeled == SETTING.n_labeled
+
+
+@pytest.mark.parametrize("name", ["Random", "Margin"])
+def test_with_validation_a_strategy_begins_with_all_human_labels(name: str) -> None:
+    task = task_of("breast_cancer")
+    (control,) = STRATEGIES["TrainPlusValidation"](task)
+    first, *others = STRATEGIES[f"{name}+Validation"](task)
+    np.testing.assert_allclose(first.model.coef_, control.model.coef_, atol=1e-6)
+    assert [step.n_labeled for step in others] == [143, 146]
+    # The rows bought are those of the pool alone.
+    labeled = task.split.labeled
+    joined = tuple(
+        np.concatenate([labeled[i], task.split.validation[i]]) for i in range(2)
+    )
+    by_hand = Task(replace(task.split, labeled=joined), SETTING, 0)
+    last = list(COMPARED[name](by_hand))[-1]
+    np.testing.assert_array_equal(others[-1].model.coef_, last.model.coef_)
+
+
+def test_variants_are_in_no_suite_that_was_run_before_them() -> None:
+    assert not set(VARIANTS) & set(COMPARED)
+    assert set(STRATEGIES) == set(VARIANTS) | set(COMPARED)
