@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from salutary.influence.softmax import as_rows
 from salutary.objective import FloatArray, IntArray
 from salutary.pools.arrays import ArrayPool
 from salutary.rows import LabeledRows, join
@@ -99,10 +100,10 @@ class Switch:
     def training(
         self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
     ) -> LabeledRows:
-        """The labeled rows in their order, some with other labels."""
+        """The labeled rows in their order, in float64, some with other labels."""
         changed = labeled.labels.copy()
         changed[rows] = labels
-        return replace(labeled, labels=changed)
+        return replace(labeled, X=as_rows(labeled.X), labels=changed)
 
     def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
         """Rows whose class no other row has now; without them it would be gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def balanced_log_loss(logits: FloatArray, truth: Truth) -> tuple[float, FloatArr
     return LogLoss(truth.labels, _share_of(truth.labels, truth.weight))(logits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExpectedCost:
     """Mean cost of a class drawn by the model's probabilities, an `Objective`.
 
@@ -164,7 +164,12 @@ class ExpectedCost:
     2.75
     """
 
-    costs: FloatArray = field(compare=False)
+    costs: FloatArray
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ExpectedCost) and np.array_equal(
+            self.costs, other.costs
+        )
 
     def __call__(self, logits: FloatArray, truth: Truth) -> tuple[float, FloatArray]:
         costs = np.asarray(self.costs, dtype=np.float64)
@@ -216,6 +221,8 @@ class WorstGroup:
                 "the worst-group objective needs a group for each validation row; pass "
                 "groups_val"
             )
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be positive: {self.temperature}")
         share = _share_of(truth.groups, truth.weight)
         present, group = np.unique(truth.groups[share > 0], return_inverse=True)
         loss = row_log_loss(logits, truth.labels)

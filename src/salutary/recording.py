@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from salutary.entries import AssignedLabels, Coefficients, RoundEntry
 from salutary.fitting import Chain
+from salutary.labeling.stopping import as_limit
 from salutary.ledger import Ledger
 from salutary.loop import (
     Canary,
@@ -33,7 +34,7 @@ def restored(ledger: Ledger, problem: Problem, budget: int) -> State:
     budget : int
     """
     record = _Record(ledger, problem)
-    if record.was_cut_short(ledger.fact("settings")["budget"], budget):
+    if record.was_cut_short(as_limit(ledger.fact("settings")["budget"]), budget):
         ledger.forget(record.entries[-1].round)
         record = _Record(ledger, problem)
     return record.state()

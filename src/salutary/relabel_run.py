@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from salutary.artifacts import SWITCHES, write_table
-from salutary.files import write_text, write_whole
+from salutary.files import write_text
 from salutary.fitting import training_rows
 from salutary.outcome import Finished
 from salutary.table_problem import prepare_relabeling
@@ -51,31 +51,67 @@ def cleaned_path(out: Path, finished: Finished) -> Path:
 
 def _write_cleaned(finished: Finished) -> None:
     """Write the training table as it is, but for the labels that were switched."""
-    sources = finished.request.sources
-    train, target = sources.train, sources.target
+    problem, train = finished.prepared.problem, finished.request.sources.train
     # A label is written as the first row that has its class writes it.
-    _, first = np.unique(finished.prepared.problem.labeled.labels, return_index=True)
-    source = np.arange(len(finished.prepared.problem.labeled))
-    source[finished.labels.rows] = first[finished.labels.classes]
+    _, first = np.unique(problem.labeled.labels, return_index=True)
+    rows = finished.labels.rows.tolist()
+    source = dict(zip(rows, first[finished.labels.classes].tolist(), strict=True))
     out = cleaned_path(finished.request.out, finished)
-    if out.suffix == ".jsonl":
-        content = train.read_text("utf-8-sig").split("\n")
-        lines = [json.loads(line) for line in content if line.strip()]
-        texts = [
-            json.dumps({**line, target: lines[place][target]}, ensure_ascii=False)
-            for line, place in zip(lines, source, strict=True)
-        ]
-        write_text(out, "\n".join([*texts, ""]))
-        return
-    table = read_table(train)
+    target = finished.request.sources.target
     if out.suffix == ".csv":
-        table = read_table(train, table.column_names)  # as they are written
-    labels = table[target].combine_chunks().take(pa.array(source))
-    table = table.set_column(table.column_names.index(target), target, labels)
-    if out.suffix == ".csv":
-        write_whole(out, partial(table.to_pandas().to_csv, index=False))
+        write_text(out, _cleaned_csv(train, target, source))
+    elif out.suffix == ".jsonl":
+        write_text(out, _cleaned_json(train.read_text("utf-8-sig"), target, source))
     else:
-        write_table(table, out)
+        table = read_table(train)
+        places = np.arange(table.num_rows)
+        places[list(source)] = list(source.values())
+        labels = table[target].combine_chunks().take(pa.array(places))
+        column = table.column_names.index(target)
+        write_table(table.set_column(column, target, labels), out)
+
+
+def _cleaned_csv(train: Path, target: str, source: dict[int, int]) -> str:
+    """A .csv file with the labels of some rows taken from others."""
+    limit = csv.field_size_limit(train.stat().st_size + 1)
+    try:
+        with train.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = (row for row in csv.reader(file) if row)
+    finally:
+        csv.field_size_limit(limit)
+    column = header.index(target)
+    labels = [row[column] for row in rows]
+    for row, other in source.items():
+        rows[row][column] = labels[other]
+    return "".join(
+        ",".join(_quoted(value) for value in row) + "\n" for row in (header, *rows)
+    )
+
+
+def _quoted(value: str) -> str:
+    if any(mark in value for mark in ',"\r\n'):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+def _cleaned_json(content: str, target: str, source: dict[int, int]) -> str:
+    """JSON lines with the labels of some rows taken from others."""
+    decoder, rows, texts, place = json.JSONDecoder(), [], [], _skip_blank(content, 0)
+    while place < len(content):
+        row, end = decoder.raw_decode(content, place)
+        rows.append(row)
+        texts.append(content[place:end])
+        place = _skip_blank(content, end)
+    for row, other in source.items():
+        changed = {**rows[row], target: rows[other][target]}
+        texts[row] = json.dumps(changed, ensure_ascii=False)
+    return "".join(f"{text}\n" for text in texts)
+
+
+def _skip_blank(content: str, place: int) -> int:
+    while place < len(content) and content[place].isspace():
+        place += 1
+    return place
 
 
 def outcome(finished: Finished) -> dict[str, Any]:

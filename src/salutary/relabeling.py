@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 from sklearn.utils.validation import _check_sample_weight, column_or_1d
 from threadpoolctl import threadpool_limits
 
 from salutary.edits import Switch
 from salutary.influence.inputs import encode_groups, encode_labels
 from salutary.labeling.rules import Scores, find_rule
+from salutary.labeling.stopping import as_limit
 from salutary.loop import Round, State, advance, describe, start
 from salutary.objective import Objective, find_objective
 from salutary.pipelines import checked_matrix, joined_again, split_estimator
@@ -141,12 +143,24 @@ def relabel(
     >>> int((noisy != y[::2]).sum()), int((found.y != y[::2]).sum())
     (15, 4)
     """
+    if budget is not None:
+        check_scalar(budget, "budget", Integral, min_val=0)
+    if batch_size is not None:
+        check_scalar(batch_size, "batch_size", Integral, min_val=1)
+    check_scalar(min_influence_z, "min_influence_z", Real, min_val=0)
+    if not np.isfinite(min_influence_z):
+        raise ValueError(f"min_influence_z == {min_influence_z}, must be finite.")
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         X = transformer.fit(X).transform(X)
         X_val = transformer.transform(X_val)
     X, names = checked_matrix(X, "X")
-    X_val, _ = checked_matrix(X_val, "X_val")
+    X_val, of_validation = checked_matrix(X_val, "X_val")
+    named = names is not None and of_validation is not None
+    if named and list(names) != list(of_validation):
+        raise ValueError(
+            f"X_val has other columns than X, or in another order; pass {list(names)}"
+        )
     if X.shape[1] != X_val.shape[1]:
         raise ValueError(f"X has {X.shape[1]} features, but X_val {X_val.shape[1]}")
     y = column_or_1d(y)
@@ -179,7 +193,7 @@ def relabel(
         edit=Switch(labeled.labels),
     )
     with threadpool_limits(limits=1, user_api="blas"):
-        state, rounds = _run(problem, len(y) if budget is None else budget, verbose)
+        state, rounds = _run(problem, as_limit(budget), verbose)
     switched = y.copy()
     switched[state.kept.rows] = classes[state.kept.labels]
     return Relabeling(

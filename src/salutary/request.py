@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from salutary.labeling.stopping import as_limit
 from salutary.reading import Sources
 from salutary.table_problem import Settings
 
@@ -47,8 +47,3 @@ class Request:
     def limit(self) -> int:
         """The budget as a number."""
         return as_limit(self.budget)
-
-
-def as_limit(budget: int | None) -> int:
-    """A budget as a number; as large as can be for None."""
-    return sys.maxsize if budget is None else budget

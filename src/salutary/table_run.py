@@ -17,12 +17,13 @@ from threadpoolctl import threadpool_limits
 from salutary.artifacts import LEDGER, MODEL, REPORT, write_model
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, writable, write_json
+from salutary.labeling.stopping import as_limit
 from salutary.ledger import Ledger
 from salutary.loop import Round, State, advance, start
 from salutary.outcome import Finished, outcome_of
 from salutary.reading import Sources
 from salutary.recording import commit, restored, start_entry
-from salutary.request import Request, as_limit
+from salutary.request import Request
 from salutary.table_problem import Settings, Stage, TableProblem
 from salutary.tables import check_exists, fingerprint
 

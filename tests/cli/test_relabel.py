@@ -267,10 +267,6 @@ def test_labels_in_json_keep_their_type(tmp_path: Path) -> None:
     assert {type(label) for label in found} == {int}
 
 
-@pytest.mark.xfail(
-    reason="pyarrow reads objects on one line, the cleaned table's writer does not",
-    raises=json.JSONDecodeError,
-)
 def test_two_objects_on_a_line_of_json_are_two_rows(tmp_path: Path) -> None:
     train, validation = tables()
     train.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
@@ -349,7 +345,6 @@ def test_labels_are_written_as_the_training_table_writes_them(
         assert label == str(changed[row]) if row in changed else label == kept[row]
 
 
-@pytest.mark.xfail(reason="cells that mean nothing are written anew as empty ones")
 @pytest.mark.parametrize("word", ["NA", "null", "nan", "#N/A"])
 def test_words_that_mean_nothing_stay_as_they_are(word: str, folder: Path) -> None:
     train, _ = tables()
@@ -360,7 +355,6 @@ def test_words_that_mean_nothing_stay_as_they_are(word: str, folder: Path) -> No
     assert (folder / "run" / "cleaned.csv").read_text() == expected
 
 
-@pytest.mark.xfail(reason="a carriage return in a cell is written without quotes")
 def test_a_carriage_return_in_a_cell_stays_in_it(folder: Path) -> None:
     text = (folder / "train.csv").read_text().replace('"x\ny"', '"x\ry"')
     (folder / "train.csv").write_text(text, newline="")
@@ -448,9 +442,6 @@ def test_a_killed_run_resumes_to_the_same_files(
     assert_same_run(out, finished)
 
 
-@pytest.mark.xfail(
-    reason="a run without a budget compares None with numbers", raises=TypeError
-)
 def test_a_killed_run_without_a_budget_resumes_to_the_same_files(
     source: Path, tmp_path: Path
 ) -> None:
@@ -465,7 +456,6 @@ def test_a_killed_run_without_a_budget_resumes_to_the_same_files(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.xfail(reason="a run not interrupted has its coefficients as float32")
 def test_a_killed_run_has_the_same_model_to_the_bit(
     source: Path, finished: Path, tmp_path: Path
 ) -> None:

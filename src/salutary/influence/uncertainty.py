@@ -84,8 +84,11 @@ def left_out(weight: FloatArray) -> Iterator[IntArray]:
     """Rows without one of `PARTS` parts of those that have a weight, for each part.
 
     A part is every so many of them; single rows if there are no more than `PARTS`.
+    Nothing for one row.
     """
     rows = np.flatnonzero(weight)
+    if len(rows) < 2:
+        return
     part = np.arange(len(rows)) % PARTS
     for number in range(min(PARTS, len(rows))):
         yield rows[part != number]

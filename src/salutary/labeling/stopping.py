@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 Termination = Literal["budget", "no_positive_influence", "guard", "pool_exhausted"]
@@ -33,3 +34,8 @@ def before_round(n_assigned: int, n_available: int, budget: int) -> Termination 
     if n_available == 0:
         return "pool_exhausted"
     return None
+
+
+def as_limit(budget: int | None) -> int:
+    """A budget as a number; as large as can be for None."""
+    return sys.maxsize if budget is None else budget
