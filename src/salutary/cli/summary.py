@@ -14,13 +14,14 @@ ENDINGS = {
     "guard": "the guard undid the last {undone}",
     "no_positive_influence": "ended as no further label would help",
 }
+OF_RELABELING = {**ENDINGS, "pool_exhausted": "ended with the last row"}
 
 
 def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report of ``salutary label`` in lines for a person."""
     outcome = report["outcome"]
     return [
-        _ending("Labels assigned", report),
+        _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
         *_losses(report),
         *_of_pool(outcome),
@@ -38,7 +39,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         for label, (before, after) in outcome["training_rows_by_class"].items()
     )
     return [
-        _ending("Labels switched", report),
+        _ending("Labels switched", report, OF_RELABELING),
         f"  rows by class    {rows}",
         *_losses(report),
         *_remarks(outcome),
@@ -48,14 +49,14 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
     ]
 
 
-def _ending(what: str, report: dict[str, Any]) -> str:
+def _ending(what: str, report: dict[str, Any], endings: dict[str, str]) -> str:
     outcome, rule = report["outcome"], report["settings"]["rule"]
     refused = outcome["refused_rounds"]
     undone = "round" if refused == 1 else f"{refused} rounds"
     return (
         f"{what}: {outcome['labels']}, by the rule {rule!r}; "
         f"rounds: {outcome['rounds']}; "
-        + ENDINGS[outcome["termination"]].format(undone=undone)
+        + endings[outcome["termination"]].format(undone=undone)
     )
 
 
