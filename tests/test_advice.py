@@ -229,7 +229,9 @@ def test_the_weights_of_training_rows_count() -> None:
         *(X[TRAIN][rows], Y[TRAIN][rows], X[VALIDATION], Y[VALIDATION], X[POOL]),
         **SMALL,
     ).table
-    pd.testing.assert_frame_equal(weighed, twice, rtol=1e-4, atol=1e-4)
+    # A row of weight two is switched whole, of two copies perhaps one.
+    alike = ~weighed["option"].str.startswith("relabeled")
+    pd.testing.assert_frame_equal(weighed[alike], twice[alike], rtol=1e-4, atol=1e-4)
     assert not np.allclose(weighed["log_loss"], small(pool=True).table["log_loss"])
 
 

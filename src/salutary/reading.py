@@ -80,8 +80,9 @@ class Tables:
         Position of each row's class.
     label_type : pyarrow.DataType
         Of the target column.
-    ids : pyarrow.Array
-        Names of the pool's rows, or without a pool those of the training table.
+    ids : pyarrow.Array or None
+        Names of the pool's rows, or without a pool those of the training table; None if
+        that lacks the column.
     pool_labels : ndarray or None
         The pool's own labels, where it has them.
     groups : ndarray of shape (n_rows,), dtype intp, or None
@@ -94,7 +95,7 @@ class Tables:
     train_labels: IntArray
     validation_labels: IntArray
     label_type: pa.DataType
-    ids: pa.Array
+    ids: pa.Array | None
     pool_labels: NDArray[Any] | None
     groups: IntArray | None
 
@@ -130,7 +131,9 @@ def read_tables(sources: Sources) -> Tables:
     pool = tables.get("pool")
     paths = sources.tables()
     of_ids = "train" if pool is None else "pool"
-    ids = _row_ids(tables[of_ids], paths[of_ids], id_column)
+    ids = None
+    if pool is not None or id_column in (None, *train.column_names):
+        ids = _row_ids(tables[of_ids], paths[of_ids], id_column)
     groups = _groups(tables["validation"], sources)
     for name in tables:
         further = {sources.group_column} if name == "validation" else set()

@@ -21,6 +21,7 @@ from salutary.encoding import (
     fit_encoder,
     unseen_categories,
 )
+from salutary.errors import InputError
 from salutary.influence.add_one_in import Estimate
 from salutary.labeling.rules import find_rule
 from salutary.objective import ExpectedCost, Objective, find_objective
@@ -146,6 +147,10 @@ def prepare_relabeling(
         For anything in the tables that cannot be used.
     """
     tables, encoder, rows = _read(sources, settings, stage)
+    if tables.ids is None:
+        raise InputError(
+            f"{sources.train}: has no id column {sources.id_column!r}; add it"
+        )
     labeled = rows["train"]
     problem = _problem(
         sources, settings, tables, rows, own_pool(labeled), Switch(labeled.labels)
@@ -209,6 +214,7 @@ def _with_tables(
 ) -> TableProblem:
     features = dict(tables.features)
     recurring = count_recurring(features.pop("validation"), *features.values())
+    assert tables.ids is not None  # of a pool, or looked at before
     return TableProblem(
         problem=problem,
         encoder=Pipeline([("types", ColumnTypes(tables.kinds)), *encoder.steps]),
