@@ -612,7 +612,7 @@ REFUSED = {
     "one class": (one_class, [], "column 'kind' has one class only, 'cat'"),
     "no target": (nothing, ["--target", "sort"], "has no target column 'sort'"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
-    "no id": (nothing, ["--id", "name"], "train.csv: has no id column 'name'"),
+    "no id": (nothing, ["--id", "name"], "has no column 'id'"),
     "repeated id": (repeated_id, [], "id column 'id' has '007' in rows 0 and 7"),
     "empty id": (empty_id, [], "id column 'id' is empty in row 89"),
     "unknown class": (unknown_class, [], "the class 'cow' (row 59)"),
