@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from salutary.advice import FEWEST_VALIDATION, Advice, compare
 from salutary.influence.inputs import (
-    check_finite,
-    check_size,
     check_weight,
     encode_labels,
 )
 from salutary.influence.softmax import Matrix
 from salutary.labeling.marker import encode_classes
 from salutary.options import Case
+from salutary.pipelines import checked_matrix, matrix_like
 from salutary.rows import LabeledRows
 
 
@@ -118,10 +117,10 @@ def advise(
         (n_repeats, "n_repeats", 1),
     ):
         check_scalar(value, name, Integral, min_val=least)
-    train, columns = _matrix(X, "X"), getattr(X, "columns", None)
+    train, columns = checked_matrix(X, "X")
     labels = _labels(y, "y", train)
     classes, codes = encode_classes(labels, np.zeros(len(labels), dtype=bool))
-    matrix = _like(train, columns, X_val, "X_val")
+    matrix = matrix_like(train, columns, X_val, "X_val")
     validation = LabeledRows(
         matrix,
         encode_labels(_labels(y_val, "y_val", matrix), classes, "y_val"),
@@ -134,44 +133,12 @@ def advise(
             train, codes, check_weight(sample_weight, train, "sample_weight")
         ),
         validation=validation,
-        pool=None if X_pool is None else _like(train, columns, X_pool, "X_pool"),
+        pool=None if X_pool is None else matrix_like(train, columns, X_pool, "X_pool"),
         budget=budget,
         batch_size=batch_size,
         seed=int(check_random_state(random_state).randint(2**31)),
     )
     return compare(case, n_splits, n_repeats, _Printed() if verbose else _silent)
-
-
-def _matrix(X: Any, name: str) -> Matrix:
-    """Rows as a dense or CSR matrix of finite floats."""
-    matrix = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        input_name=name,
-    )
-    columns = getattr(X, "columns", None)
-    check_finite(matrix, name, columns)
-    check_size(matrix, name, columns)
-    return matrix
-
-
-def _like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
-    """Rows with the columns of the training rows."""
-    found = getattr(X, "columns", None)
-    if columns is not None and found is not None and list(found) != list(columns):
-        raise ValueError(
-            f"{name} has other columns than X, or in another order; pass "
-            f"{list(columns)}"
-        )
-    matrix = _matrix(X, name)
-    if matrix.shape[1] != train.shape[1]:
-        raise ValueError(
-            f"{name} has {matrix.shape[1]} features, but X has {train.shape[1]}; pass "
-            "rows with the same columns"
-        )
-    return matrix
 
 
 def _labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:

@@ -84,3 +84,34 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
     check_finite(X, name, names)
     check_size(X, name, names)
     return X, names
+
+
+def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
+    """Further rows as floats, with the columns of the training rows.
+
+    Parameters
+    ----------
+    train : matrix of shape (n_rows, n_features)
+    columns : sequence of str or None
+        Names of its columns.
+    X : array-like or sparse matrix of shape (n_further, n_features)
+    name : str
+
+    Raises
+    ------
+    ValueError
+        For other columns or another number of them, and as `checked_matrix`.
+    """
+    found = getattr(X, "columns", None)
+    if columns is not None and found is not None and list(found) != list(columns):
+        raise ValueError(
+            f"{name} has other columns than X, or in another order; pass "
+            f"{list(columns)}"
+        )
+    matrix, _ = checked_matrix(X, name)
+    if matrix.shape[1] != train.shape[1]:
+        raise ValueError(
+            f"{name} has {matrix.shape[1]} features, but X has {train.shape[1]}; pass "
+            "rows with the same columns"
+        )
+    return matrix

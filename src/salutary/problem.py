@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from salutary.edits import Addition, Edit
 from salutary.influence.add_one_in import Estimate
 from salutary.influence.label_influence import HessianRows
-from salutary.labeling.guard import FOLDS, deal
+from salutary.labeling.guard import FOLDS
 from salutary.labeling.rules import Rule, Scores
+from salutary.labeling.split import deal
 from salutary.objective import BoundObjective, Objective, Truth, bind, log_loss
 from salutary.pools.arrays import ArrayPool
 from salutary.rows import LabeledRows
@@ -135,7 +136,7 @@ def split_folds(
     """
     if not guard:
         return ()
-    part = deal(validation.labels, rng)
+    part = deal(validation.labels, FOLDS, rng)
     folds = tuple(
         Fold(
             validation.take(np.flatnonzero(part != number)),

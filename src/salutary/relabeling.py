@@ -20,7 +20,12 @@ from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.stopping import as_limit
 from salutary.loop import Round, State, advance, describe, start
 from salutary.objective import Objective, find_objective
-from salutary.pipelines import checked_matrix, joined_again, split_estimator
+from salutary.pipelines import (
+    checked_matrix,
+    joined_again,
+    matrix_like,
+    split_estimator,
+)
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows
@@ -155,14 +160,7 @@ def relabel(
         X = transformer.fit(X).transform(X)
         X_val = transformer.transform(X_val)
     X, names = checked_matrix(X, "X")
-    X_val, of_validation = checked_matrix(X_val, "X_val")
-    named = names is not None and of_validation is not None
-    if named and list(names) != list(of_validation):
-        raise ValueError(
-            f"X_val has other columns than X, or in another order; pass {list(names)}"
-        )
-    if X.shape[1] != X_val.shape[1]:
-        raise ValueError(f"X has {X.shape[1]} features, but X_val {X_val.shape[1]}")
+    X_val = matrix_like(X, names, X_val, "X_val")
     y = column_or_1d(y)
     check_consistent_length(X, y)
     classes, codes = np.unique(y, return_inverse=True)

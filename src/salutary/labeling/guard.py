@@ -110,29 +110,3 @@ def fall_of(
     parts = [fall_without(kept) for kept in left_out(truth.weight)]
     error = float(jackknife_error(np.array(parts)))
     return fall_without(np.flatnonzero(truth.weight)), error
-
-
-def deal(labels: IntArray, rng: np.random.RandomState) -> IntArray:
-    """Deal rows into `FOLDS` parts, class by class.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_rows,), dtype intp
-    rng : numpy.random.RandomState
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), dtype intp
-        Each row's part. Parts, and the parts of a class, differ by one row at most.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> np.bincount(deal(np.repeat([0, 1], [4, 3]), np.random.RandomState(0)))
-    array([3, 2, 2])
-    """
-    shuffled = rng.permutation(len(labels))
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    part = np.empty(len(labels), dtype=np.intp)
-    part[by_class] = np.arange(len(labels)) % FOLDS
-    return part
