@@ -556,7 +556,10 @@ REFUSED = {
     "one class": ({"y": np.zeros(N)}, "one class only"),
     "as many labels as rows": ({"y": np.zeros(3)}, "inconsistent numbers"),
     "as many validation labels": ({"y_val": np.zeros(3)}, "inconsistent numbers"),
-    "other features": ({"X_val": np.zeros((N, 2))}, "X_val has 2 features, but X has 3"),
+    "other features": (
+        {"X_val": np.zeros((N, 2))},
+        "X_val has 2 features, but X has 3",
+    ),
     "an unknown class": ({"y_val": np.full(N, 7)}, "y_val has the class 7 .row 0"),
     "infinity": ({"X": INFINITE}, "row 0, column 0"),
     "infinity to validate on": ({"X_val": INFINITE}, "X_val contains infinity"),
