@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.optimize import brentq
 from scipy.special import softmax
 
+from salutary.edits import Edit
 from salutary.influence.softmax import (
     Float64Array,
     Hessian,
@@ -126,12 +127,7 @@ def pick_greedily(
         picked.append(best)
         free[best] = False
 
-        def pull(logits: Float64Array, best: int = best) -> Float64Array:
-            row, label = shortlist.rows[[best]], shortlist.labels[[best]]
-            chance = softmax(logits)[None]
-            pulls = problem.edit.pull(chance, row, label, geometry.class_weight)
-            return np.asarray(pulls[0])
-
+        pull = _pull_of(problem.edit, shortlist, best, geometry.class_weight)
         move = _solved(geometry, _slope(geometry, X[[best]], pull(logits[best])[None]))
         change = _logits(X, move, geometry)
         length = _length(logits[best], change[best], pull, float(weight[best]))
@@ -182,6 +178,22 @@ def _logits(X: Matrix, parameters: Float64Array, geometry: Geometry) -> Float64A
     if geometry.model.fit_intercept:
         logits = logits + parameters[:, -1]
     return logits
+
+
+def _pull_of(
+    edit: Edit, shortlist: Selection, place: int, class_weight: FloatArray | None
+) -> Callable[[Float64Array], Float64Array]:
+    """A pick's pull at its row's logits.
+
+    It holds nothing large: SciPy's solvers keep what they were given in a cycle, until
+    the next garbage collection.
+    """
+    row, label = shortlist.rows[[place]], shortlist.labels[[place]]
+
+    def pull(logits: Float64Array) -> Float64Array:
+        return np.asarray(edit.pull(softmax(logits)[None], row, label, class_weight)[0])
+
+    return pull
 
 
 def _length(
