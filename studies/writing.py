@@ -7,12 +7,12 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import data_folder
@@ -32,7 +32,7 @@ def environment() -> str:
 
 def write_study(
     name: str,
-    grid: dict[str, Sequence[Any]],
+    grid: dict[str, Sequence[Any]] | list[dict[str, Sequence[Any]]],
     measure: Callable[..., Iterable[dict[str, Any]]],
     show: Callable[[pd.DataFrame], dict[str, Display]],
     *,
@@ -45,8 +45,8 @@ def write_study(
     ----------
     name : str
         Module and folder of the study.
-    grid : dict of str to sequence
-        Values of each factor; the first varies slowest.
+    grid : dict of str to sequence, or list of such
+        Values of each factor, of which every combination is measured.
     measure : callable
         From a value of each factor, by name, to rows of measurements.
     show : callable
@@ -63,7 +63,7 @@ def write_study(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "measurements.parquet"
     found = pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    cells = list(_missing(grid, found))
+    cells = list(_missing(ParameterGrid(grid), found))
     work = Parallel(n_jobs=jobs, return_as="generator_unordered")
     with display(len(cells), "measurements") as shown:
         for rows in work(delayed(_measured)(measure, cell) for cell in cells):
@@ -82,15 +82,15 @@ def write_study(
 
 
 def _missing(
-    grid: dict[str, Sequence[Any]], found: pd.DataFrame
+    cells: Iterable[dict[str, Any]], found: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
-    """Combinations of the grid that have not been measured."""
-    done = set()
-    if len(found):
-        done = set(found[list(grid)].itertuples(index=False, name=None))
-    for cell in product(*grid.values()):
-        if cell not in done:
-            yield dict(zip(grid, cell, strict=True))
+    """Combinations of factors that have not been measured."""
+    for cell in cells:
+        if (
+            not len(found)
+            or not (found[list(cell)] == pd.Series(cell)).all(axis=1).any()
+        ):
+            yield cell
 
 
 def _measured(
