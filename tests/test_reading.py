@@ -44,8 +44,8 @@ def test_without_a_pool_the_encoder_sees_the_training_table_alone(
     tmp_path: Path,
 ) -> None:
     far = TRAIN.iloc[:2].assign(size=[1e6, 2e6])
-    tables = read_tables(sources(tmp_path, far))
-    _, matrices = fit_encoder(tables.features, 0, "train.csv")
+    found = sources(tmp_path, far)
+    _, matrices = fit_encoder(read_tables(found), found, 0)
     assert list(matrices) == ["train", "validation"]
     sizes = TRAIN["size"].to_numpy()
     expected = (sizes - sizes.mean()) / sizes.std()

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import skops.io
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -30,6 +31,7 @@ REPORT = "run.json"
 TRUSTED_TYPES = [
     "numpy.dtype",
     "salutary.encoding.ColumnTypes",
+    "salutary.surrogate.transformer_embedder.TransformerEmbedder",
     "skrub._apply_to_each_col.ApplyToEachCol",
     "skrub._check_input.CheckInputDataFrame",
     "skrub._clean_categories.CleanCategories",
@@ -58,14 +60,14 @@ TRUSTED_TYPES = [
 """All a saved model may hold besides what skops trusts; none of them runs code."""
 
 
-STEPS = [
-    ColumnTypes,
-    TableVectorizer,
-    SimpleImputer,
-    StandardScaler,
-    LogisticRegression,
+STEPS: list[tuple[type, ...]] = [
+    (ColumnTypes,),
+    (TableVectorizer, ColumnTransformer),
+    (SimpleImputer,),
+    (StandardScaler,),
+    (LogisticRegression,),
 ]
-"""What a saved model is made of."""
+"""What the steps of a saved model may be."""
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -148,7 +150,10 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: is not a model of salutary: {cause}") from None
     steps = [type(step) for _, step in getattr(model, "steps", [])]
-    if type(model) is not Pipeline or steps != STEPS:
+    known = len(steps) == len(STEPS) and all(
+        step in kinds for step, kinds in zip(steps, STEPS, strict=True)
+    )
+    if type(model) is not Pipeline or not known:
         raise InputError(
             f"{path}: is not a model of salutary; run 'salutary label' again"
         )

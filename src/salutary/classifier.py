@@ -37,7 +37,12 @@ from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import hold_out
 from salutary.loop import State, advance, describe, start
 from salutary.objective import OBJECTIVES, IntArray, Objective, find_objective
-from salutary.pipelines import checked_matrix, joined_again, split_estimator
+from salutary.pipelines import (
+    checked_matrix,
+    joined_again,
+    split_estimator,
+    with_chosen_penalty,
+)
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows, join
@@ -52,9 +57,10 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    estimator : LogisticRegression or Pipeline ending in one, default=None
+    estimator : LogisticRegression(CV) or Pipeline ending in one, default=None
         None means ``LogisticRegression()``. Earlier steps of a pipeline are fitted
-        once, without labels, on labeled and unlabeled rows.
+        once, without labels, on labeled and unlabeled rows. A LogisticRegressionCV
+        chooses its C once, by the labeled rows.
     rule : {"tempered", "plausible", "paper"} or callable, default="tempered"
         What makes a label good. "paper" is its influence alone, as published;
         "plausible" its influence times the model's probability of the label. Both take
@@ -291,6 +297,9 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         matrix, names = self._fit_features(X, held)
         rows = LabeledRows(matrix, codes, weight)
         labeled, validation = rows.take(kept), rows.take(held)
+        template = with_chosen_penalty(
+            template, labeled.X, self.classes_[labeled.labels], labeled.weight
+        )
         if X_val is not None:
             validation = self._validation_rows(X_val, y_val, groups_val)
 

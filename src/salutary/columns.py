@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,28 +28,39 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "date": pa.timestamp("us"),
     "time": pa.time64("us"),
+    "document": pa.string(),
 }
+
+VECTOR = "vector:"
+"""Begins the kind of columns that hold a list of so many numbers in every row."""
 
 
 def column_kinds(
-    train: pa.Table, pool: pa.Table, features: list[str]
+    train: pa.Table,
+    pool: pa.Table,
+    features: list[str],
+    documents: Collection[str] = (),
 ) -> dict[str, str]:
-    """Kind of each feature: number, boolean, text, date or time, as the table says.
+    """Kind of each feature: number, boolean, text, date, time, document or vector.
 
     Parameters
     ----------
     train, pool : pyarrow.Table
         The pool decides about columns that are empty in ``train``.
     features : list of str
+    documents : collection of str
+        Those of them whose texts will be embedded.
 
     Returns
     -------
     dict of str to str
+        The kind of a list of n numbers is "vector:n".
 
     Raises
     ------
     InputError
-        For lists, structs and bytes.
+        For structs and bytes, for lists of anything but numbers, and for documents that
+        are no texts.
     """
     kinds = {}
     for name in features:
@@ -57,6 +68,15 @@ def column_kinds(
         if pa.types.is_null(arrow_type):
             arrow_type = pool.schema.field(name).type
         kind = kind_of(arrow_type)
+        if name in documents:
+            if kind != "text":
+                raise InputError(
+                    f"text column {name!r} holds {arrow_type}, not text; name another"
+                )
+            kind = "document"
+        if _is_list_of_numbers(arrow_type):
+            first = train[name].drop_null()
+            kind = f"{VECTOR}{len(first[0]) if len(first) else 0}"
         if kind is None:
             raise InputError(
                 f"column {name!r} holds {arrow_type}, which is no feature; drop it or "
@@ -84,6 +104,16 @@ def kind_of(arrow_type: pa.DataType) -> str | None:
     if types.is_date(arrow_type) or types.is_timestamp(arrow_type):
         return "date"
     return "time" if types.is_time(arrow_type) else None
+
+
+def _is_list_of_numbers(arrow_type: pa.DataType) -> bool:
+    types = pa.types
+    is_list = (
+        types.is_list(arrow_type)
+        or types.is_large_list(arrow_type)
+        or types.is_fixed_size_list(arrow_type)
+    )
+    return is_list and kind_of(arrow_type.value_type) == "number"
 
 
 def stray_texts(table: pa.Table, features: list[str]) -> dict[str, tuple[int, str]]:
@@ -128,28 +158,69 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
     -------
     pandas.DataFrame
         Numbers, booleans and times of day (in seconds) as float64 with NaN, text as
-        objects with None, dates as datetime64 without time zone, in UTC.
+        objects with None, dates as datetime64 without time zone, in UTC; a vector as
+        columns of float32 named "COLUMN[0]" and so on.
 
     Raises
     ------
     InputError
-        For a missing feature, a value that cannot be cast, or infinity; names column
-        and row, counted from 0.
+        For a missing feature, a value that cannot be cast, infinity, or a document or
+        vector that is missing; names column and row, counted from 0.
     """
-    columns = {}
+    columns: dict[str, Any] = {}
     for column, kind in kinds.items():
         if column not in table.column_names:
             raise InputError(
                 f"{name}: has no column {column!r}, which the training table has; "
                 "add it"
             )
-        values = cast_column(
-            table[column], ARROW_TYPES[kind], f"{name}: column {column!r}"
-        )
+        place = f"{name}: column {column!r}"
+        if kind.startswith(VECTOR):
+            columns.update(_entries(table[column], column, kind, place))
+            continue
+        values = cast_column(table[column], ARROW_TYPES[kind], place)
+        if kind == "document" and values.null_count:
+            row = pc.index(values.is_null(), True).as_py()
+            raise InputError(
+                f"{place}, row {row}: the text is missing; fill it or drop the row"
+            )
         columns[column] = _to_pandas(values, kind)
         if kind == "number":
-            _check_size(columns[column], f"{name}: column {column!r}")
+            _check_size(columns[column], place)
     return pd.DataFrame(columns, index=range(table.num_rows))
+
+
+def _entries(
+    values: pa.ChunkedArray, column: str, kind: str, place: str
+) -> dict[str, NDArray[np.float32]]:
+    """A column of vectors as columns of numbers."""
+    n_entries = int(kind.removeprefix(VECTOR))
+    if not _is_list_of_numbers(values.type):
+        raise InputError(
+            f"{place}: is of type {values.type}, but holds vectors in the training "
+            "table; convert it"
+        )
+    lengths = pc.list_value_length(values).fill_null(-1).to_numpy()
+    wrong = np.flatnonzero(lengths != n_entries)
+    if n_entries == 0 or len(wrong):
+        row = int(wrong[0]) if len(wrong) else 0
+        raise InputError(
+            f"{place}, row {row}: is no vector of {n_entries or 'any'} numbers, as in "
+            "the first row of the training table; correct it or drop the row"
+        )
+    flat = pc.list_flatten(values).cast(pa.float64()).to_numpy()
+    entries = flat.reshape(-1, n_entries)
+    # NaN is not above either.
+    bad = np.flatnonzero(~(np.abs(entries) <= LARGEST_NUMBER).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{place}, row {bad[0]}: has a number that is missing or too large; "
+            "correct it or drop the row"
+        )
+    return {
+        f"{column}[{number}]": entries[:, number].astype(np.float32)
+        for number in range(n_entries)
+    }
 
 
 def _check_size(values: NDArray[np.float64], place: str) -> None:
@@ -261,7 +332,7 @@ def _castable(value: pa.Scalar, target: pa.DataType) -> bool:
 def _to_pandas(values: pa.Array, kind: str) -> Any:
     if kind == "date":
         return values.to_numpy(zero_copy_only=False)
-    if kind == "text":
+    if kind in ("text", "document"):
         return pd.Series(values.to_pylist(), dtype=object)
     if kind == "time":
         seconds = pc.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)

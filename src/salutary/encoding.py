@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -14,6 +18,8 @@ from skrub import StringEncoder, TableVectorizer
 
 from salutary.columns import cast_features
 from salutary.errors import InputError
+from salutary.reading import Sources, Tables, Texts
+from salutary.surrogate.transformer_embedder import TransformerEmbedder
 
 
 class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -44,7 +50,7 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return cast_features(table, self.kinds, "table")
 
 
-def table_encoder(seed: int) -> Pipeline:
+def table_encoder(seed: int, vectorize: Any = None) -> Pipeline:
     """Steps from columns as `cast_features` gives them to a standardized matrix.
 
     skrub's TableVectorizer makes numbers of categories, texts and dates; then gaps are
@@ -54,6 +60,8 @@ def table_encoder(seed: int) -> Pipeline:
     ----------
     seed : int
         Of the encoder of texts of many values.
+    vectorize : transformer, optional
+        First step, instead of the TableVectorizer.
 
     Returns
     -------
@@ -62,34 +70,72 @@ def table_encoder(seed: int) -> Pipeline:
     """
     return Pipeline(
         [
-            (
-                "vectorize",
-                TableVectorizer(
-                    # No column dropped: unseen categories are then zeros everywhere.
-                    low_cardinality=OneHotEncoder(
-                        dtype="float32", handle_unknown="ignore", sparse_output=False
-                    ),
-                    high_cardinality=StringEncoder(random_state=seed),
-                ),
-            ),
+            ("vectorize", _vectorizer(seed) if vectorize is None else vectorize),
             ("impute", SimpleImputer(strategy="median")),
             ("scale", StandardScaler()),
         ]
     )
 
 
+def _vectorizer(seed: int) -> TableVectorizer:
+    return TableVectorizer(
+        # No column dropped: unseen categories are then zeros everywhere.
+        low_cardinality=OneHotEncoder(
+            dtype="float32", handle_unknown="ignore", sparse_output=False
+        ),
+        high_cardinality=StringEncoder(random_state=seed),
+    )
+
+
+def _encoder_for(tables: Tables, texts: Texts | None, seed: int) -> Pipeline:
+    """A `table_encoder` past which vectors go as they are, and texts embedded."""
+    names = list(map(str, tables.features["train"]))
+    documents = [] if texts is None else list(texts.columns)
+    vectors = [name for name in names if name not in tables.kinds]
+    others = [name for name in names if name not in {*documents, *vectors}]
+    if not documents and not vectors:
+        return table_encoder(seed)
+    parts: list[tuple[str, Any, list[str]]] = [
+        ("vectors", "passthrough", vectors),
+        ("columns", _vectorizer(seed), others),
+    ]
+    if texts is not None:
+        parts.append(("texts", _embedder(texts), documents))
+    parts = [part for part in parts if part[2]]
+    return table_encoder(seed, ColumnTransformer(parts, sparse_threshold=0))
+
+
+def _embedder(texts: Texts) -> TransformerEmbedder:
+    # A saved model is used from other places too.
+    is_folder = Path(texts.embedder).is_dir()
+    return TransformerEmbedder(
+        str(Path(texts.embedder).resolve()) if is_folder else texts.embedder,
+        pooling=texts.pooling,
+        device=texts.device,
+        cache_dir=None if texts.cache is None else str(texts.cache),
+    )
+
+
+def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:
+    """The fitted embedder of an encoder, if it has one."""
+    vectorize = encoder["vectorize"]
+    if isinstance(vectorize, ColumnTransformer):
+        found: TransformerEmbedder | None = vectorize.named_transformers_.get("texts")
+        return found
+    return None
+
+
 def fit_encoder(
-    features: dict[str, pd.DataFrame], seed: int, place: str
+    tables: Tables, sources: Sources, seed: int
 ) -> tuple[Pipeline, dict[str, NDArray[np.float32]]]:
     """Fit an encoder on the training table and the pool, and encode every table.
 
     Parameters
     ----------
-    features : dict of str to DataFrame
-        Of the tables "train", "validation" and, where there is one, "pool".
+    tables : Tables
+    sources : Sources
+        Where they are from, and which texts are embedded.
     seed : int
-    place : str
-        What messages call the training table.
 
     Returns
     -------
@@ -100,21 +146,30 @@ def fit_encoder(
     Raises
     ------
     InputError
-        If no feature has a value.
+        If no feature has a value, or a language model cannot be loaded.
     """
-    encoder = table_encoder(seed)
+    features = tables.features
     frames = [features[name] for name in ("train", "pool") if name in features]
     stacked = pd.concat(frames, ignore_index=True)
+    encoder = _encoder_for(tables, sources.texts, seed)
     try:
         matrix = np.asarray(encoder.fit_transform(stacked))
+    except InputError:
+        raise
     except ValueError as error:
         if not stacked.isna().all(axis=None) and "0 feature(s)" not in str(error):
             raise
         raise InputError(
-            f"{place}: no feature has a value; fill at least one column"
+            f"{sources.train}: no feature has a value; fill at least one column"
         ) from None
     matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
     matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
+    embedder = embedder_of(encoder)
+    if embedder is not None:
+        # Of this machine, and the encoder is to be used on others.
+        embedder.set_params(cache_dir=None, device=None)
+        encoder.set_params(vectorize__texts__cache_dir=None)
+        encoder.set_params(vectorize__texts__device=None)
     return encoder, {name: matrices[name] for name in features}
 
 
@@ -122,8 +177,13 @@ def unseen_categories(
     encoder: Pipeline, train: pd.DataFrame, pool: pd.DataFrame
 ) -> dict[str, int]:
     """Pool rows, by column, with a category that no training row has."""
-    columns = encoder["vectorize"].kind_to_columns_["low_cardinality"]
-    counts = {}
+    vectorize = encoder["vectorize"]
+    if isinstance(vectorize, ColumnTransformer):
+        vectorize = vectorize.named_transformers_.get("columns")
+    counts: dict[str, int] = {}
+    if vectorize is None:
+        return counts
+    columns = vectorize.kind_to_columns_["low_cardinality"]
     for column in columns:
         unseen = pool[column].notna() & ~pool[column].isin(train[column].dropna())
         if unseen.any():

@@ -46,6 +46,7 @@ def outcome_of(finished: Finished) -> dict[str, Any]:
     alone = train_on_validation(problem, state.canary.kept)
     return {
         "termination": state.ending,
+        "C": problem.estimator.C,
         "rounds": state.rounds,
         "refused_rounds": state.rounds - state.kept_rounds,
         "labels": len(finished.labels.rows),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.utils import check_array
 
 from salutary.influence.inputs import check_finite, check_size
@@ -31,11 +31,50 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
             transformer = clone(estimator[:-1])
     if not isinstance(classifier, LogisticRegression):
         raise ValueError(
-            "estimator must be a LogisticRegression or a Pipeline ending in one, got "
-            f"{type(classifier).__name__}; influence is exact for that model only"
+            "estimator must be a LogisticRegression(CV) or a Pipeline ending in one, "
+            f"got {type(classifier).__name__}; influence is exact for that model only"
         )
-    check_objective(classifier)
+    if not isinstance(classifier, LogisticRegressionCV):
+        check_objective(classifier)
     return transformer, classifier
+
+
+def with_chosen_penalty(
+    classifier: LogisticRegression, X: Matrix, y: Any, sample_weight: Any
+) -> LogisticRegression:
+    """A logistic regression under the C that its cross-validated twin chooses.
+
+    Parameters
+    ----------
+    classifier : LogisticRegression or LogisticRegressionCV
+        The first is returned as it is.
+    X : matrix of shape (n_rows, n_features)
+    y, sample_weight : array-like of shape (n_rows,)
+
+    Returns
+    -------
+    LogisticRegression, unfitted
+
+    Raises
+    ------
+    ValueError
+        If the search was over penalties with an L1 part and took one.
+    """
+    if not isinstance(classifier, LogisticRegressionCV):
+        return classifier
+    found = clone(classifier).fit(X, y, sample_weight=sample_weight)
+    known = LogisticRegression().get_params()
+    shared = {
+        name: value for name, value in classifier.get_params().items() if name in known
+    }
+    chosen = LogisticRegression(
+        **shared,
+        # One for each class, all the same, or one.
+        C=float(np.ravel(found.C_)[0]),
+        l1_ratio=float(np.ravel(found.l1_ratio_)[0] or 0.0),
+    )
+    check_objective(chosen)
+    return chosen
 
 
 def joined_again(

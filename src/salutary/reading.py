@@ -22,8 +22,33 @@ from salutary.columns import (
 from salutary.errors import InputError
 from salutary.influence.inputs import encode_labels
 from salutary.objective import IntArray
+from salutary.surrogate.texts import Pooling
 from salutary.tables import read_table
 from salutary.targets import cast_labels, target_labels, target_type, typed_labels
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Which texts are embedded, and how.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        One column, or two for pairs.
+    embedder : str
+        Folder or name of a language model.
+    pooling : {"mean", "cls", "last"}
+    device : str or None
+        None for the best there is.
+    cache : Path or None
+        Folder that keeps the vectors.
+    """
+
+    columns: tuple[str, ...]
+    embedder: str
+    pooling: Pooling = "mean"
+    device: str | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +68,8 @@ class Sources:
         Column of the validation rows' groups; a feature if the training table has it.
     costs : Path or None
         Table of what mistakes cost.
+    texts : Texts or None
+        Columns whose texts are embedded.
     """
 
     train: Path
@@ -52,6 +79,12 @@ class Sources:
     id_column: str | None
     group_column: str | None = None
     costs: Path | None = None
+    texts: Texts | None = None
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """Columns whose texts are embedded."""
+        return () if self.texts is None else self.texts.columns
 
     def tables(self) -> dict[str, Path]:
         """The tables of rows, by name."""
@@ -120,13 +153,19 @@ def read_tables(sources: Sources) -> Tables:
     if id_column == target:
         raise InputError(f"--id {id_column!r}: is the target; pass another column")
     named = [target, *([id_column] if id_column else [])]
-    train = read_table(sources.train, named)
+    train = read_table(sources.train, named, sources.documents)
     if sources.train.suffix.lower() == ".csv":
         train = typed_labels(train, target)
     label_type = target_type(train, target, str(sources.train))
     features = [name for name in train.column_names if name not in (target, id_column)]
     if not features:
         raise InputError(f"{sources.train}: has no column besides {target!r}; add some")
+    for column in sources.documents:
+        if column not in features:
+            raise InputError(
+                f"{sources.train}: has no text column {column!r} besides target and "
+                "ids; name another"
+            )
     tables = {"train": train, **_read_others(sources, features)}
     pool = tables.get("pool")
     paths = sources.tables()
@@ -140,9 +179,12 @@ def read_tables(sources: Sources) -> Tables:
         known = {*features, target, id_column, *further}
         _check_columns(tables[name], paths[name], features, known, sources)
     if sources.train.suffix.lower() == ".csv":
-        _warn_of_strays(train, features, sources.train)
+        others = [name for name in features if name not in sources.documents]
+        _warn_of_strays(train, others, sources.train)
     try:
-        kinds = column_kinds(train, train if pool is None else pool, features)
+        kinds = column_kinds(
+            train, train if pool is None else pool, features, sources.documents
+        )
     except InputError as error:
         raise InputError(f"{sources.train}: {error}") from None
     frames = {
@@ -173,7 +215,7 @@ def _read_others(sources: Sources, features: list[str]) -> dict[str, pa.Table]:
     further = [name for name in (sources.id_column, sources.group_column) if name]
     text_columns = [*features, sources.target, *further]
     return {
-        name: read_table(path, text_columns)
+        name: read_table(path, text_columns, sources.documents)
         for name, path in sources.tables().items()
         if name != "train"
     }

@@ -56,7 +56,7 @@ def advise_tables(
         tables = read_tables(sources)
         _check_validation(tables, plan, sources)
     with stage("encoding the columns"):
-        _, matrices = fit_encoder(tables.features, plan.seed, str(sources.train))
+        _, matrices = fit_encoder(tables, sources, plan.seed)
     case = Case(
         classes=tables.classes,
         train=_unweighted(matrices["train"], tables.train_labels),

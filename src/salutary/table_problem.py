@@ -18,6 +18,7 @@ from salutary.edits import Addition, Edit, Switch
 from salutary.encoding import (
     ColumnTypes,
     count_recurring,
+    embedder_of,
     fit_encoder,
     unseen_categories,
 )
@@ -30,20 +31,23 @@ from salutary.problem import Problem, split_folds
 from salutary.reading import Sources, Tables, read_tables
 from salutary.relabeling import default_batch, own_pool
 from salutary.rows import LabeledRows
+from salutary.surrogate.embedding import Report, reporting
+from salutary.tuning import cross_validated
 
-Stage = Callable[[str], AbstractContextManager[object]]
-"""Shows a person what is going on while the block runs."""
+Stage = Callable[[str], AbstractContextManager[Report]]
+"""Shows a person what is going on while the block runs, and how far it is."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a run does with its tables; see ``salutary label --help``.
 
-    A ``batch_size`` of None is `default_batch` of the training rows.
+    A ``batch_size`` of None is `default_batch` of the training rows, a ``C`` of None
+    the best by cross-validation on them.
     """
 
     rule: str
-    C: float
+    C: float | None
     batch_size: int | None
     guard: bool
     seed: int
@@ -84,6 +88,12 @@ class TableProblem:
     n_rows: dict[str, int]
     unseen: dict[str, int]
     recurring: int
+
+    @property
+    def embedder(self) -> str | None:
+        """Fingerprint of the language model that embeds texts, if one does."""
+        embedder = embedder_of(self.encoder)
+        return None if embedder is None else embedder.fingerprint_
 
     def model(self, classifier: LogisticRegression) -> Pipeline:
         """The whole way from a table to a class."""
@@ -164,10 +174,9 @@ def _read(
     """The tables, the fitted encoder, and every table's rows, those of a pool as 0."""
     with stage("reading the tables"):
         tables = read_tables(sources)
-    with stage("encoding the columns"):
-        encoder, matrices = fit_encoder(
-            tables.features, settings.seed, str(sources.train)
-        )
+    doing = "encoding the columns" if sources.texts is None else "embedding the texts"
+    with stage(doing) as report, reporting(report):
+        encoder, matrices = fit_encoder(tables, sources, settings.seed)
     labels = {"train": tables.train_labels, "validation": tables.validation_labels}
     groups = {"validation": tables.groups}
     rows = {}
@@ -191,9 +200,12 @@ def _problem(
         objective = ExpectedCost(costs)
     else:
         objective = find_objective(settings.objective)
+    C = settings.C
+    if C is None:
+        C = cross_validated(rows["train"], tables.classes, settings.seed)
     rng = np.random.RandomState(settings.seed)
     return Problem(
-        estimator=LogisticRegression(C=settings.C),
+        estimator=LogisticRegression(C=C),
         classes=tables.classes,
         labeled=rows["train"],
         validation=rows["validation"],

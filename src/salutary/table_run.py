@@ -243,9 +243,15 @@ def _open_state(
             "files": {name: str(p) for name, p in request.sources.paths().items()},
             "data": data,
             "versions": versions(),
+            "embedder": prepared.embedder,
         }
         ledger.begin(facts, problem.classes.tolist(), start_entry(problem, state))
         return state
+    if ledger.fact("embedder") != prepared.embedder:
+        raise InputError(
+            f"{request.out}: was started with another model in "
+            f"{settings['embedder']}; put that one there, or pass another --out"
+        )
     state = restored(ledger, problem, request.limit)
     ledger.set_facts(settings=settings, report=None)
     return state

@@ -7,6 +7,7 @@ import csv
 import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -24,7 +25,9 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """What files in UTF-16 begin with."""
 
 
-def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
+def read_table(
+    path: Path, text_columns: Collection[str] = (), verbatim: Collection[str] = ()
+) -> pa.Table:
     """Read a table whole.
 
     Parameters
@@ -35,6 +38,9 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
     text_columns : collection of str
         Columns of a .csv file to leave as text, to be cast later. Without it "007"
         would become 7.
+    verbatim : collection of str
+        Columns of a .csv file in which every value is a text, an empty one too.
+        Elsewhere empty values and such as "NA" and "null" are missing.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def read_table(path: Path, text_columns: Collection[str] = ()) -> pa.Table:
         If it cannot be read or is empty.
     """
     check_exists(path)
-    reader = _reader(path, text_columns)
+    reader = _reader(path, text_columns, verbatim)
     try:
         table = reader(path)
         names = table.column_names
@@ -89,12 +95,16 @@ def check_exists(path: Path) -> None:
         raise InputError(f"{path}: is a pipe or device; save the table in a file")
 
 
-def _reader(path: Path, text_columns: Collection[str]) -> Callable[[Path], pa.Table]:
+def _reader(
+    path: Path, text_columns: Collection[str], verbatim: Collection[str]
+) -> Callable[[Path], pa.Table]:
     if path.is_dir():
         return _read_parquet_folder
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return lambda path: _read_csv(path, text_columns)
+        return lambda path: _with_verbatim(
+            path, _read_csv(path, text_columns), verbatim
+        )
     if suffix == ".parquet":
         return lambda path: pa.parquet.ParquetFile(path).read()
     if suffix == ".jsonl":
@@ -128,21 +138,40 @@ def _read_csv(path: Path, text_columns: Collection[str]) -> pa.Table:
     if _check_encoding(path) % 2:
         _check_rows(path)
     try:
-        return pa.csv.read_csv(
+        return _parse_csv(
             path,
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(text_columns, pa.string()),
-                strings_can_be_null=True,
-            ),
-            # One block: a type is inferred from the whole column.
-            read_options=pa.csv.ReadOptions(
-                block_size=max(1, min(path.stat().st_size + 1, 2**31 - 1))
-            ),
-            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+            column_types=dict.fromkeys(text_columns, pa.string()),
+            strings_can_be_null=True,
         )
     except pa.ArrowInvalid:
         _check_rows(path)
         raise
+
+
+def _with_verbatim(path: Path, table: pa.Table, verbatim: Collection[str]) -> pa.Table:
+    """The table with some columns as they stand in the file, nothing missing."""
+    names = [name for name in table.column_names if name in verbatim]
+    if not names:
+        return table
+    exact = _parse_csv(
+        path, column_types=dict.fromkeys(names, pa.string()), include_columns=names
+    )
+    for name in names:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, exact[name])
+    return table
+
+
+def _parse_csv(path: Path, **converted: Any) -> pa.Table:
+    return pa.csv.read_csv(
+        path,
+        convert_options=pa.csv.ConvertOptions(**converted),
+        # One block: a type is inferred from the whole column.
+        read_options=pa.csv.ReadOptions(
+            block_size=max(1, min(path.stat().st_size + 1, 2**31 - 1))
+        ),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+    )
 
 
 def _check_encoding(path: Path) -> int:

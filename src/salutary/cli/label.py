@@ -36,7 +36,13 @@ def label(
             "far slower: a shortlist is looked at again for every pick."
         ),
     ] = "first_order",
-    c: options.Penalty = 1.0,
+    c: options.PenaltyOrTuned = None,
+    text_column: options.TextColumn = None,
+    text_pair: options.TextPair = None,
+    embedder: options.Embedder = None,
+    pooling: options.PoolingOption = "mean",
+    device: options.Device = None,
+    embedding_cache: options.EmbeddingCache = None,
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +64,16 @@ def label(
 
     Example: salutary label train.csv --validation val.csv --pool pool.csv --target y
     --out runs/first
+
+    Texts: salutary label train.csv --validation val.csv --pool pool.csv --target y
+    --text-column review --embedder sentence-transformers/all-MiniLM-L6-v2
+    --out runs/text
     """
+    texts = options.texts_of(
+        text_column, text_pair, embedder, pooling, device, embedding_cache
+    )
+    if c is None and texts is None:
+        c = 1.0
     options.check_numbers(budget, batch_size, c, min_influence_z, seed)
     options.check_objective(objective, group, costs)
     with display(budget, "labels") as shown:
@@ -74,7 +89,9 @@ def label(
             shown.advance(len(record.selection), describe(record))
 
         request = Request(
-            sources=Sources(train, validation, pool, target, id_column, group, costs),
+            sources=Sources(
+                train, validation, pool, target, id_column, group, costs, texts
+            ),
             settings=Settings(
                 rule,
                 c,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from salutary.errors import InputError
+
+if TYPE_CHECKING:
+    from salutary.reading import Texts
+    from salutary.surrogate.texts import Pooling
 
 Train = Annotated[Path, typer.Argument(metavar="TRAIN", help="Labeled table.")]
 Validation = Annotated[
@@ -51,6 +55,56 @@ Costs = Annotated[
     ),
 ]
 Penalty = Annotated[float, typer.Option("--C", help="Inverse strength of the penalty.")]
+PenaltyOrTuned = Annotated[
+    float | None,
+    typer.Option(
+        "--C",
+        help="Inverse strength of the penalty.",
+        show_default="1.0; with --text-column tuned by cross-validation on TRAIN",
+    ),
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of texts to embed with --embedder; all other columns stay "
+        "features.",
+    ),
+]
+TextPair = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of each text's second part."),
+]
+Embedder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME_OR_FOLDER",
+        help="Language model that embeds the texts: a folder, or a name on the "
+        "Hugging Face hub. Needs salutary[text].",
+    ),
+]
+PoolingOption = Annotated[
+    Literal["mean", "cls", "last"],
+    typer.Option(
+        help="A text's vector: the mean over its tokens, the first token's, or the "
+        "last one's (for decoders)."
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the language model runs, for instance cpu or cuda:1.",
+        show_default="the fastest there is",
+    ),
+]
+EmbeddingCache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder that keeps the vectors for later runs.",
+        show_default="in the user's cache",
+    ),
+]
 NoGuard = Annotated[
     bool,
     typer.Option(
@@ -82,7 +136,7 @@ Resume = Annotated[
 def check_numbers(
     budget: int | None,
     batch_size: int | None,
-    c: float,
+    c: float | None,
     min_influence_z: float,
     seed: int,
 ) -> None:
@@ -96,7 +150,7 @@ def check_numbers(
         raise InputError(f"--budget {budget}: must be at least 1")
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size {batch_size}: must be at least 1")
-    if not 0 < c < float("inf"):
+    if c is not None and not 0 < c < float("inf"):
         raise InputError(f"--C {c}: must be positive and finite, for instance 1.0")
     if not 0 <= min_influence_z < float("inf"):
         raise InputError(
@@ -105,6 +159,46 @@ def check_numbers(
         )
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed}: must be from 0 to 4294967295")
+
+
+def texts_of(
+    column: str | None,
+    pair: str | None,
+    embedder: str | None,
+    pooling: Pooling,
+    device: str | None,
+    cache: Path | None,
+) -> Texts | None:
+    """What is asked for about texts, if anything.
+
+    Raises
+    ------
+    InputError
+        For a column without an embedder or the reverse, and for one column twice.
+    """
+    if column is None:
+        for option, value in (("--text-pair", pair), ("--embedder", embedder)):
+            if value is not None:
+                raise InputError(f"{option} {value}: needs --text-column; pass it")
+        return None
+    if embedder is None:
+        raise InputError(
+            f"--text-column {column}: needs --embedder; pass a folder or the name of a "
+            "language model"
+        )
+    if pair == column:
+        raise InputError(f"--text-pair {pair}: is --text-column too; pass another")
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.reading import Texts
+    from salutary.surrogate.vectors import default_folder
+
+    return Texts(
+        columns=(column,) if pair is None else (column, pair),
+        embedder=embedder,
+        pooling=pooling,
+        device=device,
+        cache=default_folder() if cache is None else cache,
+    )
 
 
 def check_objective(

@@ -75,7 +75,11 @@ def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataF
     model = load(run_dir)
     kinds = model["types"].kinds
     id_column = read_report(run_dir)["settings"]["id"]
-    table = read_table(path, [*kinds, *([id_column] if id_column else [])])
+    table = read_table(
+        path,
+        [*kinds, *([id_column] if id_column else [])],
+        [column for column, kind in kinds.items() if kind == "document"],
+    )
     columns: dict[str, Any] = {"row": np.arange(table.num_rows)}
     if id_column in table.column_names:
         columns = {id_column: whole_numbers(table[id_column].combine_chunks())}

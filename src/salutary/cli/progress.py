@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -15,12 +16,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+BETWEEN_LINES = 10.0
+"""Seconds after which a long step prints how far it is."""
+
+Report = Callable[[int, int], None]
+"""Called with what is done of a step, and with all there is to do."""
+
 
 class Display(Protocol):
     """Where a command shows what it is doing."""
 
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """Show a step of unknown length while the block runs."""
+    def stage(self, name: str) -> AbstractContextManager[Report]:
+        """Show a step while the block runs; how far it is, if that reports."""
 
     def advance(self, steps: int, message: str) -> None:
         """Show that so many of the run's steps are done."""
@@ -33,10 +40,24 @@ class Lines:
         self._last = ""
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Print the step's name."""
+    def stage(self, name: str) -> Iterator[Report]:
+        """Print the step's name, and now and then how far it is."""
         self.advance(0, name)
-        yield
+        began = printed = time.monotonic()
+        before = 0
+
+        def report(done: int, total: int) -> None:
+            nonlocal began, before, printed
+            now = time.monotonic()
+            if done < before:  # the next table
+                began = now
+            before = done
+            if now - printed >= BETWEEN_LINES:
+                left = (now - began) / done * (total - done)
+                self.advance(0, f"{name}: {done} of {total}, {left:.0f} s left")
+                printed = now
+
+        yield report
 
     def advance(self, steps: int, message: str) -> None:
         """Print the message unless it stands there already."""
@@ -54,10 +75,12 @@ class Bar:
         self._last = ""
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show a bar that pulses."""
+    def stage(self, name: str) -> Iterator[Report]:
+        """Show a bar that pulses, or moves if the block reports."""
         task = self._progress.add_task(name, total=None)
-        yield
+        yield lambda done, total: self._progress.update(
+            task, completed=done, total=total
+        )
         self._progress.remove_task(task)
 
     def advance(self, steps: int, message: str) -> None:

@@ -23,6 +23,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
+        *_tuned(report),
         *_losses(report),
         *_of_pool(outcome),
         *_remarks(outcome),
@@ -66,6 +67,12 @@ def _by_class(outcome: dict[str, Any]) -> str:
         for label, count in outcome["labels_by_class"].items()
     )
     return f"  by class         {by_class}"
+
+
+def _tuned(report: dict[str, Any]) -> Iterator[str]:
+    if report["settings"]["C"] is None:
+        C = report["outcome"]["C"]
+        yield f"  C                {C:g}, tuned by cross-validation"
 
 
 def _losses(report: dict[str, Any]) -> Iterator[str]:

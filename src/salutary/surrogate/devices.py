@@ -1,0 +1,49 @@
+"""Where a torch model runs, and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from salutary.errors import InputError
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The device of a name, or the fastest there is.
+
+    Parameters
+    ----------
+    name : str or None
+        For instance "cpu", "cuda:1" or "mps"; None for CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    InputError
+        For a name torch does not know, and a device that is not there.
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if name is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        has_mps = torch.backends.mps.is_available()
+        return torch.device("mps" if has_mps else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).splitlines()[0]
+        raise InputError(
+            f"device {name!r} cannot be used: {cause}; pass 'cpu', or None for the "
+            "best there is"
+        ) from None
+    return device
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """Bfloat16 where it is faster and as good, float32 elsewhere."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return torch.float32

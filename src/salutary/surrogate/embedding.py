@@ -1,0 +1,100 @@
+"""Embed rows in batches, each different one once, and keep the vectors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salutary.surrogate.vectors import Vectors, VectorStore, open_store
+
+BATCHES_A_COMMIT = 8
+"""Batches of vectors that a kill may lose; a commit for each would cost time."""
+
+Encode = Callable[[list[Any]], Vectors]
+"""A batch of rows to their vectors, shape (n_rows, n_features), float32."""
+
+Report = Callable[[int, int], None]
+"""Called with the rows that are done and all there are to do."""
+
+# scikit-learn's pipelines hand nothing on to their steps.
+_report: ContextVar[Report] = ContextVar("report", default=lambda done, total: None)
+
+
+@contextmanager
+def reporting(report: Report) -> Iterator[None]:
+    """Call ``report`` after every batch that is embedded within the block."""
+    token = _report.set(report)
+    try:
+        yield
+    finally:
+        _report.reset(token)
+
+
+def embed(
+    rows: Sequence[Any],
+    encode: Encode,
+    *,
+    model: bytes,
+    as_bytes: Callable[[Any], bytes],
+    size: Callable[[Any], int],
+    batch_size: int,
+    folder: Path | None = None,
+) -> Vectors:
+    """Vectors of rows, from the store where it has them.
+
+    Parameters
+    ----------
+    rows : sequence
+    encode : callable
+        Asked for each different row that the store lacks, once.
+    model : bytes
+        Fingerprint of all that makes the vectors.
+    as_bytes : callable
+        A row's content.
+    size : callable
+        What an encoded row costs; rows of like size share a batch, the largest first,
+        so that too large a batch fails at once.
+    batch_size : int
+    folder : Path, optional
+        Of the store; without it nothing is kept.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float32
+    """
+    keys = [hashlib.sha256(model + as_bytes(row)).digest() for row in rows]
+    different = dict(zip(keys, rows, strict=True))
+    with open_store(folder) as store:
+        found = store.get(list(different))
+        missing = [key for key in different if key not in found]
+        missing.sort(key=lambda key: -size(different[key]))
+        new = _encoded(missing, different, encode, batch_size, store)
+    known = {**found, **new}
+    return np.stack([known[key] for key in keys])
+
+
+def _encoded(
+    missing: list[bytes],
+    rows: dict[bytes, Any],
+    encode: Encode,
+    batch_size: int,
+    store: VectorStore,
+) -> dict[bytes, Vectors]:
+    """Vectors of the missing rows, added to the store as they come."""
+    found: dict[bytes, Vectors] = {}
+    step = batch_size * BATCHES_A_COMMIT
+    for begin in range(0, len(missing), step):
+        keys = missing[begin : begin + step]
+        for first in range(0, len(keys), batch_size):
+            batch = keys[first : first + batch_size]
+            vectors = encode([rows[key] for key in batch])
+            found.update(zip(batch, vectors, strict=True))
+            _report.get()(begin + first + len(batch), len(missing))
+        store.add(keys, np.stack([found[key] for key in keys]))
+    return found

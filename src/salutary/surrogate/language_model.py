@@ -1,0 +1,195 @@
+"""A language model from the Hugging Face, as a function from texts to vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.utils import logging as hub_logging
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from salutary.errors import InputError
+from salutary.surrogate.devices import pick_dtype
+from salutary.surrogate.texts import Pooling, Text, n_characters
+from salutary.surrogate.vectors import Vectors
+from salutary.surrogate.weights import fingerprint
+
+LONGEST = 512
+"""Tokens of a text at most, unless a caller says otherwise: beyond, time is lost."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A transformer that gives each text a vector.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        In evaluation mode, on ``device``.
+    tokenizer : PreTrainedTokenizerFast
+        Pads on the right.
+    pooling : {"mean", "cls", "last"}
+        Of the last layer: the mean over the text's tokens, the first, or the last one.
+    max_length : int
+        Tokens of a text (or pair) that are looked at.
+    device : torch.device
+    """
+
+    model: Any
+    tokenizer: Any
+    pooling: Pooling
+    max_length: int
+    device: torch.device
+
+    def fingerprint(self) -> bytes:
+        """Digest of all that the vectors depend on: weights, vocabulary, pooling."""
+        return fingerprint(
+            self.model,
+            json.dumps(self.model.config.to_dict(), default=str, sort_keys=True),
+            self.tokenizer.backend_tokenizer.to_str(),
+            f"{self.pooling} {self.max_length}",
+        )
+
+    def encode(self, texts: list[Text]) -> Vectors:
+        """Vectors of a batch of texts, shape (n_texts, n_features), float32."""
+        tokens = self._tokens(texts)
+        with torch.inference_mode():
+            output = self.model(**tokens)
+            pooled = pool(output[0], tokens["attention_mask"], self.pooling)
+        vectors: Vectors = pooled.float().cpu().numpy()
+        return vectors
+
+    def n_cut(self, texts: Iterable[Text]) -> int:
+        """How many texts have more tokens than are looked at."""
+        # A token is a character at least.
+        long = [_pair(text) for text in texts if n_characters(text) > self.max_length]
+        if not long:
+            return 0
+        columns = [list(column) for column in zip(*long, strict=True)]
+        tokens = self.tokenizer(*columns, truncation=False, verbose=False)
+        return sum(len(ids) > self.max_length for ids in tokens["input_ids"])
+
+    def _tokens(self, texts: list[Text]) -> dict[str, torch.Tensor]:
+        pairs = [_pair(text) for text in texts]
+        columns = [list(column) for column in zip(*pairs, strict=True)]
+        tokens = self.tokenizer(
+            *columns,
+            padding=True,
+            truncation=True,
+            max_length=self.max_length,
+            return_tensors="pt",
+        )
+        ids, mask = tokens["input_ids"].long(), tokens["attention_mask"]
+        if ids.shape[1] == 0:
+            ids = torch.zeros((len(texts), 1), dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            tokens = {}
+        # Tokenizers that add no marks make nothing of an empty text.
+        empty = mask.sum(dim=1) == 0
+        ids[empty, 0] = self.tokenizer.pad_token_id
+        mask[empty, 0] = 1
+        tokens = {**tokens, "input_ids": ids, "attention_mask": mask}
+        return {name: value.to(self.device) for name, value in tokens.items()}
+
+
+def _pair(text: Text) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
+
+
+def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    """A text's vector from its tokens'.
+
+    Parameters
+    ----------
+    hidden : Tensor of shape (n_texts, n_tokens, n_features)
+    mask : Tensor of shape (n_texts, n_tokens)
+        1 for tokens, 0 for the padding behind them.
+    pooling : {"mean", "cls", "last"}
+
+    Returns
+    -------
+    Tensor of shape (n_texts, n_features)
+
+    Examples
+    --------
+    >>> hidden = torch.tensor([[[1.0], [3.0], [9.0]]])
+    >>> mask = torch.tensor([[1, 1, 0]])
+    >>> [pool(hidden, mask, name).item() for name in ("mean", "cls", "last")]
+    [2.0, 1.0, 3.0]
+    """
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "last":
+        rows = torch.arange(len(hidden), device=hidden.device)
+        return hidden[rows, mask.sum(dim=1) - 1]
+    weight = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weight).sum(dim=1) / weight.sum(dim=1)
+
+
+def load_language_model(
+    name: str, pooling: Pooling, max_length: int | None, device: torch.device
+) -> LanguageModel:
+    """Load a model and its tokenizer; weights are read as safetensors only.
+
+    Parameters
+    ----------
+    name : str
+        A local folder, or a name on the hub (``HF_HUB_OFFLINE`` is respected).
+    pooling : {"mean", "cls", "last"}
+    max_length : int or None
+        None for as many tokens as the model takes, `LONGEST` at most.
+    device : torch.device
+
+    Returns
+    -------
+    LanguageModel
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or it is of a kind that is not taken.
+    """
+    if pooling not in ("mean", "cls", "last"):
+        raise InputError(f"pooling must be 'mean', 'cls' or 'last': {pooling!r}")
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    hub_logging.set_verbosity_error()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModel.from_pretrained(
+            name, use_safetensors=True, dtype=pick_dtype(device)
+        )
+    except Exception as error:
+        # Of any kind, from a missing file to a damaged one.
+        raise InputError(f"{name}: {_cause(name, error)}") from None
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(f"{name}: has no fast tokenizer; pass a model with one")
+    if model.config.is_encoder_decoder:
+        model = model.get_encoder()
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
+    longest = getattr(model.config, "max_position_embeddings", None) or LONGEST
+    longest = min(longest, tokenizer.model_max_length, LONGEST)
+    return LanguageModel(
+        model.eval().to(device), tokenizer, pooling, max_length or longest, device
+    )
+
+
+def _cause(name: str, error: Exception) -> str:
+    """Why a model could not be loaded, in one line."""
+    if Path(name).exists():
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        return (
+            f"is no model that transformers can load ({cause}); pass a folder with "
+            "config.json, model.safetensors and a tokenizer"
+        )
+    return (
+        "is no folder, and the hub has no such model or cannot be reached; pass a "
+        "folder with the model, or a name when online (and without HF_HUB_OFFLINE)"
+    )

@@ -1,0 +1,104 @@
+"""Vectors of rows that were embedded before, kept on disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salutary.errors import InputError
+from salutary.surrogate.extras import needs
+
+FILE = "embeddings.sqlite"
+
+PATIENCE = 60.0
+"""Seconds to wait for another process that is writing."""
+
+Vectors = NDArray[np.float32]
+
+
+def default_folder() -> Path:
+    """Where vectors are kept for all runs of a user."""
+    with needs("text"):
+        from platformdirs import user_cache_path
+    return user_cache_path("salutary")
+
+
+class VectorStore:
+    """Vectors by key in one SQLite file, which several processes may share.
+
+    Each `add` is a transaction: after a kill, what was added is there.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Of a database that has the table.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+        """The vectors that there are, of shape (n_features,) each."""
+        found = {}
+        for key in keys:
+            row = self._connection.execute(
+                "SELECT vector FROM vectors WHERE key = ?", (key,)
+            ).fetchone()
+            if row is not None:
+                found[key] = np.frombuffer(row[0], dtype="<f4")
+        return found
+
+    def add(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        """Keep vectors, one a row; those that are there already stay."""
+        rows = [
+            (key, np.ascontiguousarray(vector, dtype="<f4").tobytes())
+            for key, vector in zip(keys, vectors, strict=True)
+        ]
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO vectors (key, vector) VALUES (?, ?)", rows
+            )
+
+
+@contextmanager
+def open_store(folder: Path | None) -> Iterator[VectorStore]:
+    """The store in a folder, or without one a store that is gone afterwards.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or what is there is no store.
+    """
+    where = ":memory:"
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be made ({error.strerror}); pass another folder for "
+                "embeddings"
+            ) from None
+        where = str(folder / FILE)
+    connection = None
+    try:
+        connection = sqlite3.connect(where, timeout=PATIENCE)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors "
+            "(key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+        )
+        yield VectorStore(connection)
+    except sqlite3.DatabaseError as error:
+        raise InputError(
+            f"{where}: cannot be used ({error}); delete it, or pass another folder for "
+            "embeddings"
+        ) from None
+    finally:
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,200 @@
+"""Texts to vectors, against transformers by hand and sentence-transformers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from salutary import SalutaryClassifier
+from salutary.errors import InputError
+from salutary.surrogate.transformer_embedder import TransformerEmbedder
+
+torch = pytest.importorskip("torch", reason="needs salutary[text]")
+transformers = pytest.importorskip("transformers", reason="needs salutary[text]")
+
+TEXTS = [
+    "a stirring, funny and finally transporting re-imagining of beauty",
+    "dull",
+    "",
+    "🎈🎉 déjà vu — ''quoted'' \x00 <b>&amp;</b>",
+    "dull",
+    "no apparent joy",
+]
+
+
+def by_hand(folder: str, text: Any, pooling: str) -> np.ndarray:
+    """One text alone, without padding."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokens = tokenizer(
+        *([text] if isinstance(text, str) else text), return_tensors="pt"
+    )
+    with torch.inference_mode():
+        hidden = model(**tokens)[0][0]
+    found = {"mean": hidden.mean(dim=0), "cls": hidden[0], "last": hidden[-1]}
+    return found[pooling].numpy()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_vectors_are_those_of_each_text_alone(minilm: str, pooling: str) -> None:
+    embedder = TransformerEmbedder(minilm, pooling=pooling, device="cpu", batch_size=4)
+    found = embedder.fit_transform(TEXTS)
+    assert found.shape == (6, 384) == (len(TEXTS), embedder.n_features_out_)
+    assert found.dtype == np.float32
+    expected = np.stack([by_hand(minilm, text, pooling) for text in TEXTS])
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_array_equal(found[1], found[4])
+
+
+def test_vectors_are_those_of_sentence_transformers(minilm: str) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    expected = library.SentenceTransformer(minilm, device="cpu").encode(TEXTS)
+    found = TransformerEmbedder(minilm, device="cpu").fit_transform(TEXTS)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_pairs_are_encoded_as_pairs(minilm: str) -> None:
+    pairs = pd.DataFrame({"question": ["Why?", "Who?"], "answer": ["So.", "Me!"]})
+    found = TransformerEmbedder(minilm, device="cpu").fit_transform(pairs)
+    expected = [by_hand(minilm, pair, "mean") for pair in pairs.to_numpy().tolist()]
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_a_decoder_without_padding_and_empty_texts(decoder: str) -> None:
+    texts = ["a b c", "", "d", "b b b b b b"]
+    embedder = TransformerEmbedder(decoder, pooling="last", device="cpu")
+    found = embedder.fit_transform(texts)
+    expected = [by_hand(decoder, text or "<end>", "last") for text in texts]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(embedder.transform([""]), found[1:2], atol=1e-6)
+
+
+def test_long_texts_are_cut_with_a_warning(decoder: str) -> None:
+    embedder = TransformerEmbedder(decoder, device="cpu").fit([])
+    long = "a b c d " * 2500
+    with pytest.warns(UserWarning, match=r"1 of 2 texts have more than 16 tokens; on"):
+        found = embedder.transform(["a", long])
+    np.testing.assert_allclose(
+        found[1], embedder.transform(["a b c d " * 4])[0], atol=1e-6
+    )
+
+
+def test_vectors_are_kept_for_other_embedders(
+    minilm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from salutary.surrogate.language_model import LanguageModel
+
+    options = {"device": "cpu", "cache_dir": tmp_path}
+    first = TransformerEmbedder(minilm, **options).fit_transform(TEXTS)
+
+    def encode(self: Any, texts: Any) -> Any:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(LanguageModel, "encode", encode)
+    again = TransformerEmbedder(minilm, **options).fit_transform(TEXTS[::-1])
+    np.testing.assert_array_equal(again, first[::-1])
+    with pytest.raises(AssertionError, match="encoded again"):
+        TransformerEmbedder(minilm, pooling="cls", **options).fit_transform(TEXTS)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_texts_in_labels_out(minilm: str, tmp_path: Path) -> None:
+    good = [f"what a {word} film" for word in ("great", "fine", "lovely", "superb")]
+    bad = [f"what a {word} film" for word in ("dull", "bad", "dreary", "poor")]
+    X = np.array([*good, *bad, "a joy", "a bore", "a delight", "a failure"], object)
+    y = np.array([1] * 4 + [0] * 4 + [-1] * 4)
+    validation = ["wonderful", "terrible", "charming", "tedious"]
+    embedder = TransformerEmbedder(minilm, device="cpu", cache_dir=tmp_path)
+    search = LogisticRegressionCV(
+        Cs=[0.001, 0.01, 0.1], cv=2, scoring="neg_log_loss", max_iter=1000
+    )
+    model = SalutaryClassifier(
+        make_pipeline(embedder, StandardScaler(), search),
+        budget=4,
+        batch_size=2,
+        guard=False,
+        random_state=0,
+    ).fit(X, y, validation, [1, 0, 1, 0])
+    assert (model.transduction_[8:] == [1, 0, 1, 0]).all()
+    assert model.predict(["great", "awful"]).tolist() == [1, 0]
+    vectors = model.estimator_[:-1].transform(X[:8])
+    expected = clone(search).fit(vectors, y[:8]).C_
+    assert type(model.estimator_[-1]) is LogisticRegression
+    assert np.ravel(expected)[0] == model.estimator_[-1].C
+
+
+def test_a_saved_embedder_has_no_weights_and_refuses_other_ones(
+    minilm: str, decoder: str, tmp_path: Path
+) -> None:
+    embedder = TransformerEmbedder(minilm, device="cpu").fit(TEXTS)
+    skops.io.dump(embedder, tmp_path / "embedder.skops")
+    assert (tmp_path / "embedder.skops").stat().st_size < 20_000
+    trusted = ["salutary.surrogate.transformer_embedder.TransformerEmbedder"]
+    loaded = skops.io.load(tmp_path / "embedder.skops", trusted=trusted)
+    np.testing.assert_array_equal(loaded.transform(TEXTS), embedder.transform(TEXTS))
+    loaded = skops.io.load(tmp_path / "embedder.skops", trusted=trusted)
+    with pytest.raises(InputError, match="is another model"):
+        loaded.set_params(model=decoder).transform(["a"])
+
+
+def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path, minilm: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    cases = {
+        str(tmp_path): "is no model that transformers can load",
+        "nobody/no-such-model": "is no folder, and the hub has no such model or cannot",
+    }
+    for name, words in cases.items():
+        with pytest.raises(InputError, match=words) as found:
+            TransformerEmbedder(name).fit([])
+        assert "\n" not in str(found.value)
+        assert name in str(found.value)
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
+        TransformerEmbedder(minilm, device="abacus").fit([])
+    with pytest.raises(InputError, match="pooling must be"):
+        TransformerEmbedder(minilm, pooling="sum").fit([])
+    with pytest.raises(InputError, match="batch_size must be at least 1: 0"):
+        TransformerEmbedder(minilm, batch_size=0).fit([])
+    with pytest.raises(InputError, match="max_length must be at least 1: 0"):
+        TransformerEmbedder(minilm, max_length=0).fit([])
+
+
+def test_weights_that_are_pickled_are_not_read(minilm: str, tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((Path(minilm) / name).read_bytes())
+
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "unpickled"),)
+
+    torch.save(Hostile(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match="is no model that transformers can load"):
+        TransformerEmbedder(str(tmp_path)).fit([])
+    assert not (tmp_path / "unpickled").exists()
+
+
+WITHOUT = """
+import sys
+sys.modules["transformers"] = None
+from salutary.surrogate.transformer_embedder import TransformerEmbedder
+TransformerEmbedder("x").fit([])
+"""
+
+
+def test_a_missing_package_says_which_extra_to_install() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False
+    )
+    assert run.stderr.strip().endswith(
+        "transformers is not installed; pip install 'salutary[text]'"
+    )
