@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-from benchmarks import bank_loop, importing, scoring
+from benchmarks import bank_loop, embedding, importing, scoring
 from benchmarks.measure import data_folder
 
 PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn")
@@ -25,6 +25,8 @@ def main() -> None:
         print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
         return
     for measured in bank_loop.speed(folder):
+        print(measured.line(), flush=True)
+    for measured in embedding.speed(folder):
         print(measured.line(), flush=True)
 
 

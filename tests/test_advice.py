@@ -188,9 +188,13 @@ def test_a_class_that_a_fold_lacks_is_no_obstacle() -> None:
 
 def test_validation_rows_of_one_class_are_no_obstacle() -> None:
     rows = np.flatnonzero(Y[VALIDATION] == 2)
-    found = advise(
-        *(X[TRAIN], Y[TRAIN], X[VALIDATION][rows], Y[VALIDATION][rows]), **SMALL
-    )
+    words = "no validation row has class 0, 1; whether labels help there, nothing shows"
+    with pytest.warns(UserWarning, match=f"^{words}$") as caught:
+        found = advise(
+            *(X[TRAIN], Y[TRAIN], X[VALIDATION][rows], Y[VALIDATION][rows]), **SMALL
+        )
+    assert [warning.filename for warning in caught] == [__file__]
+    assert found.classes_not_validated == ["0", "1"]
     table = found.table.set_index("option")
     assert table.loc["validation only", "log_loss"] == 0
     assert found.option == "validation only"
@@ -244,6 +248,9 @@ FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
         ({"y": np.zeros(30)}, "only one class: 0.0"),
         ({"y": np.append(Y[:29], 1.5)[:29]}, "inconsistent numbers of samples"),
         ({"y": np.array([None, *Y[1:30]], dtype=object)}, "y has no label in row 0"),
+        ({"y": ["no", 7] * 15}, "y has labels of several kinds, 'no' in row 0 and 7"),
+        ({"y": [(1,), (1, 2)] * 15}, "y has the label .1,. in row 0, of type tuple"),
+        ({"y": np.linspace(0, 1, 30)}, "Unknown label type: continuous"),
         ({"y_val": np.where(np.arange(45) == 3, 7, Y[VALIDATION])}, r"7 \(row 3\)"),
         ({"y_val": np.where(np.arange(45) == 3, np.nan, 1)}, "y_val has .* row 3"),
         ({"X_val": X[VALIDATION][:, :3]}, "X_val has 3 features, but X has 4"),
@@ -259,6 +266,7 @@ FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
             "X_val has other columns than X",
         ),
         ({"X_val": X[30:35], "y_val": Y[30:35]}, "X_val has 5 rows, .* 6 or more"),
+        ({"X_val": X[30:31], "y_val": Y[30:31]}, "X_val has 1 row, too few"),
         ({"n_splits": 46}, "n_splits=46 is more than the 45 rows"),
         ({"n_splits": 1}, "n_splits == 1, must be >= 2"),
         ({"n_repeats": 0}, "n_repeats == 0, must be >= 1"),
@@ -266,6 +274,7 @@ FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
         ({"batch_size": 0}, "batch_size == 0"),
         ({"sample_weight": np.zeros(30)}, "sample_weight: .* non-zero"),
         ({"sample_weight": np.ones(29)}, "sample_weight: "),
+        ({"sample_weight": np.full(30, 1e-320)}, "sample_weight is below 1e-100"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -631,7 +631,7 @@ def test_labels_that_cannot_be_learned_from_are_refused(
     [
         (
             {"estimator": RidgeClassifier()},
-            "LogisticRegression or a Pipeline ending in",
+            "a Pipeline ending in one",
         ),
         ({"estimator": make_pipeline(StandardScaler(), RidgeClassifier())}, "Ridge"),
         ({"estimator": LogisticRegression(C=np.inf)}, "use a finite C"),

@@ -122,6 +122,11 @@ BAD = {
     "empty cost": ((3, 2, None), "column 'cost' has no finite number in row 3"),
     "infinity": ((3, 2, np.inf), "column 'cost' has no finite number in row 3"),
     "text": ((0, 2, "dear"), "column 'cost'.*'dear'"),
+    "a huge cost": (
+        (3, 2, -1.1e30),
+        r"'cost' has -1.1e\+30 in row 3, beyond 1e\+30; give all in a larger unit",
+    ),
+    "no remedy but one": ((4, 0, "oak"), "; drop the row, or correct it"),
     "empty label": ((1, 0, None), "column 'label'.*row 1"),
 }
 
@@ -133,8 +138,42 @@ def test_a_bad_cell_is_named(
     row, column, value = cell
     lines = [list(line) for line in a_table()]
     lines[row][column] = value
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as error:
         read(write(tmp_path / "costs.csv", lines))
+    assert "leave it empty" not in str(error.value)
+    assert "label one" not in str(error.value)
+
+
+def test_costs_may_be_as_large_as_is_said_and_negative(tmp_path: Path) -> None:
+    lines = [(*pair, -1e30) for pair in PAIRS]
+    assert read(write(tmp_path / "costs.csv", lines)).min() == -1e30
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[[1]] * 6, [b"1"] * 6, [pd.Timestamp(0)] * 6, [True] * 6],
+    ids=["list", "bytes", "date", "boolean"],
+)
+def test_costs_that_are_no_numbers_are_refused_with_their_type(
+    values: list[Any], tmp_path: Path
+) -> None:
+    table = pa.table({"label": [pair[0] for pair in PAIRS]})
+    table = table.append_column("predicted", pa.array([pair[1] for pair in PAIRS]))
+    table = table.append_column("cost", pa.array(values))
+    pa.parquet.write_table(table, tmp_path / "costs.parquet")
+    words = "costs.parquet: column 'cost' is of type [a-z]+.*; make it numbers$"
+    with pytest.raises(InputError, match=words):
+        read(tmp_path / "costs.parquet")
+
+
+def test_a_label_of_another_type_is_named_with_a_remedy_that_fits(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "costs.csv", [("one", 2, 3), (2, 1, 4)])
+    with pytest.raises(
+        InputError, match=r"row 0: 'one' .*; correct it or drop the row"
+    ):
+        read_costs(path, np.array([1, 2]), pa.int64())
 
 
 @pytest.mark.parametrize("name", ["label", "predicted", "cost"])

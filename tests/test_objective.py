@@ -294,6 +294,25 @@ def test_costs_of_another_shape_or_not_finite_are_refused(costs: Any) -> None:
         ExpectedCost(costs)(np.zeros((1, 3)), Truth(np.array([0]), np.ones(1)))
 
 
+@pytest.mark.parametrize(
+    ("costs", "words"),
+    [
+        ([[0, 1, 1], [1, 0], [1, 1, 0]], "but are no table of numbers"),
+        ([[0, "dear", 1]] * 3, "but are no table of numbers"),
+        (np.zeros((2, 2)), r"but are of shape \(2, 2\)"),
+        (np.full((3, 3), np.nan), "but have nan in row 0, column 0"),
+        ([[0, 1, 2], [3, 0, 4], [5, np.inf, 0]], "but have inf in row 2, column 1"),
+        (
+            [[0, 1, 2], [3, 0, -1e160], [5, 6, 0]],
+            r"but have -1e\+160 in row 1, column 2, beyond 1e\+30; .* larger unit",
+        ),
+    ],
+)
+def test_what_is_wrong_with_costs_is_said(costs: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ExpectedCost(costs)(np.zeros((1, 3)), Truth(np.array([0]), np.ones(1)))
+
+
 def test_the_worst_group_needs_groups() -> None:
     with pytest.raises(ValueError, match="pass groups_val"):
         WorstGroup()(np.zeros((1, 3)), Truth(np.array([0]), np.ones(1)))
@@ -348,6 +367,48 @@ def test_a_bound_objective_refuses_wrong_shapes_and_what_is_not_finite(
     bound = bind(lambda logits, truth: result, Truth(np.array([0, 1]), np.ones(2)))
     with pytest.raises(ValueError, match=words):
         bound(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        1.0,
+        (1.0,),
+        (1.0, np.zeros((2, 3)), 0),
+        np.zeros((2, 3)),
+        (np.zeros((2, 3)), 1.0),
+        (None, np.zeros((2, 3))),
+        ("low", np.zeros((2, 3))),
+        (1.0, [[0, 0, 0], [0]]),
+        (1.0, "flat"),
+        {"value": 1.0, "gradient": np.zeros((2, 3))},
+    ],
+    ids=repr,
+)
+def test_a_bound_objective_refuses_what_is_no_value_and_gradient(result: Any) -> None:
+    bound = bind(lambda logits, truth: result, Truth(np.array([0, 1]), np.ones(2)))
+    with pytest.raises(ValueError, match=r"must return \(value, gradient\)"):
+        bound(np.zeros((2, 3)))
+
+
+def test_an_error_within_an_objective_is_its_own() -> None:
+    def fails(logits: np.ndarray, truth: Truth) -> Any:
+        raise ValueError("mine")
+
+    bound = bind(fails, Truth(np.array([0]), np.ones(1)))
+    with pytest.raises(ValueError, match=r"^mine$"):
+        bound(np.zeros((1, 3)))
+
+
+def test_costs_by_name_get_a_hint() -> None:
+    rows = Rows(3)
+    X, y = marked(rows)
+    with pytest.raises(ValueError, match=r"pass salutary.ExpectedCost\(costs\)"):
+        find_objective("cost")
+    model = SalutaryClassifier(objective="cost")
+    with pytest.raises(ValueError, match=r"pass salutary.ExpectedCost\(costs\)"):
+        model.fit(X, y, rows.X_val, rows.y_val)
 
 
 @every_objective

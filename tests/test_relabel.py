@@ -11,13 +11,14 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from salutary.objective import ExpectedCost
 from salutary.relabeling import BATCHES, Relabeling, default_batch, relabel
+from salutary.tuning import PENALTIES
 
 N = 80
 
@@ -43,7 +44,8 @@ class Blobs:
 
     def run(self, **parameters: Any) -> Relabeling:
         given = {"X": self.X, "y": self.y, "X_val": self.X_val, "y_val": self.y_val}
-        return relabel(**{"random_state": 0, **given, **parameters})
+        plain = {"random_state": 0, "estimator": LogisticRegression()}
+        return relabel(**{**plain, **given, **parameters})
 
 
 def fit(
@@ -545,6 +547,22 @@ def test_a_slip_of_the_pen_stays_a_class_of_its_own(n_classes: int) -> None:
     assert found.model.predict_proba(blobs.X).shape == (N, n_classes)
 
 
+def test_without_an_estimator_C_is_the_best_by_the_validation_rows() -> None:
+    blobs = Blobs()
+    found = blobs.run(estimator=None, budget=2)
+    losses = {
+        C: log_loss(blobs.y_val, fit(blobs.X, blobs.y, C=C).predict_proba(blobs.X_val))
+        for C in PENALTIES
+    }
+    assert min(losses, key=lambda C: losses[C]) == found.model.C
+    search = LogisticRegressionCV(
+        Cs=[0.01, 1.0], cv=3, scoring="neg_log_loss", l1_ratios=(0.0,),
+        use_legacy_attributes=False,
+    )  # fmt: skip
+    chosen = search.fit(blobs.X, blobs.y).C_
+    assert chosen == blobs.run(estimator=search, budget=2).model.C
+
+
 def test_too_few_validation_rows_for_a_guard_are_said_to_be() -> None:
     blobs = Blobs()
     with pytest.warns(UserWarning, match="5 validation rows are too few to guard"):
@@ -553,7 +571,7 @@ def test_too_few_validation_rows_for_a_guard_are_said_to_be() -> None:
 
 INFINITE = np.full((N, 3), np.inf)
 REFUSED = {
-    "one class": ({"y": np.zeros(N)}, "one class only"),
+    "one class": ({"y": np.zeros(N)}, "only one class: 0.0"),
     "as many labels as rows": ({"y": np.zeros(3)}, "inconsistent numbers"),
     "as many validation labels": ({"y_val": np.zeros(3)}, "inconsistent numbers"),
     "other features": (
@@ -567,8 +585,26 @@ REFUSED = {
     "an objective": ({"objective": "accuracy"}, "objective must be one of"),
     "no groups": ({"objective": "worst_group"}, "pass groups_val"),
     "few groups": ({"groups_val": [1]}, "inconsistent numbers"),
+    "no label": (
+        {"y": np.array([*["a", "b"] * (N // 2 - 1), "a", None], dtype=object)},
+        f"^y has no label in row {N - 1}; give it one, or drop the row",
+    ),
+    "no label among words in a list": (
+        {"y": [*["a", "b"] * (N // 2 - 1), "a", np.nan]},
+        f"^y has no label in row {N - 1}; ",
+    ),
+    "no label to validate on": (
+        {"y_val": np.array([None, *[0] * (N - 1)], dtype=object)},
+        "^y_val has no label in row 0; ",
+    ),
+    "real values": ({"y": np.linspace(0, 1, N)}, "Unknown label type: continuous"),
+    "words and numbers": ({"y": ["no", 7] * (N // 2)}, "^y has labels of several kin"),
+    "tuples": ({"y": [(1, 2), (3, 4)] * (N // 2)}, "^y.* 1d array"),
+    "no weight": ({"sample_weight": np.zeros(N)}, "^sample_weight: "),
+    "a tiny C": ({"estimator": LogisticRegression(C=1e-320)}, "^C="),
+    "costs by name": ({"objective": "cost"}, r"pass salutary.ExpectedCost\(costs\)"),
     "a negative weight": ({"sample_weight": -np.ones(N)}, "[Nn]egative"),
-    "a forest": ({"estimator": StandardScaler()}, "LogisticRegression or a Pipeline"),
+    "a forest": ({"estimator": StandardScaler()}, "a Pipeline ending in one"),
     "no penalty": ({"estimator": LogisticRegression(C=np.inf)}, "C"),
     "small costs": ({"objective": ExpectedCost(np.eye(2))}, "costs must be finite"),
 }
@@ -595,3 +631,16 @@ def test_bad_input_is_refused(parameters: dict[str, Any], words: str) -> None:
 def test_numbers_out_of_range_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=next(iter(parameters))):
         Blobs().run(**parameters, guard=False)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [("Int64", "i"), ("boolean", "b"), ("string", "O")]
+)
+def test_nullable_dtypes_of_pandas_keep_their_labels(dtype: str, kind: str) -> None:
+    blobs = Blobs(2)
+    y = pd.Series(blobs.y.astype(str if dtype == "string" else int)).astype(dtype)
+    y_val = pd.Series(blobs.y_val.astype(str if dtype == "string" else int))
+    found = blobs.run(y=y, y_val=y_val.astype(dtype), guard=False, budget=10)
+    numbers = blobs.run(guard=False, budget=10)
+    assert found.y.dtype.kind == found.model.classes_.dtype.kind == kind
+    assert found.y.astype(int).tolist() == numbers.y.tolist()

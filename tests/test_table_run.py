@@ -507,6 +507,23 @@ def test_resume_of_a_finished_run_changes_no_file(
     assert "Labels assigned: 200" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("budget", [BUDGET, 10])
+@pytest.mark.parametrize("lost", ["labels.parquet", "model.skops", "run.json"])
+def test_a_result_that_was_lost_is_written_anew(
+    lost: str,
+    budget: int,
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    (out / lost).unlink()
+    main(arguments(folder, out, "--resume", "--budget", str(budget)))
+    assert_same_run(out, uninterrupted)
+    assert "nothing is changed" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("state", ["uninterrupted", "unfinished"])
 def test_a_larger_budget_continues_as_if_it_had_been_given_at_once(
     state: str,

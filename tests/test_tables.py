@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -275,7 +276,7 @@ def test_every_plain_type_has_a_kind_and_can_be_cast_to_it(
 
 @pytest.mark.parametrize(
     "arrow_type",
-    [pa.list_(pa.int8()), pa.struct({"x": pa.int8()}), pa.binary()],
+    [pa.list_(pa.string()), pa.struct({"x": pa.int8()}), pa.binary()],
     ids=str,
 )
 def test_nested_types_and_bytes_are_no_features(arrow_type: pa.DataType) -> None:
@@ -501,3 +502,10 @@ def test_recurring_rows_are_those_pandas_finds() -> None:
     joined = rows.merge(pd.concat(frames[1:]).drop_duplicates(), how="inner")
     assert count_recurring(rows, *frames[1:]) == len(joined) == 6
     assert count_recurring(frames[0], *frames[1:]) == 0
+
+
+def test_a_file_whose_name_is_not_utf_8_has_a_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"a\377.parquet")).write_bytes(b"x")
+    one = fingerprint(tmp_path)
+    (tmp_path / os.fsdecode(b"a\377.parquet")).rename(tmp_path / "a.parquet")
+    assert fingerprint(tmp_path) != one

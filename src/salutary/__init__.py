@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from salutary.influence.label_influence import label_influence
     from salutary.objective import ExpectedCost, WorstGroup
     from salutary.relabeling import Relabeling, relabel
+    from salutary.surrogate.torch_embedder import TorchEmbedder
+    from salutary.surrogate.transformer_embedder import TransformerEmbedder
 
 __version__ = "0.1.0"
 
@@ -23,6 +25,8 @@ __all__ = [
     "InfluenceWarning",
     "Relabeling",
     "SalutaryClassifier",
+    "TorchEmbedder",
+    "TransformerEmbedder",
     "WorstGroup",
     "add_one_in",
     "advise",
@@ -36,6 +40,8 @@ _HOMES = {
     "InfluenceWarning": "salutary.influence.direction",
     "Relabeling": "salutary.relabeling",
     "SalutaryClassifier": "salutary.classifier",
+    "TorchEmbedder": "salutary.surrogate.torch_embedder",
+    "TransformerEmbedder": "salutary.surrogate.transformer_embedder",
     "WorstGroup": "salutary.objective",
     "add_one_in": "salutary.influence.add_one_in",
     "advise": "salutary.array_advice",

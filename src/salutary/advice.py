@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from salutary.cross_fitting import Difference, Judged, cross_fit, difference
 from salutary.influence.softmax import as_rows
+from salutary.labeling.marker import absent_classes
 from salutary.options import POOL_OPTIONS, Case
 from salutary.rows import LabeledRows
 
@@ -79,6 +80,8 @@ class Advice:
         Pool rows looked at, as of a large pool a part is drawn.
     n_splits, n_repeats : int
         Folds of a repeat, and repeats.
+    classes_not_validated : list of str
+        Classes that no validation row has, so that nothing shows what helps there.
     """
 
     table: pd.DataFrame
@@ -90,6 +93,7 @@ class Advice:
     n_pool_used: int
     n_splits: int
     n_repeats: int
+    classes_not_validated: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as numbers, strings, lists and dicts, for instance for JSON."""
@@ -131,6 +135,7 @@ def compare(
         n_pool_used=_n_rows(used),
         n_splits=n_splits,
         n_repeats=n_repeats,
+        classes_not_validated=absent_classes(case.classes, case.validation.labels),
     )
 
 
@@ -185,6 +190,11 @@ def _drawn(case: Case) -> Case:
         validation=converted(case.validation),
         pool=pool,
     )
+
+
+def rows_of(number: int) -> str:
+    """So many rows, in words."""
+    return "1 row" if number == 1 else f"{number} rows"
 
 
 def _n_rows(case: Case) -> int:

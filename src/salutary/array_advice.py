@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from salutary.advice import FEWEST_VALIDATION, Advice, compare
+from salutary.advice import FEWEST_VALIDATION, Advice, compare, rows_of
 from salutary.influence.inputs import (
     check_weight,
     encode_labels,
 )
-from salutary.influence.softmax import Matrix
-from salutary.labeling.marker import encode_classes
+from salutary.labeling.marker import check_labels, encode_classes
 from salutary.options import Case
 from salutary.pipelines import checked_matrix, matrix_like
 from salutary.rows import LabeledRows
@@ -76,12 +73,18 @@ def advise(
     -------
     Advice
 
+    Warns
+    -----
+    UserWarning
+        For classes that no validation row has.
+
     Raises
     ------
     ValueError
         For rows with NaN or infinity (names the first), other columns than ``X`` has,
-        fewer than two classes, a class in ``y_val`` that ``y`` lacks, or fewer than six
-        validation rows.
+        labels that are missing, of several kinds or no classes, fewer than two
+        classes, a class in ``y_val`` that ``y`` lacks, or fewer than six validation
+        rows.
 
     See Also
     --------
@@ -118,12 +121,12 @@ def advise(
     ):
         check_scalar(value, name, Integral, min_val=least)
     train, columns = checked_matrix(X, "X")
-    labels = _labels(y, "y", train)
+    labels = check_labels(y, "y", train)
     classes, codes = encode_classes(labels, np.zeros(len(labels), dtype=bool))
     matrix = matrix_like(train, columns, X_val, "X_val")
     validation = LabeledRows(
         matrix,
-        encode_labels(_labels(y_val, "y_val", matrix), classes, "y_val"),
+        encode_labels(check_labels(y_val, "y_val", matrix), classes, "y_val"),
         np.ones(matrix.shape[0]),
     )
     _check_parts(len(validation), n_splits)
@@ -138,28 +141,21 @@ def advise(
         batch_size=batch_size,
         seed=int(check_random_state(random_state).randint(2**31)),
     )
-    return compare(case, n_splits, n_repeats, _Printed() if verbose else _silent)
-
-
-def _labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
-    """Labels as an array, none of them missing."""
-    if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
-        # A dtype of pandas: NumPy would make floats of nullable integers and booleans.
-        y = np.asarray(y, dtype=object)
-    labels: NDArray[Any] = column_or_1d(y)
-    check_consistent_length(X, labels)
-    missing = np.flatnonzero(pd.isna(labels))
-    if len(missing):
-        raise ValueError(
-            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
+    found = compare(case, n_splits, n_repeats, _Printed() if verbose else _silent)
+    if found.classes_not_validated:
+        warnings.warn(
+            f"no validation row has class {', '.join(found.classes_not_validated)}; "
+            "whether labels help there, nothing shows",
+            UserWarning,
+            stacklevel=2,
         )
-    return labels
+    return found
 
 
 def _check_parts(n_validation: int, n_splits: int) -> None:
     if n_validation < FEWEST_VALIDATION:
         raise ValueError(
-            f"X_val has {n_validation} rows, too few to tune and to judge by; pass "
+            f"X_val has {rows_of(n_validation)}, too few to tune and to judge by; pass "
             f"{FEWEST_VALIDATION} or more"
         )
     if n_splits > n_validation:

@@ -16,7 +16,6 @@ from sklearn.utils import (
 )
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
-    _check_sample_weight,
     _num_samples,
     check_consistent_length,
     check_is_fitted,
@@ -28,6 +27,7 @@ from salutary.fitting import fit_converged, training_rows
 from salutary.influence.inputs import (
     check_finite,
     check_size,
+    check_weight,
     encode_groups,
     encode_labels,
 )
@@ -36,7 +36,13 @@ from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import hold_out
 from salutary.loop import State, advance, describe, start
-from salutary.objective import OBJECTIVES, IntArray, Objective, find_objective
+from salutary.objective import (
+    BY_TABLE,
+    OBJECTIVES,
+    IntArray,
+    Objective,
+    find_objective,
+)
 from salutary.pipelines import (
     checked_matrix,
     joined_again,
@@ -262,6 +268,8 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             a class in ``y_val`` that no labeled row has, or too few labeled rows to
             split off a validation set.
         """
+        if isinstance(self.objective, str) and self.objective == BY_TABLE:
+            find_objective(self.objective)  # says what to pass
         self._validate_params()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together; pass both or neither")
@@ -286,9 +294,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y, unlabeled = find_unlabeled(y)
         check_consistent_length(X, y)
         self.classes_, codes = encode_classes(y, unlabeled)
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        weight = check_weight(sample_weight, X, "sample_weight")
 
         kept, held = np.flatnonzero(~unlabeled), np.zeros(0, dtype=np.intp)
         if X_val is None and unlabeled.any():

@@ -233,7 +233,12 @@ def _check_size(values: NDArray[np.float64], place: str) -> None:
         raise InputError(f"{place}, row {row}: {what}; correct it or leave it empty")
 
 
-def cast_column(values: pa.ChunkedArray, target: pa.DataType, place: str) -> pa.Array:
+def cast_column(
+    values: pa.ChunkedArray,
+    target: pa.DataType,
+    place: str,
+    otherwise: str = "leave it empty",
+) -> pa.Array:
     """Cast a column, or name the first value that cannot be cast.
 
     Parameters
@@ -242,6 +247,8 @@ def cast_column(values: pa.ChunkedArray, target: pa.DataType, place: str) -> pa.
     target : pyarrow.DataType
     place : str
         File and column, for the message.
+    otherwise : str
+        What to do with a value that cannot be corrected, for the message.
 
     Returns
     -------
@@ -265,7 +272,7 @@ def cast_column(values: pa.ChunkedArray, target: pa.DataType, place: str) -> pa.
         value = values[cast].as_py()
         raise InputError(
             f"{place}, row {cast}: {value!r} is not of type {target}, as in the "
-            "training table; correct it or leave it empty"
+            f"training table; correct it or {otherwise}"
         )
     if cast is None:
         raise InputError(

@@ -42,4 +42,6 @@ def outcome(finished: Finished) -> dict[str, Any]:
     return {"agreement": agreement, "unseen_categories": prepared.unseen}
 
 
-LABELING = Kind("label", prepare_labeling, (LABELS,), write_labels, outcome)
+LABELING = Kind(
+    "label", prepare_labeling, lambda sources: (LABELS,), write_labels, outcome
+)

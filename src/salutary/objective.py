@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from scipy.special import log_softmax, logsumexp, softmax
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.intp]
+
+LARGEST_COST = 1e30
+"""Squares of larger costs, times those of logits, leave too little room for sums."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,8 @@ class ExpectedCost:
     ----------
     costs : array-like of shape (n_classes, n_classes)
         Cost of predicting the column's class for a row of the row's class, classes in
-        the order of the model's; in any unit, which is then the objective's.
+        the order of the model's; in any unit, which is then the objective's. A
+        negative cost is a gain. None is beyond 1e30 either way.
 
     Examples
     --------
@@ -172,20 +177,36 @@ class ExpectedCost:
         )
 
     def __call__(self, logits: FloatArray, truth: Truth) -> tuple[float, FloatArray]:
-        costs = np.asarray(self.costs, dtype=np.float64)
-        n_classes = logits.shape[1]
-        if costs.shape != (n_classes, n_classes) or not np.isfinite(costs).all():
-            raise ValueError(
-                f"costs must be finite and of shape {(n_classes, n_classes)}, a row "
-                f"for each true class and a column for each predicted one, but are of "
-                f"shape {costs.shape}"
-            )
+        costs = _checked_costs(self.costs, logits.shape[1])
         share = truth.weight / truth.weight.sum()
         probability = softmax(logits, axis=1)
         cost = costs[truth.labels]
         expected = np.einsum("ik,ik->i", probability, cost)
         gradient = share[:, None] * probability * (cost - expected[:, None])
         return float(share @ expected), gradient
+
+
+def _checked_costs(costs: Any, n_classes: int) -> NDArray[np.float64]:
+    """Costs as an array; refused with what is wrong with them."""
+    fault = None
+    try:
+        table = np.asarray(costs, dtype=np.float64)
+    except (TypeError, ValueError):
+        fault = "are no table of numbers"
+    else:
+        if table.shape != (n_classes, n_classes):
+            fault = f"are of shape {table.shape}"
+        elif not (np.abs(table) <= LARGEST_COST).all():  # NaN is not either
+            row, column = np.argwhere(~(np.abs(table) <= LARGEST_COST))[0]
+            fault = f"have {table[row, column]:g} in row {row}, column {column}"
+            if np.isfinite(table[row, column]):
+                fault += f", beyond {LARGEST_COST:g}; give all in a larger unit"
+    if fault is not None:
+        raise ValueError(
+            f"costs must be finite and of shape {(n_classes, n_classes)}, a row for "
+            f"each true class and a column for each predicted one, but {fault}"
+        )
+    return table
 
 
 @dataclass(frozen=True)
@@ -250,6 +271,9 @@ OBJECTIVES: dict[str, Objective] = {
 }
 """Those that need nothing but a name, the default first."""
 
+BY_TABLE = "cost"
+"""What the command line calls `ExpectedCost`, which needs a table."""
+
 
 def find_objective(objective: str | Objective) -> Objective:
     """The objective of a name, or a caller's own.
@@ -262,9 +286,10 @@ def find_objective(objective: str | Objective) -> Objective:
     if callable(objective):
         return objective
     if objective not in OBJECTIVES:
+        hint = "; pass salutary.ExpectedCost(costs)" if objective == BY_TABLE else ""
         raise ValueError(
             f"objective must be one of {sorted(OBJECTIVES)} or a callable: "
-            f"{objective!r}"
+            f"{objective!r}{hint}"
         )
     return OBJECTIVES[objective]
 
@@ -275,15 +300,14 @@ def bind(objective: Objective, truth: Truth) -> BoundObjective:
     Raises
     ------
     ValueError
-        When it is called, for a gradient of another shape than the logits, and for NaN
-        or infinity.
+        When it is called, for anything but a value and a gradient, for a gradient of
+        another shape than the logits, and for NaN or infinity.
     """
     if objective is log_loss:
         return LogLoss(truth.labels, truth.weight)
 
     def bound(logits: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = objective(logits, truth)
-        gradient = np.asarray(gradient, dtype=np.float64)
+        value, gradient = _value_and_gradient(objective(logits, truth))
         if gradient.shape != logits.shape:
             raise ValueError(
                 f"the objective returned a gradient of shape {gradient.shape} for "
@@ -295,6 +319,21 @@ def bind(objective: Objective, truth: Truth) -> BoundObjective:
                 "the objective returned a value or gradient that is not finite; write "
                 "it with scipy.special.log_softmax, which is exact for any logits"
             )
-        return float(value), gradient
+        return value, gradient
 
     return bound
+
+
+def _value_and_gradient(result: Any) -> tuple[float, FloatArray]:
+    """What a caller's objective returned, as a number and an array."""
+    try:
+        value, gradient = result
+        if not isinstance(result, tuple | list) or np.ndim(value):
+            raise TypeError
+        return float(value), np.asarray(gradient, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "the objective must return (value, gradient), a number and an array of the "
+            f"logits' shape, but returned {type(result).__name__}; see "
+            "salutary.label_influence"
+        ) from None

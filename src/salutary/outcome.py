@@ -9,6 +9,7 @@ import numpy as np
 
 from salutary.alternatives import train_on_both, train_on_validation
 from salutary.entries import AssignedLabels, RoundEntry
+from salutary.labeling.marker import absent_classes
 from salutary.loop import State
 from salutary.objective import IntArray
 from salutary.problem import Problem
@@ -60,7 +61,9 @@ def outcome_of(finished: Finished) -> dict[str, Any]:
         "both_tables": None if both is None else asdict(both),
         "validation_only": None if alone is None else asdict(alone),
         "recurring_validation_rows": finished.prepared.recurring,
-        "classes_not_validated": _not_validated(problem),
+        "classes_not_validated": absent_classes(
+            problem.classes, problem.validation.labels
+        ),
     }
 
 
@@ -70,12 +73,6 @@ def _counts(problem: Problem, classes: IntArray) -> dict[str, int]:
         str(label): int(count)
         for label, count in zip(problem.classes.tolist(), counts, strict=True)
     }
-
-
-def _not_validated(problem: Problem) -> list[str]:
-    """Classes that no validation row has."""
-    absent = np.setdiff1d(np.arange(len(problem.classes)), problem.validation.labels)
-    return [str(label) for label in problem.classes[absent].tolist()]
 
 
 def _guessing_loss(problem: Problem) -> float:

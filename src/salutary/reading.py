@@ -86,6 +86,15 @@ class Sources:
         """Columns whose texts are embedded."""
         return () if self.texts is None else self.texts.columns
 
+    def text_settings(self) -> dict[str, Any]:
+        """What vectors of texts depend on, for the record."""
+        texts = self.texts
+        return {
+            "text": None if texts is None else list(texts.columns),
+            "embedder": None if texts is None else texts.embedder,
+            "pooling": None if texts is None else texts.pooling,
+        }
+
     def tables(self) -> dict[str, Path]:
         """The tables of rows, by name."""
         paths = {"train": self.train, "validation": self.validation}
@@ -274,12 +283,24 @@ def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
         return None
     if column not in validation.column_names:
         raise InputError(f"{path}: has no group column {column!r}; add it")
-    groups = validation[column].combine_chunks()
-    if groups.null_count:
-        row = pc.index(groups.is_null(), True).as_py()
-        raise InputError(f"{path}: group column {column!r} is empty in row {row}")
+    groups = _names(validation[column], f"{path}: group column {column!r}")
     codes: IntArray = np.unique(groups.to_pylist(), return_inverse=True)[1]
     return codes
+
+
+def _names(values: pa.ChunkedArray, place: str) -> pa.Array:
+    """What rows or groups are called: plain values, none of them missing."""
+    names = values.combine_chunks()
+    if pa.types.is_dictionary(names.type):
+        names = names.dictionary_decode()
+    if pa.types.is_string_view(names.type):
+        names = names.cast(pa.string())
+    if pa.types.is_nested(names.type):
+        raise InputError(f"{place} is of type {names.type}; make it text or numbers")
+    row = pc.index(names.is_null(nan_is_null=True), True).as_py()
+    if row >= 0:
+        raise InputError(f"{place} is empty in row {row}; fill it or drop the row")
+    return names
 
 
 def _row_ids(table: pa.Table, path: Path, column: str | None) -> pa.Array:
@@ -287,12 +308,7 @@ def _row_ids(table: pa.Table, path: Path, column: str | None) -> pa.Array:
         return pa.array(np.arange(table.num_rows))
     if column not in table.column_names:
         raise InputError(f"{path}: has no id column {column!r}; add it")
-    ids = table[column].combine_chunks()
-    if pa.types.is_dictionary(ids.type):
-        ids = ids.dictionary_decode()
-    if ids.null_count:
-        row = pc.index(ids.is_null(), True).as_py()
-        raise InputError(f"{path}: id column {column!r} is empty in row {row}")
+    ids = _names(table[column], f"{path}: id column {column!r}")
     seen: dict[Any, int] = {}
     for row, value in enumerate(ids.to_pylist()):
         if value in seen:

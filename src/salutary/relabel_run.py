@@ -14,6 +14,7 @@ from salutary.artifacts import SWITCHES, write_table
 from salutary.files import write_text
 from salutary.fitting import training_rows
 from salutary.outcome import Finished
+from salutary.reading import Sources
 from salutary.table_problem import prepare_relabeling
 from salutary.table_run import Kind
 from salutary.tables import read_table
@@ -42,11 +43,15 @@ def write_switches(finished: Finished) -> None:
     _write_cleaned(finished)
 
 
-def cleaned_path(out: Path, finished: Finished) -> Path:
-    """Where the cleaned table goes: of the training table's kind."""
-    train = finished.request.sources.train
-    suffix = ".parquet" if train.is_dir() else train.suffix.lower()
-    return out / f"cleaned{suffix}"
+def results(sources: Sources) -> tuple[str, ...]:
+    """Names of the files that hold the switches and the cleaned table."""
+    return SWITCHES, cleaned_name(sources)
+
+
+def cleaned_name(sources: Sources) -> str:
+    """What the cleaned table is called: of the training table's kind."""
+    train = sources.train
+    return "cleaned" + (".parquet" if train.is_dir() else train.suffix.lower())
 
 
 def _write_cleaned(finished: Finished) -> None:
@@ -56,17 +61,21 @@ def _write_cleaned(finished: Finished) -> None:
     _, first = np.unique(problem.labeled.labels, return_index=True)
     rows = finished.labels.rows.tolist()
     source = dict(zip(rows, first[finished.labels.classes].tolist(), strict=True))
-    out = cleaned_path(finished.request.out, finished)
+    out = finished.request.out / cleaned_name(finished.request.sources)
     target = finished.request.sources.target
     if out.suffix == ".csv":
         write_text(out, _cleaned_csv(train, target, source))
     elif out.suffix == ".jsonl":
         write_text(out, _cleaned_json(train.read_text("utf-8-sig"), target, source))
     else:
-        table = read_table(train)
+        table = read_table(train, keep_index=True)
         places = np.arange(table.num_rows)
         places[list(source)] = list(source.values())
-        labels = table[target].combine_chunks().take(pa.array(places))
+        own = table[target].combine_chunks()
+        is_view = pa.types.is_string_view(own.type)  # of which Arrow takes nothing
+        plain = own.cast(pa.string()) if is_view else own
+        labels = plain.take(pa.array(places))
+        labels = labels.cast(own.type) if is_view else labels
         column = table.column_names.index(target)
         write_table(table.set_column(column, target, labels), out)
 
@@ -128,14 +137,14 @@ def outcome(finished: Finished) -> dict[str, Any]:
             str(label): list(pair)
             for label, *pair in zip(problem.classes.tolist(), *counts, strict=True)
         },
-        "cleaned": cleaned_path(finished.request.out, finished).name,
+        "cleaned": cleaned_name(finished.request.sources),
     }
 
 
 RELABELING = Kind(
     "relabel",
     prepare_relabeling,
-    (SWITCHES, "cleaned.csv", "cleaned.jsonl", "cleaned.parquet"),
+    results,
     write_switches,
     outcome,
 )

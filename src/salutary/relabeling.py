@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state, check_scalar
-from sklearn.utils.validation import _check_sample_weight, column_or_1d
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state, check_scalar
 from threadpoolctl import threadpool_limits
 
 from salutary.edits import Switch
-from salutary.influence.inputs import encode_groups, encode_labels
+from salutary.influence.inputs import check_weight, encode_groups, encode_labels
+from salutary.labeling.marker import check_labels, encode_classes
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.stopping import as_limit
 from salutary.loop import Round, State, advance, describe, start
@@ -25,10 +26,12 @@ from salutary.pipelines import (
     joined_again,
     matrix_like,
     split_estimator,
+    with_chosen_penalty,
 )
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows
+from salutary.tuning import validated
 
 BATCHES = 50
 """Rounds that would switch every label, in tables of more than 500 rows."""
@@ -89,12 +92,13 @@ def relabel(
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
-        Labels, of which some are wrong.
+        Labels, of which some are wrong. Every value is a class, -1 as well.
     X_val : array-like or sparse matrix of shape (n_val, n_features)
     y_val : array-like of shape (n_val,)
         Clean: every switch is chosen to please them.
-    estimator : LogisticRegression or Pipeline ending in one, optional
-        As for `salutary.SalutaryClassifier`.
+    estimator : LogisticRegression(CV) or Pipeline ending in one, optional
+        As for `salutary.SalutaryClassifier`. By default a logistic regression with the
+        C whose model of the labels as they are does best on the validation rows.
     rule : {"tempered", "plausible", "paper"} or callable, default="tempered"
         From the effect of a switch, and the model's probability of the new label, to a
         score; see `salutary.SalutaryClassifier`.
@@ -125,8 +129,8 @@ def relabel(
     Raises
     ------
     ValueError
-        For rows with NaN or infinity, fewer than two classes, or a class in ``y_val``
-        that ``y`` lacks.
+        For rows with NaN or infinity; labels that are missing, of several kinds or no
+        classes; fewer than two classes; or a class in ``y_val`` that ``y`` lacks.
 
     Notes
     -----
@@ -146,7 +150,7 @@ def relabel(
     >>> noisy[::5] = (noisy[::5] + 1) % 3
     >>> found = relabel(X[::2], noisy, X[1::2], y[1::2], random_state=0)
     >>> int((noisy != y[::2]).sum()), int((found.y != y[::2]).sum())
-    (15, 4)
+    (15, 2)
     """
     if budget is not None:
         check_scalar(budget, "budget", Integral, min_val=0)
@@ -161,21 +165,19 @@ def relabel(
         X_val = transformer.transform(X_val)
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
-    y = column_or_1d(y)
-    check_consistent_length(X, y)
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes.tolist()}; nothing to switch")
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    labeled = LabeledRows(X, codes.astype(np.intp), weight)
+    y = check_labels(y, "y", X)
+    classes, codes = encode_classes(y, np.zeros(len(y), dtype=bool))
+    weight = check_weight(sample_weight, X, "sample_weight")
+    labeled = LabeledRows(X, codes, weight)
     validation = LabeledRows(
         X_val,
-        encode_labels(y_val, classes, "y_val", X_val),
+        encode_labels(check_labels(y_val, "y_val", X_val), classes, "y_val"),
         np.ones(X_val.shape[0]),
         encode_groups(groups_val, X_val),
     )
+    if estimator is None:
+        template = LogisticRegression(C=validated(labeled, validation, classes))
+    template = with_chosen_penalty(template, X, y, weight)
     problem = Problem(
         estimator=template,
         classes=classes,

@@ -40,18 +40,8 @@ class Request:
             "target": sources.target,
             "id": sources.id_column,
             "group": sources.group_column,
-            **self._of_texts(),
+            **sources.text_settings(),
             **asdict(self.settings),
-        }
-
-    def _of_texts(self) -> dict[str, Any]:
-        texts = self.sources.texts
-        if texts is None:
-            return {"text": None, "embedder": None, "pooling": None}
-        return {
-            "text": list(texts.columns),
-            "embedder": texts.embedder,
-            "pooling": texts.pooling,
         }
 
     @property

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from salutary.advice import FEWEST_VALIDATION, compare
+from salutary.advice import FEWEST_VALIDATION, compare, rows_of
 from salutary.encoding import count_recurring, fit_encoder
 from salutary.errors import InputError
 from salutary.options import Case
 from salutary.reading import Sources, Tables, read_tables
 from salutary.rows import LabeledRows
+from salutary.surrogate.embedding import reporting
 from salutary.table_problem import Stage
 
 
@@ -55,7 +56,8 @@ def advise_tables(
     with stage("reading the tables"):
         tables = read_tables(sources)
         _check_validation(tables, plan, sources)
-    with stage("encoding the columns"):
+    doing = "encoding the columns" if sources.texts is None else "embedding the texts"
+    with stage(doing) as report, reporting(report):
         _, matrices = fit_encoder(tables, sources, plan.seed)
     case = Case(
         classes=tables.classes,
@@ -72,6 +74,7 @@ def advise_tables(
         "settings": {
             "target": sources.target,
             "id": sources.id_column,
+            **sources.text_settings(),
             **asdict(plan),
         },
         **advice.to_dict(),
@@ -89,8 +92,8 @@ def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
     n_validation = len(tables.validation_labels)
     if n_validation < FEWEST_VALIDATION:
         raise InputError(
-            f"{sources.validation}: has {n_validation} rows, too few to tune and to "
-            f"judge by; add rows, to {FEWEST_VALIDATION} or more"
+            f"{sources.validation}: has {rows_of(n_validation)}, too few to tune and "
+            f"to judge by; add rows, to {FEWEST_VALIDATION} or more"
         )
     if plan.splits > n_validation:
         raise InputError(

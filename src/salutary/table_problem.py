@@ -32,7 +32,7 @@ from salutary.reading import Sources, Tables, read_tables
 from salutary.relabeling import default_batch, own_pool
 from salutary.rows import LabeledRows
 from salutary.surrogate.embedding import Report, reporting
-from salutary.tuning import cross_validated
+from salutary.tuning import cross_validated, validated
 
 Stage = Callable[[str], AbstractContextManager[Report]]
 """Shows a person what is going on while the block runs, and how far it is."""
@@ -43,7 +43,7 @@ class Settings:
     """What a run does with its tables; see ``salutary label --help``.
 
     A ``batch_size`` of None is `default_batch` of the training rows, a ``C`` of None
-    the best by cross-validation on them.
+    the best by cross-validation on them, or in relabeling by the validation rows.
     """
 
     rule: str
@@ -125,7 +125,10 @@ def prepare_labeling(
     matrix = rows.pop("pool").X
     n_pool = matrix.shape[0]
     pool = ArrayPool(matrix, np.ones(n_pool, dtype=bool), np.ones(n_pool))
-    problem = _problem(sources, settings, tables, rows, pool, Addition())
+    C = settings.C
+    if C is None:
+        C = cross_validated(rows["train"], tables.classes, settings.seed)
+    problem = _problem(sources, settings, C, tables, rows, pool, Addition())
     features = tables.features
     return _with_tables(
         problem,
@@ -162,9 +165,11 @@ def prepare_relabeling(
             f"{sources.train}: has no id column {sources.id_column!r}; add it"
         )
     labeled = rows["train"]
-    problem = _problem(
-        sources, settings, tables, rows, own_pool(labeled), Switch(labeled.labels)
-    )
+    C = settings.C
+    if C is None:
+        C = validated(labeled, rows["validation"], tables.classes)
+    edit = Switch(labeled.labels)
+    problem = _problem(sources, settings, C, tables, rows, own_pool(labeled), edit)
     return _with_tables(problem, tables, encoder, unseen={})
 
 
@@ -189,6 +194,7 @@ def _read(
 def _problem(
     sources: Sources,
     settings: Settings,
+    C: float,
     tables: Tables,
     rows: dict[str, LabeledRows],
     pool: ArrayPool,
@@ -200,9 +206,6 @@ def _problem(
         objective = ExpectedCost(costs)
     else:
         objective = find_objective(settings.objective)
-    C = settings.C
-    if C is None:
-        C = cross_validated(rows["train"], tables.classes, settings.seed)
     rng = np.random.RandomState(settings.seed)
     return Problem(
         estimator=LogisticRegression(C=C),

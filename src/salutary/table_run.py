@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Kind:
         Its command; a run of another is not continued.
     prepare : callable
         Makes a problem of the tables.
-    results : tuple of str
+    results : callable
         Names of the files it leaves besides the model and the record.
     write : callable
         Writes them into a directory.
@@ -50,7 +51,7 @@ class Kind:
 
     name: str
     prepare: Callable[[Sources, Settings, Stage], TableProblem]
-    results: tuple[str, ...]
+    results: Callable[[Sources], tuple[str, ...]]
     write: Callable[[Finished], None]
     outcome: Callable[[Finished], dict[str, Any]]
 
@@ -94,8 +95,11 @@ def run_tables(
                 _check_same_run(ledger, kind, request, data)
                 report: dict[str, Any] | None = ledger.fact("report")
                 if report and request.limit <= as_limit(report["settings"]["budget"]):
-                    with stage("the run had finished; nothing is changed"):
-                        return report
+                    if _has_all_results(kind, request):
+                        with stage("the run had finished; nothing is changed"):
+                            return report
+                    # Those that were lost are written as they were.
+                    request = replace(request, budget=report["settings"]["budget"])
             if prepared is None:
                 prepared = kind.prepare(request.sources, request.settings, stage)
             with stage("fitting the first model"):
@@ -110,12 +114,22 @@ def _fingerprint(path: Path) -> str:
         check_exists(path)
         return fingerprint(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        remedy = "mend the permissions"
+        if error.errno == errno.ENAMETOOLONG:
+            remedy = "pass a shorter path"
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; {remedy}"
+        ) from None
 
 
 def _holds_run(out: Path) -> bool:
     ledger = out / LEDGER
     return ledger.is_file() and ledger.stat().st_size > 0
+
+
+def _has_all_results(kind: Kind, request: Request) -> bool:
+    names = (*kind.results(request.sources), MODEL, REPORT)
+    return all((request.out / name).is_file() for name in names)
 
 
 def _check_directory(kind: Kind, request: Request) -> None:
@@ -127,7 +141,11 @@ def _check_directory(kind: Kind, request: Request) -> None:
                 f"{out}: is a link that leads nowhere; pass a directory as --out"
             )
         above = next(path for path in out.absolute().parents if path.exists())
-        if above.is_dir() and not writable(above):
+        if not above.is_dir():
+            raise InputError(
+                f"{out}: cannot be made, as {above} is a file; pass another --out"
+            )
+        if not writable(above):
             raise InputError(
                 f"{out}: cannot be made, as {above} cannot be written to; pass another "
                 "--out"
@@ -144,7 +162,7 @@ def _check_directory(kind: Kind, request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal"}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    if {*kind.results, MODEL} & {*others}:
+    if {*kind.results(request.sources), MODEL} & {*others}:
         raise InputError(
             f"{out}: holds results, but no {LEDGER} to continue from; restore that, or "
             "pass another --out"

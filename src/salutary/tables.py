@@ -26,7 +26,11 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_table(
-    path: Path, text_columns: Collection[str] = (), verbatim: Collection[str] = ()
+    path: Path,
+    text_columns: Collection[str] = (),
+    verbatim: Collection[str] = (),
+    *,
+    keep_index: bool = False,
 ) -> pa.Table:
     """Read a table whole.
 
@@ -41,6 +45,8 @@ def read_table(
     verbatim : collection of str
         Columns of a .csv file in which every value is a text, an empty one too.
         Elsewhere empty values and such as "NA" and "null" are missing.
+    keep_index : bool
+        Whether to keep what pandas wrote for an index without a name.
 
     Returns
     -------
@@ -76,7 +82,7 @@ def read_table(
         )
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
-    return table.drop_columns(index).combine_chunks()
+    return table.drop_columns([] if keep_index else index).combine_chunks()
 
 
 def check_exists(path: Path) -> None:
@@ -233,4 +239,4 @@ def fingerprint(path: Path) -> str:
     parts = [
         f"{file.name} {fingerprint(file)}" for file in sorted(path.glob("*.parquet"))
     ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()

@@ -48,7 +48,7 @@ def cast_labels(
     InputError
         For a value that is not of the type; names the row, from 0.
     """
-    labels = cast_column(values, arrow_type, place)
+    labels = cast_column(values, arrow_type, place, "drop the row")
     if pa.types.is_string(values.type) and pa.types.is_integer(arrow_type):
         written = pc.utf8_trim_whitespace(values.combine_chunks())
         other = pc.not_equal(labels.cast(pa.string()), written)
@@ -70,7 +70,7 @@ def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
         If the column is missing, or its type can have no classes.
     """
     if target not in train.column_names:
-        hint = ""
+        hint = "; pass one of them as --target"
         if train.num_columns == 1 and ";" in train.column_names[0]:
             hint = "; the file seems to be separated by ';', save it with commas"
         shown = ", ".join(repr(column) for column in train.column_names[:20])
@@ -78,6 +78,8 @@ def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
     found = train.schema.field(target).type
     if pa.types.is_dictionary(found):
         found = found.value_type
+    if pa.types.is_string_view(found):
+        return pa.string()  # another way to store the same
     allowed = (
         pa.types.is_string,
         pa.types.is_large_string,
@@ -120,7 +122,7 @@ def target_labels(
         row = pc.index(missing, True).as_py()
         raise InputError(
             f"{name}: target column {target!r} is empty in row {row} (as NA and null "
-            "are, too); fill it, or move the row to the pool"
+            "are, too); fill it or drop the row"
         )
     labels: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     try:

@@ -142,6 +142,16 @@ def tuned(
     return best, lowest
 
 
+def validated(
+    rows: LabeledRows, validation: LabeledRows, classes: NDArray[Any]
+) -> float:
+    """The best C for labeled rows, by validation rows.
+
+    For labels that are noisy, among which those left out would be noisy too.
+    """
+    return tuned([(rows, validation)], classes, PENALTIES)[0]
+
+
 def cross_validated(rows: LabeledRows, classes: NDArray[Any], seed: int) -> float:
     """The best C for labeled rows, by cross-validation among themselves.
 

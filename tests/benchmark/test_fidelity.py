@@ -20,12 +20,13 @@ from salutary.benchmark.fidelity import (
 )
 from salutary.benchmark.rounds import task_of
 from salutary.benchmark.suites import SUITES
+from salutary.benchmark.task import Setting
 
-SETTINGS = ("labeled=50,C=0.02", "labeled=50,C=1", "labeled=100,C=1")
-SUITE = replace(
-    SUITES["fidelity"],
-    settings={name: SUITES["fidelity"].settings[name] for name in SETTINGS},
-)
+SETTINGS = {
+    f"labeled={n},C={C:g}": Setting(n_labeled=n, validation=300, C=C)
+    for n, C in ((50, 0.02), (50, 1.0), (100, 1.0))
+}
+SUITE = replace(SUITES["fidelity"], settings=SETTINGS)
 
 
 @pytest.fixture(autouse=True)

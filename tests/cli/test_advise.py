@@ -107,6 +107,7 @@ def test_with_a_pool_there_are_its_options(
     assert found["settings"] == {
         **{"target": "kind", "id": "id", "budget": 4, "batch_size": 2},
         **{"splits": 2, "repeats": 1, "seed": 0},
+        **dict.fromkeys(["text", "embedder", "pooling"]),
     }
     again = report_of(capsys, arguments(folder))
     assert again == found
@@ -179,6 +180,8 @@ def test_few_validation_rows_and_one_class_are_told(
     line = refusal(arguments(folder))
     words = "has 5 rows, too few to tune and to judge by; add rows, to 6 or more"
     assert line.endswith(f"validation.csv: {words}")
+    frames["validation"].iloc[:1].to_csv(folder / "validation.csv", index=False)
+    assert "validation.csv: has 1 row, too few" in refusal(arguments(folder))
     frames["validation"].to_csv(folder / "validation.csv", index=False)
     frames["train"].assign(kind="cat").to_csv(folder / "train.csv", index=False)
     assert "train.csv: target column 'kind' has one class only" in refusal(
@@ -192,3 +195,18 @@ def test_columns_that_differ_are_told(
     frames["pool"].drop(columns="[red]size").to_csv(folder / "pool.csv", index=False)
     line = refusal(arguments(folder))
     assert "pool.csv: has no column '[red]size', which " in line
+
+
+def test_classes_that_no_validation_row_has_are_told(
+    folder: Path, frames: dict[str, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        report_of(capsys, arguments(folder, pool=False))["classes_not_validated"] == []
+    )
+    frames["validation"].assign(kind="cat").to_csv(
+        folder / "validation.csv", index=False
+    )
+    found = report_of(capsys, arguments(folder, pool=False))
+    assert found["classes_not_validated"] == ["[dog]"]
+    warning = "no validation row has class [dog]; whether labels help there, nothing "
+    assert list(summary(found))[-2] == f"warning: {warning}shows"

@@ -237,7 +237,7 @@ def test_an_unreadable_file_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "values", [[[1.0]], [{"x": 1}], [b"bytes"]], ids=["list", "struct", "bytes"]
+    "values", [[["a"]], [{"x": 1}], [b"bytes"]], ids=["list", "struct", "bytes"]
 )
 def test_a_nested_column_is_refused_by_name(
     values: list[object], arguments: list[str], folder: Path, refusal: Refusal
@@ -417,5 +417,8 @@ def test_a_target_that_has_no_classes_is_refused(
 def test_an_out_that_cannot_be_made_is_refused(
     arguments: list[str], folder: Path, refusal: Refusal
 ) -> None:
-    out = folder / "train.csv" / "run"
-    assert str(out) in refusal([*arguments, "--out", str(out)])
+    out = folder / "train.csv" / "deep" / "run"
+    (folder / "pool.csv").write_text("no table")  # looked at later
+    line = refusal([*arguments, "--out", str(out)])
+    words = f"cannot be made, as {folder / 'train.csv'} is a file; pass another --out"
+    assert line == f"salutary: {out}: {words}"

@@ -217,6 +217,20 @@ def test_a_missing_text_is_refused_by_its_row(
     assert not (texts / "run").exists()
 
 
+def test_texts_can_be_relabeled_and_advised_on(
+    texts: Path, decoder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables_of = ["--target", "kind", "--validation", str(texts / "validation.csv")]
+    words = [str(texts / "train.csv"), *tables_of, *of_texts(texts, decoder)]
+    main(["relabel", *words, "--out", str(texts / "relabeled"), "--budget", "3"])
+    assert (texts / "relabeled" / "cleaned.csv").is_file()
+    capsys.readouterr()
+    main(["advise", *words, "--splits", "2", "--repeats", "1", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"]["text"] == ["text"]
+    assert found["sentence"].startswith("Advice: ")
+
+
 def test_what_is_asked_of_texts_must_make_sense(
     texts: Path,
     decoder: str,

@@ -131,7 +131,143 @@ def test_an_interrupt_exits_with_130(
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     assert exit.value.code == 130
-    assert "--resume" in capsys.readouterr().err
+    assert "; the same command with --resume continues" in capsys.readouterr().err
+
+
+OTHERS = {
+    "advise": ["advise", "train.csv", "--validation", "v.csv", "--target", "kind"],
+    "predict": ["predict", "run", "table.csv", "--out", "p.csv"],
+    "demo": ["demo"],
+}
+WORK = {
+    "advise": "salutary.table_advice.advise_tables",
+    "predict": "salutary.cli.predict._read",
+    "demo": "salutary.cli.demo._results",
+}
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_only_commands_that_resume_say_so(
+    command: str,
+    folder: Path,
+    refusal: Refusal,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WORK[command], interrupted)
+    with pytest.raises(SystemExit) as exit:
+        main(OTHERS[command])
+    assert exit.value.code == 130
+    assert capsys.readouterr().err == "salutary: interrupted\n"
+
+    def full(*_: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(WORK[command], full)
+    line = refusal(OTHERS[command])
+    assert line.endswith(
+        "no space; make room or mend the permissions and run the command again"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["--version"], ["advise", "--json"]], ids=" ".join)
+def test_output_that_finds_no_room_is_told_in_one_line(
+    words: list[str], folder: Path
+) -> None:
+    if "advise" in words:
+        words = [
+            *[*words, "train.csv", "--validation", "validation.csv"],
+            *["--target", "kind", "--splits", "2", "--repeats", "1"],
+        ]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("salutary: cannot read or write: ")
+    assert "Exception" not in done.stderr
+    assert "--resume" not in last
+
+
+def test_a_reader_that_has_gone_is_no_error(folder: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [COMMAND, "--version"], stdout=writes, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_terminal_of_ascii_sees_escapes(arguments: list[str], folder: Path) -> None:
+    for name in ("train", "validation"):
+        path = folder / f"{name}.csv"
+        path.write_text(path.read_text().replace("cat", "\N{CAT FACE}"))
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\U0001f431 " in done.stdout
+    assert b" \\xb1 " in done.stdout
+
+
+NO_UTF_8 = os.fsdecode(b"r\377")
+PLACES = [
+    ["label", NO_UTF_8, "--target", "kind"],
+    ["relabel", "train.csv", "--target", "kind", "--out", NO_UTF_8],
+    ["advise", "train.csv", f"--target={NO_UTF_8}"],
+    ["relabel", "train.csv", "--group", NO_UTF_8],
+    ["predict", NO_UTF_8, "table.csv"],
+    [NO_UTF_8],
+]
+
+
+@pytest.mark.parametrize("words", PLACES, ids=ascii)
+def test_what_is_not_utf_8_is_refused_before_anything_else(
+    words: list[str], refusal: Refusal
+) -> None:
+    line = refusal(words)
+    assert line.endswith("r\\udcff: is not in UTF-8; rename it")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(["--out", ""], "--out"), (["--out="], "--out"), (["--id", ""], "--id")],
+    ids=str,
+)
+def test_an_empty_value_is_refused(
+    words: list[str], name: str, arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    before = sorted(folder.iterdir())
+    line = refusal([*arguments, *words])
+    assert line == f"salutary: {name}: its value is empty; pass one"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_empty_argument_is_refused(refusal: Refusal) -> None:
+    line = refusal(["label", "", "--target", "kind"])
+    assert line == "salutary: argument 2: is empty; pass a value"
+
+
+@pytest.mark.parametrize("option", ["--out", "--pool"])
+def test_a_name_that_is_too_long_is_told_with_the_remedy(
+    option: str, arguments: list[str], folder: Path, refusal: Refusal
+) -> None:
+    line = refusal([*arguments, option, str(folder / ("x" * 300))])
+    assert line.endswith("pass a shorter path")
 
 
 def test_the_installed_command_labels_and_refuses(

@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {
 @given(
     st.none() | st.integers(1),
     st.none() | st.integers(1),
-    st.floats(0, exclude_min=True, allow_infinity=False),
+    st.floats(1e-100, allow_infinity=False),
     st.floats(0, allow_infinity=False),
     st.integers(0, 2**32 - 1),
 )
@@ -33,12 +33,13 @@ def test_numbers_within_their_range_pass(
 
 
 TOO_SMALL = st.integers(max_value=0)
-NOT_POSITIVE = st.floats(max_value=0) | st.just(float("inf")) | st.just(float("nan"))
+TOO_STRONG = st.floats(max_value=1e-100, exclude_max=True)
+NO_PENALTY = TOO_STRONG | st.just(float("inf")) | st.just(float("nan"))
 NEGATIVE = st.floats(max_value=0, exclude_max=True).filter(lambda z: z < 0)
 OUTSIDE: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "budget": ("--budget", TOO_SMALL),
     "batch_size": ("--batch-size", TOO_SMALL),
-    "c": ("--C", NOT_POSITIVE),
+    "c": ("--C", NO_PENALTY),
     "min_influence_z": (
         "--min-influence-z",
         NEGATIVE | st.just(float("inf")) | st.just(float("nan")),
@@ -85,3 +86,10 @@ def test_an_objective_comes_with_what_it_needs_and_nothing_else(
         assert message.startswith("--group site: is for --objective worst_group; pass")
     else:
         assert message.startswith("--costs costs.csv: is for --objective cost; pass")
+
+
+def test_the_smallest_c_is_told() -> None:
+    with pytest.raises(InputError) as error:
+        check_numbers(**{**GOOD, "c": 1e-320})
+    words = "must be at least 1e-100 and finite, for instance 1.0"
+    assert str(error.value) == f"--C {1e-320}: {words}"

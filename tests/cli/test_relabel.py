@@ -24,6 +24,7 @@ from sklearn.metrics import log_loss
 import salutary
 from salutary.cli.main import main
 from salutary.ledger import Ledger
+from salutary.tuning import PENALTIES
 
 KINDS = np.array(["bird", "cat", "dog"])
 NOTES = ["007", None, "a,b", 'say "so"', "é\u2028ü", " led", "1.50", "TRUE", "x\ny"]
@@ -62,7 +63,7 @@ def arguments(folder: Path, out: Path, *further: str) -> list[str]:
     return [
         *["relabel", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
         *["--validation", str(folder / "validation.csv"), "--out", str(out)],
-        *["--budget", "12", "--batch-size", "5", *further],
+        *["--budget", "12", "--batch-size", "5", "--C", "1", *further],
     ]
 
 
@@ -151,6 +152,33 @@ def test_wrong_labels_are_switched_far_more_often_than_right_ones(
 
 def features(run: Path, table: pd.DataFrame) -> np.ndarray:
     return np.asarray(salutary.load(run)[:-1].transform(table)).astype(float)
+
+
+def test_without_C_the_best_by_the_validation_table_is_taken(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for word in arguments(source, tmp_path / "run") if word != "--C"]
+    words.remove("1")
+    main(words)
+    report = report_of(tmp_path / "run")
+    C = report["outcome"]["C"]
+    assert report["settings"]["C"] is None
+    assert f"C                {C:g}, tuned by the validation table" in (
+        capsys.readouterr().out
+    )
+    train, validation = tables()
+    X, X_val = (features(tmp_path / "run", table) for table in (train, validation))
+    losses = {
+        penalty: log_loss(
+            validation["kind"],
+            LogisticRegression(C=penalty, max_iter=10_000)
+            .fit(X, train["kind"])
+            .predict_proba(X_val),
+        )
+        for penalty in PENALTIES
+    }
+    assert min(losses, key=lambda penalty: losses[penalty]) == C
+    assert salutary.load(tmp_path / "run")[-1].C == C
 
 
 def test_the_model_is_scikit_learns_fit_of_the_cleaned_table(run_dir: Path) -> None:
@@ -281,7 +309,7 @@ def test_parquet_stays_as_it_is_but_for_the_switches(
     categories: bool, tmp_path: Path
 ) -> None:
     train, validation = tables()
-    train.index = train.index + 500
+    train.index = pd.Index(500 + np.arange(90) * 7 % 90)  # kept as a column
     train["when"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(
         np.arange(90), "h"
     )
@@ -293,7 +321,8 @@ def test_parquet_stays_as_it_is_but_for_the_switches(
     switches = run_of(tmp_path / "t.parquet", tmp_path / "v.parquet", tmp_path / "run")
     cleaned = pa.parquet.read_table(tmp_path / "run" / "cleaned.parquet")
     before = pa.parquet.read_table(tmp_path / "t.parquet")
-    names = [name for name in before.column_names if not name.startswith("__index")]
+    names = before.column_names
+    assert names[-1].startswith("__index")
     assert cleaned.column_names == names
     assert cleaned.schema.types == before.select(names).schema.types
     others = [name for name in names if name != "kind"]
@@ -492,6 +521,19 @@ def test_a_run_is_determined_by_its_seed(source: Path, tmp_path: Path) -> None:
     assert losses[0] != losses[1]
 
 
+@pytest.mark.parametrize("budget", ["12", "7"])
+@pytest.mark.parametrize(
+    "lost", ["switches.parquet", "cleaned.csv", "model.skops", "run.json"]
+)
+def test_a_result_that_was_lost_is_written_anew(
+    lost: str, budget: str, run_dir: Path, finished: Path, source: Path
+) -> None:
+    (run_dir / lost).unlink()
+    main(arguments(source, run_dir, "--resume", "--budget", budget))
+    assert_same_run(run_dir, finished)
+    assert (run_dir / "run.json").read_bytes() == (finished / "run.json").read_bytes()
+
+
 Refusal = Callable[[list[str]], str]
 
 CHANGED = {
@@ -597,6 +639,10 @@ def unknown_class(folder: Path) -> None:
     changed(folder, "validation", kind=["cat"] * 59 + ["cow"])
 
 
+def empty_target(folder: Path) -> None:
+    changed(folder, "validation", kind=["cat"] * 59 + [""])
+
+
 def empty_group(folder: Path) -> None:
     changed(folder, "validation", site=["a"] * 59 + [""])
 
@@ -610,14 +656,25 @@ REFUSED = {
     "no training table": (missing("train"), [], "train.csv: no such file"),
     "no validation table": (missing("validation"), [], "validation.csv: no such file"),
     "one class": (one_class, [], "column 'kind' has one class only, 'cat'"),
-    "no target": (nothing, ["--target", "sort"], "has no target column 'sort'"),
+    "no target": (
+        nothing,
+        ["--target", "sort"],
+        "has no target column 'sort', only 'id', 'size', 'age', 'note', 'kind'; pass "
+        "one of them as --target",
+    ),
+    "empty target": (empty_target, [], "is empty in row 59 (as NA and null are, too)"),
+    "a tiny C": (nothing, ["--C", "1e-320"], "must be at least 1e-100"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
     "no id": (nothing, ["--id", "name"], "has no column 'id'"),
     "repeated id": (repeated_id, [], "id column 'id' has '007' in rows 0 and 7"),
-    "empty id": (empty_id, [], "id column 'id' is empty in row 89"),
+    "empty id": (empty_id, [], "id column 'id' is empty in row 89; fill it or drop"),
     "unknown class": (unknown_class, [], "the class 'cow' (row 59)"),
     "no group": (nothing, WORST, "validation.csv: has no group column 'site'"),
-    "empty group": (empty_group, WORST, "group column 'site' is empty in row 59"),
+    "empty group": (
+        empty_group,
+        WORST,
+        "column 'site' is empty in row 59; fill it or drop",
+    ),
     "group without use": (nothing, ["--group", "size"], "for --objective worst_group"),
     "costs without use": (nothing, ["--costs", "c.csv"], "for --objective cost"),
     "no costs": (nothing, ["--objective", "cost"], "needs --costs"),
@@ -659,7 +716,9 @@ BAD_COSTS = {
         [*PAIRS, PAIRS[0]],
         "row 6 gives a second cost of predicting 'cat",
     ),
+    "an unknown class's remedy": ([("cow", "cat", "1"), *PAIRS], "; drop the row"),
     "no number": ([("bird", "cat", "dear"), *PAIRS[1:]], "column 'cost'"),
+    "a huge cost": ([("bird", "cat", "1e160"), *PAIRS[1:]], "1e+160 in row 0"),
     "no cost": ([("bird", "cat", ""), *PAIRS[1:]], "no finite number in row 0"),
     "infinity": ([*PAIRS[:3], ("cat", "dog", "inf"), *PAIRS[4:]], "number in row 3"),
 }
@@ -703,3 +762,41 @@ def test_a_full_disk_says_how_to_go_on(
     assert "goes on with --resume" in line
     main(arguments(folder, folder / "run", "--resume"))
     assert len(switches_of(folder / "run")) == 12
+
+
+def test_an_empty_target_has_a_remedy_that_needs_no_pool(
+    folder: Path, refusal: Refusal
+) -> None:
+    empty_target(folder)
+    line = refusal(arguments(folder, folder / "run"))
+    assert line.endswith("; fill it or drop the row")
+
+
+def test_texts_in_views_are_relabeled_and_stay_so(tmp_path: Path) -> None:
+    train, validation = tables()
+    rows = pa.Table.from_pandas(train, preserve_index=False)
+    for name in ("id", "kind"):
+        place = rows.column_names.index(name)
+        views = rows[name].cast(pa.string_view())
+        rows = rows.set_column(place, name, views)
+    pa.parquet.write_table(rows, tmp_path / "t.parquet")
+    validation.to_parquet(tmp_path / "v.parquet")
+    switches = run_of(tmp_path / "t.parquet", tmp_path / "v.parquet", tmp_path / "run")
+    cleaned = pa.parquet.read_table(tmp_path / "run" / "cleaned.parquet")
+    before = pa.parquet.read_table(tmp_path / "t.parquet")
+    assert cleaned.schema.types == before.schema.types
+    expected = with_switches(train, switches)["kind"].tolist()
+    assert cleaned["kind"].to_pylist() == expected
+
+
+def test_a_folder_keeps_its_index_too(tmp_path: Path) -> None:
+    train, validation = tables()
+    train.index = pd.Index(500 + np.arange(90) * 7 % 90)  # kept as a column
+    (tmp_path / "parts").mkdir()
+    train[:50].to_parquet(tmp_path / "parts" / "a.parquet")
+    train[50:].to_parquet(tmp_path / "parts" / "b.parquet")
+    validation.to_parquet(tmp_path / "v.parquet")
+    run_of(tmp_path / "parts", tmp_path / "v.parquet", tmp_path / "run")
+    cleaned = pd.read_parquet(tmp_path / "run" / "cleaned.parquet")
+    assert cleaned.index.tolist() == train.index.tolist()
+    assert cleaned.columns.tolist() == train.columns.tolist()

@@ -14,6 +14,7 @@ from salutary.influence.inputs import (
     check_matrix,
     check_weight,
     class_weights,
+    encode_groups,
     encode_labels,
 )
 from salutary.influence.softmax import BLOCK_ROWS
@@ -124,3 +125,38 @@ def test_columns_in_another_order_are_refused() -> None:
     assert check_matrix(frame, "X_pool", model).shape == (2, 2)
     with pytest.raises(ValueError, match=r"X_pool .* another order; pass .*'a', 'b'"):
         check_matrix(frame[["b", "a"]], "X_pool", model)
+
+
+def test_weights_too_small_to_compute_with_are_refused() -> None:
+    X = np.zeros((3, 1))
+    with pytest.raises(
+        ValueError, match=r"^sample_weight is below 1e-100 for every ro"
+    ):
+        check_weight(np.full(3, 1e-320), X, "sample_weight")
+    some = np.array([1.0, 0.0, 1e-320])
+    assert_array_equal(check_weight(some, X, "sample_weight"), some)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        np.array(["a", "b", pd.NA], dtype=object),
+        pd.Series(["a", "b", None], dtype="string"),
+        pd.Series([1, 2, None], dtype="Int64"),
+        pd.Series(["a", "b", None], dtype="category"),
+        ["a", "b", float("nan")],
+        [1, 2, None],
+        np.array(["2024-01-01", "2024-01-02", "NaT"], dtype="M8[D]"),
+    ],
+    ids=lambda groups: str(getattr(groups, "dtype", "list")),
+)
+def test_a_missing_group_is_named_by_its_row(groups: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"^groups_val has no group for row 2; give it"
+    ):
+        encode_groups(groups, np.zeros((3, 1)))
+
+
+def test_another_number_of_groups_is_told_by_their_name() -> None:
+    with pytest.raises(ValueError, match=r"^groups_val: .*inconsistent numbers of sam"):
+        encode_groups(["a"], np.zeros((3, 1)))

@@ -82,6 +82,8 @@ def with_penalty(penalty: str | None) -> LogisticRegression:
         (LogisticRegressionCV(), TypeError, r"LogisticRegression\(C=\.\.\.\)"),
         (LogisticRegression(solver="liblinear"), ValueError, "fit_intercept=False"),
         (LogisticRegression(C=np.inf), ValueError, "use a finite C"),
+        (LogisticRegression(C=1e-308), ValueError, "^C=1e-308 .* use C=1e-100 or more"),
+        (LogisticRegression(C=5e-324), ValueError, "^C=5e-324 "),
         (LogisticRegression(l1_ratio=0.5, solver="saga"), ValueError, "l1_ratio=0"),
         (with_penalty("l1"), ValueError, "l1_ratio=0"),
         (with_penalty("elasticnet"), ValueError, "l1_ratio=0"),

@@ -61,7 +61,7 @@ class Size:
     n_pool: int = 10_000
     n_features: int = 20
     n_classes: int = 4
-    seconds: float = 20.0
+    seconds: float = 10.0
     gibibytes: float = 8.0
 
 
@@ -159,6 +159,7 @@ def synthetic(size: Size, seed: int) -> Split:
         n_redundant=0,
         n_classes=size.n_classes,
         n_clusters_per_class=1,
+        shuffle=False,  # the splits do that
         random_state=seed,
     )
     X_pool, X_human, y_pool, y_human = train_test_split(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from scipy.stats import linregress
 
 from salutary.benchmark import runtime
@@ -76,6 +77,9 @@ class Growth:
                 )
             panel.set_xscale("log")
             panel.set_yscale("log")
+            levels = sorted(along["level"].unique())
+            panel.set_xticks(levels, [f"{level:g}" for level in levels], fontsize=8)
+            panel.xaxis.set_minor_locator(NullLocator())
             panel.set_xlabel(_NAMES[factor])
         if self.measure == "run_seconds":
             self._mark_limits(panels)

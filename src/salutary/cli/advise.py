@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from salutary.cli import options
 from salutary.cli.progress import display
+from salutary.cli.summary import not_validated
 from salutary.errors import InputError
 
 
@@ -46,6 +48,12 @@ def advise(
         typer.Option(help="Parts of VAL; each is judged by models not fitted on it."),
     ] = 5,
     repeats: Annotated[int, typer.Option(help="Times VAL is parted anew.")] = 2,
+    text_column: options.TextColumn = None,
+    text_pair: options.TextPair = None,
+    embedder: options.Embedder = None,
+    pooling: options.PoolingOption = "mean",
+    device: options.Device = None,
+    embedding_cache: options.EmbeddingCache = None,
     seed: Annotated[int, typer.Option(help="Fixes what is drawn.")] = 0,
     as_json: Annotated[
         bool,
@@ -63,9 +71,12 @@ def advise(
     Example: salutary advise train.csv --validation val.csv --pool pool.csv --target y
     """
     _check(budget, batch_size, splits, repeats, seed)
+    texts = options.texts_of(
+        text_column, text_pair, embedder, pooling, device, embedding_cache
+    )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         report = _report(
-            (train, validation, pool, target, id_column),
+            (train, validation, pool, target, id_column, None, None, texts),
             (budget, batch_size, splits, repeats, seed),
         )
     if as_json:
@@ -133,4 +144,6 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
             f"warning: {report['recurring_validation_rows']} validation rows stand in "
             "the training table or the pool too; losses may flatter"
         )
+    if report["classes_not_validated"]:
+        yield f"warning: {not_validated(report['classes_not_validated'])}"
     yield report["sentence"]

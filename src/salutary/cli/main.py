@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import sys
 import warnings
@@ -21,6 +23,9 @@ from salutary.cli.text import printable
 from salutary.errors import InputError
 
 INTERRUPTED = 130
+
+GOES_ON = {"label": " with --resume", "relabel": " with --resume", "benchmark": ""}
+"""Commands that go on from where they were, and how they are told to."""
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -59,20 +64,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Those of the process by default.
     """
     warnings.showwarning = _show_warning
+    _escape_what_cannot_be_shown()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in words if not word.startswith("-")), "")
     command = typer.main.get_command(app)
     try:
-        code = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="salutary",
-            standalone_mode=False,
-        )
+        _check_words(words)
+        code = command.main(args=words, prog_name="salutary", standalone_mode=False)
+        # A full disk shows here then, and not after the end.
+        sys.stdout.flush()
     except InputError as error:
         _fail(str(error))
+    except BrokenPipeError:  # the reader has seen enough
+        _drop_output()
+        sys.exit(1)
     except (OSError, sqlite3.OperationalError) as error:
-        _fail(
-            f"cannot read or write: {error}; make room or mend the permissions and run "
-            "the command again (a labeling run goes on with --resume)"
-        )
+        _drop_output()
+        _fail(f"cannot read or write: {error}; {_remedy(error, name)}")
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
@@ -85,7 +93,60 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{message()} See '{path} --help'.")
     # typer turns an interrupt into the exit code that shells know it by.
     if code == INTERRUPTED:
-        _fail("interrupted; the same command with --resume continues", INTERRUPTED)
+        how = ""
+        if name in GOES_ON:
+            how = f"; the same command{GOES_ON[name]} continues"
+        _fail(f"interrupted{how}", INTERRUPTED)
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Print what the terminal's encoding lacks as escapes; labels hold anything."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _check_words(words: list[str]) -> None:
+    """Refuse what no file and no column can be called in any output.
+
+    Raises
+    ------
+    InputError
+        For an empty word, and for bytes that are not in UTF-8.
+    """
+    for place, word in enumerate(words):
+        option, given, value = word.partition("=")
+        if word.startswith("--") and given and not value:
+            raise InputError(f"{option}: its value is empty; pass one")
+        if not word:
+            before = words[place - 1] if place else ""
+            if before.startswith("--"):
+                raise InputError(f"{before}: its value is empty; pass one")
+            raise InputError(f"argument {place + 1}: is empty; pass a value")
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{word}: is not in UTF-8; rename it") from None
+
+
+def _drop_output() -> None:
+    """Let nothing be written at exit that could not be written before."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _remedy(error: Exception, name: str) -> str:
+    """What to do about a file that a command could not read or write."""
+    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        return "pass a shorter path"
+    remedy = "make room or mend the permissions and run the command again"
+    if name in GOES_ON:
+        remedy += f" (the run goes on{GOES_ON[name]})"
+    return remedy
 
 
 def _fail(message: str, code: int = 2) -> None:

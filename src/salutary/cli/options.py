@@ -51,10 +51,9 @@ Costs = Annotated[
     typer.Option(
         metavar="FILE",
         help="Table with the columns label, predicted and cost, a row for each pair of "
-        "different classes.",
+        "different classes; a cost may be negative, for a gain.",
     ),
 ]
-Penalty = Annotated[float, typer.Option("--C", help="Inverse strength of the penalty.")]
 PenaltyOrTuned = Annotated[
     float | None,
     typer.Option(
@@ -146,12 +145,17 @@ def check_numbers(
     ------
     InputError
     """
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.influence.softmax import SMALLEST_C
+
     if budget is not None and budget < 1:
         raise InputError(f"--budget {budget}: must be at least 1")
     if batch_size is not None and batch_size < 1:
         raise InputError(f"--batch-size {batch_size}: must be at least 1")
-    if c is not None and not 0 < c < float("inf"):
-        raise InputError(f"--C {c}: must be positive and finite, for instance 1.0")
+    if c is not None and not SMALLEST_C <= c < float("inf"):
+        raise InputError(
+            f"--C {c}: must be at least {SMALLEST_C:g} and finite, for instance 1.0"
+        )
     if not 0 <= min_influence_z < float("inf"):
         raise InputError(
             f"--min-influence-z {min_influence_z}: must be at least 0 and finite, for "

@@ -34,7 +34,20 @@ def relabel(
     objective: options.ObjectiveOption = "log_loss",
     group: options.Group = None,
     costs: options.Costs = None,
-    c: options.Penalty = 1.0,
+    c: Annotated[
+        float | None,
+        typer.Option(
+            "--C",
+            help="Inverse strength of the penalty.",
+            show_default="what does best on VAL, before any switch",
+        ),
+    ] = None,
+    text_column: options.TextColumn = None,
+    text_pair: options.TextPair = None,
+    embedder: options.Embedder = None,
+    pooling: options.PoolingOption = "mean",
+    device: options.Device = None,
+    embedding_cache: options.EmbeddingCache = None,
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -58,6 +71,9 @@ def relabel(
     Example: salutary relabel noisy.csv --validation clean.csv --target y
     --out runs/cleaned
     """
+    texts = options.texts_of(
+        text_column, text_pair, embedder, pooling, device, embedding_cache
+    )
     options.check_numbers(budget, batch_size, c, min_influence_z, seed)
     options.check_objective(objective, group, costs)
     with display(budget, "switches") as shown:
@@ -74,7 +90,9 @@ def relabel(
             shown.advance(number, f"{describe(record)}; {number} switched")
 
         request = Request(
-            sources=Sources(train, validation, None, target, id_column, group, costs),
+            sources=Sources(
+                train, validation, None, target, id_column, group, costs, texts
+            ),
             settings=Settings(
                 rule,
                 c,

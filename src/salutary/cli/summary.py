@@ -23,7 +23,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
-        *_tuned(report),
+        *_tuned(report, "cross-validation on the training table"),
         *_losses(report),
         *_of_pool(outcome),
         *_remarks(outcome),
@@ -42,6 +42,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels switched", report, OF_RELABELING),
         f"  rows by class    {rows}",
+        *_tuned(report, "the validation table"),
         *_losses(report),
         *_remarks(outcome),
         *_advice(report, "the cleaned labels", ""),
@@ -69,10 +70,10 @@ def _by_class(outcome: dict[str, Any]) -> str:
     return f"  by class         {by_class}"
 
 
-def _tuned(report: dict[str, Any]) -> Iterator[str]:
+def _tuned(report: dict[str, Any], by: str) -> Iterator[str]:
     if report["settings"]["C"] is None:
         C = report["outcome"]["C"]
-        yield f"  C                {C:g}, tuned by cross-validation"
+        yield f"  C                {C:g}, tuned by {by}"
 
 
 def _losses(report: dict[str, Any]) -> Iterator[str]:
@@ -162,18 +163,20 @@ def _of_pool(outcome: dict[str, Any]) -> Iterator[str]:
 def _remarks(outcome: dict[str, Any]) -> Iterator[str]:
     """Warnings about the tables."""
     if outcome["classes_not_validated"]:
-        names = ", ".join(
-            printable(label) for label in outcome["classes_not_validated"]
-        )
-        yield (
-            f"  warning          no validation row has class {names}; whether labels "
-            "help there, nothing shows"
-        )
+        yield f"  warning          {not_validated(outcome['classes_not_validated'])}"
     if outcome["recurring_validation_rows"]:
         yield (
             f"  warning          {outcome['recurring_validation_rows']} validation "
             "rows stand in the training table or the pool too; losses may flatter"
         )
+
+
+def not_validated(classes: list[str]) -> str:
+    """What to think of classes that no validation row has."""
+    names = ", ".join(printable(label) for label in classes)
+    return (
+        f"no validation row has class {names}; whether labels help there, nothing shows"
+    )
 
 
 def _canary_line(outcome: dict[str, Any]) -> str:

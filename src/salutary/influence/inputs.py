@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +23,9 @@ from salutary.objective import FloatArray, IntArray
 
 LARGEST_VALUE = 1e100
 """Squares of what is larger leave too little room for sums."""
+
+SMALLEST_WEIGHT = 1e-100
+"""The same for what is smaller, where no row weighs more."""
 
 
 def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
@@ -187,6 +191,17 @@ def encode_labels(
     return codes
 
 
+def as_given(values: Any) -> Any:
+    """Values as they are, of a list or a column of pandas that is no NumPy array.
+
+    NumPy would make texts of all if one is a text, and numbers with a fraction of
+    nullable integers and booleans.
+    """
+    if isinstance(getattr(values, "dtype", None), np.dtype):
+        return values
+    return np.asarray(values, dtype=object)
+
+
 def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     """Numbers of the validation rows' groups, or None if there are none.
 
@@ -197,12 +212,17 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     """
     if groups is None:
         return None
-    values = column_or_1d(groups).tolist()
-    check_consistent_length(X, values)
+    try:
+        checked = column_or_1d(as_given(groups))
+        check_consistent_length(X, checked)
+    except ValueError as error:
+        raise ValueError(f"groups_val: {error}") from None
+    missing = np.flatnonzero(pd.isna(checked))
+    if len(missing):
+        raise ValueError(f"groups_val has no group for row {missing[0]}; give it one")
+    values = checked.tolist()
     number: dict[Any, int] = {}
-    for row, value in enumerate(values):
-        if value is None or value != value:
-            raise ValueError(f"groups_val has no group for row {row}; give it one")
+    for value in values:
         number.setdefault(value, len(number))
     return np.array([number[value] for value in values], dtype=np.intp)
 
@@ -213,7 +233,8 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     Raises
     ------
     ValueError
-        For a wrong length, NaN, a negative weight, or nothing but zeros.
+        For a wrong length, NaN, a negative weight, or nothing but zeros and weights
+        too small to compute with.
     """
     try:
         checked: Float64Array = _check_sample_weight(
@@ -223,6 +244,10 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
         raise ValueError(f"{name}: {error}") from None
     if not checked.any():
         raise ValueError(f"{name} is zero for every row; give one row a weight")
+    if checked.max() < SMALLEST_WEIGHT:
+        raise ValueError(
+            f"{name} is below {SMALLEST_WEIGHT:g} for every row; scale the weights up"
+        )
     return checked
 
 

@@ -26,6 +26,10 @@ BLOCK_ROWS = 4096
 """Rows handled at once: a block of 64 float32 features and its logits fit in cache."""
 
 
+SMALLEST_C = 1e-100
+"""Squares of penalties that are stronger leave too little room for sums."""
+
+
 @dataclass(frozen=True)
 class SoftmaxModel:
     r"""K-class softmax regression, one row of coefficients per class.
@@ -144,6 +148,10 @@ def check_objective(model: LogisticRegression) -> None:
         raise ValueError(
             f"C={model.C} leaves the model without a penalty and its Hessian singular; "
             "use a finite C, for instance C=100"
+        )
+    if model.C < SMALLEST_C:
+        raise ValueError(
+            f"C={model.C} is too small to compute with; use C={SMALLEST_C:g} or more"
         )
     if model.solver == "liblinear" and model.fit_intercept:
         raise ValueError(

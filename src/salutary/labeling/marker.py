@@ -5,12 +5,81 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from salutary.influence.inputs import as_given
+from salutary.influence.softmax import Matrix
 from salutary.objective import IntArray
+
+LABELS = (str, bool, int, float, np.bool_, np.integer, np.floating)
+"""What a label may be."""
+
+
+def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
+    """Labels as an array, none of them missing and all of one kind.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Lists and nullable columns of pandas keep their integers and booleans.
+    name : str
+        What the messages call it.
+    X : matrix of shape (n_rows, n_features)
+        The rows the labels belong to.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Of objects only for texts that came as such.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape; for a label that is missing, of another kind than the first,
+        or neither text nor number: names its row.
+    """
+    try:
+        labels: NDArray[Any] = column_or_1d(as_given(y))
+        check_consistent_length(X, labels)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    missing = np.flatnonzero(pd.isna(labels))
+    if len(missing):
+        raise ValueError(
+            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
+        )
+    if labels.dtype.kind in "biufUT":
+        return labels
+    _check_kinds(labels, name)
+    if isinstance(labels[0], str) and hasattr(y, "dtype"):
+        return labels
+    return np.array(labels.tolist())
+
+
+def _check_kinds(labels: NDArray[Any], name: str) -> None:
+    """Refuse labels that are not all texts or all numbers."""
+    is_text = isinstance(labels[0], str)
+    for row, label in enumerate(labels):
+        if not isinstance(label, LABELS):
+            raise ValueError(
+                f"{name} has the label {label!r} in row {row}, of type "
+                f"{type(label).__name__}; make it text, a whole number or a boolean"
+            )
+        if isinstance(label, str) != is_text:
+            raise ValueError(
+                f"{name} has labels of several kinds, {labels[0]!r} in row 0 and "
+                f"{label!r} in row {row}; make all text or all numbers"
+            )
+
+
+def absent_classes(classes: NDArray[Any], codes: IntArray) -> list[str]:
+    """Names of the classes that no row has, whose positions are the codes."""
+    absent = np.setdiff1d(np.arange(len(classes)), codes)
+    return [str(label) for label in classes[absent].tolist()]
 
 
 def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
