@@ -164,7 +164,8 @@ class Advised:
         share = 100 * within(own).groupby([own["data"], own["wrong"]]).mean().unstack()
         figure = Figure(figsize=(7, 3.5), layout="constrained")
         axes = figure.subplots()
-        share.loc[list(NINE)].plot.bar(ax=axes, color=["tab:blue", "tab:orange"])
+        order = [name for name in NINE if name in share.index]
+        share.loc[order].plot.bar(ax=axes, color=["tab:blue", "tab:orange"])
         axes.legend([f"{wrong:.0%} of the labels wrong" for wrong in share.columns])
         axes.axhline(80, color="0.4", ls="--", lw=0.8)
         axes.set(xlabel="", ylabel="within a standard error, % of trials")

@@ -162,6 +162,7 @@ def advised_trials() -> pd.DataFrame:
             rows.append(
                 {
                     **{"data": data, "seed": 0, "option": option, "seconds": 1.0},
+                    "wrong": 0.0,
                     "seen_behind": 0.0 if ahead else seen_behind,
                     "seen_se": 0.0 if ahead else 0.1,
                     "behind": 0.0 if ahead else behind,
@@ -179,7 +180,7 @@ def test_advice_is_judged_by_the_test_rows_alone() -> None:
     assert chosen(bank, 0.5) == "salutary"
     assert chosen(bank, 1.0) == "train + validation"
     assert followed(found, 1.0)["option"].tolist() == ["train + validation", "salutary"]
-    table = Policies(found).frame().set_index("decided by")["within, all"]
+    table = Policies(found).frame().set_index("decided by")["within, 0% wrong"]
     assert table["preference 0.5"] == "100%"
     assert table["preference 1"] == "50%"
     assert table["preference 0"] == "100%"

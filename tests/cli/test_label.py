@@ -173,6 +173,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "min_influence_z": 0.0,
         "estimate": "first_order",
         "objective": "log_loss",
+        **dict.fromkeys(["text", "embedder", "pooling"]),
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}

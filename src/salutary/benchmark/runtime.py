@@ -159,7 +159,6 @@ def synthetic(size: Size, seed: int) -> Split:
         n_redundant=0,
         n_classes=size.n_classes,
         n_clusters_per_class=1,
-        shuffle=False,  # the splits do that
         random_state=seed,
     )
     X_pool, X_human, y_pool, y_human = train_test_split(

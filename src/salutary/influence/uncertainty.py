@@ -190,7 +190,8 @@ def influence_errors(
     >>> from salutary.influence.solvers import factor
     >>> from salutary.objective import log_loss
     >>> X, y = load_iris(return_X_y=True)
-    >>> viewed = softmax_model(LogisticRegression(tol=1e-8).fit(X[::5], y[::5]))
+    >>> model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X[::5], y[::5])
+    >>> viewed = softmax_model(model)
     >>> hessian = train_hessian(viewed, X[::5], np.ones(30))
     >>> errors = influence_errors(
     ...     viewed, hessian, factor(hessian), X[2:4],
