@@ -1,6 +1,7 @@
 """Texts to vectors, against transformers by hand and sentence-transformers."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,19 @@ def test_vectors_are_kept_for_other_embedders(
     np.testing.assert_array_equal(again, first[::-1])
     with pytest.raises(AssertionError, match="encoded again"):
         TransformerEmbedder(minilm, pooling="cls", **options).fit_transform(TEXTS)
+
+
+def test_a_copy_of_a_model_is_the_same_model(decoder: str, tmp_path: Path) -> None:
+    shutil.copytree(decoder, tmp_path / "copy")
+    first, other = (
+        TransformerEmbedder(str(folder), device="cpu").fit([]).fingerprint_
+        for folder in (decoder, tmp_path / "copy")
+    )
+    assert first == other
+    cut = TransformerEmbedder(decoder, max_length=3, device="cpu").fit([])
+    assert cut.fingerprint_ != first
+    with pytest.warns(UserWarning, match="1 of 2 texts have more than 3 tokens"):
+        cut.transform(["a b c d", "a b c"])
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

@@ -15,12 +15,15 @@ from transformers.utils import logging
 
 from salutary.errors import InputError
 from salutary.surrogate.devices import pick_dtype
-from salutary.surrogate.texts import Pooling, Text, n_characters
+from salutary.surrogate.texts import Pooling, Text, as_bytes
 from salutary.surrogate.vectors import Vectors
 from salutary.surrogate.weights import fingerprint
 
 LONGEST = 512
 """Tokens of a text at most, unless a caller says otherwise: beyond, time is lost."""
+
+MOST_MARKS = 8
+"""Tokens that a tokenizer adds to a text or pair, at most."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,12 @@ class LanguageModel:
 
     def fingerprint(self) -> bytes:
         """Digest of all that the vectors depend on: weights, vocabulary, pooling."""
+        config = self.model.config.to_dict()
+        for place in ("_name_or_path", "transformers_version"):
+            config.pop(place, None)
         return fingerprint(
             self.model,
-            json.dumps(self.model.config.to_dict(), default=str, sort_keys=True),
+            json.dumps(config, default=str, sort_keys=True),
             self.tokenizer.backend_tokenizer.to_str(),
             f"{self.pooling} {self.max_length}",
         )
@@ -60,14 +66,16 @@ class LanguageModel:
         tokens = self._tokens(texts)
         with torch.inference_mode():
             output = self.model(**tokens)
-            pooled = pool(output[0], tokens["attention_mask"], self.pooling)
-        vectors: Vectors = pooled.float().cpu().numpy()
+            # Sums of bfloat16 would lose digits.
+            pooled = pool(output[0].float(), tokens["attention_mask"], self.pooling)
+        vectors: Vectors = pooled.cpu().numpy()
         return vectors
 
     def n_cut(self, texts: Iterable[Text]) -> int:
         """How many texts have more tokens than are looked at."""
-        # A token is a character at least.
-        long = [_pair(text) for text in texts if n_characters(text) > self.max_length]
+        # A token is a byte at least, or one of the marks around a text.
+        short = self.max_length - MOST_MARKS
+        long = [_pair(text) for text in texts if len(as_bytes(text)) > short]
         if not long:
             return 0
         columns = [list(column) for column in zip(*long, strict=True)]
