@@ -17,7 +17,7 @@ import salutary.table_advice
 import salutary.table_run
 from salutary import advice as module
 from salutary import advise
-from salutary.advice import Advice, advised, behind_best, compare
+from salutary.advice import Advice, compare, lowest
 from salutary.cross_fitting import Judged, cross_fit
 from salutary.labeling.split import deal
 from salutary.options import OPTIONS, POOL_OPTIONS, Case
@@ -122,7 +122,7 @@ def test_the_table_is_that_of_paired_tests() -> None:
         )
         assert row["lower"] == pytest.approx(interval.low)
         assert row["upper"] == pytest.approx(interval.high)
-    assert found.option == advised(behind_best(judged))
+    assert found.option == lowest(judged)
     assert (found.n_train, found.n_validation, found.n_pool) == (30, 45, 0)
 
 
@@ -302,18 +302,14 @@ def judged(**losses: list[float]) -> dict[str, Judged]:
     }
 
 
-def test_the_best_is_advised_or_a_simpler_one_hardly_behind() -> None:
+def test_the_lowest_log_loss_is_advised_and_of_equals_the_first() -> None:
     found = judged(
         first=[0.9, 0.9, 0.9, 0.9],
         second=[0.5, 0.4, 0.6, 0.5],
-        third=[0.5, 0.5, 0.5, 0.5],
-        fourth=[0.49, 0.5, 0.5, 0.49],
+        third=[0.49, 0.5, 0.5, 0.49],
     )
-    assert advised(behind_best(found), 0.0) == "fourth"
-    # Second is behind by 0.005, with a standard error of 0.04.
-    assert advised(behind_best(found), 0.2) == "second"
-    assert advised(behind_best(found), 0.1) == "fourth"
-    assert advised(behind_best(judged(a=[1.0] * 4, b=[1.0] * 4))) == "a"
+    assert lowest(found) == "third"
+    assert lowest(judged(a=[1.0] * 4, b=[1.0] * 4)) == "a"
 
 
 def sentence(found: dict[str, Judged], option: str) -> str:

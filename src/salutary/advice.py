@@ -26,12 +26,6 @@ FEWEST_VALIDATION = 6
 LARGEST_POOL = 20_000
 """Pool rows looked at; of a larger pool so many are drawn."""
 
-SIMPLER = 1.0
-"""Standard errors by which a preferred option may be behind and still be advised.
-
-Chosen in ``docs/studies/advise``.
-"""
-
 BOTH = "train + validation"
 
 ACTIONS = {
@@ -124,7 +118,7 @@ def compare(
     used = _drawn(case)
     with threadpool_limits(limits=1, user_api="blas"):
         judged = cross_fit(used, n_splits, n_repeats, fitted)
-    option = advised(behind_best(judged))
+    option = lowest(judged)
     return Advice(
         table=_table(judged),
         option=option,
@@ -139,27 +133,6 @@ def compare(
     )
 
 
-def advised(behind: dict[str, Difference], simpler: float = SIMPLER) -> str:
-    """The option with the lowest log loss, or a preferred one that is hardly behind.
-
-    Parameters
-    ----------
-    behind : dict of str to Difference
-        Of each option to the one with the lowest log loss, see `behind_best`, the most
-        preferred first.
-    simpler : float
-        Standard errors of the difference that "hardly" means.
-
-    Returns
-    -------
-    str
-        The first option that is no further behind.
-    """
-    return next(
-        name for name, found in behind.items() if found.mean <= simpler * found.se
-    )
-
-
 def behind_best(judged: dict[str, Judged]) -> dict[str, Difference]:
     """How far each option is behind the one with the lowest log loss."""
     best = judged[lowest(judged)]
@@ -167,7 +140,10 @@ def behind_best(judged: dict[str, Judged]) -> dict[str, Difference]:
 
 
 def lowest(judged: dict[str, Judged]) -> str:
-    """The option with the lowest log loss."""
+    """The option with the lowest log loss, of equals the most preferred.
+
+    To advise a preferred one that is hardly behind does worse: ``docs/studies/advise``.
+    """
     return min(judged, key=lambda name: float(judged[name].loss.mean()))
 
 
