@@ -36,13 +36,7 @@ from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import hold_out
 from salutary.loop import State, advance, describe, start
-from salutary.objective import (
-    BY_TABLE,
-    OBJECTIVES,
-    IntArray,
-    Objective,
-    find_objective,
-)
+from salutary.objective import IntArray, Objective, find_objective
 from salutary.pipelines import (
     checked_matrix,
     joined_again,
@@ -190,7 +184,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "budget": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "min_influence_z": [Interval(Real, 0, None, closed="left")],
-        "objective": [StrOptions(set(OBJECTIVES)), callable],
+        "objective": [str, callable],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "guard": ["boolean"],
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
@@ -268,9 +262,8 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             a class in ``y_val`` that no labeled row has, or too few labeled rows to
             split off a validation set.
         """
-        if isinstance(self.objective, str) and self.objective == BY_TABLE:
-            find_objective(self.objective)  # says what to pass
         self._validate_params()
+        find_objective(self.objective)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together; pass both or neither")
         if groups_val is not None and X_val is None:

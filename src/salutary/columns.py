@@ -176,7 +176,14 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
             )
         place = f"{name}: column {column!r}"
         if kind.startswith(VECTOR):
-            columns.update(_entries(table[column], column, kind, place))
+            entries = _entries(table[column], column, kind, place)
+            both = sorted(set(entries) & {*kinds, *columns})
+            if both:
+                raise InputError(
+                    f"{place}: an entry of its vectors is called as the column "
+                    f"{both[0]!r}; rename that"
+                )
+            columns.update(entries)
             continue
         values = cast_column(table[column], ARROW_TYPES[kind], place)
         if kind == "document" and values.null_count:
@@ -203,12 +210,12 @@ def _entries(
     lengths = pc.list_value_length(values).fill_null(-1).to_numpy()
     wrong = np.flatnonzero(lengths != n_entries)
     if n_entries == 0 or len(wrong):
-        row = int(wrong[0]) if len(wrong) else 0
+        row = int(wrong[0]) if n_entries else 0
         raise InputError(
             f"{place}, row {row}: is no vector of {n_entries or 'any'} numbers, as in "
             "the first row of the training table; correct it or drop the row"
         )
-    flat = pc.list_flatten(values).cast(pa.float64()).to_numpy()
+    flat = pc.list_flatten(values).cast(pa.float64(), safe=False).to_numpy()
     entries = flat.reshape(-1, n_entries)
     # NaN is not above either.
     bad = np.flatnonzero(~(np.abs(entries) <= LARGEST_NUMBER).all(axis=1))

@@ -353,6 +353,25 @@ def test_a_vector_unlike_the_others_is_refused_by_its_row(
     assert f"validation.parquet: column 'v', {words}" in line
 
 
+def test_an_entry_called_as_a_column_is_refused(
+    tmp_path: Path, refusal: Callable[[list[str]], str]
+) -> None:
+    for name, n in SIZES.items():
+        columns = {"v[0]": 7.0, "v": [[1.0, 2.0]] * n, "kind": list("xy") * (n // 2)}
+        pd.DataFrame(columns).to_parquet(tmp_path / f"{name}.parquet")
+    line = refusal(arguments(tmp_path, "parquet"))
+    assert "column 'v': an entry of its vectors is called as the column 'v[0]'" in line
+
+
+def test_vectors_of_very_large_integers_are_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, n in SIZES.items():
+        vectors = [[2**62 + 1, int(number)] for number in rng.integers(0, 9, n)]
+        frame = pd.DataFrame({"v": vectors, "kind": list("xy") * (n // 2)})
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    main(arguments(tmp_path, "parquet"))
+
+
 def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
     from salutary.reading import Sources, Texts
     from salutary.table_problem import Settings, prepare_labeling

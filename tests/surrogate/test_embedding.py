@@ -37,6 +37,7 @@ def embedded(
         as_bytes=str.encode,
         size=len,
         batch_size=batch_size,
+        n_features=2,
         folder=folder,
     )
 
@@ -94,10 +95,44 @@ def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
     with open_store(tmp_path) as one, open_store(tmp_path) as other:
         one.add([b"a"], np.array([[1.0]], np.float32))
         other.add([b"a", b"b"], np.array([[5.0], [2.0]], np.float32))
-        assert {key: float(v[0]) for key, v in one.get([b"a", b"b", b"c"]).items()} == {
-            b"a": 1.0,
-            b"b": 2.0,
-        }
+        found = one.get([b"a", b"b", b"c"], 1)
+        assert {key: float(v[0]) for key, v in found.items()} == {b"a": 5.0, b"b": 2.0}
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\0" * 7, b"\0" * 4, b"\xff" * 8, "text", 5, None], ids=repr
+)
+def test_a_damaged_vector_is_made_anew(tmp_path: Path, value: object) -> None:
+    first = embedded(["a", "bb"], folder=tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        if value is not None:
+            connection.execute("UPDATE vectors SET vector = ?", (value,))
+        else:
+            connection.execute("DELETE FROM vectors")
+    connection.close()
+    np.testing.assert_array_equal(embedded(["a", "bb"], folder=tmp_path), first)
+    np.testing.assert_array_equal(
+        embedded(["a", "bb"], nothing, folder=tmp_path), first
+    )
+
+
+def test_what_is_not_finite_is_refused_and_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="makes vectors that are not finite"):
+        embedded(["a"], lambda batch: np.full((1, 2), np.nan, np.float32),
+                 folder=tmp_path)  # fmt: skip
+    embedded(["a"], folder=tmp_path)
+
+
+def test_a_store_in_use_is_not_to_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded(["a"], folder=tmp_path)
+    monkeypatch.setattr("salutary.surrogate.vectors.PATIENCE", 0.1)
+    writer = sqlite3.connect(tmp_path / FILE)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(InputError, match=r"locked\); wait for the process"):
+        embedded(["b"], folder=tmp_path)
+    writer.close()
 
 
 def test_a_damaged_store_is_refused_by_its_name(tmp_path: Path) -> None:
@@ -124,7 +159,8 @@ def encode(batch):
     return np.array([[float(text)] for text in batch], np.float32)
 
 embed([str(n) for n in range(30)], encode, model=b"m", as_bytes=str.encode,
-      size=lambda text: -int(text), batch_size=1, folder=Path(sys.argv[1]))
+      size=lambda text: -int(text), batch_size=1, n_features=1,
+      folder=Path(sys.argv[1]))
 """
 
 
@@ -148,6 +184,7 @@ def test_a_killed_process_loses_a_commit_at_most(tmp_path: Path) -> None:
         as_bytes=str.encode,
         size=lambda text: -int(text),
         batch_size=1,
+        n_features=1,
         folder=tmp_path,
     )
     assert again == [str(n) for n in range(8, 30)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from salutary.errors import InputError
 from salutary.surrogate.texts import as_bytes, as_texts, n_characters
 
-TEXTS = st.text(max_size=6)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 ROWS = st.one_of(TEXTS, st.tuples(TEXTS, TEXTS))
 
 
@@ -60,5 +60,11 @@ def test_different_rows_have_different_bytes(first: object, second: object) -> N
     assert (as_bytes(first) == as_bytes(second)) == (first == second)
 
 
-def test_a_lone_surrogate_has_bytes() -> None:
-    assert as_bytes("\ud800") != as_bytes("?")
+def test_half_a_character_is_refused_by_its_row() -> None:
+    with pytest.raises(InputError, match="row 1: the text has half a character"):
+        as_texts(["é", "\ud800 x"])
+
+
+def test_one_text_is_no_list_of_texts() -> None:
+    with pytest.raises(InputError, match="'hello' is one text; pass a list"):
+        as_texts("hello")

@@ -89,6 +89,20 @@ def test_what_does_not_fit_is_refused(module: Any, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         TorchEmbedder(module, "5", batch_size=0).fit(images)
 
+    with pytest.raises(ValueError, match="there are no rows"):
+        TorchEmbedder(module, "5").fit(images[:0])
+
+    class Sums(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Identity()
+
+        def forward(self, rows: Any) -> Any:
+            return self.inner(rows.sum(dim=(1, 2, 3)))
+
+    with pytest.raises(ValueError, match=r"returns shape \(1,\) for 1 rows"):
+        TorchEmbedder(Sums(), "inner", device="cpu").fit(images)
+
     class Skips(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()

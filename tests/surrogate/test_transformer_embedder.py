@@ -1,5 +1,7 @@
 """Texts to vectors, against transformers by hand and sentence-transformers."""
 
+import copy
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
@@ -195,6 +198,107 @@ def test_weights_that_are_pickled_are_not_read(minilm: str, tmp_path: Path) -> N
     with pytest.raises(InputError, match="is no model that transformers can load"):
         TransformerEmbedder(str(tmp_path)).fit([])
     assert not (tmp_path / "unpickled").exists()
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Any:
+    """A copy of a model's folder, to spoil."""
+    return lambda folder: Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def test_an_index_that_names_a_pickle_is_not_followed(
+    decoder: str, copy_of: Any, tmp_path: Path
+) -> None:
+    folder = copy_of(decoder)
+    (folder / "model.safetensors").unlink()
+
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "unpickled"),)
+
+    torch.save(Hostile(), folder / "pytorch_model.bin")
+    index = {"metadata": {}, "weight_map": {"wte.weight": "pytorch_model.bin"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match=r"index.json names 'pytorch_model.bin'"):
+        TransformerEmbedder(str(folder)).fit([])
+    assert not (tmp_path / "unpickled").exists()
+
+
+def test_a_model_that_lacks_weights_is_refused(decoder: str, copy_of: Any) -> None:
+    folder = copy_of(decoder)
+    weights = load_file(folder / "model.safetensors")
+    del weights["ln_f.bias"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        InputError, match=r"lacks 1 of the model's weights, 'ln_f.bias'"
+    ):
+        TransformerEmbedder(str(folder)).fit([])
+
+
+def test_a_model_without_a_pooler_is_the_same_each_time(
+    minilm: str, copy_of: Any
+) -> None:
+    folder = copy_of(minilm)
+    weights = load_file(folder / "model.safetensors")
+    rest = {key: value for key, value in weights.items() if "pooler" not in key}
+    assert len(rest) < len(weights)
+    save_file(rest, folder / "model.safetensors", metadata={"format": "pt"})
+    first, again = (TransformerEmbedder(str(folder), device="cpu") for _ in range(2))
+    found = first.fit_transform(TEXTS)
+    assert first.fingerprint_ == again.fit([]).fingerprint_
+    whole = TransformerEmbedder(minilm, device="cpu").fit_transform(TEXTS)
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_a_tokenizer_without_words_or_with_too_many_is_refused(
+    decoder: str, minilm: str, copy_of: Any
+) -> None:
+    folder = copy_of(decoder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((Path(minilm) / name).read_bytes())
+    with pytest.raises(InputError, match=r"30522 tokens, but a model of 10"):
+        TransformerEmbedder(str(folder)).fit([])
+    tokenizer = json.loads((Path(decoder) / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"] = {"<end>": 0, "<unknown>": 1}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    shutil.copy(Path(decoder) / "tokenizer_config.json", folder)
+    with pytest.raises(InputError, match="has a tokenizer without words"):
+        TransformerEmbedder(str(folder)).fit([])
+
+
+def test_a_tokenizer_without_any_mark_still_pads(decoder: str, copy_of: Any) -> None:
+    folder = copy_of(decoder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    for mark in ("eos_token", "pad_token", "bos_token"):
+        config.pop(mark, None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    embedder = TransformerEmbedder(str(folder), pooling="last", device="cpu")
+    found = embedder.fit_transform(["a b c", "d"])
+    expected = [by_hand(decoder, text, "last") for text in ("a b c", "d")]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_more_tokens_than_the_model_takes_are_refused_in_one_line(
+    decoder: str,
+) -> None:
+    embedder = TransformerEmbedder(decoder, max_length=40, device="cpu").fit([])
+    with pytest.raises(
+        InputError, match=r"fails on texts of up to 20 tokens: .*; pass"
+    ):
+        embedder.transform(["a b c d " * 5])
+
+
+def test_parameters_set_after_fitting_are_noticed(decoder: str) -> None:
+    embedder = TransformerEmbedder(decoder, device="cpu").fit(["a"])
+    with pytest.raises(InputError, match="pooled otherwise"):
+        clone_of(embedder).set_params(pooling="last").transform(["a"])
+    with pytest.raises(InputError, match="batch_size must be at least 1"):
+        clone_of(embedder).set_params(batch_size=0).transform(["a"])
+
+
+def clone_of(embedder: TransformerEmbedder) -> TransformerEmbedder:
+    """A fitted copy."""
+    return copy.copy(embedder)
 
 
 WITHOUT = """

@@ -181,7 +181,12 @@ def texts_of(
         For a column without an embedder or the reverse, and for one column twice.
     """
     if column is None:
-        for option, value in (("--text-pair", pair), ("--embedder", embedder)):
+        for option, value in (
+            ("--text-pair", pair),
+            ("--embedder", embedder),
+            ("--device", device),
+            ("--embedding-cache", cache),
+        ):
             if value is not None:
                 raise InputError(f"{option} {value}: needs --text-column; pass it")
         return None

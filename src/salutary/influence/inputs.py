@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
@@ -202,6 +201,24 @@ def as_given(values: Any) -> Any:
     return np.asarray(values, dtype=object)
 
 
+def missing_rows(values: NDArray[Any]) -> IntArray:
+    """Numbers of the rows that hold None, NaN, or pandas' NA or NaT.
+
+    Without pandas, which takes long to import and is not needed for arrays.
+    """
+    if values.dtype != object:
+        return np.flatnonzero(values != values)
+    return np.flatnonzero([is_missing(value) for value in values])
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, or pandas' NA or NaT."""
+    # A comparison with pandas' NA has no truth.
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return bool(np.ndim(value) == 0 and value != value)
+
+
 def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     """Numbers of the validation rows' groups, or None if there are none.
 
@@ -217,7 +234,7 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
         check_consistent_length(X, checked)
     except ValueError as error:
         raise ValueError(f"groups_val: {error}") from None
-    missing = np.flatnonzero(pd.isna(checked))
+    missing = missing_rows(checked)
     if len(missing):
         raise ValueError(f"groups_val has no group for row {missing[0]}; give it one")
     values = checked.tolist()

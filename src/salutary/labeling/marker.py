@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from salutary.influence.inputs import as_given
+from salutary.influence.inputs import as_given, is_missing, missing_rows
 from salutary.influence.softmax import Matrix
 from salutary.objective import IntArray
 
@@ -47,7 +46,7 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
         check_consistent_length(X, labels)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    missing = np.flatnonzero(pd.isna(labels))
+    missing = missing_rows(labels)
     if len(missing):
         raise ValueError(
             f"{name} has no label in row {missing[0]}; give it one, or drop the row"
@@ -108,11 +107,9 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 def _is_missing(label: Any) -> bool:
     """None, NaN, pandas.NA, or -1 among other numbers."""
-    if label is None or type(label).__name__ == "NAType":
-        return True
     if isinstance(label, bool | np.bool_ | str | bytes):
         return False
-    return bool(label != label) or bool(label == -1)
+    return is_missing(label) or bool(label == -1)
 
 
 def encode_classes(

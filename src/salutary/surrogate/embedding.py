@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from salutary.errors import InputError
 from salutary.surrogate.vectors import Vectors, VectorStore, open_store
 
 BATCHES_A_COMMIT = 8
@@ -44,6 +45,7 @@ def embed(
     as_bytes: Callable[[Any], bytes],
     size: Callable[[Any], int],
     batch_size: int,
+    n_features: int,
     folder: Path | None = None,
 ) -> Vectors:
     """Vectors of rows, from the store where it has them.
@@ -60,18 +62,23 @@ def embed(
     size : callable
         What an encoded row costs; rows of like size share a batch, the largest first,
         so that too large a batch fails at once.
-    batch_size : int
+    batch_size, n_features : int
     folder : Path, optional
         Of the store; without it nothing is kept.
 
     Returns
     -------
     ndarray of shape (n_rows, n_features), float32
+
+    Raises
+    ------
+    InputError
+        If the model makes anything but finite numbers, or the store cannot be used.
     """
     keys = [hashlib.sha256(model + as_bytes(row)).digest() for row in rows]
     different = dict(zip(keys, rows, strict=True))
     with open_store(folder) as store:
-        found = store.get(list(different))
+        found = store.get(list(different), n_features)
         missing = [key for key in different if key not in found]
         missing.sort(key=lambda key: -size(different[key]))
         new = _encoded(missing, different, encode, batch_size, store)
@@ -94,6 +101,11 @@ def _encoded(
         for first in range(0, len(keys), batch_size):
             batch = keys[first : first + batch_size]
             vectors = encode([rows[key] for key in batch])
+            if not np.isfinite(vectors).all():
+                raise InputError(
+                    "the embedding model makes vectors that are not finite; pass a "
+                    "sound one, or rows of another scale"
+                )
             found.update(zip(batch, vectors, strict=True))
             _report.get()(begin + first + len(batch), len(missing))
         store.add(keys, np.stack([found[key] for key in keys]))

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from huggingface_hub.utils import logging as hub_logging
 from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, logging
+from transformers.utils.hub import cached_file
 
 from salutary.errors import InputError
 from salutary.surrogate.devices import pick_dtype
@@ -64,11 +65,19 @@ class LanguageModel:
     def encode(self, texts: list[Text]) -> Vectors:
         """Vectors of a batch of texts, shape (n_texts, n_features), float32."""
         tokens = self._tokens(texts)
-        with torch.inference_mode():
-            output = self.model(**tokens)
-            # Sums of bfloat16 would lose digits.
-            pooled = pool(output[0].float(), tokens["attention_mask"], self.pooling)
-        vectors: Vectors = pooled.cpu().numpy()
+        try:
+            with torch.inference_mode():
+                output = self.model(**tokens)
+                # Sums of bfloat16 would lose digits.
+                pooled = pool(output[0].float(), tokens["attention_mask"], self.pooling)
+            vectors: Vectors = pooled.cpu().numpy()
+        except (IndexError, RuntimeError, NotImplementedError) as error:
+            # More tokens than it has positions for, or too little memory.
+            cause, length = str(error).splitlines()[0], tokens["input_ids"].shape[1]
+            raise InputError(
+                f"the language model fails on texts of up to {length} tokens: {cause}; "
+                "pass a smaller max_length, or another model or device"
+            ) from None
         return vectors
 
     def n_cut(self, texts: Iterable[Text]) -> int:
@@ -168,25 +177,79 @@ def load_language_model(
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
+        _check_shards(name)
         tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModel.from_pretrained(
-            name, use_safetensors=True, dtype=pick_dtype(device)
+        model, found = AutoModel.from_pretrained(
+            name,
+            use_safetensors=True,
+            dtype=pick_dtype(device),
+            output_loading_info=True,
         )
     except Exception as error:
         # Of any kind, from a missing file to a damaged one.
         raise InputError(f"{name}: {_cause(name, error)}") from None
-    if not getattr(tokenizer, "is_fast", False):
-        raise InputError(f"{name}: has no fast tokenizer; pass a model with one")
+    _check_weights(name, model, found["missing_keys"])
+    _check_tokenizer(name, tokenizer, model)
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
+        known = tokenizer.eos_token or tokenizer.bos_token
+        # Any will do: what is padded is masked.
+        tokenizer.pad_token = known or tokenizer.convert_ids_to_tokens(0)
     longest = getattr(model.config, "max_position_embeddings", None) or LONGEST
     longest = min(longest, tokenizer.model_max_length, LONGEST)
     return LanguageModel(
         model.eval().to(device), tokenizer, pooling, max_length or longest, device
     )
+
+
+def _check_shards(name: str) -> None:
+    """Refuse a list of parts that are not safetensors; they would be unpickled."""
+    path = cached_file(
+        name,
+        SAFE_WEIGHTS_INDEX_NAME,
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    if path is None:
+        return
+    parts = json.loads(Path(path).read_text("utf-8"))["weight_map"].values()
+    others = sorted({part for part in parts if not part.endswith(".safetensors")})
+    if others:
+        raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} names {others[0]!r}")
+
+
+def _check_weights(name: str, model: Any, missing: Iterable[str]) -> None:
+    """Refuse a model some of whose weights were made up, each time anew."""
+    lacking = sorted(key for key in missing if not key.startswith("pooler."))
+    if lacking:
+        raise InputError(
+            f"{name}: lacks {len(lacking)} of the model's weights, {lacking[0]!r} "
+            "among them; pass a whole model"
+        )
+    if set(missing):
+        # Nobody looks at what the pooler makes, but a fingerprint must be the same.
+        with torch.no_grad():
+            for parameter in model.pooler.parameters():
+                parameter.zero_()
+
+
+def _check_tokenizer(name: str, tokenizer: Any, model: Any) -> None:
+    """Refuse a tokenizer that knows no words, or words the model does not know."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(f"{name}: has no fast tokenizer; pass a model with one")
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise InputError(
+            f"{name}: has a tokenizer without words; put its tokenizer.json there"
+        )
+    n_known = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > n_known:
+        raise InputError(
+            f"{name}: has a tokenizer of {len(tokenizer)} tokens, but a model of "
+            f"{n_known}; put those together that belong together"
+        )
 
 
 def _cause(name: str, error: Exception) -> str:

@@ -41,6 +41,8 @@ def as_texts(X: Any) -> list[Text]:
     >>> as_texts(pd.DataFrame({"question": ["Why?"], "answer": ["So."]}))
     [('Why?', 'So.')]
     """
+    if isinstance(X, str):
+        raise InputError(f"{X[:40]!r} is one text; pass a list of texts")
     names = [str(name) for name in getattr(X, "columns", [])]
     table = np.asarray(X if hasattr(X, "shape") else list(X), dtype=object)
     if table.ndim == 1:
@@ -59,9 +61,21 @@ def as_texts(X: Any) -> list[Text]:
                 if value is None or value is pd.NA or value != value:
                     what = "the text is missing"
                 raise InputError(f"{place}: {what}; fill it, or drop the row")
+            if not value.isascii():
+                _check_characters(value, row)
     if table.shape[1] == 1:
         return list(table[:, 0])
     return [(first, second) for first, second in table]
+
+
+def _check_characters(text: str, row: int) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"row {row}: the text has half a character, {text[error.start]!r}; "
+            "correct it, or drop the row"
+        ) from None
 
 
 def n_characters(text: Text) -> int:
@@ -73,5 +87,5 @@ def as_bytes(text: Text) -> bytes:
     """What tells texts and pairs apart."""
     parts = (text,) if isinstance(text, str) else text
     # With its length before it, no text can pass for another's end.
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    encoded = [part.encode() for part in parts]
     return b"".join(b"%d:%b" % (len(part), part) for part in encoded)

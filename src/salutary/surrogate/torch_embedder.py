@@ -36,8 +36,9 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     device : str, default=None
         For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU.
     cache_dir : path, default=None
-        Folder that keeps every vector, by the module's weights and the row, for later
-        calls and runs. None keeps nothing.
+        Folder that keeps every vector, by the module's weights, its words (``repr``)
+        and the row, for later calls and runs; whatever else changes what the module
+        does is not seen. None keeps nothing.
 
     Attributes
     ----------
@@ -86,15 +87,17 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If the module has no such layer, or cannot take the rows.
         """
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1: {self.batch_size}")
+        self._check()
         layers = [name for name, _ in self.module.named_modules() if name]
         if self.layer not in layers:
             known = ", ".join(layers[:20]) + (", ..." if len(layers) > 20 else "")
             raise ValueError(
                 f"the module has no layer {self.layer!r}; it has {known or 'none'}"
             )
-        self.n_features_out_ = self._encode(list(_rows(X)[:1])).shape[1]
+        rows = _rows(X)
+        if not len(rows):
+            raise ValueError("there are no rows; pass at least one")
+        self.n_features_out_ = self._encode(list(rows[:1])).shape[1]
         return self
 
     def transform(self, X: Any) -> Vectors:
@@ -109,6 +112,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n_rows, n_features_out_), float32
         """
         check_is_fitted(self)
+        self._check()
         rows = _rows(X)
         if not len(rows):
             return np.zeros((0, self.n_features_out_), dtype=np.float32)
@@ -122,6 +126,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             as_bytes=lambda row: row.tobytes(),
             size=lambda row: 0,
             batch_size=self.batch_size,
+            n_features=self.n_features_out_,
             folder=None if self.cache_dir is None else Path(self.cache_dir),
         )
 
@@ -160,8 +165,18 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"layer {self.layer!r} returns {type(caught[-1]).__name__}, not a "
                 "tensor; name another"
             )
-        vectors: Vectors = caught[-1].flatten(1).float().cpu().numpy()
+        output = caught[-1].detach()
+        if output.ndim < 2 or len(output) != len(rows):
+            raise ValueError(
+                f"layer {self.layer!r} returns shape {tuple(output.shape)} for "
+                f"{len(rows)} rows, not a vector for each; name another"
+            )
+        vectors: Vectors = output.flatten(1).float().cpu().numpy()
         return vectors
+
+    def _check(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1: {self.batch_size}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -107,9 +107,10 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         ModuleNotFoundError
             Without ``salutary[text]``; says how to install it.
         """
-        self._loaded = self._load()
-        self.fingerprint_ = self._loaded.fingerprint().hex()
-        self.n_features_out_ = int(self._loaded.model.config.hidden_size)
+        loaded = self._load()
+        self.fingerprint_ = loaded.fingerprint().hex()
+        self.n_features_out_ = int(loaded.model.config.hidden_size)
+        self._loaded = self._asked(), loaded
         return self
 
     def transform(self, X: Any) -> Vectors:
@@ -149,6 +150,7 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
             as_bytes=as_bytes,
             size=n_characters,
             batch_size=self.batch_size,
+            n_features=self.n_features_out_,
             folder=None if self.cache_dir is None else Path(self.cache_dir),
         )
 
@@ -159,25 +161,32 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         return np.asarray(names, dtype=object)
 
     def _same_model(self) -> LanguageModel:
-        """The model it was fitted with, loaded anew after the embedder itself was."""
-        if not hasattr(self, "_loaded"):
+        """The model it was fitted with, loaded anew if it is not there as asked for."""
+        self._check()
+        if not hasattr(self, "_loaded") or self._loaded[0] != self._asked():
             loaded = self._load()
             if loaded.fingerprint().hex() != self.fingerprint_:
                 raise InputError(
                     f"{self.model}: is another model, or cut or pooled otherwise, than "
                     "the embedder was fitted with; put that one there, or fit again"
                 )
-            self._loaded = loaded
-        return self._loaded
+            self._loaded = self._asked(), loaded
+        return self._loaded[1]
+
+    def _asked(self) -> tuple[Any, ...]:
+        return str(self.model), self.pooling, self.max_length, self.device
+
+    def _check(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be at least 1: {self.batch_size}")
+        if self.max_length is not None and self.max_length < 1:
+            raise InputError(f"max_length must be at least 1: {self.max_length}")
 
     def _load(self) -> LanguageModel:
         with needs("text"):
             from salutary.surrogate.devices import pick_device
             from salutary.surrogate.language_model import load_language_model
-        if self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1: {self.batch_size}")
-        if self.max_length is not None and self.max_length < 1:
-            raise InputError(f"max_length must be at least 1: {self.max_length}")
+        self._check()
         return load_language_model(
             os.fspath(self.model),
             self.pooling,

@@ -42,26 +42,30 @@ class VectorStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
-        """The vectors that there are, of shape (n_features,) each."""
+    def get(self, keys: Sequence[bytes], n_features: int) -> dict[bytes, Vectors]:
+        """The vectors that there are, of shape (n_features,) each; no damaged ones."""
         found = {}
         for key in keys:
             row = self._connection.execute(
                 "SELECT vector FROM vectors WHERE key = ?", (key,)
             ).fetchone()
-            if row is not None:
-                found[key] = np.frombuffer(row[0], dtype="<f4")
+            if row is None or not isinstance(row[0], bytes):
+                continue
+            if len(row[0]) == 4 * n_features:
+                vector = np.frombuffer(row[0], dtype="<f4")
+                if np.isfinite(vector).all():
+                    found[key] = vector
         return found
 
     def add(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        """Keep vectors, one a row; those that are there already stay."""
+        """Keep vectors, one a row, in place of those that are there already."""
         rows = [
             (key, np.ascontiguousarray(vector, dtype="<f4").tobytes())
             for key, vector in zip(keys, vectors, strict=True)
         ]
         with self._connection:
             self._connection.executemany(
-                "INSERT OR IGNORE INTO vectors (key, vector) VALUES (?, ?)", rows
+                "INSERT OR REPLACE INTO vectors (key, vector) VALUES (?, ?)", rows
             )
 
 
@@ -95,8 +99,13 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
         )
         yield VectorStore(connection)
     except sqlite3.DatabaseError as error:
+        remedy = "delete it"
+        if "locked" in str(error):
+            remedy = "wait for the process that uses it"
+        elif "readonly" in str(error) or "unable to open" in str(error):
+            remedy = "mend the permissions"
         raise InputError(
-            f"{where}: cannot be used ({error}); delete it, or pass another folder for "
+            f"{where}: cannot be used ({error}); {remedy}, or pass another folder for "
             "embeddings"
         ) from None
     finally:
