@@ -204,7 +204,7 @@ def as_given(values: Any) -> Any:
 def missing_rows(values: NDArray[Any]) -> IntArray:
     """Numbers of the rows that hold None, NaN, or pandas' NA or NaT.
 
-    Without pandas, which takes long to import and is not needed for arrays.
+    Without pandas, which the core does without.
     """
     if values.dtype != object:
         return np.flatnonzero(values != values)
