@@ -686,7 +686,7 @@ def test_the_number_of_threads_changes_no_bit(tmp_path: Path) -> None:
         environment = {**os.environ, **dict.fromkeys(names, threads)}
         out = tmp_path / threads
         command = arguments(tmp_path, out, "--budget", "20")
-        quick = "table_run.write_model = lambda *_: None"
+        quick = "label_run.write_model = lambda *_: None"
         subprocess.run(
             [sys.executable, "-c", f"{SCRIPT}{quick}\nmain({command!r})"],
             check=True,
@@ -819,7 +819,7 @@ def test_results_of_two_budgets_are_not_taken_for_a_runs(
 ) -> None:
     out = shutil.copytree(uninterrupted, tmp_path / "run")
     longer = arguments(folder, out, "--resume", "--budget", "210")
-    killed = process(longer, tmp_path / "log", "table_run.write_model = die")
+    killed = process(longer, tmp_path / "log", "label_run.write_model = die")
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     assert len(labels_of(out)) == 210  # beside the model of 200

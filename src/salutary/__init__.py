@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from salutary.array_advice import advise
     from salutary.artifacts import load
     from salutary.classifier import SalutaryClassifier
+    from salutary.fine_tuner import SalutaryFineTuner
     from salutary.influence.add_one_in import add_one_in
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
     from salutary.objective import ExpectedCost, WorstGroup
     from salutary.relabeling import Relabeling, relabel
+    from salutary.surrogate.lora_classifier import LoraClassifier
+    from salutary.surrogate.torch_classifier import TorchClassifier
     from salutary.surrogate.torch_embedder import TorchEmbedder
     from salutary.surrogate.transformer_embedder import TransformerEmbedder
 
@@ -23,8 +26,11 @@ __version__ = "0.1.0"
 __all__ = [
     "ExpectedCost",
     "InfluenceWarning",
+    "LoraClassifier",
     "Relabeling",
     "SalutaryClassifier",
+    "SalutaryFineTuner",
+    "TorchClassifier",
     "TorchEmbedder",
     "TransformerEmbedder",
     "WorstGroup",
@@ -38,8 +44,11 @@ __all__ = [
 _HOMES = {
     "ExpectedCost": "salutary.objective",
     "InfluenceWarning": "salutary.influence.direction",
+    "LoraClassifier": "salutary.surrogate.lora_classifier",
     "Relabeling": "salutary.relabeling",
     "SalutaryClassifier": "salutary.classifier",
+    "SalutaryFineTuner": "salutary.fine_tuner",
+    "TorchClassifier": "salutary.surrogate.torch_classifier",
     "TorchEmbedder": "salutary.surrogate.torch_embedder",
     "TransformerEmbedder": "salutary.surrogate.transformer_embedder",
     "WorstGroup": "salutary.objective",

@@ -21,11 +21,15 @@ from skrub import TableVectorizer
 from salutary.encoding import ColumnTypes
 from salutary.errors import InputError
 from salutary.files import write_whole
+from salutary.surrogate.lora_classifier import LoraClassifier
 
 LEDGER = "ledger.sqlite"
 LABELS = "labels.parquet"
 SWITCHES = "switches.parquet"
 MODEL = "model.skops"
+ADAPTER = "adapter"
+COLUMNS = "columns.json"
+METRICS = "metrics.jsonl"
 REPORT = "run.json"
 
 TRUSTED_TYPES = [
@@ -119,7 +123,8 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     Parameters
     ----------
     run_dir : path
-        As passed to ``salutary label --out`` or ``salutary relabel --out``.
+        As passed to ``salutary label --out``, ``salutary relabel --out`` or
+        ``salutary finetune --out``.
 
     Returns
     -------
@@ -138,10 +143,12 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     >>> model.predict(frame)  # doctest: +SKIP
     """
     path = Path(run_dir) / MODEL
+    if (Path(run_dir) / ADAPTER / COLUMNS).is_file():
+        return _load_adapter(Path(run_dir) / ADAPTER)
     if not path.is_file():
         raise InputError(
             f"{run_dir}: holds no {MODEL}; pass the --out of a finished "
-            "'salutary label' or 'salutary relabel'"
+            "'salutary label', 'salutary relabel' or 'salutary finetune'"
         )
     try:
         model = skops.io.load(path, trusted=TRUSTED_TYPES)
@@ -158,3 +165,15 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
             f"{path}: is not a model of salutary; run 'salutary label' again"
         )
     return model
+
+
+def _load_adapter(folder: Path) -> Pipeline:
+    """The fine-tuned model of a run, from a table's columns to classes."""
+    try:
+        columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
+        kinds = {str(column): "document" for column in columns}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{folder / COLUMNS}: is damaged; restore it") from None
+    return Pipeline(
+        [("types", ColumnTypes(kinds)), ("classify", LoraClassifier.load(folder))]
+    )

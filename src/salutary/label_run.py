@@ -7,10 +7,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from salutary.artifacts import LABELS, write_table
-from salutary.outcome import Finished
-from salutary.table_problem import prepare_labeling
+from salutary.artifacts import LABELS, MODEL, write_model, write_table
+from salutary.outcome import Finished, outcome_of
+from salutary.request import Request
+from salutary.surrogate.progress import Stage
+from salutary.table_problem import TableProblem, prepare_labeling
 from salutary.table_run import Kind
+
+
+def write(finished: Finished) -> None:
+    """Write the labels and the model."""
+    write_labels(finished)
+    model = finished.prepared.model(finished.state.kept.model)
+    write_model(model, finished.request.out / MODEL)
 
 
 def write_labels(finished: Finished) -> None:
@@ -33,15 +42,26 @@ def write_labels(finished: Finished) -> None:
 
 
 def outcome(finished: Finished) -> dict[str, Any]:
-    """What only a run with a pool has."""
+    """Figures for the report."""
+    return {
+        **outcome_of(finished),
+        "agreement": agreement_of(finished),
+        "unseen_categories": finished.prepared.unseen,
+    }
+
+
+def agreement_of(finished: Finished) -> float | None:
+    """Share of the labels that are the pool's own, where it has them."""
     prepared, labels = finished.prepared, finished.labels
+    if prepared.pool_labels is None or not len(labels.rows):
+        return None
     named = prepared.problem.classes[labels.classes]
-    agreement = None
-    if prepared.pool_labels is not None and len(named):
-        agreement = float(np.mean(prepared.pool_labels[labels.rows] == named))
-    return {"agreement": agreement, "unseen_categories": prepared.unseen}
+    return float(np.mean(prepared.pool_labels[labels.rows] == named))
 
 
-LABELING = Kind(
-    "label", prepare_labeling, lambda sources: (LABELS,), write_labels, outcome
-)
+def prepare(request: Request, stage: Stage) -> TableProblem:
+    """Make a problem of three tables."""
+    return prepare_labeling(request.sources, request.settings, stage)
+
+
+LABELING = Kind("label", prepare, lambda sources: (LABELS, MODEL), write, outcome)

@@ -225,10 +225,11 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         verdict=verdict,
         seconds=time.perf_counter() - began,
     )
-    return _after(state, record, logits), record
+    return after(state, record, logits), record
 
 
-def _after(state: State, record: Round, logits: FloatArray) -> State:
+def after(state: State, record: Round, logits: FloatArray) -> State:
+    """The state once a round stands, whose canary rows have the given logits."""
     state = replace(state, chain=record.chain, folds=record.folds, rounds=record.number)
     if record.verdict == "harmful":
         return replace(state, termination="guard")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from salutary.alternatives import train_on_both, train_on_validation
 from salutary.entries import AssignedLabels, RoundEntry
@@ -14,7 +16,26 @@ from salutary.loop import State
 from salutary.objective import IntArray
 from salutary.problem import Problem
 from salutary.request import Request
-from salutary.table_problem import TableProblem
+
+
+class Prepared(Protocol):
+    """Tables made a problem, as far as every kind of run looks at it."""
+
+    @property
+    def problem(self) -> Any:
+        """What the steps of the run work on; has ``classes``."""
+
+    @property
+    def ids(self) -> pa.Array:
+        """Names of the rows that get labels."""
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """Rows of each table."""
+
+    @property
+    def embedder(self) -> str | None:
+        """Fingerprint of the language model, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +45,24 @@ class Finished:
     Parameters
     ----------
     request : Request
-    prepared : TableProblem
+    prepared : TableProblem or another
     state : State
-    labels : AssignedLabels
-        Those that stayed.
+    assigned : AssignedLabels
+        Of all rounds.
     entries : list of RoundEntry
         All rounds, from round 0.
     """
 
     request: Request
-    prepared: TableProblem
+    prepared: Any
     state: State
-    labels: AssignedLabels
+    assigned: AssignedLabels
     entries: list[RoundEntry]
+
+    @property
+    def labels(self) -> AssignedLabels:
+        """Those that stayed."""
+        return self.assigned.first(len(self.state.kept))
 
 
 def outcome_of(finished: Finished) -> dict[str, Any]:
@@ -51,7 +77,7 @@ def outcome_of(finished: Finished) -> dict[str, Any]:
         "rounds": state.rounds,
         "refused_rounds": state.rounds - state.kept_rounds,
         "labels": len(finished.labels.rows),
-        "labels_by_class": _counts(problem, finished.labels.classes),
+        "labels_by_class": counts_by_class(problem.classes, finished.labels.classes),
         "validation_rows": len(problem.validation),
         "validation_loss": [first.validation_loss, last.validation_loss],
         "guessing_loss": _guessing_loss(problem),
@@ -67,11 +93,12 @@ def outcome_of(finished: Finished) -> dict[str, Any]:
     }
 
 
-def _counts(problem: Problem, classes: IntArray) -> dict[str, int]:
-    counts = np.bincount(classes, minlength=len(problem.classes))
+def counts_by_class(classes: NDArray[Any], labels: IntArray) -> dict[str, int]:
+    """How many of the labels are of each class."""
+    counts = np.bincount(labels, minlength=len(classes))
     return {
         str(label): int(count)
-        for label, count in zip(problem.classes.tolist(), counts, strict=True)
+        for label, count in zip(classes.tolist(), counts, strict=True)
     }
 
 

@@ -70,6 +70,8 @@ class Sources:
         Table of what mistakes cost.
     texts : Texts or None
         Columns whose texts are embedded.
+    only_texts : bool
+        Whether all other columns are left alone.
     """
 
     train: Path
@@ -80,6 +82,7 @@ class Sources:
     group_column: str | None = None
     costs: Path | None = None
     texts: Texts | None = None
+    only_texts: bool = False
 
     @property
     def documents(self) -> tuple[str, ...]:
@@ -186,6 +189,8 @@ def read_tables(sources: Sources) -> Tables:
     for name in tables:
         further = {sources.group_column} if name == "validation" else set()
         known = {*features, target, id_column, *further}
+        if sources.only_texts:
+            features, known = list(sources.documents), {*tables[name].column_names}
         _check_columns(tables[name], paths[name], features, known, sources)
     if sources.train.suffix.lower() == ".csv":
         others = [name for name in features if name not in sources.documents]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
-from salutary.entries import AssignedLabels, Coefficients, RoundEntry
+from salutary.entries import (
+    AssignedLabels,
+    Coefficients,
+    RoundEntry,
+    RowsAndClasses,
+)
 from salutary.fitting import Chain
-from salutary.labeling.stopping import as_limit
+from salutary.labeling.stopping import Termination, as_limit
 from salutary.ledger import Ledger
 from salutary.loop import (
     Canary,
@@ -33,66 +40,83 @@ def restored(ledger: Ledger, problem: Problem, budget: int) -> State:
     problem : Problem
     budget : int
     """
-    record = _Record(ledger, problem)
-    if record.was_cut_short(as_limit(ledger.fact("settings")["budget"]), budget):
-        ledger.forget(record.entries[-1].round)
-        record = _Record(ledger, problem)
-    return record.state()
+    record = whole_rounds(ledger, len(problem.classes), problem.batch_size, budget)
+    of_folds = ledger.fold_labels(len(problem.folds))
+    first, last = record.entries[0], record.entries[-1]
 
+    def chain(entry: RoundEntry) -> Chain:
+        return Chain(restored_model(problem, *entry.model), *record.labels_by(entry))
 
-class _Record:
-    """What a ledger holds of a run, as chains."""
-
-    def __init__(self, ledger: Ledger, problem: Problem) -> None:
-        self.problem = problem
-        self.entries = ledger.rounds()
-        self.labels = ledger.labels(len(problem.classes))
-        self.of_folds = ledger.fold_labels(len(problem.folds))
-        self.kept = [entry for entry in self.entries if entry.verdict == "kept"][-1]
-
-    def chain(self, entry: RoundEntry) -> Chain:
-        found = self.labels
-        labels = found.rows, found.classes, found.rounds
-        return self._chain(entry, entry.model, *labels)
-
-    def folds(self, entry: RoundEntry) -> tuple[Chain, ...]:
-        pairs = zip(entry.folds, self.of_folds, strict=True)
-        return tuple(self._chain(entry, model, *labels) for model, labels in pairs)
-
-    def _chain(
-        self,
-        entry: RoundEntry,
-        coefficients: Coefficients,
-        rows: IntArray,
-        classes: IntArray,
-        rounds: IntArray,
-    ) -> Chain:
-        n_labels = int(np.searchsorted(rounds, entry.round, side="right"))
-        model = restored_model(self.problem, *coefficients)
-        return Chain(model, rows[:n_labels], classes[:n_labels])
-
-    def was_cut_short(self, budget_then: int, budget: int) -> bool:
-        """Whether the last round would have been larger under the new budget."""
-        if len(self.entries) == 1:
-            return False
-        before = len(self.chain(self.entries[-2]))
-        size = self.problem.batch_size
-        return min(size, budget_then - before) < min(size, budget - before)
-
-    def state(self) -> State:
-        last = self.entries[-1]
-        return State(
-            chain=self.chain(last),
-            folds=self.folds(last),
-            rounds=last.round,
-            kept=self.chain(self.kept),
-            kept_rounds=self.kept.round,
-            canary=Canary(
-                canary_logits(self.problem, self.folds(self.entries[0])),
-                canary_logits(self.problem, self.folds(self.kept)),
-            ),
-            termination="guard" if last.verdict == "harmful" else None,
+    def folds(entry: RoundEntry) -> tuple[Chain, ...]:
+        return tuple(
+            Chain(restored_model(problem, *coefficients), *_until(entry, *labels))
+            for coefficients, labels in zip(entry.folds, of_folds, strict=True)
         )
+
+    return State(
+        chain=chain(last),
+        folds=folds(last),
+        rounds=last.round,
+        kept=chain(record.kept),
+        kept_rounds=record.kept.round,
+        canary=Canary(
+            canary_logits(problem, folds(first)),
+            canary_logits(problem, folds(record.kept)),
+        ),
+        termination=record.termination,
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a ledger holds of a run.
+
+    Parameters
+    ----------
+    entries : list of RoundEntry
+        From round 0.
+    labels : AssignedLabels
+        Of all rounds.
+    """
+
+    entries: list[RoundEntry]
+    labels: AssignedLabels
+
+    @property
+    def kept(self) -> RoundEntry:
+        """The last round that stayed."""
+        return [entry for entry in self.entries if entry.verdict == "kept"][-1]
+
+    @property
+    def termination(self) -> Termination | None:
+        """Why no further round can be run, if so."""
+        return "guard" if self.entries[-1].verdict == "harmful" else None
+
+    def labels_by(self, entry: RoundEntry) -> RowsAndClasses:
+        """Pool rows that were labeled by the end of a round, and their classes."""
+        found = self.labels
+        return _until(entry, found.rows, found.classes, found.rounds)
+
+
+def whole_rounds(
+    ledger: Ledger, n_classes: int, batch_size: int, budget: int
+) -> Record:
+    """What a ledger holds, without a last round that its old budget had cut short."""
+    record = Record(ledger.rounds(), ledger.labels(n_classes))
+    if len(record.entries) > 1:
+        before = len(record.labels_by(record.entries[-2])[0])
+        budget_then = as_limit(ledger.fact("settings")["budget"])
+        if min(batch_size, budget_then - before) < min(batch_size, budget - before):
+            ledger.forget(record.entries[-1].round)
+            record = Record(ledger.rounds(), ledger.labels(n_classes))
+    return record
+
+
+def _until(
+    entry: RoundEntry, rows: IntArray, classes: IntArray, rounds: IntArray
+) -> RowsAndClasses:
+    n_labels = int(np.searchsorted(rounds, entry.round, side="right"))
+    return rows[:n_labels], classes[:n_labels]
 
 
 def start_entry(problem: Problem, state: State) -> RoundEntry:

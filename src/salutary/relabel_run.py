@@ -10,18 +10,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from salutary.artifacts import SWITCHES, write_table
+from salutary.artifacts import MODEL, SWITCHES, write_model, write_table
 from salutary.files import write_text
 from salutary.fitting import training_rows
-from salutary.outcome import Finished
+from salutary.outcome import Finished, outcome_of
 from salutary.reading import Sources
-from salutary.table_problem import prepare_relabeling
+from salutary.request import Request
+from salutary.surrogate.progress import Stage
+from salutary.table_problem import TableProblem, prepare_relabeling
 from salutary.table_run import Kind
 from salutary.tables import read_table
 
 
+def write(finished: Finished) -> None:
+    """Write the switches, the training table with the new labels, and the model."""
+    write_switches(finished)
+    _write_cleaned(finished)
+    model = finished.prepared.model(finished.state.kept.model)
+    write_model(model, finished.request.out / MODEL)
+
+
 def write_switches(finished: Finished) -> None:
-    """Write ``switches.parquet`` and the training table with the new labels."""
+    """Write ``switches.parquet``: every switch that stayed, in its order."""
     prepared, labels = finished.prepared, finished.labels
     problem = prepared.problem
     old = problem.classes[problem.labeled.labels[labels.rows]]
@@ -40,12 +50,11 @@ def write_switches(finished: Finished) -> None:
         }
     )
     write_table(table, finished.request.out / SWITCHES)
-    _write_cleaned(finished)
 
 
 def results(sources: Sources) -> tuple[str, ...]:
-    """Names of the files that hold the switches and the cleaned table."""
-    return SWITCHES, cleaned_name(sources)
+    """Names of the files that hold the switches, the cleaned table and the model."""
+    return SWITCHES, cleaned_name(sources), MODEL
 
 
 def cleaned_name(sources: Sources) -> str:
@@ -133,6 +142,7 @@ def outcome(finished: Finished) -> dict[str, Any]:
         for labels in (before, after)
     )
     return {
+        **outcome_of(finished),
         "training_rows_by_class": {
             str(label): list(pair)
             for label, *pair in zip(problem.classes.tolist(), *counts, strict=True)
@@ -141,10 +151,9 @@ def outcome(finished: Finished) -> dict[str, Any]:
     }
 
 
-RELABELING = Kind(
-    "relabel",
-    prepare_relabeling,
-    results,
-    write_switches,
-    outcome,
-)
+def prepare(request: Request, stage: Stage) -> TableProblem:
+    """Make a problem of two tables."""
+    return prepare_relabeling(request.sources, request.settings, stage)
+
+
+RELABELING = Kind("relabel", prepare, results, write, outcome)

@@ -8,7 +8,6 @@ from typing import Any
 
 from salutary.labeling.stopping import as_limit
 from salutary.reading import Sources
-from salutary.table_problem import Settings
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,8 @@ class Request:
     Parameters
     ----------
     sources : Sources
-    settings : Settings
+    settings : dataclass
+        Of the kind of run, for instance `salutary.table_problem.Settings`.
     budget : int or None
         Labels to assign in all; None for any number.
     out : Path
@@ -28,7 +28,7 @@ class Request:
     """
 
     sources: Sources
-    settings: Settings
+    settings: Any
     budget: int | None
     out: Path
     resume: bool

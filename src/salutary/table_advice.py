@@ -14,8 +14,7 @@ from salutary.errors import InputError
 from salutary.options import Case
 from salutary.reading import Sources, Tables, read_tables
 from salutary.rows import LabeledRows
-from salutary.surrogate.embedding import reporting
-from salutary.table_problem import Stage
+from salutary.surrogate.progress import Stage, reporting
 
 
 @dataclass(frozen=True)

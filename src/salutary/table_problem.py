@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +29,8 @@ from salutary.problem import Problem, split_folds
 from salutary.reading import Sources, Tables, read_tables
 from salutary.relabeling import default_batch, own_pool
 from salutary.rows import LabeledRows
-from salutary.surrogate.embedding import Report, reporting
+from salutary.surrogate.progress import Stage, reporting
 from salutary.tuning import cross_validated, validated
-
-Stage = Callable[[str], AbstractContextManager[Report]]
-"""Shows a person what is going on while the block runs, and how far it is."""
 
 
 @dataclass(frozen=True)

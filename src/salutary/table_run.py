@@ -15,17 +15,19 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from salutary.artifacts import LEDGER, MODEL, REPORT, write_model
+from salutary import loop
+from salutary.artifacts import LEDGER, REPORT
+from salutary.entries import RoundEntry
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, writable, write_json
 from salutary.labeling.stopping import as_limit
 from salutary.ledger import Ledger
-from salutary.loop import Round, State, advance, start
-from salutary.outcome import Finished, outcome_of
+from salutary.loop import Round, State
+from salutary.outcome import Finished, Prepared
 from salutary.reading import Sources
 from salutary.recording import commit, restored, start_entry
 from salutary.request import Request
-from salutary.table_problem import Settings, Stage, TableProblem
+from salutary.surrogate.progress import Stage
 from salutary.tables import check_exists, fingerprint
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
@@ -42,18 +44,28 @@ class Kind:
     prepare : callable
         Makes a problem of the tables.
     results : callable
-        Names of the files it leaves besides the model and the record.
+        Names of what it leaves besides the record.
     write : callable
-        Writes them into a directory.
+        Writes that into the run's directory.
     outcome : callable
         Figures for the report.
+    start, advance : callable
+        As `salutary.loop.start` and `salutary.loop.advance`, of its problem.
+    first : callable
+        Round 0 for the ledger.
+    restored : callable
+        The state after a ledger's last round.
     """
 
     name: str
-    prepare: Callable[[Sources, Settings, Stage], TableProblem]
+    prepare: Callable[[Request, Stage], Prepared]
     results: Callable[[Sources], tuple[str, ...]]
     write: Callable[[Finished], None]
     outcome: Callable[[Finished], dict[str, Any]]
+    start: Callable[[Any], State] = loop.start
+    advance: Callable[[Any, State, int], tuple[State, Round | None]] = loop.advance
+    first: Callable[[Any, State], RoundEntry] = start_entry
+    restored: Callable[[Ledger, Any, int], State] = restored
 
 
 def run_tables(
@@ -89,7 +101,7 @@ def run_tables(
         data = {name: _fingerprint(path) for name, path in paths}
         prepared = None
         if not _holds_run(request.out):
-            prepared = kind.prepare(request.sources, request.settings, stage)
+            prepared = kind.prepare(request, stage)
         with claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
             if not ledger.is_empty():
                 _check_same_run(ledger, kind, request, data)
@@ -101,10 +113,10 @@ def run_tables(
                     # Those that were lost are written as they were.
                     request = replace(request, budget=report["settings"]["budget"])
             if prepared is None:
-                prepared = kind.prepare(request.sources, request.settings, stage)
+                prepared = kind.prepare(request, stage)
             with stage("fitting the first model"):
                 state = _open_state(ledger, kind, request, prepared, data)
-            state = _run_rounds(ledger, request, prepared, state, on_round)
+            state = _run_rounds(ledger, kind, request, prepared, state, on_round)
             with stage("writing the results"):
                 return _finish(ledger, kind, request, prepared, state)
 
@@ -128,8 +140,8 @@ def _holds_run(out: Path) -> bool:
 
 
 def _has_all_results(kind: Kind, request: Request) -> bool:
-    names = (*kind.results(request.sources), MODEL, REPORT)
-    return all((request.out / name).is_file() for name in names)
+    names = (*kind.results(request.sources), REPORT)
+    return all((request.out / name).exists() for name in names)
 
 
 def _check_directory(kind: Kind, request: Request) -> None:
@@ -162,7 +174,7 @@ def _check_directory(kind: Kind, request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal"}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    if {*kind.results(request.sources), MODEL} & {*others}:
+    if {*kind.results(request.sources)} & {*others}:
         raise InputError(
             f"{out}: holds results, but no {LEDGER} to continue from; restore that, or "
             "pass another --out"
@@ -247,14 +259,14 @@ def _open_state(
     ledger: Ledger,
     kind: Kind,
     request: Request,
-    prepared: TableProblem,
+    prepared: Prepared,
     data: dict[str, str],
 ) -> State:
     """The state the ledger holds, or the start of a new run, written to it."""
     problem = prepared.problem
     settings = {**request.fixed(), "budget": request.budget}
     if ledger.is_empty():
-        state = start(problem)
+        state = kind.start(problem)
         facts = {
             "kind": kind.name,
             "settings": settings,
@@ -263,27 +275,28 @@ def _open_state(
             "versions": versions(),
             "embedder": prepared.embedder,
         }
-        ledger.begin(facts, problem.classes.tolist(), start_entry(problem, state))
+        ledger.begin(facts, problem.classes.tolist(), kind.first(problem, state))
         return state
     if ledger.fact("embedder") != prepared.embedder:
         raise InputError(
             f"{request.out}: was started with another model in "
             f"{settings['embedder']}; put that one there, or pass another --out"
         )
-    state = restored(ledger, problem, request.limit)
+    state = kind.restored(ledger, problem, request.limit)
     ledger.set_facts(settings=settings, report=None)
     return state
 
 
 def _run_rounds(
     ledger: Ledger,
+    kind: Kind,
     request: Request,
-    prepared: TableProblem,
+    prepared: Prepared,
     state: State,
     on_round: Callable[[Round], None],
 ) -> State:
     while state.termination is None:
-        state, record = advance(prepared.problem, state, request.limit)
+        state, record = kind.advance(prepared.problem, state, request.limit)
         if record is not None:
             commit(ledger, record, prepared.ids)
             on_round(record)
@@ -294,13 +307,13 @@ def _finish(
     ledger: Ledger,
     kind: Kind,
     request: Request,
-    prepared: TableProblem,
+    prepared: Prepared,
     state: State,
 ) -> dict[str, Any]:
     """Write the outputs, each whole, and only then call the run finished."""
     n_classes = len(prepared.problem.classes)
-    labels = ledger.labels(n_classes).first(len(state.kept))
-    finished = Finished(request, prepared, state, labels, ledger.rounds())
+    assigned = ledger.labels(n_classes)
+    finished = Finished(request, prepared, state, assigned, ledger.rounds())
     report = {
         "settings": ledger.fact("settings"),
         "data": {
@@ -312,13 +325,12 @@ def _finish(
             for name in request.sources.paths()
         },
         "versions": ledger.fact("versions"),
-        "outcome": {**outcome_of(finished), **kind.outcome(finished)},
+        "outcome": kind.outcome(finished),
     }
     out = request.out
     # Last to be written, it stands for all: without it they may be of two budgets.
     (out / REPORT).unlink(missing_ok=True)
     kind.write(finished)
-    write_model(prepared.model(state.kept.model), out / MODEL)
     write_json(out / REPORT, report)
     ledger.set_facts(report=report)
     return report

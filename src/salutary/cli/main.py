@@ -16,6 +16,7 @@ import typer
 from salutary.cli.advise import advise
 from salutary.cli.benchmark import benchmark
 from salutary.cli.demo import demo
+from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
@@ -24,7 +25,10 @@ from salutary.errors import InputError
 
 INTERRUPTED = 130
 
-GOES_ON = {"label": " with --resume", "relabel": " with --resume", "benchmark": ""}
+GOES_ON = {
+    **dict.fromkeys(("label", "relabel", "finetune"), " with --resume"),
+    "benchmark": "",
+}
 """Commands that go on from where they were, and how they are told to."""
 
 app = typer.Typer(
@@ -33,6 +37,7 @@ app = typer.Typer(
 app.command()(advise)
 app.command()(label)
 app.command()(relabel)
+app.command()(finetune)
 app.command()(predict)
 app.command()(demo)
 app.add_typer(benchmark)

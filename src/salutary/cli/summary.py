@@ -32,6 +32,51 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     ]
 
 
+def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
+    """The report of ``salutary finetune`` in lines for a person."""
+    outcome = report["outcome"]
+    return [
+        _ending("Labels assigned", report, ENDINGS),
+        _by_class(outcome),
+        *_deep_losses(outcome),
+        *_of_pool(outcome),
+        *_remarks(outcome),
+        *_deep_advice(report),
+        f"In {out}: adapter/, labels.parquet, metrics.jsonl, run.json, ledger.sqlite, "
+        "rounds/",
+    ]
+
+
+def _deep_losses(outcome: dict[str, Any]) -> Iterator[str]:
+    yield (
+        _loss_line("validation loss", outcome["validation_loss"])
+        + f" on {outcome['validation_rows']} rows"
+    )
+    if outcome["canary_rows"]:
+        yield _canary_line(outcome, "that influence never saw")
+
+
+def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
+    outcome = report["outcome"]
+    if outcome["termination"] == "guard" and outcome["labels"] == 0:
+        yield (
+            "No labels lowered the loss on rows that influence did not see, so none "
+            "were kept and the adapter is the one fine-tuned on the training table "
+            "alone. More validation rows may help."
+        )
+    if report["settings"]["refit_on_validation"]:
+        yield (
+            "The adapter was fine-tuned on the validation table too; the losses are of "
+            "the model before that."
+        )
+    elif outcome["both_tables"]:
+        yield (
+            _comparison(outcome, "these labels", "")
+            + " That is by logistic regressions on the first model's embeddings; "
+            "--refit-on-validation trains on the validation table too."
+        )
+
+
 def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report of ``salutary relabel`` in lines for a person."""
     outcome = report["outcome"]
@@ -128,7 +173,7 @@ def _advice(report: dict[str, Any], these: str, aside: str) -> Iterator[str]:
 def _comparison(outcome: dict[str, Any], these: str, aside: str) -> str:
     """What to train on, by validation rows that no model compared has seen."""
     rows, other = "the training and validation tables together", outcome["both_tables"]
-    alone = outcome["validation_only"]
+    alone = outcome.get("validation_only")
     if alone and alone["fall"] > other["fall"]:
         rows, other = "the validation table alone", alone
     fall, se = other["fall"], other["se"]
@@ -150,7 +195,7 @@ def _of_pool(outcome: dict[str, Any]) -> Iterator[str]:
             f"  agreement        {outcome['agreement']:.1%} of the labels are the "
             "pool's own, which were not looked at"
         )
-    if outcome["unseen_categories"]:
+    if outcome.get("unseen_categories"):
         counts = ", ".join(
             f"{printable(column)} {count}"
             for column, count in outcome["unseen_categories"].items()
@@ -179,12 +224,14 @@ def not_validated(classes: list[str]) -> str:
     )
 
 
-def _canary_line(outcome: dict[str, Any]) -> str:
+def _canary_line(
+    outcome: dict[str, Any], unseen: str = "whose part influence never saw"
+) -> str:
     line = _loss_line("canary loss", outcome["canary_loss"])
     if outcome["canary_se"] is not None:
         fall = outcome["canary_loss"][0] - outcome["canary_loss"][1]
         line += f", by {fall:.4f} ± {outcome['canary_se']:.4f},"
-    return line + f" on {outcome['canary_rows']} rows whose part influence never saw"
+    return line + f" on {outcome['canary_rows']} rows {unseen}"
 
 
 def _loss_line(name: str, losses: list[float]) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from salutary.errors import InputError
+from salutary.surrogate.progress import report
 from salutary.surrogate.vectors import Vectors, VectorStore, open_store
 
 BATCHES_A_COMMIT = 8
@@ -19,22 +18,6 @@ BATCHES_A_COMMIT = 8
 
 Encode = Callable[[list[Any]], Vectors]
 """A batch of rows to their vectors, shape (n_rows, n_features), float32."""
-
-Report = Callable[[int, int], None]
-"""Called with the rows that are done and all there are to do."""
-
-# scikit-learn's pipelines hand nothing on to their steps.
-_report: ContextVar[Report] = ContextVar("report", default=lambda done, total: None)
-
-
-@contextmanager
-def reporting(report: Report) -> Iterator[None]:
-    """Call ``report`` after every batch that is embedded within the block."""
-    token = _report.set(report)
-    try:
-        yield
-    finally:
-        _report.reset(token)
 
 
 def embed(
@@ -107,6 +90,6 @@ def _encoded(
                     "sound one, or rows of another scale"
                 )
             found.update(zip(batch, vectors, strict=True))
-            _report.get()(begin + first + len(batch), len(missing))
+            report(begin + first + len(batch), len(missing))
         store.add(keys, np.stack([found[key] for key in keys]))
     return found

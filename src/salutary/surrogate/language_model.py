@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,35 +51,51 @@ class LanguageModel:
     max_length: int
     device: torch.device
 
+    @cached_property
     def fingerprint(self) -> bytes:
-        """Digest of all that the vectors depend on: weights, vocabulary, pooling."""
+        """Digest of all that the vectors depend on: weights, vocabulary, pooling.
+
+        As it is when first asked for; not to be asked for before training ends.
+        """
         config = self.model.config.to_dict()
         for place in ("_name_or_path", "transformers_version"):
             config.pop(place, None)
+        words = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        for of_last_call in ("padding", "truncation"):
+            words.pop(of_last_call, None)
         return fingerprint(
             self.model,
             json.dumps(config, default=str, sort_keys=True),
-            self.tokenizer.backend_tokenizer.to_str(),
+            json.dumps(words, sort_keys=True),
             f"{self.pooling} {self.max_length}",
         )
 
-    def encode(self, texts: list[Text]) -> Vectors:
-        """Vectors of a batch of texts, shape (n_texts, n_features), float32."""
+    def vectors(self, texts: list[Text]) -> torch.Tensor:
+        """Vectors of a batch of texts, shape (n_texts, n_features), float32.
+
+        Raises
+        ------
+        InputError
+            Where the model fails: more tokens than it has positions for, or too little
+            memory.
+        """
         tokens = self._tokens(texts)
         try:
-            with torch.inference_mode():
-                output = self.model(**tokens)
-                # Sums of bfloat16 would lose digits.
-                pooled = pool(output[0].float(), tokens["attention_mask"], self.pooling)
-            vectors: Vectors = pooled.cpu().numpy()
+            output = self.model(**tokens)
+            # Sums of bfloat16 would lose digits.
+            return pool(output[0].float(), tokens["attention_mask"], self.pooling)
         except (IndexError, RuntimeError, NotImplementedError) as error:
-            # More tokens than it has positions for, or too little memory.
             cause, length = str(error).splitlines()[0], tokens["input_ids"].shape[1]
             raise InputError(
                 f"the language model fails on texts of up to {length} tokens: {cause}; "
                 "pass a smaller max_length, or another model or device"
             ) from None
-        return vectors
+
+    def encode(self, texts: list[Text]) -> Vectors:
+        """The same as an array, without the way back to the weights."""
+        with torch.inference_mode():
+            encoded: Vectors = self.vectors(texts).cpu().numpy()
+        return encoded
 
     def n_cut(self, texts: Iterable[Text]) -> int:
         """How many texts have more tokens than are looked at."""

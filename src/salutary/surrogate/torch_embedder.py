@@ -94,7 +94,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"the module has no layer {self.layer!r}; it has {known or 'none'}"
             )
-        rows = _rows(X)
+        rows = as_rows(X)
         if not len(rows):
             raise ValueError("there are no rows; pass at least one")
         self.n_features_out_ = self._encode(list(rows[:1])).shape[1]
@@ -113,7 +113,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         self._check()
-        rows = _rows(X)
+        rows = as_rows(X)
         if not len(rows):
             return np.zeros((0, self.n_features_out_), dtype=np.float32)
         from salutary.surrogate.weights import fingerprint
@@ -186,7 +186,8 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _rows(X: Any) -> NDArray[np.float32]:
+def as_rows(X: Any) -> NDArray[np.float32]:
+    """Rows as a module takes them, shape (n_rows, ...)."""
     rows = np.ascontiguousarray(X, dtype=np.float32)
     if rows.ndim < 2:
         raise ValueError(

@@ -108,7 +108,7 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
             Without ``salutary[text]``; says how to install it.
         """
         loaded = self._load()
-        self.fingerprint_ = loaded.fingerprint().hex()
+        self.fingerprint_ = loaded.fingerprint.hex()
         self.n_features_out_ = int(loaded.model.config.hidden_size)
         self._loaded = self._asked(), loaded
         return self
@@ -165,7 +165,7 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         self._check()
         if not hasattr(self, "_loaded") or self._loaded[0] != self._asked():
             loaded = self._load()
-            if loaded.fingerprint().hex() != self.fingerprint_:
+            if loaded.fingerprint.hex() != self.fingerprint_:
                 raise InputError(
                     f"{self.model}: is another model, or cut or pooled otherwise, than "
                     "the embedder was fitted with; put that one there, or fit again"

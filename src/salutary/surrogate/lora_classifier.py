@@ -1,0 +1,328 @@
+"""``LoraClassifier``: a language model that is fine-tuned to tell classes apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from salutary.errors import InputError
+from salutary.surrogate.embedding import embed
+from salutary.surrogate.extras import needs
+from salutary.surrogate.texts import Pooling, Text, as_bytes, as_texts, n_characters
+from salutary.surrogate.vectors import Vectors
+
+if TYPE_CHECKING:
+    from salutary.surrogate.language_model import LanguageModel
+    from salutary.surrogate.training import Plan
+
+
+class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Fine-tune a language model by LoRA, with a linear layer for the classes.
+
+    The model's own weights stay as they are; low-rank changes of some of its matrices
+    are learned, and a linear layer on a text's vector. That layer starts as the
+    logistic regression on the vectors of the model as it comes. Needs
+    ``salutary[text]``.
+
+    Parameters
+    ----------
+    model : str
+        A folder with a model, or a name on the Hugging Face hub, as for
+        `TransformerEmbedder`.
+    pooling : {"mean", "cls", "last"}, default="mean"
+        A text's vector: the mean over its tokens, the first token's, or the last one's
+        (for decoders).
+    max_length : int, default=None
+        Tokens of a text that are looked at. None: as many as the model takes, 512 at
+        most.
+    rank : int, default=8
+        Of the changes.
+    target_modules : list of str, default=None
+        Names of the layers that are changed; None for those peft takes in a model of
+        this kind, mostly the queries' and values', else all linear ones.
+    learning_rate : float, default=1e-3
+        The largest; it rises in the first tenth of the steps and then falls to zero.
+    epochs : int, default=5
+        At most.
+    patience : int, default=2
+        Epochs without a lower loss on ``X_val`` after which training ends.
+    batch_size : int, default=16
+        Texts a step.
+    weight_decay : float, default=0.01
+    device : str, default=None
+        For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU.
+    cache_dir : path, default=None
+        Folder that keeps every vector, by the model's weights and the text.
+    random_state : int, RandomState instance or None, default=None
+        Decides the first changes and the order of the rows. The same on one machine and
+        number of threads.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coef_ : ndarray of shape (n_classes, n_features), float64
+        Of the linear layer.
+    intercept_ : ndarray of shape (n_classes,), float64
+    n_epochs_ : int
+        Epochs whose changes were kept.
+    base_fingerprint_ : str
+        SHA-256 of the model before fine-tuning, and of how vectors are made.
+
+    References
+    ----------
+    Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, arXiv 2106.09685.
+    Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution, arXiv 2202.10054 (where the linear layer starts).
+
+    Examples
+    --------
+    >>> model = LoraClassifier("sentence-transformers/all-MiniLM-L6-v2", epochs=4)
+    >>> model.fit(["good", "bad"], [1, 0]).predict(["fine"])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        pooling: Pooling = "mean",
+        max_length: int | None = None,
+        rank: int = 8,
+        target_modules: list[str] | None = None,
+        learning_rate: float = 1e-3,
+        epochs: int = 5,
+        patience: int = 2,
+        batch_size: int = 16,
+        weight_decay: float = 0.01,
+        device: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.model = model
+        self.pooling = pooling
+        self.max_length = max_length
+        self.rank = rank
+        self.target_modules = target_modules
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.device = device
+        self.cache_dir = cache_dir
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, X_val: Any = None, y_val: Any = None
+    ) -> LoraClassifier:
+        """Fine-tune the model as it comes, whatever was learned before.
+
+        Parameters
+        ----------
+        X : sequence of str, Series, or DataFrame or array with one or two columns
+            Texts, or pairs of texts.
+        y : array-like of shape (n_texts,)
+            At least two classes.
+        X_val, y_val : like X and y, optional
+            Texts by whose loss the best epoch is kept; all epochs are run without.
+
+        Returns
+        -------
+        LoraClassifier
+
+        Raises
+        ------
+        InputError
+            For a text that is missing or is no text, by its row; if the model cannot be
+            loaded or changed, or training does not converge.
+        ValueError
+            For fewer than two classes, or a class of ``y_val`` that ``y`` lacks.
+        ModuleNotFoundError
+            Without ``salutary[text]``; says how to install it.
+        """
+        with needs("text"):
+            from salutary.surrogate.low_rank import fine_tune
+        texts, labels = _texts_with_labels(X, y)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("y has one class only; pass rows of another")
+        held = None
+        if X_val is not None:
+            held_texts, held_labels = _texts_with_labels(X_val, y_val)
+            strange = np.setdiff1d(held_labels, self.classes_)
+            if len(strange):
+                raise ValueError(f"y_val has {strange[0]!r}, which y lacks; add rows")
+            held = held_texts, np.searchsorted(self.classes_, held_labels)
+        loaded = self.load_base()
+        self.base_fingerprint_ = loaded.fingerprint.hex()
+        base = self._embedded(texts, loaded)
+        first = LogisticRegression(max_iter=1000).fit(base, codes)
+        seed = check_random_state(self.random_state).randint(2**31)
+        tuned = fine_tune(
+            loaded,
+            texts,
+            codes,
+            as_softmax(first),
+            held,
+            self._plan(),
+            self.rank,
+            self.target_modules,
+            seed,
+        )
+        self.coef_, self.intercept_ = tuned.layer
+        self.n_epochs_ = tuned.n_epochs
+        self._tuned = tuned.model
+        return self
+
+    def embed(self, X: Any) -> Vectors:
+        """Vectors of texts under the fine-tuned model.
+
+        Parameters
+        ----------
+        X : sequence of str, Series, or DataFrame or array with one or two columns
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_features), float32
+        """
+        check_is_fitted(self)
+        return self._embedded(as_texts(X), self._tuned)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Logits, shape (n_texts, n_classes), for two classes too."""
+        vectors = self.embed(X).astype(np.float64)
+        logits: NDArray[np.float64] = vectors @ self.coef_.T + self.intercept_
+        return logits
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Class probabilities, shape (n_texts, n_classes)."""
+        chances: NDArray[np.float64] = softmax(self.decision_function(X), axis=1)
+        return chances
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Most probable class of each text, shape (n_texts,)."""
+        best: NDArray[Any] = self.classes_[self.decision_function(X).argmax(axis=1)]
+        return best
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the adapter and the linear layer as safetensors.
+
+        Parameters
+        ----------
+        folder : path
+            New or empty. ``adapter_model.safetensors`` and ``adapter_config.json`` are
+            peft's and can be loaded with it, ``layer.safetensors`` and
+            ``classifier.json`` hold the rest.
+        """
+        check_is_fitted(self)
+        from salutary.surrogate.adapter_files import write_adapter
+
+        write_adapter(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], **parameters: Any) -> LoraClassifier:
+        """Read what `save` has written; nothing is unpickled and no code is run.
+
+        Parameters
+        ----------
+        folder : path
+        **parameters
+            In place of those saved, for instance ``model`` where that lies elsewhere by
+            now, or ``device``.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no adapter, or its model is not the one it was made for.
+        """
+        with needs("text"):
+            from salutary.surrogate.adapter_files import read_adapter
+        return read_adapter(cls, Path(folder), parameters)
+
+    def load_base(self) -> LanguageModel:
+        """The language model as it comes.
+
+        Raises
+        ------
+        InputError
+            If it cannot be loaded, or a parameter is out of range.
+        """
+        with needs("text"):
+            from salutary.surrogate.devices import pick_device
+            from salutary.surrogate.language_model import load_language_model
+        self._check()
+        return load_language_model(
+            os.fspath(self.model),
+            self.pooling,
+            self.max_length,
+            pick_device(self.device),
+        )
+
+    def _embedded(self, texts: list[Text], model: LanguageModel) -> Vectors:
+        if not texts:
+            return np.zeros((0, model.model.config.hidden_size), dtype=np.float32)
+        return embed(
+            texts,
+            model.encode,
+            model=model.fingerprint,
+            as_bytes=as_bytes,
+            size=n_characters,
+            batch_size=2 * self.batch_size,
+            n_features=int(model.model.config.hidden_size),
+            folder=None if self.cache_dir is None else Path(self.cache_dir),
+        )
+
+    def _plan(self) -> Plan:
+        from salutary.surrogate.training import Plan
+
+        return Plan(
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.weight_decay,
+            self.patience,
+        )
+
+    def _check(self) -> None:
+        for name in ("rank", "epochs", "patience", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1: {getattr(self, name)}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate must be above 0: {self.learning_rate}")
+        if self.max_length is not None and self.max_length < 1:
+            raise InputError(f"max_length must be at least 1: {self.max_length}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("a LoraClassifier is not pickled; use save and load")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_tuned")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+def as_softmax(model: LogisticRegression) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Coefficients and intercepts with a row for each class, of two classes too."""
+    coef, intercept = model.coef_, model.intercept_
+    if len(coef) == 1:
+        return np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
+    return coef, intercept
+
+
+def _texts_with_labels(X: Any, y: Any) -> tuple[list[Text], NDArray[Any]]:
+    texts, labels = as_texts(X), np.asarray(y)
+    check_consistent_length(texts, labels)
+    return texts, labels
