@@ -20,7 +20,8 @@ from salutary.benchmark.displays import Display
 from salutary.cli.progress import display
 from salutary.files import write_text, write_whole
 
-STUDIES = Path(__file__).resolve().parents[1] / "docs" / "studies"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+STUDIES, RESULTS = DOCS / "studies", DOCS / "results"
 
 
 def environment() -> str:
@@ -38,6 +39,7 @@ def write_study(
     *,
     heading: tuple[str, str],
     jobs: int = 1,
+    root: Path | None = None,
 ) -> None:
     """Measure what is missing, then write tables and pictures.
 
@@ -56,10 +58,12 @@ def write_study(
         Title and how it was done.
     jobs : int, default=1
         Processes; one where times are measured.
+    root : Path, optional
+        Where its folder is, `STUDIES` by default.
     """
     if data_folder() is None:
         raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
-    folder = STUDIES / name
+    folder = (root or STUDIES) / name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "measurements.parquet"
     found = pd.read_parquet(path) if path.exists() else pd.DataFrame()

@@ -69,7 +69,7 @@ _FEW_ARE = (
 _NOISY = Setting(validation=300, largest_pool=3_000)
 """Before labels are made wrong."""
 _DRAWN: dict[Noise, tuple[int, ...]] = {
-    "symmetric": (10, 30, 50),
+    "symmetric": (10, 20, 30, 40, 50),
     "class-dependent": (10, 30, 50),
 }
 """Percent of the labels that are."""
@@ -220,6 +220,7 @@ _SUITES = (
         },
         data_sets=(*FEW, "cifar10n"),
         strategies=(
+            "Random",
             "Margin",
             "Salutary-paper",
             "Salutary-guarded",

@@ -53,7 +53,7 @@ def finetune(
     learning_rate: Annotated[float, typer.Option(help="The largest.")] = 1e-3,
     epochs: Annotated[
         int, typer.Option(help="At most; with the guard fewer if VAL says so.")
-    ] = 8,
+    ] = 5,
     max_length: Annotated[
         int | None,
         typer.Option(

@@ -68,6 +68,8 @@ def read_adapter(
         classifier.n_epochs_ = int(content["n_epochs"])
         classifier.base_fingerprint_ = str(content["base_fingerprint"])
         classifier.coef_, classifier.intercept_ = layer["coef"], layer["intercept"]
+        if classifier.coef_.shape[0] != len(classifier.classes_):
+            raise ValueError("classes")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: is damaged ({error!r}); restore it") from None
     base = classifier.load_base()

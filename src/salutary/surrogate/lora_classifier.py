@@ -159,8 +159,11 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             held_texts, held_labels = _texts_with_labels(X_val, y_val)
             strange = np.setdiff1d(held_labels, self.classes_)
             if len(strange):
-                raise ValueError(f"y_val has {strange[0]!r}, which y lacks; add rows")
+                raise ValueError(
+                    f"y_val has {strange.tolist()[0]!r}, which y lacks; add rows"
+                )
             held = held_texts, np.searchsorted(self.classes_, held_labels)
+        plan = self._plan()
         loaded = self.load_base()
         self.base_fingerprint_ = loaded.fingerprint.hex()
         base = self._embedded(texts, loaded)
@@ -172,7 +175,7 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             codes,
             as_softmax(first),
             held,
-            self._plan(),
+            plan,
             self.rank,
             self.target_modules,
             seed,
@@ -292,11 +295,8 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _check(self) -> None:
-        for name in ("rank", "epochs", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1: {getattr(self, name)}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"learning_rate must be above 0: {self.learning_rate}")
+        if self.rank < 1:
+            raise InputError(f"rank must be at least 1: {self.rank}")
         if self.max_length is not None and self.max_length < 1:
             raise InputError(f"max_length must be at least 1: {self.max_length}")
 

@@ -116,6 +116,8 @@ def with_changes(model: Any, rank: int, target_modules: Any) -> Any:
     with warnings.catch_warnings():
         # peft asks transformers by a name that is to go.
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+        # Of GPT-2's layers, which are the transposed of others; peft sees to it.
+        warnings.filterwarnings("ignore", ".*Conv1D", UserWarning)
         return get_peft_model(model, config)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from salutary.objective import row_log_loss
 from salutary.surrogate.extras import needs
 from salutary.surrogate.torch_embedder import TorchEmbedder, as_rows
 from salutary.surrogate.vectors import Vectors
@@ -37,11 +38,11 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         embeddings.
     learning_rate : float, default=1e-3
         The largest; it rises in the first tenth of the steps and then falls to zero.
-    epochs : int, default=30
+    epochs : int, default=50
         At most.
-    patience : int, default=5
+    patience : int, default=10
         Epochs without a lower loss on ``X_val`` after which training ends.
-    batch_size : int, default=32
+    batch_size : int, default=16
         Rows a step.
     weight_decay : float, default=0.01
     device : str, default=None
@@ -79,9 +80,9 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         layer: str,
         *,
         learning_rate: float = 1e-3,
-        epochs: int = 30,
-        patience: int = 5,
-        batch_size: int = 32,
+        epochs: int = 50,
+        patience: int = 10,
+        batch_size: int = 16,
         weight_decay: float = 0.01,
         device: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -133,13 +134,6 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("y has one class only; pass rows of another")
-        device = self._device = pick_device(self.device)
-        self.module_ = deepcopy(self.module).to(device)
-        self._check_module(rows[:1])
-        inputs = torch.from_numpy(rows).to(device)
-        held_loss = None
-        if X_val is not None:
-            held_loss = partial(self._mean_loss, as_rows(X_val), self._codes(y_val))
         plan = Plan(
             self.epochs,
             self.batch_size,
@@ -147,6 +141,13 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.weight_decay,
             self.patience,
         )
+        device = self._device = pick_device(self.device)
+        self.module_ = deepcopy(self.module).to(device)
+        self._check_module(rows[:1])
+        inputs = torch.from_numpy(rows).to(device)
+        held_loss = None
+        if X_val is not None:
+            held_loss = partial(self._mean_loss, as_rows(X_val), self._codes(y_val))
         with seeded(check_random_state(self.random_state).randint(2**31), device):
             self.n_epochs_ = train(
                 self.module_,
@@ -167,10 +168,7 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Logits, shape (n_rows, n_classes), for two classes too."""
         check_is_fitted(self)
-        rows = as_rows(X)
-        none = np.zeros((0, len(self.classes_)))
-        batches = gen_batches(len(rows), 256)
-        return np.concatenate([none, *(self._logits(rows[batch]) for batch in batches)])
+        return self._logits(as_rows(X))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities, shape (n_rows, n_classes)."""
@@ -185,10 +183,13 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         import torch
 
+        found = [np.zeros((0, len(self.classes_)))]
         with torch.inference_mode():
-            logits = self.module_(torch.from_numpy(rows).to(self._device))
-        found: NDArray[np.float64] = logits.double().cpu().numpy()
-        return found
+            for begin in range(0, len(rows), 256):
+                batch = torch.from_numpy(rows[begin : begin + 256])
+                logits = self.module_(batch.to(self._device))
+                found.append(logits.double().cpu().numpy())
+        return np.concatenate(found)
 
     def _embedder(self) -> TorchEmbedder:
         return TorchEmbedder(
@@ -197,9 +198,12 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_module(self, row: NDArray[np.float32]) -> None:
         """Refuse a layer that is not there, and logits for other classes."""
+        import torch
+
         self._embedder().fit(row)
         self.module_.eval()
-        shape = self._logits(row).shape
+        with torch.inference_mode():
+            shape = tuple(self.module_(torch.from_numpy(row).to(self._device)).shape)
         if shape != (1, len(self.classes_)):
             raise ValueError(
                 f"the module returns shape {shape} for a row, but there are "
@@ -210,12 +214,13 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = np.asarray(y)
         strange = np.setdiff1d(labels, self.classes_)
         if len(strange):
-            raise ValueError(f"y_val has {strange[0]!r}, which y lacks; add rows")
+            raise ValueError(
+                f"y_val has {strange.tolist()[0]!r}, which y lacks; add rows"
+            )
         return np.searchsorted(self.classes_, labels)
 
     def _mean_loss(self, rows: Any, codes: NDArray[np.intp]) -> float:
-        chances = self.predict_proba(rows)[np.arange(len(codes)), codes]
-        return float(-np.log(np.maximum(chances, np.finfo(float).tiny)).mean())
+        return float(row_log_loss(self._logits(rows), codes).mean())
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_epochs_")

@@ -37,6 +37,11 @@ class Plan:
         AdamW's.
     patience : int
         Epochs without a lower loss on the held rows after which training ends.
+
+    Raises
+    ------
+    InputError
+        For numbers that are out of range.
     """
 
     epochs: int
@@ -44,6 +49,15 @@ class Plan:
     learning_rate: float
     weight_decay: float
     patience: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1: {getattr(self, name)}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate must be above 0: {self.learning_rate}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise InputError(f"weight_decay must not be negative: {self.weight_decay}")
 
 
 def train(

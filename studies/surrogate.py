@@ -1,0 +1,419 @@
+"""How true is the influence of a surrogate to what happens to the deep model?
+
+    python -m studies.surrogate
+
+adds groups of ten rows, some with right and some with wrong labels, to the training
+rows of a CNN and of a language model, fine-tunes each again, and compares what that
+does to the validation loss with what three surrogates say. It writes
+``docs/studies/surrogate`` and resumes from the measurements it finds. The outside
+reference, EK-FAC, is by kronfluence (pip install kronfluence --no-deps, and what it
+names: einconv, einops, opt-einsum; with its dependencies it would change torch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from kronfluence.analyzer import Analyzer, prepare_model
+from kronfluence.arguments import FactorArguments
+from kronfluence.task import Task
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import pearsonr, spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch.utils.data import TensorDataset
+
+from salutary import label_influence
+from salutary.benchmark.displays import Display
+from salutary.objective import IntArray
+from salutary.rows import LabeledRows
+from salutary.tuning import validated
+from studies.finetuning import draw, trainer
+from studies.writing import environment, write_study
+
+DATA = {"cnn": "mnist", "language model": "sst2"}
+N_VALIDATION = {"cnn": 500, "language model": 300}
+N_GROUPS = {"cnn": 40, "language model": 16}
+SEEDS = {"cnn": range(8), "language model": range(4)}
+GROUP = 10
+SURROGATES = {
+    "regression": "logistic regression on embeddings",
+    "tempered": "the same times the probability",
+    "last_layer": "own last layer",
+    "ekfac": "EK-FAC",
+}
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Rows, the same for every seed of training.
+
+    Parameters
+    ----------
+    X : sequence of rows
+    y : ndarray of shape (n_rows,), dtype intp
+    labeled, validation : ndarrays of row numbers
+    groups : ndarray of shape (n_groups, 10), dtype intp
+        Rows of each group.
+    labels : ndarray of shape (n_groups, 10), dtype intp
+        Their labels; of group g a share of g / (n_groups - 1) is right.
+    """
+
+    X: Any
+    y: IntArray
+    labeled: IntArray
+    validation: IntArray
+    groups: IntArray
+    labels: IntArray
+
+    def rows(self, numbers: IntArray) -> Any:
+        """Some of the rows."""
+        return self.X.iloc[numbers] if hasattr(self.X, "iloc") else self.X[numbers]
+
+
+def setup(model: str) -> Setup:
+    """Draw rows and groups."""
+    drawn = draw(DATA[model], N_VALIDATION[model], 0)
+    rng, n_groups = np.random.default_rng(0), N_GROUPS[model]
+    groups = rng.choice(drawn.pool, (n_groups, GROUP), replace=False)
+    right, n_classes = drawn.y[groups], int(drawn.y.max()) + 1
+    wrong = (right + rng.integers(1, n_classes, right.shape)) % n_classes
+    share = np.linspace(0, 1, n_groups)[:, None]
+    place = rng.permuted(
+        np.tile((np.arange(GROUP) + 0.5) / GROUP, (n_groups, 1)), axis=1
+    )
+    labels = np.where(place < share, right, wrong)
+    return Setup(drawn.X, drawn.y, drawn.labeled, drawn.validation, groups, labels)
+
+
+def measure(model: str, seed: int) -> Iterator[dict[str, Any]]:
+    """Each group's effect under one seed of training, and what surrogates say of it."""
+    torch.set_num_threads(1)
+    given = setup(model)
+    deep = _trainer(model, seed)
+    X, y = given.rows(given.labeled), given.y[given.labeled]
+    base = deep.fit(X, y)
+    before = _loss(base, given)
+    regression, chance = by_regression(base, given)
+    said = {
+        "regression": _of_groups(regression, given),
+        "tempered": _of_groups(regression * chance, given),
+        "last_layer": by_last_layer(base, given),
+        "ekfac": by_ekfac(base, given),
+    }
+    for number, (rows, labels) in enumerate(
+        zip(given.groups, given.labels, strict=True)
+    ):
+        both = np.concatenate([given.labeled, rows])
+        model_after = _trainer(model, seed).fit(
+            given.rows(both), np.concatenate([y, labels])
+        )
+        yield {
+            "group": number,
+            "right": float(np.mean(labels == given.y[rows])),
+            "effect": before - _loss(model_after, given),
+            **{name: float(scores[number]) for name, scores in said.items()},
+        }
+
+
+def _trainer(model: str, seed: int) -> Any:
+    deep = trainer(DATA[model], seed)
+    return deep.set_params(epochs=20) if model == "cnn" else deep
+
+
+def _loss(model: Any, given: Setup) -> float:
+    """Mean log loss of the validation rows."""
+    chance = model.predict_proba(given.rows(given.validation))
+    own = chance[np.arange(len(chance)), given.y[given.validation]]
+    return float(-np.log(np.maximum(own, 1e-300)).mean())
+
+
+def _of_groups(influence: Scores, given: Setup) -> Scores:
+    """Sum over each group of the influences of its rows' labels."""
+    labels = given.labels.ravel()
+    own = influence[np.arange(len(labels)), labels]
+    sums: Scores = own.reshape(given.groups.shape).sum(axis=1)
+    return sums
+
+
+def _vectors(model: Any, given: Setup) -> list[NDArray[np.float64]]:
+    parts = (given.groups.ravel(), given.labeled, given.validation)
+    return [model.embed(given.rows(part)).astype(np.float64) for part in parts]
+
+
+def by_regression(model: Any, given: Setup) -> tuple[Scores, Scores]:
+    """Influences and probabilities of the groups' rows under every class.
+
+    As in the fine-tuner: standardized embeddings, C by the validation rows.
+    """
+    pool, train, val = _vectors(model, given)
+    scaler = StandardScaler().fit(np.vstack([pool, train]))
+    pool, train, val = map(scaler.transform, (pool, train, val))
+    classes = np.unique(given.y)
+    y, y_val = given.y[given.labeled], given.y[given.validation]
+    C = validated(
+        LabeledRows(train, y, np.ones(len(y))),
+        LabeledRows(val, y_val, np.ones(len(y_val))),
+        classes,
+    )
+    regression = LogisticRegression(C=C, tol=1e-8, max_iter=10_000).fit(train, y)
+    influence = label_influence(regression, pool, X_train=train, X_val=val, y_val=y_val)
+    return _of_groups(influence, given)
+
+
+def by_last_layer(model: Any, given: Setup) -> Scores:
+    """The last layer's own weights in place of a regression's, C = 1."""
+    pool, train, val = _vectors(model, given)
+    if hasattr(model, "coef_"):
+        coef, intercept = model.coef_, model.intercept_
+    else:
+        last = model.module_.last
+        coef, intercept = (
+            value.detach().double().numpy() for value in (last.weight, last.bias)
+        )
+    if len(coef) == 2:
+        coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+    layer = LogisticRegression(C=1.0)
+    layer.classes_ = np.unique(given.y)
+    layer.coef_, layer.intercept_ = coef, intercept
+    layer.n_features_in_, layer.n_iter_ = coef.shape[1], np.ones(1, dtype=np.int32)
+    influence = label_influence(
+        layer, pool, X_train=train, X_val=val, y_val=given.y[given.validation]
+    )
+    return _of_groups(influence, given)
+
+
+class LogLoss(Task):
+    """What kronfluence needs to know of the loss."""
+
+    def compute_train_loss(
+        self, batch: Any, model: torch.nn.Module, sample: bool = False
+    ) -> torch.Tensor:
+        """Sum of the log losses, of drawn labels for the Fisher information."""
+        *inputs, labels = batch
+        logits = model(*inputs)
+        if sample:
+            with torch.no_grad():
+                labels = torch.multinomial(logits.softmax(dim=1), 1).flatten()
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+
+    def compute_measurement(self, batch: Any, model: torch.nn.Module) -> torch.Tensor:
+        """The same of validation rows."""
+        return self.compute_train_loss(batch, model)
+
+    def get_influence_tracked_modules(self) -> list[str] | None:
+        """All layers it can take."""
+        return None
+
+
+class WithLayer(torch.nn.Module):
+    """A fine-tuned language model and its last layer, from tokens to logits."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model._tuned.model
+        n_classes, n_features = model.coef_.shape
+        self.last = torch.nn.Linear(n_features, n_classes)
+        with torch.no_grad():
+            self.last.weight.copy_(torch.from_numpy(model.coef_))
+            self.last.bias.copy_(torch.from_numpy(model.intercept_))
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Logits by the mean over tokens."""
+        hidden = self.model(input_ids=ids, attention_mask=mask)[0]
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        logits: torch.Tensor = self.last((hidden * weight).sum(1) / weight.sum(1))
+        return logits
+
+
+class OfLanguageModel(LogLoss):
+    """Of LoRA's matrices and the last layer only."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def get_influence_tracked_modules(self) -> list[str]:
+        """What was trained."""
+        return self.names
+
+
+def by_ekfac(model: Any, given: Setup) -> Scores:
+    """Influence by kronfluence, of all that is trained."""
+    task: LogLoss = LogLoss()
+    if hasattr(model, "coef_"):
+        network: torch.nn.Module = WithLayer(model)
+        names = [
+            name
+            for name, layer in network.named_modules()
+            if isinstance(layer, torch.nn.Linear)
+            and ("lora_" in name or name == "last")
+        ]
+        task = OfLanguageModel(names)
+    else:
+        network = model.module_
+    y = torch.from_numpy(given.y)
+    flat = given.groups.ravel()
+    sets = [
+        TensorDataset(*_inputs(model, given, rows), labels)
+        for rows, labels in (
+            (given.labeled, y[given.labeled]),
+            (given.validation, y[given.validation]),
+            (flat, torch.from_numpy(given.labels.ravel())),
+        )
+    ]
+    with TemporaryDirectory() as folder:
+        analyzer = Analyzer(
+            "study",
+            prepare_model(network, task),
+            task,
+            cpu=True,
+            output_dir=folder,
+            disable_tqdm=True,
+        )
+        analyzer.fit_all_factors(
+            "factors",
+            sets[0],
+            per_device_batch_size=50,
+            factor_args=FactorArguments(strategy="ekfac"),
+        )
+        analyzer.compute_pairwise_scores(
+            "scores",
+            "factors",
+            query_dataset=sets[1],
+            train_dataset=sets[2],
+            per_device_query_batch_size=50,
+            per_device_train_batch_size=50,
+        )
+        scores = analyzer.load_pairwise_scores("scores")["all_modules"]
+    mean = scores.double().mean(dim=0).numpy()
+    sums: Scores = mean.reshape(given.groups.shape).sum(axis=1)
+    return sums
+
+
+def _inputs(model: Any, given: Setup, rows: IntArray) -> list[torch.Tensor]:
+    if not hasattr(model, "coef_"):
+        return [torch.from_numpy(np.ascontiguousarray(given.X[rows]))]
+    tokens = model._tuned.tokenizer(
+        given.X["text"].iloc[rows].tolist(),
+        padding="max_length",
+        truncation=True,
+        max_length=model._tuned.max_length,
+        return_tensors="pt",
+    )
+    return [tokens["input_ids"], tokens["attention_mask"]]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Correlations of what surrogates say with the mean effect over the seeds.
+
+    Parameters
+    ----------
+    found : DataFrame
+    """
+
+    found: pd.DataFrame
+
+    def _means(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        columns = ["right", "effect", *SURROGATES]
+        for model, part in self.found.groupby("model", sort=False):
+            yield str(model), part.groupby("group")[columns].mean()
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each model and surrogate, the repeatability of the effect last."""
+        rows = []
+        for model, means in self._means():
+            part = self.found[self.found["model"] == model]
+            halves = [
+                part[part["seed"] % 2 == half].groupby("group")["effect"].mean()
+                for half in (0, 1)
+            ]
+            said = {SURROGATES[name]: means[name] for name in SURROGATES}
+            said["share of right labels"] = means["right"]
+            for name, scores in said.items():
+                rows.append(_row(model, name, scores, means["effect"]))
+            repeated = "the effect itself, half the seeds against the others"
+            rows.append(_row(model, repeated, *halves))
+        return pd.DataFrame(rows)
+
+    def plot(self) -> Figure:
+        """What surrogates say against what happens, group by group."""
+        models = list(self._means())
+        figure = Figure(figsize=(9, 3 * len(models)), layout="constrained")
+        panels = figure.subplots(len(models), len(SURROGATES), squeeze=False)
+        for line, (model, means) in zip(panels, models, strict=True):
+            for axes, (name, title) in zip(line, SURROGATES.items(), strict=True):
+                points = axes.scatter(
+                    means[name], means["effect"], c=means["right"], s=14, cmap="viridis"
+                )
+                axes.axhline(0, color="0.8", lw=0.8)
+                axes.axvline(0, color="0.8", lw=0.8)
+                axes.set_title(f"{model}: {title}", fontsize=8)
+                axes.tick_params(labelsize=7)
+            line[0].set_ylabel("fall of the loss", fontsize=8)
+            figure.colorbar(points, ax=line[-1], label="right labels")
+        return figure
+
+
+def _row(
+    model: str, name: str, scores: pd.Series[float], effect: pd.Series[float]
+) -> dict[str, Any]:
+    return {
+        "deep model": model,
+        "said by": name,
+        "Pearson": f"{pearsonr(scores, effect).statistic:.2f}",
+        "Spearman": f"{spearmanr(scores, effect).statistic:.2f}",
+        "same sign": f"{np.mean(np.sign(scores) == np.sign(effect)):.0%}",
+    }
+
+
+def shown(found: pd.DataFrame) -> dict[str, Display]:
+    """All groups together, and those with mostly right labels alone."""
+    mostly = found[found["right"] >= 0.7]
+    return {
+        "All groups": Truth(found),
+        "Groups with seven or more right labels": Truth(mostly),
+    }
+
+
+READING = f"""\
+A CNN of three convolutions on MNIST (300 training rows, {N_GROUPS["cnn"]} groups,
+{len(SEEDS["cnn"])} seeds of training) and all-MiniLM-L6-v2 with LoRA on SST-2 sentences
+(100 rows, {N_GROUPS["language model"]} groups, {len(SEEDS["language model"])} seeds).
+The effect of a group is how much the mean log loss of {N_VALIDATION["cnn"]} or
+{N_VALIDATION["language model"]} validation rows falls when its ten rows are added and
+the model is trained anew, mean over the seeds. Surrogates look at the model without the
+group: a logistic regression on its embeddings, which is what the fine-tuner uses (C by
+the validation rows); the same times the label's probability, the default rule's first
+power; its own last layer in closed form (C = 1); and EK-FAC by
+kronfluence {version("kronfluence")} over all that is trained. What they say of a group
+is the sum over its rows, mean over the seeds. The effect of half the seeds against the
+other half is the most that any of them could reach."""
+
+
+def main() -> None:
+    write_study(
+        "surrogate",
+        [{"model": [model], "seed": SEEDS[model]} for model in DATA],
+        measure,
+        shown,
+        heading=(
+            "How true is a surrogate's influence?",
+            f"{environment()}, torch {version('torch')}.\n\n{READING}",
+        ),
+        jobs=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""``salutary finetune``: a real model, real files, real kills."""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import salutary
+from salutary import LoraClassifier
+from salutary.cli.main import main
+
+pytest.importorskip("peft", reason="needs salutary[text]")
+
+SIZES = {"train": 24, "validation": 40, "pool": 60}
+LIKELY = np.repeat([0.22, 0.03], 4)
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """Texts whose words tell the class, mostly; one of the pool's is empty."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, n in SIZES.items():
+        kind = rng.integers(0, 2, n)
+        words = [
+            " ".join(rng.choice(list("abcdefgh"), 4, p=np.roll(LIKELY, 4 * k)))
+            for k in kind
+        ]
+        frame = pd.DataFrame({"text": words, "kind": np.array(["x", "y"])[kind]})
+        frame["size"] = np.arange(n)
+        found[name] = frame
+    found["pool"].loc[3, "text"] = ""
+    found["pool"]["name"] = [f"row {row}" for row in range(SIZES["pool"])]
+    found["pool"] = found["pool"].drop(columns=["size", "kind"])
+    return found
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    for name, frame in tables().items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    return tmp_path
+
+
+def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[str]:
+    return [
+        *["finetune", str(folder / "train.csv"), "--target", "kind"],
+        *["--validation", str(folder / "validation.csv")],
+        *["--pool", str(folder / "pool.csv"), "--out", str(folder / out)],
+        *["--text-column", "text", "--model", model, "--pooling", "last"],
+        *["--device", "cpu", "--learning-rate", "0.05", "--epochs", "4"],
+        *["--id", "name", "--budget", "12", "--batch-size", "6", *more],
+    ]
+
+
+OUTPUTS = ("labels.parquet", "metrics.jsonl", "adapter/layer.safetensors")
+
+
+def outputs(run: Path) -> list[bytes]:
+    """What a run leaves, but for the seconds it took."""
+    found = [(run / name).read_bytes() for name in OUTPUTS if name != "metrics.jsonl"]
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        metrics = json.loads(line)
+        metrics.pop("seconds")
+        found.append(json.dumps(metrics).encode())
+    return found
+
+
+def test_an_adapter_labels_and_metrics_come_of_it(
+    texts: Path, decoder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(arguments(texts, decoder, "--no-guard"))
+    said = capsys.readouterr().out
+    assert "Labels assigned: 12, by the rule 'tempered'; rounds: 2" in said
+    run = texts / "run"
+    labels = pq.read_table(run / "labels.parquet").to_pandas()
+    assert list(labels) == [
+        *["id", "label", "influence", "influence_se", "probability", "round", "rule"]
+    ]
+    assert labels["round"].tolist() == [1] * 6 + [2] * 6
+    assert set(labels["label"]) <= {"x", "y"}
+    assert labels["id"].is_unique
+    assert labels["id"].str.startswith("row ").all()
+    metrics = [
+        json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [entry["n_labeled"] for entry in metrics] == [24, 30, 36]
+    assert {entry["verdict"] for entry in metrics} == {"kept"}
+    # The adapter is the last round's, and is what the Python class makes of the rows.
+    pool = tables()["pool"].set_index("name")
+    train, validation = tables()["train"], tables()["validation"]
+    X = [*train["text"], *pool.loc[labels["id"], "text"]]
+    expected = LoraClassifier(
+        decoder,
+        pooling="last",
+        device="cpu",
+        learning_rate=0.05,
+        epochs=4,
+        random_state=0,
+    ).fit(X, [*train["kind"], *labels["label"]])
+    loaded = salutary.load(run)
+    chance = loaded.predict_proba(validation)
+    np.testing.assert_allclose(
+        chance, expected.predict_proba(validation["text"]), atol=1e-6
+    )
+    loss = -np.log(chance[np.arange(40), (validation["kind"] == "y").astype(int)])
+    assert metrics[-1]["validation_loss"] == pytest.approx(loss.mean(), rel=1e-5)
+    accuracy = np.mean(loaded.predict(validation) == validation["kind"])
+    assert metrics[-1]["validation_accuracy"] == pytest.approx(accuracy)
+    report = json.loads((run / "run.json").read_text())
+    assert report["settings"]["embedder"] == decoder
+    assert report["outcome"]["labels_by_class"] == {
+        label: int((labels["label"] == label).sum()) for label in ("x", "y")
+    }
+    with sqlite3.connect(run / "ledger.sqlite") as ledger:
+        (n_rows,) = ledger.execute("SELECT count(*) FROM assigned").fetchone()
+    ledger.close()
+    assert n_rows == 12
+    assert not (run / "embeddings.sqlite").exists()
+
+
+def test_the_model_predicts_tables(texts: Path, decoder: str) -> None:
+    main(arguments(texts, decoder, "--no-guard"))
+    out = texts / "predictions.csv"
+    main(["predict", str(texts / "run"), str(texts / "pool.csv"), "--out", str(out)])
+    found = pd.read_csv(out)
+    assert list(found) == ["name", "prediction", "probability_x", "probability_y"]
+    expected = salutary.load(texts / "run").predict(tables()["pool"])
+    np.testing.assert_array_equal(found["prediction"], expected)
+
+
+def test_the_guard_keeps_a_canary(texts: Path, decoder: str) -> None:
+    main(arguments(texts, decoder))
+    report = json.loads((texts / "run" / "run.json").read_text())
+    outcome = report["outcome"]
+    assert (outcome["validation_rows"], outcome["canary_rows"]) == (28, 12)
+    assert outcome["both_tables"] is not None
+    first = json.loads((texts / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert 1 <= first["epochs"] <= 4
+    assert 0 <= first["canary_accuracy"] <= 1
+
+
+def test_a_larger_budget_goes_on_to_the_same_end(texts: Path, decoder: str) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    before = (texts / "run" / "run.json").read_bytes()
+    main([*words, "--resume"])
+    assert (texts / "run" / "run.json").read_bytes() == before
+    # The first run's last round was cut short.
+    main([*words, "--resume", "--budget", "15"])
+    main([*words, "--resume", "--budget", "20"])
+    main([*arguments(texts, decoder, "--no-guard", out="whole"), "--budget", "20"])
+    assert outputs(texts / "run") == outputs(texts / "whole")
+
+
+def test_the_final_model_may_see_the_validation_table(
+    texts: Path, decoder: str
+) -> None:
+    main(arguments(texts, decoder, "--no-guard", "--refit-on-validation"))
+    labels = pq.read_table(texts / "run" / "labels.parquet").to_pandas()
+    given = tables()
+    pool = given["pool"].set_index("name")
+    X = [
+        *given["train"]["text"],
+        *pool.loc[labels["id"], "text"],
+        *given["validation"]["text"],
+    ]
+    y = [*given["train"]["kind"], *labels["label"], *given["validation"]["kind"]]
+    expected = LoraClassifier(
+        decoder,
+        pooling="last",
+        device="cpu",
+        learning_rate=0.05,
+        epochs=4,
+        random_state=0,
+    ).fit(X, y)
+    np.testing.assert_allclose(
+        salutary.load(texts / "run").predict_proba(given["pool"]),
+        expected.predict_proba(given["pool"]["text"]),
+        atol=1e-6,
+    )
+
+
+KILLED = """
+import os, signal, sys
+import salutary.surrogate.embedding as embedding
+from salutary.cli.main import main
+from salutary.surrogate.language_model import LanguageModel
+from salutary.surrogate.lora_classifier import LoraClassifier
+
+embedding.BATCHES_A_COMMIT = 1
+where, number = sys.argv[1], int(sys.argv[2])
+home = {"encode": LanguageModel, "fit": LoraClassifier, "save": LoraClassifier}[where]
+own, calls = getattr(home, where), []
+
+def dying(self, *arguments):
+    calls.append(1)
+    found = own(self, *arguments) if where == "save" else None
+    if len(calls) == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return own(self, *arguments) if where != "save" else found
+
+setattr(home, where, dying)
+main(sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "number"),
+    [("fit", 1), ("save", 1), ("encode", 3), ("fit", 2), ("save", 2), ("encode", 7)],
+)
+def test_a_kill_at_any_moment_resumes_to_the_same(
+    texts: Path,
+    decoder: str,
+    where: str,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from salutary.surrogate.language_model import LanguageModel
+
+    words = [*arguments(texts, decoder), "--resume"]
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, where, str(number), *words],
+        check=False,
+        capture_output=True,
+    )
+    assert process.returncode == -signal.SIGKILL
+    asked: list[tuple[bytes, Any]] = []
+    encode = LanguageModel.encode
+
+    def counted(self: Any, batch: Any) -> Any:
+        asked.extend((self.fingerprint, text) for text in batch)
+        return encode(self, batch)
+
+    monkeypatch.setattr(LanguageModel, "encode", counted)
+    main(words)
+    assert len(asked) == len(set(asked))
+    main(arguments(texts, decoder, out="whole"))
+    assert outputs(texts / "run") == outputs(texts / "whole")
+
+
+def test_what_was_fine_tuned_is_not_fine_tuned_again(
+    texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    fit, fits = LoraClassifier.fit, []
+
+    def counted(self: Any, X: Any, *more: Any) -> Any:
+        fits.append(len(X))
+        return fit(self, X, *more)
+
+    monkeypatch.setattr(LoraClassifier, "fit", counted)
+    main([*words, "--resume", "--budget", "18"])
+    assert fits == [24 + 18]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--text-column", "words"], "train.csv: has no text column 'words'"),
+        (["--model", "/nowhere/at/all"], "/nowhere/at/all: is no folder, and the hub"),
+        (["--target", "text"], "has no text column 'text' besides target"),
+        (["--rank", "0"], "--rank 0: must be at least 1"),
+        (["--epochs", "0"], "--epochs 0: must be at least 1"),
+        (["--max-length", "0"], "--max-length 0: must be at least 1"),
+        (["--learning-rate", "nan"], "--learning-rate nan: must be above 0"),
+        (["--budget", "0"], "--budget 0: must be at least 1"),
+        (["--text-pair", "text"], "--text-pair text: is --text-column too"),
+        (["--text-pair", "other"], "train.csv: has no text column 'other'"),
+        (["--device", "nowhere"], "device 'nowhere' cannot be used"),
+        (["--learning-rate", "1e30"], "went astray"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    texts: Path,
+    decoder: str,
+    change: list[str],
+    message: str,
+    refusal: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    line = refusal([*arguments(texts, decoder), *change])
+    assert message in line
+    assert not (texts / "run" / "run.json").exists()
+
+
+def test_one_class_and_missing_texts_are_refused(
+    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+) -> None:
+    train = tables()["train"].assign(kind="x")
+    train.to_csv(texts / "train.csv", index=False)
+    assert "has one class only, 'x'" in refusal(arguments(texts, decoder))
+    frame = tables()["pool"]
+    frame.loc[7, "text"] = None
+    frame.to_parquet(texts / "pool.parquet")
+    tables()["train"].to_csv(texts / "train.csv", index=False)
+    words = [*arguments(texts, decoder), "--pool", str(texts / "pool.parquet")]
+    assert "column 'text', row 7: the text is missing" in refusal(words)
+    assert not (texts / "run").exists()
+
+
+def test_other_settings_and_other_runs_are_not_continued(
+    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    assert "holds a run already; pass --resume" in refusal(words)
+    line = refusal([*words, "--resume", "--rank", "4"])
+    assert "was started with rank = 8, not 4" in line
+    of_label = [
+        *["label", *words[1:11], "--id", "name", "--resume"],
+        *["--text-column", "text", "--embedder", decoder],
+    ]
+    assert "holds a run of 'salutary finetune'" in refusal(of_label)
+
+
+def test_a_hostile_adapter_is_refused(
+    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+) -> None:
+    main(arguments(texts, decoder, "--no-guard"))
+    folder = texts / "run" / "adapter"
+    words = ["predict", str(texts / "run"), str(texts / "pool.csv")]
+    words += ["--out", str(texts / "predictions.csv")]
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["peft_type"] = "odd"
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    main(words)  # it is not looked at
+    (folder / "columns.json").write_text("[]")
+    assert "columns.json: is damaged" in refusal(words)
+    (folder / "columns.json").write_text('{"columns": ["text"]}')
+    (folder / "adapter_model.safetensors").write_bytes(b"\x80\x04.")
+    assert "adapter: is damaged" in refusal(words)
+    shutil.rmtree(folder)
+    assert "holds no model.skops" in refusal(words)

@@ -1,0 +1,219 @@
+"""LoRA, against peft's own loading and the layer worked out by hand."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.base import clone
+
+from salutary import LoraClassifier, TransformerEmbedder
+from salutary.errors import InputError
+
+pytest.importorskip("peft", reason="needs salutary[text]")
+
+GOOD = ["a fine film", "what a joy", "warm and funny", "I loved it", "a delight"]
+BAD = ["a dull film", "what a bore", "cold and flat", "I hated it", "a disaster"]
+TEXTS, LABELS = [*GOOD, *BAD], ["good"] * 5 + ["bad"] * 5
+
+
+def classifier(folder: str, **parameters: Any) -> LoraClassifier:
+    return LoraClassifier(
+        folder, device="cpu", **{"random_state": 0, "epochs": 3, **parameters}
+    )
+
+
+FOREIGN = "ignore:.*is_gradient_checkpointing:FutureWarning"
+"""How peft speaks to transformers."""
+
+
+@pytest.fixture(scope="module")
+def tuned(minilm: str) -> LoraClassifier:
+    return classifier(minilm).fit(TEXTS, LABELS)
+
+
+def test_it_learns_and_its_layer_is_on_its_vectors(tuned: LoraClassifier) -> None:
+    assert tuned.classes_.tolist() == ["bad", "good"]
+    assert tuned.predict(TEXTS).tolist() == LABELS
+    logits = tuned.embed(TEXTS) @ tuned.coef_.T + tuned.intercept_
+    np.testing.assert_allclose(
+        tuned.predict_proba(TEXTS), softmax(logits, axis=1), atol=1e-6
+    )
+    assert tuned.embed([]).shape == (0, 384)
+
+
+def test_only_low_rank_changes_are_learned(minilm: str, tuned: LoraClassifier) -> None:
+    base = classifier(minilm).load_base()
+    fixed = dict(base.model.state_dict())
+    prefix = "base_model.model."
+    for name, value in tuned._tuned.model.state_dict().items():
+        if "lora_" not in name:
+            own = name.removeprefix(prefix).replace(".base_layer", "")
+            assert (value == fixed.pop(own)).all(), name
+    assert not fixed
+    assert base.fingerprint.hex() == tuned.base_fingerprint_
+    before = TransformerEmbedder(minilm, device="cpu").fit_transform(TEXTS)
+    assert np.abs(tuned.embed(TEXTS) - before).max() > 1e-3
+
+
+@pytest.mark.filterwarnings(FOREIGN)
+def test_peft_itself_loads_the_adapter(
+    minilm: str, tuned: LoraClassifier, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModel, AutoTokenizer
+
+    tuned.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "classifier.json",
+        "layer.safetensors",
+    ]
+    model = PeftModel.from_pretrained(AutoModel.from_pretrained(minilm), tmp_path)
+    tokens = AutoTokenizer.from_pretrained(minilm)(
+        TEXTS, padding=True, return_tensors="pt"
+    )
+    import torch
+
+    with torch.inference_mode():
+        hidden = model.eval()(**tokens)[0]
+    mask = tokens["attention_mask"].unsqueeze(-1)
+    vectors = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
+    np.testing.assert_allclose(tuned.embed(TEXTS), vectors.numpy(), atol=1e-4)
+
+
+def test_saved_and_loaded_it_is_the_same(tuned: LoraClassifier, tmp_path: Path) -> None:
+    tuned.save(tmp_path)
+    loaded = LoraClassifier.load(tmp_path, device="cpu")
+    np.testing.assert_array_equal(
+        loaded.predict_proba(TEXTS), tuned.predict_proba(TEXTS)
+    )
+    assert loaded.predict(TEXTS).tolist() == LABELS
+    assert loaded.n_epochs_ == tuned.n_epochs_
+    other = loaded.get_params()
+    other.pop("target_modules")
+    assert other.items() <= {**tuned.get_params(), "random_state": None}.items()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_decoders_without_queries_of_their_own(decoder: str, pooling: str) -> None:
+    texts = ["a b", "a c", "a b b", "f g", "f h", "f g g"]
+    model = classifier(decoder, pooling=pooling, epochs=30, learning_rate=0.05)
+    model.fit(texts, [0, 0, 0, 1, 1, 1])
+    assert model.predict(texts).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_one_seed_fixes_the_model(decoder: str) -> None:
+    texts = ["a b", "", "c d e", "f", "g h", "a h"]
+    models = [
+        classifier(decoder, random_state=seed).fit(texts, [0, 1, 0, 1, 0, 1])
+        for seed in (0, 0, 1)
+    ]
+    found = [model.predict_proba(texts) for model in models]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 0
+
+
+def test_pairs_of_texts(decoder: str) -> None:
+    pairs = [("a", "b"), ("a", "c"), ("f", "g"), ("f", "h")]
+    table = np.array(pairs, dtype=object)
+    model = classifier(decoder).fit(table, [0, 0, 1, 1], table[:2], [0, 0])
+    assert model.predict_proba(table).shape == (4, 2)
+
+
+def test_vectors_are_kept_and_belong_to_the_weights(
+    decoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from salutary.surrogate.language_model import LanguageModel
+
+    texts, y = ["a b", "c", "d e", "f"], [0, 1, 0, 1]
+    model = classifier(decoder, cache_dir=tmp_path).fit(texts, y)
+    first = model.embed(texts)
+    other = clone(model).set_params(random_state=1).fit(texts, y)
+    assert np.abs(other.embed(texts) - first).max() > 0
+
+    def encode(self: Any, batch: Any) -> Any:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(LanguageModel, "encode", encode)
+    np.testing.assert_array_equal(model.embed(texts), first)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "texts", "y", "message"),
+    [
+        ({"rank": 0}, ["a", "b"], [0, 1], "rank must be at least 1: 0"),
+        ({"epochs": 0}, ["a", "b"], [0, 1], "epochs must be at least 1: 0"),
+        ({"learning_rate": 0}, ["a", "b"], [0, 1], "learning_rate must be above 0"),
+        ({"target_modules": ["no"]}, ["a", "b"], [0, 1], "cannot be changed: Target"),
+        ({"model": "/nowhere/at/all"}, ["a", "b"], [0, 1], "is no folder, and the hub"),
+        ({}, ["a", None], [0, 1], "row 1: the text is missing"),
+        ({}, ["a", "b"], [1, 1], "y has one class only"),
+        ({}, ["a", "b", "c"], [1, 0], "inconsistent numbers of samples"),
+        ({"learning_rate": 1e30}, ["a", "b"], [0, 1], "went astray"),
+    ],
+)
+def test_what_cannot_be_fine_tuned_is_refused(
+    decoder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: dict[str, Any],
+    texts: list[Any],
+    y: list[int],
+    message: str,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = classifier(decoder).set_params(**parameters)
+    with pytest.raises(ValueError, match=message):
+        model.fit(texts, y)
+
+
+@pytest.fixture
+def saved(decoder: str, tmp_path: Path) -> Path:
+    model = classifier(decoder).fit(["a b", "c", "d e", "f"], [0, 1, 0, 1])
+    model.save(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_a_folder_that_is_no_adapter_is_refused(saved: Path, minilm: str) -> None:
+    with pytest.raises(InputError, match=r"holds no classifier\.json"):
+        LoraClassifier.load(saved.parent)
+    with pytest.raises(InputError, match=r"is not the model that .* was made for"):
+        LoraClassifier.load(saved, model=minilm)
+    (saved / "adapter_model.safetensors").rename(saved / "adapter_model.bin")
+    with pytest.raises(InputError, match=r"holds no adapter_model\.safetensors"):
+        LoraClassifier.load(saved)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "layer.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"torn", None])
+def test_a_damaged_adapter_is_refused(
+    saved: Path, name: str, content: bytes | None
+) -> None:
+    other = saved / ("layer" if name.startswith("adapter") else "adapter_model")
+    if content is None:  # another's
+        shutil.copy(other.with_suffix(".safetensors"), saved / name)
+    else:
+        (saved / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"adapter: is (damaged|not as it was)"):
+        LoraClassifier.load(saved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"parameters": {"model": "x", "odd": 1}},
+        {"classes": [1]},
+        {"fingerprint": "00"},
+        {"n_epochs": None},
+    ],
+)
+def test_an_edited_adapter_is_refused(saved: Path, change: dict[str, Any]) -> None:
+    path = saved / "classifier.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match="adapter: is "):
+        LoraClassifier.load(saved)

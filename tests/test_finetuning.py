@@ -1,0 +1,249 @@
+"""Rounds of fine-tuning, against the classifier where embeddings are fixed."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
+from salutary.rows import LabeledRows
+from salutary.surrogate.trainer import Trainer
+from salutary.tuning import validated
+
+
+class Fixed:
+    """Embeds rows as they are, and notes what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
+        FITS.append((X, y, X_val, y_val))
+        return self
+
+    def embed(self, X: Any) -> np.ndarray:
+        return np.asarray(X, dtype=np.float32)
+
+
+class Judged(Fixed):
+    """Predicts as it is told to, call by call of ``fit``."""
+
+    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
+        super().fit(X, y, X_val, y_val)
+        self.sure = SURE[len(FITS) - 1]
+        self.truth = dict(TRUTH)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        rest = (1 - self.sure) / 9
+        chance = np.full((len(X), 10), rest)
+        own = [self.truth[np.asarray(row).tobytes()] for row in X]
+        chance[np.arange(len(X)), own] = self.sure
+        return chance
+
+
+FITS: list[tuple[Any, ...]] = []
+SURE: list[float] = []
+TRUTH: dict[bytes, int] = {}
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    for memory in (FITS, SURE, TRUTH):
+        memory.clear()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:600].astype(np.float32), y[:600]
+    marked = np.where(np.arange(400) < 100, y[:400], -1)
+    return X[:400], marked, X[400:], y[400:], y[:400]
+
+
+def tuner(trainer: Any, **parameters: Any) -> SalutaryFineTuner:
+    defaults = {"rule": "plausible", "budget": 30, "guard": False, "random_state": 0}
+    return SalutaryFineTuner(trainer, **{**defaults, **parameters})
+
+
+def test_with_fixed_embeddings_labels_are_the_classifiers(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Fixed()).fit(X, y, X_val, y_val)
+    scaled = StandardScaler().fit_transform(np.vstack([X, X_val]))
+    train, val = scaled[:100], scaled[400:]
+    classes = np.arange(10)
+    C = validated(
+        LabeledRows(train, y[:100], np.ones(100)),
+        LabeledRows(val, y_val, np.ones(len(val))),
+        classes,
+    )
+    expected = SalutaryClassifier(
+        LogisticRegression(C=C), rule="plausible", budget=30, guard=False
+    ).fit(scaled[:400], y, val, y_val)
+    np.testing.assert_array_equal(found.transduction_, expected.transduction_)
+    np.testing.assert_allclose(found.influence_, expected.influence_, rtol=1e-4)
+    np.testing.assert_allclose(found.influence_se_, expected.influence_se_, rtol=1e-4)
+    assert found.termination_condition_ == "budget"
+    assert found.labeled_iter_.max() == 1
+    # Fine-tuned on the labeled rows, and then on these too.
+    assert [len(fit[1]) for fit in FITS] == [100, 130]
+    labeled = np.flatnonzero(found.labeled_iter_ == 1)
+    new = {row.tobytes() for row in np.asarray(FITS[1][0])[100:]}
+    assert new == {X[row].tobytes() for row in labeled}
+
+
+def test_rounds_go_on_from_the_labels_before(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Fixed(), batch_size=12).fit(X, y, X_val, y_val)
+    assert [len(fit[1]) for fit in FITS] == [100, 112, 124, 130]
+    assert np.bincount(found.labeled_iter_[found.labeled_iter_ > 0]).tolist() == [
+        0,
+        12,
+        12,
+        6,
+    ]
+    assert [entry["n_labeled"] for entry in found.history_] == [112, 124, 130]
+    for earlier, later in pairwise(FITS):
+        np.testing.assert_array_equal(earlier[0], later[0][: len(earlier[0])])
+        np.testing.assert_array_equal(earlier[1], later[1][: len(earlier[1])])
+
+
+def test_the_canary_is_for_stopping_and_never_for_influence(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Fixed(), guard=True).fit(X, y, X_val, y_val)
+    held = {np.asarray(row).tobytes() for row in FITS[0][2]}
+    assert len(held) == round(0.3 * len(X_val))
+    own = np.array([row.tobytes() not in held for row in X_val])
+    # Rows of the canary with any labels change no influence.
+    other = np.where(own, y_val, (y_val + 1) % 10)
+    again = tuner(Fixed(), guard=True).fit(X, y, X_val, other)
+    again_held = {np.asarray(row).tobytes() for row in FITS[2][2]}
+    if held == again_held:  # it is drawn class by class
+        np.testing.assert_array_equal(found.influence_, again.influence_)
+
+
+def test_a_round_that_harms_the_deep_model_is_undone(digits: Any) -> None:
+    X, y, X_val, y_val, true = digits
+    TRUTH.update(
+        {row.tobytes(): int(label) for row, label in zip(X, true, strict=True)}
+    )
+    TRUTH.update(
+        {row.tobytes(): int(label) for row, label in zip(X_val, y_val, strict=True)}
+    )
+    SURE.extend([0.6, 0.7, 0.5, 0.9])
+    found = tuner(Judged(), guard=True, batch_size=10).fit(X, y, X_val, y_val)
+    assert found.termination_condition_ == "guard"
+    assert found.n_iter_ == 2
+    assert [entry["refused"] for entry in found.history_] == [False, True]
+    assert (found.labeled_iter_ == 1).sum() == len(FITS[1][1]) - 100 > 0
+    assert not (found.labeled_iter_ == 2).any()
+    assert found.trainer_.sure == 0.7
+    losses = [entry["canary_loss"] for entry in found.history_]
+    np.testing.assert_allclose(losses, -np.log([0.7, 0.5]), rtol=1e-6)
+
+
+def test_a_trainer_of_two_methods_is_judged_by_a_regression(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Fixed(), guard=True).fit(X, y, X_val, y_val)
+    assert isinstance(found.trainer_, Fixed)
+    assert isinstance(found.trainer_, Trainer)
+    assert found.score(X_val, y_val) > 0.85
+    assert found.predict_proba(X_val).shape == (len(X_val), 10)
+    assert 0 < found.history_[-1]["canary_loss"] < 1
+
+
+@pytest.mark.parametrize("refits", [True, False])
+def test_the_final_model_may_see_the_validation_rows(digits: Any, refits: bool) -> None:
+    X, y, X_val, y_val, _ = digits
+    tuner(Fixed(), refit_on_validation=refits).fit(X, y, X_val, y_val)
+    assert len(FITS[-1][1]) == 130 + refits * len(y_val)
+    assert FITS[-1][2] is None
+
+
+def test_validation_rows_are_split_off_and_trained_on_at_last(digits: Any) -> None:
+    X, y, *_ = digits
+    found = tuner(Fixed(), validation_fraction=0.3).fit(X, y)
+    assert [len(fit[1]) for fit in FITS] == [70, 100, 130]
+    assert (found.labeled_iter_ == 0).sum() == 100
+
+
+def test_a_cnn_learns_from_labels(digits: Any) -> None:
+    torch = pytest.importorskip("torch", reason="needs salutary[torch]")
+    X, y, X_val, y_val, _ = digits
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8 * 36, 10),
+    )
+    images = X.reshape(-1, 1, 8, 8) / 16
+    trainer = TorchClassifier(module, "2", epochs=40, learning_rate=1e-2, device="cpu")
+    found = tuner(trainer, guard=True, rule="tempered").fit(
+        images, y, X_val.reshape(-1, 1, 8, 8) / 16, y_val
+    )
+    assert trainer.random_state is None
+    again = tuner(trainer, guard=True, rule="tempered").fit(
+        images, y, X_val.reshape(-1, 1, 8, 8) / 16, y_val
+    )
+    np.testing.assert_array_equal(found.transduction_, again.transduction_)
+    assert found.score(X_val.reshape(-1, 1, 8, 8) / 16, y_val) > 0.85
+    assert found.embed(images[:3]).shape == (3, 8 * 36)
+
+
+def test_rows_may_be_lists_tables_and_arrays(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    expected = tuner(Fixed()).fit(X, y, X_val, y_val).transduction_
+    for kind in (list, pd.DataFrame):
+        found = tuner(Fixed()).fit(kind(X), y, kind(X_val), y_val)
+        np.testing.assert_array_equal(found.transduction_, expected)
+
+
+def test_labels_that_are_text_and_a_pool_that_ends(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    X, y = X[:110], y[:110]
+    named = np.array([None if label < 0 else f"digit {label}" for label in y])
+    found = tuner(Fixed()).fit(X, named, X_val, [f"digit {label}" for label in y_val])
+    assert found.termination_condition_ == "pool_exhausted"
+    assert all(label.startswith("digit") for label in found.transduction_)
+
+
+def test_no_pool_at_all(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Fixed()).fit(X[:100], y[:100], X_val, y_val)
+    assert (found.n_iter_, found.termination_condition_) == (0, "pool_exhausted")
+
+
+def test_few_validation_rows_leave_the_run_unguarded(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    with pytest.warns(UserWarning, match="19 validation rows are too few to guard"):
+        tuner(Fixed(), guard=True).fit(X, y, X_val[:19], y_val[:19])
+    assert FITS[0][2] is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "change", "message"),
+    [
+        ({"budget": 0}, {}, "'budget' parameter"),
+        ({"rule": "best"}, {}, "'rule' parameter"),
+        ({"trainer": LogisticRegression()}, {}, "'trainer' parameter"),
+        ({}, {"y_val": None}, "go together"),
+        ({}, {"y_val": np.full(200, 11)}, "y_val"),
+        ({}, {"y": np.full(400, 1)}, "class"),
+        ({}, {"y": np.zeros(399)}, "inconsistent numbers"),
+        ({}, {"X_val": np.zeros((3, 64), dtype=np.float32)}, "inconsistent numbers"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(
+    digits: Any, parameters: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    X, y, X_val, y_val, _ = digits
+    given = {"X": X, "y": y, "X_val": X_val, "y_val": y_val, **change}
+    with pytest.raises(ValueError, match=message):
+        tuner(Fixed()).set_params(**parameters).fit(**given)
+    assert not FITS
