@@ -157,6 +157,23 @@ def test_a_trainer_of_two_methods_is_judged_by_a_regression(digits: Any) -> None
     assert 0 < found.history_[-1]["canary_loss"] < 1
 
 
+class Plain:
+    """Two methods, of the fewest arguments, and no return value."""
+
+    def fit(self, X: Any, y: Any) -> None:
+        FITS.append((X, y))
+
+    def embed(self, X: Any) -> np.ndarray:
+        return np.asarray(X, dtype=np.float32)
+
+
+def test_a_trainer_need_not_stop_early(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Plain(), guard=True).fit(X, y, X_val, y_val)
+    expected = tuner(Fixed(), guard=True).fit(X, y, X_val, y_val)
+    np.testing.assert_array_equal(found.transduction_, expected.transduction_)
+
+
 @pytest.mark.parametrize("refits", [True, False])
 def test_the_final_model_may_see_the_validation_rows(digits: Any, refits: bool) -> None:
     X, y, X_val, y_val, _ = digits

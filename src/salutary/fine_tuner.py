@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    has_fit_parameter,
+)
 
 from salutary.finetuning import (
     FineTuning,
@@ -203,7 +207,7 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
         trainer = _with_seed(self.trainer, rng)
         task = FineTuning(
-            fine_tune=lambda number, *rows: _fresh(trainer).fit(*rows),
+            fine_tune=lambda number, *rows: _fitted(trainer, *rows),
             X=X,
             codes=codes,
             labeled=labeled,
@@ -304,10 +308,15 @@ def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
     return copy
 
 
-def _fresh(trainer: Any) -> Any:
-    """An unfitted copy, with class probabilities."""
-    copy = clone(trainer, safe=False)
-    return copy if hasattr(copy, "predict_proba") else Probed(copy)
+def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> Any:
+    """A fitted copy, with class probabilities."""
+    model, held = clone(trainer, safe=False), {}
+    if X_val is not None and has_fit_parameter(trainer, "X_val"):
+        held = {"X_val": X_val, "y_val": y_val}
+    if not hasattr(model, "predict_proba"):
+        model = Probed(model)
+    model.fit(X, y, **held)
+    return model
 
 
 def _joined(first: Any, second: Any) -> Any:

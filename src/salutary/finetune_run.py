@@ -51,6 +51,7 @@ from salutary.table_run import Kind
 
 ROUNDS = "rounds"
 ROWS = "rows.json"
+VECTORS = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,7 @@ def write(finished: Finished) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
     # Vectors of models that are done with.
-    for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
+    for name in VECTORS:
         (request.out / name).unlink(missing_ok=True)
 
 
@@ -357,4 +358,5 @@ FINE_TUNING = Kind(
     advance,
     first_entry,
     restored,
+    (*VECTORS, ROUNDS),
 )

@@ -26,9 +26,9 @@ class Probed:
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
 
-    def fit(self, X: Any, y: NDArray[Any], X_val: Any = None, y_val: Any = None) -> Any:
+    def fit(self, X: Any, y: NDArray[Any], **held: Any) -> Any:
         """Fit the trainer, and the regression under its best C by cross-validation."""
-        self.trainer.fit(X, y, X_val, y_val)
+        self.trainer.fit(X, y, **held)
         self.classes_, codes = np.unique(y, return_inverse=True)
         vectors = self.trainer.embed(X)
         scaled = StandardScaler().fit_transform(vectors)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from salutary.surrogate.progress import Stage
 from salutary.tables import check_exists, fingerprint
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
+OF_TEXTS = ("torch", "transformers", "peft")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Kind:
         Round 0 for the ledger.
     restored : callable
         The state after a ledger's last round.
+    scratch : tuple of str
+        What it may have left when killed before its ledger began.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Kind:
     advance: Callable[[Any, State, int], tuple[State, Round | None]] = loop.advance
     first: Callable[[Any, State], RoundEntry] = start_entry
     restored: Callable[[Ledger, Any, int], State] = restored
+    scratch: tuple[str, ...] = ()
 
 
 def run_tables(
@@ -172,7 +177,7 @@ def _check_directory(kind: Kind, request: Request) -> None:
                 "--out"
             )
         return
-    ours = {LOCK, LEDGER, f"{LEDGER}-journal"}
+    ours = {LOCK, LEDGER, f"{LEDGER}-journal", *kind.scratch}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
     if {*kind.results(request.sources)} & {*others}:
         raise InputError(
@@ -235,21 +240,22 @@ def _check_same_run(
             f"{request.out}: was started with budget = {before}, which "
             f"{request.budget} cannot shrink; pass at least the same"
         )
-    _warn_of_versions(ledger.fact("versions"))
+    _warn_of_versions(ledger.fact("versions"), versions(request.sources))
 
 
-def versions() -> dict[str, str]:
+def versions(sources: Sources) -> dict[str, str]:
     """Versions of Python and of every package whose numbers enter a run."""
-    packages = {name: version(name) for name in VERSIONED}
+    of_texts = () if sources.texts is None else filter(find_spec, OF_TEXTS)
+    packages = {name: version(name) for name in (*VERSIONED, *of_texts)}
     return {"python": platform.python_version(), **packages}
 
 
-def _warn_of_versions(before: dict[str, str]) -> None:
-    for name, now in versions().items():
-        if before[name] != now:
+def _warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
+    for name, now in now_of.items():
+        if before.get(name) != now:
             warnings.warn(
-                f"the run was started with {name} {before[name]}, now it is {now}; its "
-                "further labels may differ from an uninterrupted run's",
+                f"the run was started with {name} {before.get(name)}, now it is {now}; "
+                "its further labels may differ from an uninterrupted run's",
                 UserWarning,
                 stacklevel=2,
             )
@@ -272,7 +278,7 @@ def _open_state(
             "settings": settings,
             "files": {name: str(p) for name, p in request.sources.paths().items()},
             "data": data,
-            "versions": versions(),
+            "versions": versions(request.sources),
             "embedder": prepared.embedder,
         }
         ledger.begin(facts, problem.classes.tolist(), kind.first(problem, state))

@@ -171,7 +171,7 @@ def _table(results: pd.DataFrame, measure: str) -> Table:
     slope = slopes(found)
     grows = slope.map("{:.2f}".format).mask(slope.isna(), "-")
     return Table(
-        f"{_MEASURES[measure].capitalize()} by size",
+        f"{_MEASURES[measure][0].upper()}{_MEASURES[measure][1:]} by size",
         "Medians over splits, and slopes of these on log-log axes. Where some cells "
         "were stopped, by what, and how many of all.",
         [

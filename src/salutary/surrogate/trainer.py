@@ -12,14 +12,15 @@ class Trainer(Protocol):
     """A deep model, as the loop of fine-tuning sees it.
 
     Copied with scikit-learn's ``clone`` before each ``fit``, so that every fit starts
-    from the same weights; what is not an estimator is copied deeply. With
-    ``predict_proba``, of shape (n_rows, n_classes) and columns in the order of
-    ``numpy.unique(y)``, it is judged by its own predictions, without by those of a
-    logistic regression on its embeddings. A ``random_state`` of None, if it has one, is
-    set.
+    from the same weights; what is not an estimator is copied deeply. Where ``fit`` also
+    takes ``X_val`` and ``y_val``, it is given the canary rows, if there is a guard, to
+    stop early by and not to be trained on. With ``predict_proba``, of shape (n_rows,
+    n_classes) and columns in the order of ``numpy.unique(y)``, it is judged by its own
+    predictions, without by those of a logistic regression on its embeddings. A
+    ``random_state`` of None, if it has one, is set.
     """
 
-    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Any:
+    def fit(self, X: Any, y: Any) -> Any:
         """Train on rows with labels, anew.
 
         Parameters
@@ -27,8 +28,6 @@ class Trainer(Protocol):
         X : sequence of rows
         y : ndarray of shape (n_rows,)
             Labels; each class has a row.
-        X_val, y_val : like X and y, optional
-            Rows to stop early by; not to be trained on.
         """
 
     def embed(self, X: Any) -> Vectors:
