@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from salutary.fitting import fit_converged
+from salutary.fitting import Chain, fit_converged, training_rows
 from salutary.labeling.guard import fall_of
 from salutary.objective import FloatArray, bind
 from salutary.problem import Fold, Problem
@@ -63,12 +63,49 @@ def train_on_validation(problem: Problem, kept: FloatArray) -> Alternative | Non
     return _judged(problem, kept, lambda fold: fold.own)
 
 
+def labels_on_top(problem: Problem, folds: Sequence[Chain]) -> Alternative | None:
+    """Labels on top of training on both, against training on both without them.
+
+    Parameters
+    ----------
+    problem : Problem
+    folds : sequence of Chain
+        The folds' models with their labels, as after the last round that stayed.
+
+    Returns
+    -------
+    Alternative or None
+        None without a guard. Each fold's labels are its own, given by influences that
+        did not look at the rows it is judged by.
+    """
+    if not problem.folds:
+        return None
+    chains = iter(folds)
+
+    def with_labels(fold: Fold) -> LabeledRows:
+        chain = next(chains)
+        return join(training_rows(problem, chain.rows, chain.labels), fold.own)
+
+    both = _canary_logits(problem, lambda fold: join(problem.labeled, fold.own))
+    return _judged(problem, both, with_labels)
+
+
 def _judged(
     problem: Problem, kept: FloatArray, rows_of: Callable[[Fold], LabeledRows]
 ) -> Alternative | None:
     if not problem.folds:
         return None
-    logits = np.concatenate(
+    logits = _canary_logits(problem, rows_of)
+    fall, error = fall_of(problem.objective, problem.canary, kept, logits)
+    value, _ = bind(problem.objective, problem.canary)(logits)
+    return Alternative(value, fall, error)
+
+
+def _canary_logits(
+    problem: Problem, rows_of: Callable[[Fold], LabeledRows]
+) -> FloatArray:
+    """Logits of each fold's canary rows under a model of other rows."""
+    return np.concatenate(
         [
             fold.canary.logits(
                 fit_converged(problem.estimator, rows_of(fold), problem.classes)
@@ -76,6 +113,3 @@ def _judged(
             for fold in problem.folds
         ]
     )
-    fall, error = fall_of(problem.objective, problem.canary, kept, logits)
-    value, _ = bind(problem.objective, problem.canary)(logits)
-    return Alternative(value, fall, error)

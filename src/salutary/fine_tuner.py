@@ -23,6 +23,7 @@ from salutary.finetuning import (
     part_validation,
     start,
     with_validation,
+    worth_adding,
 )
 from salutary.influence.inputs import encode_labels
 from salutary.labeling.marker import encode_classes, find_unlabeled
@@ -64,7 +65,8 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         may assign fewer labels than a round has.
     refit_on_validation : bool or "auto", default="auto"
         Whether the final model is fine-tuned on the validation rows too, through all
-        epochs. "auto": only on those split off the caller's own labeled rows.
+        epochs; on the labels beside them only if that lowers the log loss of the
+        guard's folds. "auto": only on those split off the caller's own labeled rows.
     random_state : int, RandomState instance or None, default=None
         Decides the splits, and the trainer's ``random_state`` where that is None.
     verbose : int, default=0
@@ -220,6 +222,7 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=int(rng.randint(2**31)),
         )
         state, records = start(task), []
+        first = state.chain
         while state.termination is None:
             state, record = advance(task, state, self.budget)
             if record is not None:
@@ -230,7 +233,7 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         refits = self.refit_on_validation
         self._model = state.kept.model
         if X_val is None if refits == "auto" else refits:
-            self._model = with_validation(task, state.kept)
+            self._model = with_validation(task, worth_adding(task, first, state.kept))
         self.trainer_ = getattr(self._model, "trainer", self._model)
         return self
 

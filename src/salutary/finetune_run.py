@@ -31,6 +31,7 @@ from salutary.finetuning import (
     start,
     surrogate,
     with_validation,
+    worth_adding,
 )
 from salutary.fitting import Chain
 from salutary.label_run import agreement_of, write_labels
@@ -266,7 +267,10 @@ def write(finished: Finished) -> None:
     write_text(request.out / METRICS, "".join(f"{line}\n" for line in lines))
     model = finished.state.kept.model
     if request.settings.refit_on_validation:
-        model = with_validation(task, finished.state.kept)
+        none = task.pool[:0]
+        first = fine_tuned(task, 0, none, none)
+        rows = worth_adding(task, first, finished.state.kept)
+        model = with_validation(task, rows)
     beside, folder = request.out / f".{ADAPTER}.part", request.out / ADAPTER
     shutil.rmtree(beside, ignore_errors=True)
     model.save(beside)

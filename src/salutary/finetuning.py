@@ -27,6 +27,7 @@ from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
 from salutary import loop
+from salutary.alternatives import labels_on_top
 from salutary.fitting import Chain
 from salutary.labeling.guard import Verdict, fall_of, judge
 from salutary.labeling.rules import Rule
@@ -213,6 +214,36 @@ def with_validation(task: FineTuning, chain: Chain) -> Any:
     labels = task.classes[np.concatenate([codes, task.codes[validation]])]
     with task.stage(f"fine-tuning on {len(labels)} rows") as report, reporting(report):
         return task.fine_tune(-1, _rows(task, everything), labels, None, None)
+
+
+def worth_adding(task: FineTuning, first: Chain, kept: Chain) -> Chain:
+    """A chain's labels if they help beside the validation rows, else none.
+
+    Labels that were chosen for what they do to validation rows may do nothing for a
+    model that is trained on these.
+
+    Parameters
+    ----------
+    task : FineTuning
+    first : Chain
+        The deep model of the labeled rows alone.
+    kept : Chain
+
+    Returns
+    -------
+    Chain
+        ``kept``, or ``first``, whose training rows have no labels of the run. Judged by
+        surrogates on the embeddings of the latter, fold by fold, each with labels of
+        its own; without a guard there is nothing to judge by, and they are kept.
+    """
+    if not len(kept):
+        return kept
+    problem, _ = surrogate(task, first)
+    state, records = run_surrogate(problem, len(kept))
+    if not state.kept_rounds:
+        return first
+    found = labels_on_top(problem, records[state.kept_rounds - 1].folds)
+    return kept if found is None or found.fall > 0 else first
 
 
 def assign(

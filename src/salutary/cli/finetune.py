@@ -45,8 +45,8 @@ def finetune(
         bool,
         typer.Option(
             "--refit-on-validation",
-            help="Fine-tune the final model on VAL too; nothing is left to judge it "
-            "by then.",
+            help="Fine-tune the final model on VAL too, and on the labels only if "
+            "they help beside it; nothing is left to judge it by then.",
         ),
     ] = False,
     rank: Annotated[int, typer.Option(help="Of LoRA's changes.")] = 8,
