@@ -372,7 +372,7 @@ nothing. RTE has 400 validation rows where others have 800. Models that leave th
 validation rows alone stop early by three in ten of them, the canary, which the default
 keeps from influence; the published rule has no guard and looks at all validation rows.
 "If the folds say so": with the labels only where surrogates with and without them,
-judged on validation rows they have not seen, say that these help, as the fine-tuner does.
+judged on validation rows they have not seen, say that these help; the tool does that.
 "+ 200 salutary" is a second round of the run with 100. "Everything labeled" is the
 labeled rows and the pool with its true labels."""
 
