@@ -8,9 +8,15 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
+from salutary.alternatives import Alternative, labels_on_top
+from salutary.fitting import Chain
+from salutary.labeling.rules import find_rule
+from salutary.pools.arrays import ArrayPool
+from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows
 from salutary.surrogate.trainer import Trainer
 from salutary.tuning import validated
@@ -180,6 +186,59 @@ def test_the_final_model_may_see_the_validation_rows(digits: Any, refits: bool) 
     tuner(Fixed(), refit_on_validation=refits).fit(X, y, X_val, y_val)
     assert len(FITS[-1][1]) == 130 + refits * len(y_val)
     assert FITS[-1][2] is None
+
+
+def test_labels_stay_beside_the_validation_rows_only_if_they_help(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    kept = np.arange(100, 130)
+    for shift in (0, 1):  # all right, all wrong
+        chain = Chain(None, kept, (digits[4][kept] + shift) % 10)
+        assert (beside_validation(digits, chain).fall > 0) == (shift == 0)
+    tuner(Fixed(), guard=True, refit_on_validation=True).fit(X, y, X_val, y_val)
+    assert len(FITS[-1][1]) in (100 + len(y_val), 130 + len(y_val))
+
+
+def beside_validation(digits: Any, chain: Chain) -> Alternative:
+    """What given labels do beside the validation rows, by scikit-learn's own fits."""
+    X, _, X_val, y_val, true = digits
+    scaled = StandardScaler().fit_transform(np.vstack([X, X_val]))
+    val = LabeledRows(scaled[400:], y_val, np.ones(len(y_val)))
+    folds = split_folds(val, True, np.random.RandomState(0))
+    problem = Problem(
+        estimator=LogisticRegression(C=0.1),
+        classes=np.arange(10),
+        labeled=LabeledRows(scaled[:100], true[:100], np.ones(100)),
+        validation=val,
+        folds=folds,
+        pool=ArrayPool(scaled[:400], np.ones(400, dtype=bool), np.ones(400)),
+        rule=find_rule("plausible"),
+        hessian="train",
+        batch_size=10,
+    )
+    found = labels_on_top(problem, [chain] * 3)
+    assert found is not None
+    losses = []
+    for rows, labels in ((np.arange(100), true[:100]), _with(chain, true)):
+        total = 0.0
+        for fold in folds:
+            model = LogisticRegression(C=0.1, tol=1e-8, max_iter=10_000).fit(
+                np.vstack([scaled[rows], fold.own.X]),
+                np.concatenate([labels, fold.own.labels]),
+            )
+            total += log_loss(
+                fold.canary.labels,
+                model.predict_proba(fold.canary.X),
+                labels=np.arange(10),
+                normalize=False,
+            )
+        losses.append(total / len(y_val))
+    assert found.fall == pytest.approx(losses[0] - losses[1], abs=1e-5)
+    return found
+
+
+def _with(chain: Chain, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.concatenate([np.arange(100), chain.rows])
+    return rows, np.concatenate([true[:100], chain.labels])
 
 
 def test_validation_rows_are_split_off_and_trained_on_at_last(digits: Any) -> None:

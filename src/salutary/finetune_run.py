@@ -267,10 +267,7 @@ def write(finished: Finished) -> None:
     write_text(request.out / METRICS, "".join(f"{line}\n" for line in lines))
     model = finished.state.kept.model
     if request.settings.refit_on_validation:
-        none = task.pool[:0]
-        first = fine_tuned(task, 0, none, none)
-        rows = worth_adding(task, first, finished.state.kept)
-        model = with_validation(task, rows)
+        model = with_validation(task, final_chain(finished))
     beside, folder = request.out / f".{ADAPTER}.part", request.out / ADAPTER
     shutil.rmtree(beside, ignore_errors=True)
     model.save(beside)
@@ -280,6 +277,15 @@ def write(finished: Finished) -> None:
     # Vectors of models that are done with.
     for name in VECTORS:
         (request.out / name).unlink(missing_ok=True)
+
+
+def final_chain(finished: Finished) -> Chain:
+    """What the adapter is fine-tuned on, besides the validation table if it is."""
+    task, kept = finished.prepared.problem, finished.state.kept
+    if not finished.request.settings.refit_on_validation:
+        return kept
+    none = task.pool[:0]
+    return worth_adding(task, fine_tuned(task, 0, none, none), kept)
 
 
 def _metrics(finished: Finished) -> Iterator[dict[str, Any]]:
@@ -324,6 +330,7 @@ def outcome(finished: Finished) -> dict[str, Any]:
         "rounds": state.rounds,
         "refused_rounds": state.rounds - state.kept_rounds,
         "labels": len(finished.labels.rows),
+        "labels_trained_on": len(final_chain(finished)),
         "labels_by_class": counts_by_class(task.classes, finished.labels.classes),
         "validation_rows": len(task.own),
         "validation_loss": [first.validation_loss, last.validation_loss],

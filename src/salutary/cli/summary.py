@@ -65,9 +65,12 @@ def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
             "alone. More validation rows may help."
         )
     if report["settings"]["refit_on_validation"]:
+        without = ", without the labels, which do not help beside it"
+        if outcome["labels"] == outcome["labels_trained_on"]:
+            without = ""
         yield (
-            "The adapter was fine-tuned on the validation table too; the losses are of "
-            "the model before that."
+            f"The adapter was fine-tuned on the validation table too{without}; the "
+            "losses are of the model before that."
         )
     elif outcome["both_tables"]:
         yield (
