@@ -45,6 +45,7 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.relabel
 	$(BIN)/python -m studies.objectives
 	$(BIN)/python -m studies.shift
+	$(BIN)/python -m studies.finetuning
 
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m benchmarks

@@ -167,7 +167,7 @@ def by_regression(model: Any, given: Setup) -> tuple[Scores, Scores]:
     )
     regression = LogisticRegression(C=C, tol=1e-8, max_iter=10_000).fit(train, y)
     influence = label_influence(regression, pool, X_train=train, X_val=val, y_val=y_val)
-    return _of_groups(influence, given)
+    return influence, regression.predict_proba(pool)
 
 
 def by_last_layer(model: Any, given: Setup) -> Scores:

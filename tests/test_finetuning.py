@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
@@ -323,3 +324,51 @@ def test_what_cannot_be_run_is_refused(
     with pytest.raises(ValueError, match=message):
         tuner(Fixed()).set_params(**parameters).fit(**given)
     assert not FITS
+
+
+class Odd(Fixed):
+    """Returns what no trainer should."""
+
+    def __init__(self, vectors: Any = None, chances: Any = None) -> None:
+        super().__init__()
+        self.vectors, self.chances = vectors, chances
+
+    def embed(self, X: Any) -> Any:
+        return super().embed(X) if self.vectors is None else self.vectors(X)
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.chances(X)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        (Odd(chances=lambda X: np.ones((len(X), 3))), "predict_proba returned shape"),
+        (Odd(chances=lambda X: np.full((len(X), 10), np.nan)), "no number"),
+        (Odd(lambda X: np.ones((3, 2)), lambda X: np.ones((len(X), 10)) / 10), "embed"),
+        (Odd(lambda X: np.ones(len(X)), lambda X: np.ones((len(X), 10)) / 10), "embed"),
+        (Fixed, "trainer is the class Fixed; pass an instance"),
+    ],
+)
+def test_what_a_trainer_must_not_return(
+    digits: Any, trainer: Any, message: str
+) -> None:
+    X, y, X_val, y_val, _ = digits
+    with pytest.raises(ValueError, match=message):
+        tuner(trainer, guard=True).fit(X, y, X_val, y_val)
+
+
+def test_rows_and_validation_rows_are_of_one_kind(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    for first, second in ((list(X), X_val), (X, list(X_val)), (X, pd.DataFrame(X_val))):
+        with pytest.raises(ValueError, match="pass both as the same"):
+            tuner(Fixed()).fit(first, y, second, y_val)
+    other = pd.DataFrame(X_val).add_prefix("x")
+    with pytest.raises(ValueError, match="X_val has the columns"):
+        tuner(Fixed()).fit(pd.DataFrame(X), y, other, y_val)
+
+
+def test_unfitted_it_does_not_predict() -> None:
+    for method in ("predict", "predict_proba", "embed"):
+        with pytest.raises(NotFittedError):
+            getattr(tuner(Fixed()), method)([[0.0]])

@@ -191,3 +191,38 @@ def test_advice_is_judged_by_the_test_rows_alone() -> None:
     assert shown.loc["wine", "within a standard error of the best"] == "100%"
     for answer in (Advised(found), Policies(found)):
         assert answer.plot().axes
+
+
+def test_goals_of_fine_tuning_are_paired_over_the_draws() -> None:
+    pytest.importorskip("torch", reason="needs salutary[torch]")
+    from studies.finetuning import IF_WORTH, Goals
+
+    accuracies = {
+        "labeled only": (0.70, 0.60),
+        "+ 100 salutary": (0.76, 0.68),
+        "+ 200 salutary": (0.76, 0.68),
+        "+ 100 random true": (0.80, 0.70),
+        "train + validation": (0.80, 0.80),
+        "train + validation + 100 salutary": (0.79, 0.79),
+        IF_WORTH: (0.80, 0.80),
+    }
+    found = pd.DataFrame(
+        [
+            {"data": "a", "n_val": 100, "seed": seed, "trained_on": name, "accuracy": a}
+            for name, pair in accuracies.items()
+            for seed, a in enumerate(pair)
+        ]
+    )
+    goals = Goals(found)
+    (row,) = goals.frame().to_dict("records")
+    assert row == {
+        "data": "a",
+        "validation rows": 100,
+        "gain of 100 salutary": "+0.070 ± 0.010",
+        "of 100 random true": "+0.100 ± 0.000",
+        "recovered": "70%",
+        "of 200 over 100 salutary": "+0.000 ± 0.000",
+        "of salutary over train + validation": "-0.010 ± 0.000",
+        "the same, if the folds say so": "+0.000 ± 0.000",
+    }
+    assert isinstance(goals.plot(), Figure)

@@ -90,10 +90,12 @@ def read_report(run_dir: Path) -> dict[str, Any]:
     path = run_dir / REPORT
     try:
         report: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        report["settings"]["id"], report["outcome"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        named, _ = report["settings"]["id"], report["outcome"]
+        if not isinstance(named, str | None):
+            raise TypeError
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
-            f"{path}: is missing or damaged; run 'salutary label' again"
+            f"{path}: is missing or damaged; finish the run with --resume"
         ) from None
     return report
 
@@ -172,7 +174,9 @@ def _load_adapter(folder: Path) -> Pipeline:
     try:
         columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
         kinds = {str(column): "document" for column in columns}
-    except (OSError, ValueError, KeyError, TypeError):
+        if type(columns) is not list or list(kinds) != columns or len(kinds) > 2:
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{folder / COLUMNS}: is damaged; restore it") from None
     return Pipeline(
         [("types", ColumnTypes(kinds)), ("classify", LoraClassifier.load(folder))]

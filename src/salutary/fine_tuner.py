@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -190,6 +191,10 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             refuses.
         """
         self._validate_params()
+        if isinstance(self.trainer, type):
+            raise ValueError(
+                f"trainer is the class {self.trainer.__name__}; pass an instance"
+            )
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together; pass both or neither")
         rng = check_random_state(self.random_state)
@@ -270,7 +275,8 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Most probable class of each row, shape (n_rows,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities, shape (n_rows, n_classes).
@@ -323,7 +329,19 @@ def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> An
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Rows of two tables, arrays or lists of one kind."""
+    """Rows of two tables, arrays or sequences of one kind."""
+    kinds = [
+        type(rows) if hasattr(rows, "shape") else Sequence for rows in (first, second)
+    ]
+    if kinds[0] is not kinds[1]:
+        raise ValueError(
+            f"X is of type {type(first).__name__}, X_val of {type(second).__name__}; "
+            "pass both as the same"
+        )
+    if isinstance(first, pd.DataFrame) and list(first) != list(second):
+        raise ValueError(
+            f"X_val has the columns {list(second)}, X {list(first)}; pass the same"
+        )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)
     if isinstance(first, np.ndarray):

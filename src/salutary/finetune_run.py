@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from salutary.alternatives import train_on_both
 from salutary.artifacts import ADAPTER, COLUMNS, LABELS, METRICS
 from salutary.encoding import count_recurring
 from salutary.entries import RoundEntry
+from salutary.errors import InputError
 from salutary.files import write_json, write_text
 from salutary.finetuning import (
     FineTuning,
@@ -44,14 +46,19 @@ from salutary.outcome import Finished, counts_by_class
 from salutary.reading import Sources, Tables, read_tables
 from salutary.recording import whole_rounds
 from salutary.request import Request
-from salutary.surrogate.lora_classifier import LoraClassifier
-from salutary.surrogate.progress import Stage
+from salutary.surrogate.lora_classifier import LoraClassifier, warn_of_cut
+from salutary.surrogate.progress import Stage, reporting
 from salutary.surrogate.texts import as_texts
 from salutary.surrogate.vectors import FILE
 from salutary.table_run import Kind
 
 ROUNDS = "rounds"
-ROWS = "rows.json"
+MADE_OF = "made_of.json"
+ADAPTER_FILES = (
+    "adapter_model.safetensors",
+    "layer.safetensors",
+    "classifier.json",
+)
 VECTORS = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 
 
@@ -78,15 +85,12 @@ class TextProblem:
     ----------
     problem : FineTuning
         Its rows are those of the pool, then the training, then the validation table's.
-    classifier : LoraClassifier
-        Not fine-tuned.
     tables : Tables
     embedder : str
         Fingerprint of the language model as it comes.
     """
 
     problem: FineTuning
-    classifier: LoraClassifier
     tables: Tables
     embedder: str
 
@@ -127,7 +131,9 @@ def prepare(request: Request, stage: Stage) -> TextProblem:
     n_pool, n_train, n_val = map(len, frames)
     classifier = _classifier(request)
     with stage("loading the language model"):
-        embedder = classifier.load_base().fingerprint.hex()
+        model = classifier.load_base()
+        base = model.fingerprint.hex()
+    warn_of_cut(model, texts)
     rng = np.random.RandomState(settings.seed)
     codes = np.concatenate(
         [
@@ -139,7 +145,7 @@ def prepare(request: Request, stage: Stage) -> TextProblem:
     validation = n_pool + n_train + np.arange(n_val)
     own, canary = part_validation(validation, codes[validation], settings.guard, rng)
     problem = FineTuning(
-        fine_tune=Rounds(request.out / ROUNDS, classifier).fine_tune,
+        fine_tune=Rounds(request.out / ROUNDS, classifier, base, stage).fine_tune,
         X=texts,
         codes=codes,
         labeled=n_pool + np.arange(n_train),
@@ -152,7 +158,7 @@ def prepare(request: Request, stage: Stage) -> TextProblem:
         seed=settings.seed,
         stage=stage,
     )
-    return TextProblem(problem, classifier, tables, embedder)
+    return TextProblem(problem, tables, base)
 
 
 def _classifier(request: Request) -> LoraClassifier:
@@ -181,39 +187,52 @@ class Rounds:
     folder : Path
     classifier : LoraClassifier
         Not fine-tuned.
+    base : str
+        Fingerprint of its model.
+    stage : callable
+        Shows what is going on.
     """
 
     folder: Path
     classifier: LoraClassifier
+    base: str
+    stage: Stage
 
     def fine_tune(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
         """The classifier of a round, from its folder if that is of the same rows."""
-        name, rows = str(number) if number >= 0 else "final", _digest(X, y, X_val)
-        folder = self.folder / name
-        if _rows_of(folder) == rows:
+        name = str(number) if number >= 0 else "final"
+        folder, made_of = self.folder / name, self._made_of(X, y, X_val, y_val)
+        if _made_of(folder) == made_of:
             kept = self.classifier.get_params()
             places = {name: kept[name] for name in ("model", "device", "cache_dir")}
-            return LoraClassifier.load(folder, **places)
-        model = clone(self.classifier).fit(X, y, X_val, y_val)
+            # One that is damaged is made again.
+            with suppress(InputError):
+                return LoraClassifier.load(folder, **places)
+        with self.stage(f"fine-tuning on {len(y)} rows") as report, reporting(report):
+            model = clone(self.classifier).fit(X, y, X_val, y_val)
         beside = self.folder / f".{name}.part"
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)
-        write_json(beside / ROWS, {"sha256": rows})
+        write_json(beside / MADE_OF, {"sha256": made_of})
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
         return model
 
+    def _made_of(self, *rows: Any) -> str:
+        """Digest of all that a round's classifier comes of."""
+        parameters = self.classifier.get_params()
+        for place in ("model", "device", "cache_dir"):
+            parameters.pop(place)
+        parts = [None if part is None else list(part) for part in rows]
+        content = [self.base, sorted(parameters.items()), *parts]
+        return hashlib.sha256(repr(content).encode()).hexdigest()
 
-def _digest(*rows: Any) -> str:
-    plain = [list(part) if part is not None else None for part in rows]
-    return hashlib.sha256(repr(plain).encode()).hexdigest()
 
-
-def _rows_of(folder: Path) -> str | None:
-    """Digest of the rows that a folder's classifier was fine-tuned on, if it is one."""
+def _made_of(folder: Path) -> str | None:
+    """Digest of all that a folder's classifier comes of, if it holds one."""
     try:
-        return str(json.loads((folder / ROWS).read_text("utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / MADE_OF).read_text("utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -274,9 +293,6 @@ def write(finished: Finished) -> None:
     write_json(beside / COLUMNS, {"columns": list(request.sources.documents)})
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
-    # Vectors of models that are done with.
-    for name in VECTORS:
-        (request.out / name).unlink(missing_ok=True)
 
 
 def final_chain(finished: Finished) -> Chain:
@@ -355,8 +371,9 @@ def _both_tables(finished: Finished) -> dict[str, Any] | None:
 
 
 def results(sources: Sources) -> tuple[str, ...]:
-    """Names of the labels, the metrics and the adapter."""
-    return LABELS, METRICS, ADAPTER
+    """Names of the labels, the metrics and the adapter's files."""
+    files = (*ADAPTER_FILES, COLUMNS)
+    return LABELS, METRICS, *(f"{ADAPTER}/{name}" for name in files)
 
 
 FINE_TUNING = Kind(

@@ -52,7 +52,8 @@ SURROGATE_BATCH = 10
 """Labels that the surrogate assigns between two of its own refits."""
 
 FineTune = Callable[[int, Any, NDArray[Any], Any, Any], Any]
-"""Round, rows, labels, and rows and labels to stop early by, or None and None."""
+"""Round (-1 for a last one with the validation rows), rows, labels, and rows and labels
+to stop early by, or None and None."""
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,7 @@ def fine_tuned(
     held: tuple[Any, Any] = (None, None)
     if len(task.canary):
         held = _rows(task, task.canary), task.classes[task.codes[task.canary]]
-    with task.stage(f"fine-tuning on {len(codes)} rows") as report, reporting(report):
-        model = task.fine_tune(number, _rows(task, trained), task.classes[codes], *held)
+    model = task.fine_tune(number, _rows(task, trained), task.classes[codes], *held)
     return replace(chain, model=model)
 
 
@@ -212,8 +212,7 @@ def with_validation(task: FineTuning, chain: Chain) -> Any:
     validation = np.concatenate([task.own, task.canary])
     everything = np.concatenate([trained, validation])
     labels = task.classes[np.concatenate([codes, task.codes[validation]])]
-    with task.stage(f"fine-tuning on {len(labels)} rows") as report, reporting(report):
-        return task.fine_tune(-1, _rows(task, everything), labels, None, None)
+    return task.fine_tune(-1, _rows(task, everything), labels, None, None)
 
 
 def worth_adding(task: FineTuning, first: Chain, kept: Chain) -> Chain:
@@ -310,7 +309,10 @@ def surrogate(task: FineTuning, chain: Chain) -> tuple[Problem, IntArray]:
     pool = np.setdiff1d(task.pool, chain.rows)
     trained, codes = _trained(task, chain)
     with task.stage(f"embedding {len(task.codes)} rows") as report, reporting(report):
-        vectors = StandardScaler().fit_transform(chain.model.embed(task.X))
+        vectors = chain.model.embed(task.X)
+    vectors = StandardScaler().fit_transform(
+        _checked(vectors, len(task.codes), "embed")
+    )
     labeled = LabeledRows(vectors[trained], codes, np.ones(len(codes)))
     own = LabeledRows(vectors[task.own], task.codes[task.own], np.ones(len(task.own)))
     C = validated(labeled, own, task.classes)
@@ -334,7 +336,8 @@ def logits_of(task: FineTuning, chain: Chain, rows: IntArray) -> FloatArray:
     """Logits of rows under a deep model, shape (n_rows, n_classes)."""
     if not len(rows):
         return np.zeros((0, len(task.classes)))
-    chances = np.asarray(chain.model.predict_proba(_rows(task, rows)))
+    chances = chain.model.predict_proba(_rows(task, rows))
+    chances = _checked(chances, len(rows), "predict_proba", len(task.classes))
     logits: FloatArray = np.log(np.clip(chances, np.finfo(np.float64).tiny, None))
     return logits
 
@@ -344,6 +347,25 @@ def mean_loss(task: FineTuning, logits: FloatArray, rows: IntArray) -> float:
     if not len(rows):
         return float("nan")
     return float(row_log_loss(logits, task.codes[rows]).mean())
+
+
+def _checked(
+    found: Any, n_rows: int, method: str, n_columns: int | None = None
+) -> NDArray[Any]:
+    """What a trainer returns, if it is a row of finite numbers for each row."""
+    table = np.asarray(found)
+    columns = "n" if n_columns is None else n_columns
+    if (
+        table.ndim != 2
+        or len(table) != n_rows
+        or n_columns not in (None, table.shape[1])
+        or not np.isfinite(table).all()
+    ):
+        raise ValueError(
+            f"the trainer's {method} returned shape {table.shape} for {n_rows} rows, "
+            f"or what is no number; it must return ({n_rows}, {columns}) finite numbers"
+        )
+    return table
 
 
 def _rows(task: FineTuning, rows: IntArray) -> Any:

@@ -179,7 +179,8 @@ def _check_directory(kind: Kind, request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal", *kind.scratch}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    if {*kind.results(request.sources)} & {*others}:
+    ours_too = {Path(name).parts[0] for name in kind.results(request.sources)}
+    if ours_too & {*others}:
         raise InputError(
             f"{out}: holds results, but no {LEDGER} to continue from; restore that, or "
             "pass another --out"
@@ -223,7 +224,8 @@ def _check_same_run(
         )
     for name, value in request.fixed().items():
         before = ledger.fact("settings").get(name)
-        if before != value:
+        # A language model may lie elsewhere by now; its fingerprint is looked at.
+        if before != value and name != "embedder":
             raise InputError(
                 f"{request.out}: was started with {name} = {before!r}, not {value!r}; "
                 "pass the same, or another --out"

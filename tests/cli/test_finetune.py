@@ -138,7 +138,6 @@ def test_an_adapter_labels_and_metrics_come_of_it(
         (n_rows,) = ledger.execute("SELECT count(*) FROM assigned").fetchone()
     ledger.close()
     assert n_rows == 12
-    assert not (run / "embeddings.sqlite").exists()
 
 
 def test_the_model_predicts_tables(texts: Path, decoder: str) -> None:
@@ -260,6 +259,60 @@ def test_a_kill_at_any_moment_resumes_to_the_same(
     assert outputs(texts / "run") == outputs(whole)
 
 
+def test_a_round_of_other_settings_is_made_again(
+    texts: Path, decoder: str, whole: Path
+) -> None:
+    words = [*arguments(texts, decoder), "--resume"]
+    other = [*words, "--rank", "2", "--epochs", "1", "--seed", "5"]
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, "encode", "3", *other],
+        check=False,
+        capture_output=True,
+    )
+    assert process.returncode == -signal.SIGKILL
+    assert (texts / "run" / "rounds" / "0").is_dir()
+    main(words)
+    assert outputs(texts / "run") == outputs(whole)
+
+
+@pytest.mark.parametrize("damage", ["torn", "lost", "all lost"])
+def test_a_damaged_round_is_made_again(texts: Path, decoder: str, damage: str) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    path = texts / "run" / "rounds" / "1" / "layer.safetensors"
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:50])
+    elif damage == "lost":
+        path.unlink()
+    else:
+        shutil.rmtree(path.parents[1])
+    main([*words, "--resume", "--budget", "18"])
+    main([*arguments(texts, decoder, "--no-guard", out="whole"), "--budget", "18"])
+    assert outputs(texts / "run") == outputs(texts / "whole")
+
+
+def test_a_lost_part_of_the_adapter_is_written_anew(texts: Path, decoder: str) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    before = outputs(texts / "run")
+    (texts / "run" / "adapter" / "layer.safetensors").unlink()
+    main([*words, "--resume"])
+    assert outputs(texts / "run") == before
+    modes = {path.stat().st_mode for path in (texts / "run" / "adapter").iterdir()}
+    assert len(modes) == 1
+
+
+def test_the_same_model_may_lie_elsewhere(
+    texts: Path, decoder: str, tmp_path: Path
+) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    shutil.copytree(decoder, tmp_path / "moved")
+    moved = ["--model", str(tmp_path / "moved")]
+    main([*words, *moved, "--resume", "--budget", "15"])
+    salutary.load(texts / "run")
+
+
 def test_what_was_fine_tuned_is_not_fine_tuned_again(
     texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,7 +343,9 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
         (["--text-pair", "text"], "--text-pair text: is --text-column too"),
         (["--text-pair", "other"], "train.csv: has no text column 'other'"),
         (["--device", "nowhere"], "device 'nowhere' cannot be used"),
-        (["--learning-rate", "1e30"], "went astray"),
+        (["--learning-rate", "3"], "--learning-rate 3.0: must be above 0 and at most"),
+        (["--rank", "9"], "rank 9 is above the model's width; pass 8 at most"),
+        (["--device", "meta"], "device 'meta' cannot be used"),
     ],
 )
 def test_what_cannot_be_used_is_refused(

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salutary.errors import InputError
-from salutary.surrogate.embedding import embed, reporting
+from salutary.surrogate.embedding import embed
+from salutary.surrogate.progress import reporting
 from salutary.surrogate.vectors import FILE, Vectors, open_store
 
 

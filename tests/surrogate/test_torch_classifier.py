@@ -9,6 +9,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -150,9 +151,13 @@ def test_labels_of_any_kind() -> None:
         ({}, [1, 1, 1], None, "y has one class only"),
         ({}, [0, 1, 1], None, "returns shape .1, 3. for a row, but there are 2"),
         ({}, [0, 1, 2], [3], "y_val has 3, which y lacks"),
-        ({"learning_rate": 1e30}, [0, 1, 2], None, "went astray.*smaller learning"),
+        ({"learning_rate": 2.0}, [0, 1, 2], None, "above 0 and at most 1: 2.0"),
+        ({"epochs": 1.5}, [0, 1, 2], None, "epochs must be a whole number from 1"),
+        ({}, [0, 1, 2], [], "X_val has no rows"),
+        ({}, [0, 1, 2], [1, 1], "inconsistent numbers"),
+        ({}, [0.0, 1.0, np.nan], None, "y has no label in row 2"),
         ({"device": "nowhere"}, [0, 1, 2], None, "device 'nowhere' cannot be used"),
-        ({"epochs": 0}, [0, 1, 2], None, "epochs must be at least 1: 0"),
+        ({"epochs": 0}, [0, 1, 2], None, "epochs must be a whole number from 1: 0"),
         ({"learning_rate": -1.0}, [0, 1, 2], None, "learning_rate must be above 0"),
     ],
 )
@@ -162,4 +167,33 @@ def test_what_cannot_be_trained_is_refused(
     X = np.arange(12.0).reshape(3, 4)
     model = clone(classifier(linear(4, 3), "1")).set_params(**parameters)
     with pytest.raises(ValueError, match=message):
-        model.fit(X, y, None if held is None else X[:1], held)
+        model.fit(X, y, None if held is None else X[: len(held[:1])], held)
+
+
+def test_a_single_row_left_over_joins_the_batch_before() -> None:
+    X, y = digits()
+    module = torch.nn.Sequential(
+        torch.nn.Linear(64, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 10)
+    )
+    seen: list[tuple[int, int]] = []
+    model = classifier(module, epochs=2)
+    with reporting(lambda done, total: seen.append((done, total))):
+        model.fit(X[:33], y[:33])
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_what_is_no_number_is_named_by_its_row() -> None:
+    X, y = digits()
+    X[7, 3] = np.nan
+    with pytest.raises(ValueError, match=r"X has NaN, or a value .* in row 7"):
+        classifier(network()).fit(X[:30], y[:30])
+
+
+def test_a_frozen_module_cannot_be_trained_and_none_predicts_untrained() -> None:
+    X, y = digits()
+    module = network().requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameters to train"):
+        classifier(module).fit(X[:30], y[:30])
+    for method in ("predict", "predict_proba", "embed"):
+        with pytest.raises(NotFittedError):
+            getattr(classifier(network()), method)(X)

@@ -103,9 +103,9 @@ def finetune(
     ):
         if value is not None and value < 1:
             raise InputError(f"{option} {value}: must be at least 1")
-    if not 0 < learning_rate < float("inf"):
+    if not 0 < learning_rate <= 1:
         raise InputError(
-            f"--learning-rate {learning_rate}: must be above 0 and finite, for "
+            f"--learning-rate {learning_rate}: must be above 0 and at most 1, for "
             "instance 0.001"
         )
     texts = options.texts_of(text_column, text_pair, model, pooling, device, None)

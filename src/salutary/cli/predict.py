@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def predict(
     run_dir: Annotated[
-        Path, typer.Argument(metavar="RUN_DIR", help="A finished 'salutary label'.")
+        Path,
+        typer.Argument(
+            metavar="RUN_DIR", help="A finished label, relabel or finetune."
+        ),
     ],
     table: Annotated[
         Path, typer.Argument(metavar="TABLE", help="Rows to predict, as TRAIN's.")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from peft.utils import set_peft_model_state_dict
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_tensors
 
 from salutary.errors import InputError
 from salutary.files import write_json
 from salutary.surrogate.low_rank import with_changes
+from salutary.surrogate.training import seeded
 
 if TYPE_CHECKING:
     from salutary.surrogate.language_model import LanguageModel
@@ -26,52 +28,87 @@ LAYER = "layer.safetensors"
 CLASSIFIER = "classifier.json"
 FORMAT = 1
 
-PLACES = ("device", "cache_dir")
-"""Parameters of a machine, not of a model."""
+KEPT = (
+    *("model", "pooling", "max_length", "rank", "target_modules", "learning_rate"),
+    *("epochs", "patience", "batch_size", "weight_decay"),
+)
+"""Parameters of a classifier that belong to the model, not to a machine or a caller."""
+
+LABELS = (str, bool, int, float)
+"""What JSON can hold of classes."""
 
 
 def write_adapter(classifier: LoraClassifier, folder: Path) -> None:
-    """Write a fitted classifier into a folder, new or empty."""
+    """Write a fitted classifier into a folder, new or empty; see `LoraClassifier.save`.
+
+    Raises
+    ------
+    InputError
+        If there is something in the folder, or classes are neither texts nor numbers.
+    """
+    classes = classifier.classes_.tolist()
+    if not all(isinstance(label, LABELS) for label in classes):
+        raise InputError(
+            f"classes of type {type(classes[0]).__name__} cannot be saved; use texts "
+            "or numbers"
+        )
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InputError(f"{folder}: is not empty; pass a new folder")
     model = classifier._tuned.model
     model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # peft's form, not filled in
     layer = {"coef": classifier.coef_, "intercept": classifier.intercept_}
     save_file(layer, folder / LAYER)
-    parameters = {
-        name: value
-        for name, value in classifier.get_params(deep=False).items()
-        if name not in (*PLACES, "random_state")
-    }
+    parameters = {name: getattr(classifier, name) for name in KEPT}
     parameters["model"] = str(parameters["model"])
-    changed = model.peft_config["default"].target_modules
-    parameters["target_modules"] = sorted(changed)
+    parameters["target_modules"] = sorted(model.peft_config["default"].target_modules)
     content = {
         "format": FORMAT,
         "parameters": parameters,
-        "classes": classifier.classes_.tolist(),
+        "classes": classes,
         "n_epochs": classifier.n_epochs_,
         "base_fingerprint": classifier.base_fingerprint_,
-        "fingerprint": classifier._tuned.fingerprint.hex(),
+        "fingerprint": _fingerprint(classifier, classifier._tuned),
     }
     write_json(folder / CLASSIFIER, content)
+    for name in (ADAPTER, LAYER):
+        (folder / name).chmod((folder / CLASSIFIER).stat().st_mode)
 
 
 def read_adapter(
     kind: type[LoraClassifier], folder: Path, parameters: dict[str, Any]
 ) -> LoraClassifier:
     """Read a classifier from its folder, see `LoraClassifier.load`."""
-    content, layer = _content(folder)
+    for name in (CLASSIFIER, LAYER, ADAPTER):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder}: holds no {name}; pass the folder of a whole adapter"
+            )
     try:
-        classifier = kind(**{**content["parameters"], **parameters})
-        classifier.classes_ = np.array(content["classes"])
-        classifier.n_epochs_ = int(content["n_epochs"])
-        classifier.base_fingerprint_ = str(content["base_fingerprint"])
-        classifier.coef_, classifier.intercept_ = layer["coef"], layer["intercept"]
-        if classifier.coef_.shape[0] != len(classifier.classes_):
-            raise ValueError("classes")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: is damaged ({error!r}); restore it") from None
+        return _read(kind, folder, parameters)
+    except InputError:
+        raise
+    except Exception as error:
+        # A hostile or torn file can fail in any way; none of it ran.
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{folder}: is damaged ({cause}); restore it") from None
+
+
+def _read(
+    kind: type[LoraClassifier], folder: Path, parameters: dict[str, Any]
+) -> LoraClassifier:
+    content = json.loads((folder / CLASSIFIER).read_text("utf-8"))
+    if content["format"] != FORMAT:
+        raise InputError(f"{folder}: is of another version of salutary; use that one")
+    saved = {name: content["parameters"][name] for name in KEPT}
+    classifier = kind(**{**saved, **parameters})
+    classifier._plan()  # refuses numbers out of range
+    classifier.classes_ = _classes(content["classes"])
+    classifier.n_epochs_ = int(content["n_epochs"])
+    classifier.base_fingerprint_ = str(content["base_fingerprint"])
+    layer = load_file(folder / LAYER)
+    classifier.coef_, classifier.intercept_ = layer["coef"], layer["intercept"]
     base = classifier.load_base()
     if base.fingerprint.hex() != classifier.base_fingerprint_:
         raise InputError(
@@ -79,39 +116,34 @@ def read_adapter(
             "that one there"
         )
     tuned = _with_adapter(base, classifier, folder)
-    if tuned.fingerprint.hex() != content.get("fingerprint"):
-        raise InputError(f"{folder}: is not as it was written; restore it")
+    if _fingerprint(classifier, tuned) != content["fingerprint"]:
+        raise ValueError("not as it was written")
     classifier._tuned = tuned
     return classifier
 
 
-def _content(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    missing = [
-        name for name in (CLASSIFIER, LAYER, ADAPTER) if not (folder / name).is_file()
-    ]
-    if missing:
-        raise InputError(
-            f"{folder}: holds no {missing[0]}; pass the folder of an adapter"
-        )
-    try:
-        content = json.loads((folder / CLASSIFIER).read_text("utf-8"))
-        if content["format"] != FORMAT:
-            raise InputError(
-                f"{folder}: is of another version of salutary; use that one"
-            )
-        return content, load_file(folder / LAYER)
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise InputError(f"{folder}: is damaged ({error!r}); restore it") from None
+def _classes(labels: list[Any]) -> NDArray[Any]:
+    classes = np.array(labels)
+    if classes.ndim != 1 or not all(isinstance(label, LABELS) for label in labels):
+        raise ValueError("classes")
+    return classes
+
+
+def _fingerprint(classifier: LoraClassifier, model: LanguageModel) -> str:
+    """Digest of the model with its changes, of the layer and of the classes."""
+    digest = hashlib.sha256(model.fingerprint)
+    for values in (classifier.coef_, classifier.intercept_):
+        digest.update(f"{values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    digest.update(json.dumps(classifier.classes_.tolist()).encode())
+    return digest.hexdigest()
 
 
 def _with_adapter(
     base: LanguageModel, classifier: LoraClassifier, folder: Path
 ) -> LanguageModel:
-    try:
-        # Not by the folder's own configuration, which may ask for more than LoRA.
+    # Not by the folder's own configuration, which may ask for more than LoRA.
+    with seeded(0, base.device):
         model = with_changes(base.model, classifier.rank, classifier.target_modules)
-        set_peft_model_state_dict(model, load_tensors(folder / ADAPTER))
-    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder}: is damaged ({cause}); restore it") from None
+    set_peft_model_state_dict(model, load_tensors(folder / ADAPTER))
     return replace(base, model=model.eval())

@@ -32,9 +32,10 @@ def pick_device(name: str | None) -> torch.device:
         return torch.device("mps" if has_mps else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        cause = str(error).splitlines()[0]
+        if torch.empty(1, device=device).is_meta:
+            raise RuntimeError("it holds no numbers")
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        cause = str(error).splitlines()[0].split(". ")[0][:200]
         raise InputError(
             f"device {name!r} cannot be used: {cause}; pass 'cpu', or None for the "
             "best there is"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +14,22 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from salutary.errors import InputError
 from salutary.surrogate.embedding import embed
 from salutary.surrogate.extras import needs
+from salutary.surrogate.labels import encode, encode_held
 from salutary.surrogate.texts import Pooling, Text, as_bytes, as_texts, n_characters
 from salutary.surrogate.vectors import Vectors
 
 if TYPE_CHECKING:
     from salutary.surrogate.language_model import LanguageModel
     from salutary.surrogate.training import Plan
+
+
+MOST_TOKENS = 1_000_000
+"""Of a text, that any model could take."""
 
 
 class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -150,21 +157,13 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         with needs("text"):
             from salutary.surrogate.low_rank import fine_tune
-        texts, labels = _texts_with_labels(X, y)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("y has one class only; pass rows of another")
-        held = None
+        texts, plan, held = as_texts(X), self._plan(), None
+        self.classes_, codes = encode(texts, y)
         if X_val is not None:
-            held_texts, held_labels = _texts_with_labels(X_val, y_val)
-            strange = np.setdiff1d(held_labels, self.classes_)
-            if len(strange):
-                raise ValueError(
-                    f"y_val has {strange.tolist()[0]!r}, which y lacks; add rows"
-                )
-            held = held_texts, np.searchsorted(self.classes_, held_labels)
-        plan = self._plan()
+            held_texts = as_texts(X_val)
+            held = held_texts, encode_held(held_texts, y_val, self.classes_)
         loaded = self.load_base()
+        warn_of_cut(loaded, texts)
         self.base_fingerprint_ = loaded.fingerprint.hex()
         base = self._embedded(texts, loaded)
         first = LogisticRegression(max_iter=1000).fit(base, codes)
@@ -182,6 +181,13 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self.coef_, self.intercept_ = tuned.layer
         self.n_epochs_ = tuned.n_epochs
+        try:
+            self._embedded(texts[:1], tuned.model)
+        except InputError:
+            raise InputError(
+                "training went astray: the vectors are no numbers; pass a smaller "
+                "learning rate"
+            ) from None
         self._tuned = tuned.model
         return self
 
@@ -212,8 +218,9 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Most probable class of each text, shape (n_texts,)."""
-        best: NDArray[Any] = self.classes_[self.decision_function(X).argmax(axis=1)]
-        return best
+        best = self.decision_function(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the adapter and the linear layer as safetensors.
@@ -221,9 +228,14 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         folder : path
-            New or empty. ``adapter_model.safetensors`` and ``adapter_config.json`` are
-            peft's and can be loaded with it, ``layer.safetensors`` and
-            ``classifier.json`` hold the rest.
+            New, or an empty one. ``adapter_model.safetensors`` and
+            ``adapter_config.json`` are peft's and can be loaded with it,
+            ``layer.safetensors`` and ``classifier.json`` hold the rest.
+
+        Raises
+        ------
+        InputError
+            If there is something in the folder.
         """
         check_is_fitted(self)
         from salutary.surrogate.adapter_files import write_adapter
@@ -295,13 +307,20 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _check(self) -> None:
-        if self.rank < 1:
-            raise InputError(f"rank must be at least 1: {self.rank}")
-        if self.max_length is not None and self.max_length < 1:
-            raise InputError(f"max_length must be at least 1: {self.max_length}")
+        if not isinstance(self.rank, Integral) or self.rank < 1:
+            raise InputError(f"rank must be a whole number from 1: {self.rank!r}")
+        length = self.max_length
+        if length is not None and (
+            not isinstance(length, Integral) or not 1 <= length <= MOST_TOKENS
+        ):
+            raise InputError(
+                f"max_length must be a whole number from 1 to {MOST_TOKENS}: {length!r}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("a LoraClassifier is not pickled; use save and load")
+        if hasattr(self, "_tuned"):
+            raise TypeError("a fitted LoraClassifier is not pickled; use save and load")
+        return dict(super().__getstate__())
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_tuned")
@@ -322,7 +341,13 @@ def as_softmax(model: LogisticRegression) -> tuple[NDArray[Any], NDArray[Any]]:
     return coef, intercept
 
 
-def _texts_with_labels(X: Any, y: Any) -> tuple[list[Text], NDArray[Any]]:
-    texts, labels = as_texts(X), np.asarray(y)
-    check_consistent_length(texts, labels)
-    return texts, labels
+def warn_of_cut(model: LanguageModel, texts: list[Text]) -> None:
+    """Warn of texts only the beginnings of which are looked at."""
+    n_cut = model.n_cut(texts)
+    if n_cut:
+        warnings.warn(
+            f"{n_cut} of {len(texts)} texts have more than {model.max_length} tokens; "
+            "only their beginnings count",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -76,7 +76,11 @@ def fine_tune(
     InputError
         If the model has no such layers, or training does not converge.
     """
-    device = model.device
+    device, width = model.device, int(model.model.config.hidden_size)
+    if rank > width:
+        raise InputError(
+            f"rank {rank} is above the model's width; pass {width} at most"
+        )
     with seeded(seed, device):
         changed = replace(model, model=_changed(model.model, rank, target_modules))
         linear = _linear(layer, device)

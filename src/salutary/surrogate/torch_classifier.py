@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from salutary.objective import row_log_loss
 from salutary.surrogate.extras import needs
+from salutary.surrogate.labels import encode, encode_held
 from salutary.surrogate.torch_embedder import TorchEmbedder, as_rows
 from salutary.surrogate.vectors import Vectors
 
@@ -129,11 +130,12 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             from salutary.surrogate.devices import pick_device
             from salutary.surrogate.training import Plan, seeded, train
-        rows, labels = as_rows(X), np.asarray(y)
-        check_consistent_length(rows, labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("y has one class only; pass rows of another")
+        rows = _finite(as_rows(X), "X")
+        self.classes_, codes = encode(rows, y)
+        held = None
+        if X_val is not None:
+            held = _finite(as_rows(X_val), "X_val")
+            held_codes = encode_held(held, y_val, self.classes_)
         plan = Plan(
             self.epochs,
             self.batch_size,
@@ -146,8 +148,8 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_module(rows[:1])
         inputs = torch.from_numpy(rows).to(device)
         held_loss = None
-        if X_val is not None:
-            held_loss = partial(self._mean_loss, as_rows(X_val), self._codes(y_val))
+        if held is not None:
+            held_loss = partial(self._mean_loss, held, held_codes)
         with seeded(check_random_state(self.random_state).randint(2**31), device):
             self.n_epochs_ = train(
                 self.module_,
@@ -177,8 +179,9 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Most probable class of each row, shape (n_rows,)."""
-        best: NDArray[Any] = self.classes_[self.decision_function(X).argmax(axis=1)]
-        return best
+        best = self.decision_function(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
 
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         import torch
@@ -203,21 +206,13 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._embedder().fit(row)
         self.module_.eval()
         with torch.inference_mode():
-            shape = tuple(self.module_(torch.from_numpy(row).to(self._device)).shape)
+            logits = self.module_(torch.from_numpy(row).to(self._device))
+        shape = tuple(getattr(logits, "shape", (type(logits).__name__,)))
         if shape != (1, len(self.classes_)):
             raise ValueError(
                 f"the module returns shape {shape} for a row, but there are "
                 f"{len(self.classes_)} classes; give it a last layer of as many logits"
             )
-
-    def _codes(self, y: Any) -> NDArray[np.intp]:
-        labels = np.asarray(y)
-        strange = np.setdiff1d(labels, self.classes_)
-        if len(strange):
-            raise ValueError(
-                f"y_val has {strange.tolist()[0]!r}, which y lacks; add rows"
-            )
-        return np.searchsorted(self.classes_, labels)
 
     def _mean_loss(self, rows: Any, codes: NDArray[np.intp]) -> float:
         return float(row_log_loss(self._logits(rows), codes).mean())
@@ -231,3 +226,15 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.no_validation = True
         return tags
+
+
+def _finite(rows: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """The rows, if all of them are numbers."""
+    finite = np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
+    bad = np.flatnonzero(~finite)
+    if len(bad):
+        raise ValueError(
+            f"{name} has NaN, or a value that float32 cannot hold, in row {bad[0]}; "
+            "fill it, or drop the row"
+        )
+    return rows

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 
 import torch
 
@@ -52,12 +53,15 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1: {getattr(self, name)}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"learning_rate must be above 0: {self.learning_rate}")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise InputError(f"weight_decay must not be negative: {self.weight_decay}")
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} must be a whole number from 1: {value!r}")
+        if not 0 < self.learning_rate <= 1:
+            raise InputError(
+                f"learning_rate must be above 0 and at most 1: {self.learning_rate}"
+            )
+        if not 0 <= self.weight_decay <= 1:
+            raise InputError(f"weight_decay must be from 0 to 1: {self.weight_decay}")
 
 
 def train(
@@ -102,10 +106,12 @@ def train(
     Draws from torch's generator, see `seeded`.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
+    if not parameters:
+        raise InputError("the network has no parameters to train; unfreeze some")
     optimizer = torch.optim.AdamW(
         parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay
     )
-    n_batches = -(-len(labels) // plan.batch_size)
+    n_batches = _n_batches(len(labels), plan.batch_size)
     n_steps = plan.epochs * n_batches
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _pace(step, n_steps)
@@ -163,11 +169,21 @@ def _pace(step: int, n_steps: int) -> float:
 def _batches(sizes: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     """Rows in random batches, those of like size among a few batches' rows together."""
     order: list[int] = torch.randperm(len(sizes)).tolist()
-    found = []
+    found: list[list[int]] = []
     for few in _parts(order, TOGETHER * batch_size):
         found += _parts(sorted(few, key=sizes.__getitem__), batch_size)
+    if len(found) > _n_batches(len(sizes), batch_size):
+        # Batch normalization cannot be trained on a single row.
+        found[-2] += found.pop()
     for number in torch.randperm(len(found)).tolist():
         yield found[number]
+
+
+def _n_batches(n_rows: int, batch_size: int) -> int:
+    """As many as there must be, but none of a single row if others are larger."""
+    n_batches = -(-n_rows // batch_size)
+    lonely = batch_size > 1 and n_batches > 1 and n_rows % batch_size == 1
+    return n_batches - lonely
 
 
 def _parts(rows: list[int], size: int) -> list[list[int]]:
