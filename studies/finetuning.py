@@ -374,7 +374,8 @@ keeps from influence; the published rule has no guard and looks at all validatio
 "If the folds say so": with the labels only where surrogates with and without them,
 judged on validation rows they have not seen, say that these help; the tool does that.
 "+ 200 salutary" is a second round of the run with 100. "Everything labeled" is the
-labeled rows and the pool with its true labels."""
+labeled rows and the pool with its true labels. Data sets that are in no table have not
+been measured yet."""
 
 
 def main() -> None:
