@@ -398,12 +398,12 @@ the validation rows); the same times the label's probability, the default rule's
 power; its own last layer in closed form (C = 1); and EK-FAC by
 kronfluence {version("kronfluence")} over all that is trained. What they say of a group
 is the sum over its rows, mean over the seeds. The effect of half the seeds against the
-other half is the most that any of them could reach. Without early stopping, as here,
-models are surer than they should be, and wrong labels lower that: of the effect most is
-this, and a surrogate that weighs influence by the label's probability looks away from it.
+other half is the most that any of them could reach. Models are trained to the end, as
+here none stops early, and are surer than they should be; wrong labels lower that, so the
+share of right ones goes with a smaller fall.
 
 The fine-tuner's surrogate is the regression: it needs nothing of a trainer but its
-embeddings, and is refitted after every ten labels and for every fold of the guard, which
+embeddings, and is refitted after every ten labels and for every fold of the guard, as
 given weights cannot be. A deep model that is in no table has not been measured yet."""
 
 
