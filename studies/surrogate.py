@@ -398,9 +398,9 @@ the validation rows); the same times the label's probability, the default rule's
 power; its own last layer in closed form (C = 1); and EK-FAC by
 kronfluence {version("kronfluence")} over all that is trained. What they say of a group
 is the sum over its rows, mean over the seeds. The effect of half the seeds against the
-other half is the most that any of them could reach. Models are trained to the end, as
-here none stops early, and are surer than they should be; wrong labels lower that, so the
-share of right ones goes with a smaller fall.
+other half is the most that any of them could reach. No model stops early here, so they
+are surer than they should be; wrong labels lower that, and the share of right ones goes
+with a smaller fall.
 
 The fine-tuner's surrogate is the regression: it needs nothing of a trainer but its
 embeddings, and is refitted after every ten labels and for every fold of the guard, as
