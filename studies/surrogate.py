@@ -400,11 +400,11 @@ kronfluence {version("kronfluence")} over all that is trained. What they say of 
 is the sum over its rows, mean over the seeds. The effect of half the seeds against the
 other half is the most that any of them could reach. No model stops early here, so they
 are surer than they should be; wrong labels lower that, and the share of right ones goes
-with a smaller fall.
+with a smaller fall on the CNN.
 
 The fine-tuner's surrogate is the regression: it needs nothing of a trainer but its
 embeddings, and is refitted after every ten labels and for every fold of the guard, as
-given weights cannot be. A deep model that is in no table has not been measured yet."""
+given weights cannot be."""
 
 
 def main() -> None:

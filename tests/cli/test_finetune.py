@@ -18,6 +18,7 @@ import pytest
 import salutary
 from salutary import LoraClassifier
 from salutary.cli.main import main
+from salutary.cli.summary import finetune_summary
 
 pytest.importorskip("peft", reason="needs salutary[text]")
 
@@ -158,6 +159,16 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
     assert 1 <= first["epochs"] <= 4
     assert 0 <= first["canary_accuracy"] <= 1
+
+
+def test_an_ending_by_the_surrogates_guard_is_called_so(whole: Path) -> None:
+    report = json.loads((whole / "run.json").read_text())
+    report["outcome"] |= {"termination": "guard", "refused_rounds": 0}
+    first, *_ = finetune_summary(report, whole)
+    assert first.endswith("; the surrogate's guard let no further label through")
+    report["outcome"]["refused_rounds"] = 2
+    first, *_ = finetune_summary(report, whole)
+    assert first.endswith("; the guard undid the last 2 rounds")
 
 
 def test_a_larger_budget_goes_on_to_the_same_end(texts: Path, decoder: str) -> None:

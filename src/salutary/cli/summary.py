@@ -103,10 +103,13 @@ def _ending(what: str, report: dict[str, Any], endings: dict[str, str]) -> str:
     outcome, rule = report["outcome"], report["settings"]["rule"]
     refused = outcome["refused_rounds"]
     undone = "round" if refused == 1 else f"{refused} rounds"
+    ending = endings[outcome["termination"]].format(undone=undone)
+    if outcome["termination"] == "guard" and not refused:
+        # Of a fine-tuning, whose surrogate has a guard of its own.
+        ending = "the surrogate's guard let no further label through"
     return (
         f"{what}: {outcome['labels']}, by the rule {rule!r}; "
-        f"rounds: {outcome['rounds']}; "
-        + endings[outcome["termination"]].format(undone=undone)
+        f"rounds: {outcome['rounds']}; {ending}"
     )
 
 
