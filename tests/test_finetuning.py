@@ -190,13 +190,24 @@ def test_the_final_model_may_see_the_validation_rows(digits: Any, refits: bool) 
 
 
 def test_labels_stay_beside_the_validation_rows_only_if_they_help(digits: Any) -> None:
-    X, y, X_val, y_val, _ = digits
     kept = np.arange(100, 130)
     for shift in (0, 1):  # all right, all wrong
         chain = Chain(None, kept, (digits[4][kept] + shift) % 10)
         assert (beside_validation(digits, chain).fall > 0) == (shift == 0)
-    tuner(Fixed(), guard=True, refit_on_validation=True).fit(X, y, X_val, y_val)
-    assert len(FITS[-1][1]) in (100 + len(y_val), 130 + len(y_val))
+
+
+@pytest.mark.parametrize("fall", [1.0, -1.0])
+def test_the_final_fit_has_the_labels_only_if_the_folds_say_so(
+    digits: Any, fall: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y, X_val, y_val, _ = digits
+    said = Alternative(0.5, fall, 0.1)
+    monkeypatch.setattr("salutary.finetuning.labels_on_top", lambda *_: said)
+    found = tuner(Fixed(), guard=True, refit_on_validation=True)
+    found.fit(X, y, X_val, y_val)
+    n_labels = int((found.labeled_iter_ == 1).sum())
+    assert n_labels > 0
+    assert len(FITS[-1][1]) == 100 + len(y_val) + (n_labels if fall > 0 else 0)
 
 
 def beside_validation(digits: Any, chain: Chain) -> Alternative:

@@ -34,7 +34,7 @@ from salutary.influence.inputs import (
 from salutary.influence.softmax import Float64Array, Matrix
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
-from salutary.labeling.split import hold_out
+from salutary.labeling.split import split_off
 from salutary.loop import State, advance, describe, start
 from salutary.objective import IntArray, Objective, find_objective
 from salutary.pipelines import (
@@ -291,7 +291,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         kept, held = np.flatnonzero(~unlabeled), np.zeros(0, dtype=np.intp)
         if X_val is None and unlabeled.any():
-            kept, held = _split_validation(codes, kept, self.validation_fraction, rng)
+            kept, held = split_off(kept, codes, self.validation_fraction, rng)
         self._transformer = transformer
         matrix, names = self._fit_features(X, held)
         rows = LabeledRows(matrix, codes, weight)
@@ -447,19 +447,6 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(self.estimator, BaseEstimator):
             tags.input_tags = get_tags(self.estimator).input_tags
         return tags
-
-
-def _split_validation(
-    codes: IntArray, labeled: IntArray, fraction: float, rng: np.random.RandomState
-) -> tuple[IntArray, IntArray]:
-    """Row numbers of the labeled rows to train on and to validate on."""
-    kept, held = hold_out(codes[labeled], fraction, rng)
-    if len(held) == 0:
-        raise ValueError(
-            f"the {len(labeled)} labeled rows leave none to validate on, as each class "
-            "must keep one; label more rows, or pass X_val and y_val"
-        )
-    return labeled[kept], labeled[held]
 
 
 def _refits(refit_on_validation: bool | str, *, split_off: bool) -> bool:

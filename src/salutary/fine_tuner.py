@@ -29,9 +29,8 @@ from salutary.finetuning import (
 from salutary.influence.inputs import encode_labels
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
-from salutary.labeling.split import hold_out
+from salutary.labeling.split import split_off
 from salutary.loop import Round, State, describe
-from salutary.objective import IntArray
 from salutary.probe import Probed
 from salutary.surrogate.trainer import Trainer
 from salutary.surrogate.vectors import Vectors
@@ -203,7 +202,7 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = encode_classes(y, unlabeled)
         labeled = np.flatnonzero(~unlabeled)
         if X_val is None:
-            labeled, validation = _split_off(
+            labeled, validation = split_off(
                 labeled, codes, self.validation_fraction, rng
             )
         else:
@@ -294,19 +293,6 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
-
-
-def _split_off(
-    labeled: IntArray, codes: IntArray, fraction: float, rng: np.random.RandomState
-) -> tuple[IntArray, IntArray]:
-    """Labeled rows to train on, and to validate on."""
-    kept, held = hold_out(codes[labeled], fraction, rng)
-    if len(held) == 0:
-        raise ValueError(
-            f"the {len(labeled)} labeled rows leave none to validate on, as each class "
-            "must keep one; label more rows, or pass X_val and y_val"
-        )
-    return labeled[kept], labeled[held]
 
 
 def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:

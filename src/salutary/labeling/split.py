@@ -52,6 +52,33 @@ def hold_out(
     return np.setdiff1d(np.arange(len(labels)), held), held
 
 
+def split_off(
+    labeled: IntArray, codes: IntArray, fraction: float, rng: np.random.RandomState
+) -> tuple[IntArray, IntArray]:
+    """Labeled rows to train on and to validate on.
+
+    Parameters
+    ----------
+    labeled : ndarray of row numbers, dtype intp
+    codes : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
+    fraction : float in (0, 1)
+    rng : numpy.random.RandomState
+
+    Raises
+    ------
+    ValueError
+        If that leaves none to validate on.
+    """
+    kept, held = hold_out(codes[labeled], fraction, rng)
+    if len(held) == 0:
+        raise ValueError(
+            f"the {len(labeled)} labeled rows leave none to validate on, as each class "
+            "must keep one; label more rows, or pass X_val and y_val"
+        )
+    return labeled[kept], labeled[held]
+
+
 def deal(labels: IntArray, n_parts: int, rng: np.random.RandomState) -> IntArray:
     """Deal rows into parts, class by class.
 

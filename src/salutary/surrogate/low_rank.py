@@ -94,7 +94,6 @@ def fine_tune(
             network,
             logits_of,
             torch.from_numpy(labels.astype(np.int64)).to(device),
-            torch.ones(len(labels), device=device),
             plan,
             None if held is None else lambda: _mean_loss(changed, linear, *held),
             [n_characters(text) for text in texts],

@@ -155,7 +155,6 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.module_,
                 lambda batch: self.module_(inputs[batch]),
                 torch.from_numpy(codes).to(device),
-                torch.ones(len(codes), device=device),
                 plan,
                 held_loss,
             )

@@ -68,12 +68,11 @@ def train(
     network: torch.nn.Module,
     logits_of: Callable[[list[int]], torch.Tensor],
     labels: torch.Tensor,
-    weight: torch.Tensor,
     plan: Plan,
     held_loss: Callable[[], float] | None,
     sizes: Sequence[int] | None = None,
 ) -> int:
-    """Minimize the weighted mean log loss of rows, in place.
+    """Minimize the mean log loss of rows, in place.
 
     Parameters
     ----------
@@ -83,7 +82,6 @@ def train(
         Of the rows of the given numbers, shape (n_rows, n_classes).
     labels : Tensor of shape (n_rows,), int64
         Positions of the rows' classes.
-    weight : Tensor of shape (n_rows,), float32
     plan : Plan
     held_loss : callable or None
         Loss on rows that are not trained on, by which the best epoch is kept. Without
@@ -124,7 +122,7 @@ def train(
             losses = torch.nn.functional.cross_entropy(
                 logits_of(rows), labels[rows], reduction="none"
             )
-            loss = (losses * weight[rows]).sum() / weight[rows].sum().clamp_min(1e-12)
+            loss = losses.sum() / len(rows)
             if not torch.isfinite(loss):
                 raise InputError(
                     f"training went astray in epoch {epoch}: the loss is no number; "
