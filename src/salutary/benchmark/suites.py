@@ -13,7 +13,6 @@ from salutary.benchmark.datasets import NINE
 from salutary.benchmark.experiment import Experiment
 from salutary.benchmark.fidelity import FIDELITY, SUBJECT
 from salutary.benchmark.labels import LABELS
-from salutary.benchmark.noise import Noise
 from salutary.benchmark.runtime import DATA, Size
 from salutary.benchmark.runtime_shown import RUNTIME
 from salutary.benchmark.side_by_side import SIDE_BY_SIDE
@@ -68,12 +67,16 @@ _FEW_ARE = (
 
 _NOISY = Setting(validation=300, largest_pool=3_000)
 """Before labels are made wrong."""
-_DRAWN: dict[Noise, tuple[int, ...]] = {
-    "symmetric": (10, 20, 30, 40, 50),
-    "class-dependent": (10, 30, 50),
+_DRAWN: dict[str, Setting] = {
+    f"{kind}={percent}%": replace(_NOISY, noise=kind, noise_rate=percent / 100)
+    for kind in ("symmetric", "class-dependent")
+    for percent in (10, 30, 50)
 }
-"""Percent of the labels that are."""
-_BY_PEOPLE: tuple[Noise, ...] = ("aggre", "random1", "worse")
+"""By what rule, and what percent of the labels."""
+_BY_PEOPLE: dict[str, Setting] = {
+    f"people={kind}": replace(_NOISY, noise=kind)
+    for kind in ("aggre", "random1", "worse")
+}
 
 _SUITES = (
     Suite(
@@ -194,11 +197,10 @@ _SUITES = (
     ),
     Suite(
         "noise",
-        "Up to half of the 300 training labels wrong: symmetric (any other class), "
-        "class-dependent (the next class, and the likelier the lower the class), and "
-        "as people labeled CIFAR-10 (CIFAR-10N: 9%, 17% and 40% wrong); 300 validation "
-        "rows are right, and so are bought labels. C = 0.02. On "
-        f"{_FEW_ARE}; cifar10n, for people's errors.",
+        "Up to half of the 300 training labels wrong: symmetric (any other class) and "
+        "class-dependent (the next class, and the likelier the lower the class) on "
+        f"{_FEW_ARE}; as people labeled CIFAR-10 on cifar10n (CIFAR-10N: 9%, 17% and "
+        "40% wrong). 300 validation rows are right, and bought labels are. C = 0.02.",
         replace(
             SIDE_BY_SIDE,
             show=partial(
@@ -207,20 +209,9 @@ _SUITES = (
                 opponents=("TrainPlusValidation", "ValidationOnly", "Margin"),
             ),
         ),
-        {
-            "clean": _NOISY,
-            **{
-                f"{kind}={percent}%": replace(
-                    _NOISY, noise=kind, noise_rate=percent / 100
-                )
-                for kind, percents in _DRAWN.items()
-                for percent in percents
-            },
-            **{f"people={kind}": replace(_NOISY, noise=kind) for kind in _BY_PEOPLE},
-        },
+        {"clean": _NOISY, **_DRAWN, **_BY_PEOPLE},
         data_sets=(*FEW, "cifar10n"),
         strategies=(
-            "Random",
             "Margin",
             "Salutary-paper",
             "Salutary-guarded",
@@ -229,8 +220,8 @@ _SUITES = (
             "TrainPlusValidation",
         ),
         restricted={
-            **{f"people={kind}": ("cifar10n",) for kind in _BY_PEOPLE},
-            **{f"class-dependent={p}%": FEW for p in _DRAWN["class-dependent"]},
+            **dict.fromkeys(_DRAWN, FEW),
+            **dict.fromkeys(_BY_PEOPLE, ("cifar10n",)),
         },
     ),
     Suite(
