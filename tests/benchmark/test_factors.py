@@ -1,4 +1,4 @@
-"""Curves against a factor, turning points and un-shrinking, on figures by hand."""
+"""Curves against a factor and turning points, on figures by hand."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salutary.benchmark import budgets, factors, unshrinking
+from salutary.benchmark import budgets, factors
 from salutary.benchmark.budgets import TurningPoints
 from salutary.benchmark.experiment import Picture, Shown
 from salutary.benchmark.factors import FactorCurves, differences, levels, verdict
-from salutary.benchmark.unshrinking import Unshrinking
 
 Curves = Mapping[tuple[str, str, str], Sequence[Sequence[float]]]
 """(data set, setting, strategy) -> for each seed, log loss round by round."""
@@ -151,34 +150,3 @@ def test_a_turning_point_is_where_the_mean_loss_is_lowest() -> None:
     rows = shown.sections[-1].rows
     assert [row[-1] for row in rows] == ["no", "yes"]
     assert rows[1][4] == "1"
-
-
-def test_unshrinking_parts_a_gain_from_what_needs_no_label() -> None:
-    figures = {
-        ("a", "C=1", "TrainOnly"): [1.0, 1.2],
-        ("a", "C=1", "Salutary-paper"): [0.5, 0.6],
-        ("a", "C=1", "Salutary-paper-rescaled"): [0.45, 0.5],
-        ("a", "C=1", "TrainRescaled"): [0.6, 0.7],
-        ("a", "C=1", "TrainUnshrunk"): [0.4, 0.3],
-    }
-    results = made(ended(figures), ["C=1"])
-    table = Unshrinking(results, "Salutary-paper").frame().set_index("part")
-    assert table["mean"].to_dict() == pytest.approx(
-        {
-            "gain": 0.55,
-            "rescaled start": 0.45,
-            "unshrunk start": 0.75,
-            "left after rescaling": 0.175,
-        }
-    )
-    assert table.loc["gain", "sem"] == pytest.approx(0.05)
-    shown = unshrinking.show(results)
-    assert "in 1 of 1 pairs of data set and C; in 1 of these" in shown.verdict
-    assert "labels are ahead in 1 of 1" in shown.verdict
-    assert drawn(shown) == ["a", "a: C", "a: C"]
-    (_, table_of_losses, table_of_accuracies, *_) = shown.sections
-    assert table_of_losses.rows == [
-        ["a", "C=1", "0.5500 ± 0.0500", "0.4500 ± 0.0500", "0.7500 ± 0.1500",
-         "0.1750 ± 0.0250"],
-    ]  # fmt: skip
-    assert table_of_accuracies.rows == table_of_losses.rows

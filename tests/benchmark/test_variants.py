@@ -1,18 +1,16 @@
-"""Strategies made of others, against what scikit-learn and SciPy make of the rows."""
+"""Strategies made of others, against what scikit-learn makes of the rows."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from salutary.benchmark.rounds import prepared
 from salutary.benchmark.strategies import COMPARED, STRATEGIES
 from salutary.benchmark.task import Setting, Task
-from salutary.benchmark.variants import VARIANTS, WEAKER, rescaled
+from salutary.benchmark.variants import VARIANTS, WEAKER
 
 SETTING = Setting(n_labeled=60, validation=80, budget=6, batch_size=3, C=0.02)
 DATA = ("digits", "breast_cancer")
@@ -20,42 +18,6 @@ DATA = ("digits", "breast_cancer")
 
 def task_of(data: str) -> Task:
     return Task(prepared(data, None, SETTING, 0), SETTING, 0)
-
-
-@pytest.mark.parametrize("data", DATA)
-def test_rescaling_finds_the_factor_with_the_lowest_loss(data: str) -> None:
-    task = task_of(data)
-    model = LogisticRegression(C=0.02, max_iter=10_000).fit(*task.split.labeled)
-    X, y = task.split.validation
-
-    def probability(factor: float) -> np.ndarray:
-        # Logarithms of probabilities are logits up to a constant in each row.
-        return softmax(factor * np.log(model.predict_proba(X)), axis=1)
-
-    best = minimize_scalar(
-        lambda factor: log_loss(y, probability(factor)), bounds=(0.1, 30)
-    )
-    assert best.x > 1.5, "a strong penalty shrinks"
-    found = rescaled(model, (X, y)).predict_proba(X)
-    np.testing.assert_allclose(found, probability(best.x), atol=1e-4)
-    np.testing.assert_array_equal(found.argmax(axis=1), model.predict(X))
-
-
-@pytest.mark.parametrize("name", ["TrainRescaled", "Salutary-paper-rescaled"])
-def test_a_rescaled_strategy_decides_as_the_strategy_itself(name: str) -> None:
-    task = task_of("digits")
-    plain = name.removesuffix("-rescaled").replace("TrainRescaled", "TrainOnly")
-    own, better = (list(STRATEGIES[n](task)) for n in (plain, name))
-    X, y = task.split.validation
-    assert len(own) == len(better)
-    for before, after in zip(own, better, strict=True):
-        assert (after.n_labeled, np.isnan(after.agreement)) == (
-            before.n_labeled,
-            np.isnan(before.agreement),
-        )
-        np.testing.assert_array_equal(after.model.predict(X), before.model.predict(X))
-        loss = log_loss(y, before.model.predict_proba(X))
-        assert log_loss(y, after.model.predict_proba(X)) < loss
 
 
 @pytest.mark.parametrize("data", DATA)

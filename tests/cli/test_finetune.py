@@ -214,12 +214,10 @@ def test_the_final_model_may_see_the_validation_table(
 
 KILLED = """
 import os, signal, sys
-import salutary.surrogate.embedding as embedding
 from salutary.cli.main import main
 from salutary.surrogate.language_model import LanguageModel
 from salutary.surrogate.lora_classifier import LoraClassifier
 
-embedding.BATCHES_A_COMMIT = 1
 where, number = sys.argv[1], int(sys.argv[2])
 home = {"encode": LanguageModel, "fit": LoraClassifier, "save": LoraClassifier}[where]
 own, calls = getattr(home, where), []

@@ -130,10 +130,7 @@ KILLED = """
 import os, signal, sys
 from salutary.cli.main import main
 from salutary.surrogate.language_model import LanguageModel
-from salutary.surrogate.embedding import BATCHES_A_COMMIT
-import salutary.surrogate.embedding as embedding
 
-embedding.BATCHES_A_COMMIT = 1
 encode, calls = LanguageModel.encode, []
 
 def dying(self, batch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,8 +38,27 @@ MEASURES = ("accuracy", "log_loss", "balanced_accuracy", "validation_loss")
 """Of a model on the test rows, and its validation loss."""
 
 
+def judged(model: Any, task: Task) -> dict[str, float]:
+    """How a model does on the test rows, and its validation loss."""
+    y = task.split.test[1]
+    chance = _probability(model, task, task.split.test)
+    right = chance.argmax(axis=1) == y
+    rows, right_rows = np.bincount(y), np.bincount(y, weights=right)
+    validation = _probability(model, task, task.split.validation)
+    return {
+        "accuracy": float(np.mean(right)),
+        "log_loss": _log_loss(y, chance),
+        "balanced_accuracy": float(np.mean(right_rows[rows > 0] / rows[rows > 0])),
+        "validation_loss": _log_loss(task.split.validation[1], validation),
+    }
+
+
+Judge = Callable[[Any, Task], dict[str, float]]
+"""Columns of a model in a task."""
+
+
 def measure(
-    cell: Cell, setting: Setting, folder: Path | None
+    cell: Cell, setting: Setting, folder: Path | None, *, judge: Judge = judged
 ) -> Iterator[dict[str, Any]]:
     """Run the cell's strategy; a row before the first round and after each."""
     task = task_of(cell, setting, folder)
@@ -56,7 +75,7 @@ def measure(
             **asdict(cell),
             "round": number,
             "n_labeled": step.n_labeled,
-            **judged(step.model, task),
+            **judge(step.model, task),
             "agreement": step.agreement,
             "seconds": seconds,
             "peak_mb": peak_memory(),
@@ -70,21 +89,6 @@ def task_of(cell: Cell, setting: Setting, folder: Path | None) -> Task:
     """The split of a cell's seed, encoded, with the setting's wrong labels."""
     drawn = prepared(cell.dataset, folder, setting, cell.seed)
     return Task(drawn, setting.for_pool(len(drawn.pool[1])), cell.seed)
-
-
-def judged(model: Any, task: Task) -> dict[str, float]:
-    """How a model does on the test rows, and its validation loss."""
-    y = task.split.test[1]
-    chance = _probability(model, task, task.split.test)
-    right = chance.argmax(axis=1) == y
-    rows, right_rows = np.bincount(y), np.bincount(y, weights=right)
-    validation = _probability(model, task, task.split.validation)
-    return {
-        "accuracy": float(np.mean(right)),
-        "log_loss": _log_loss(y, chance),
-        "balanced_accuracy": float(np.mean(right_rows[rows > 0] / rows[rows > 0])),
-        "validation_loss": _log_loss(task.split.validation[1], validation),
-    }
 
 
 def _log_loss(y: NDArray[np.intp], chance: NDArray[np.float64]) -> float:

@@ -172,9 +172,9 @@ _SUITES = (
     Suite(
         "regularization",
         "C from 0.01 to 10, and tuned in every round; what of the gain is "
-        "un-shrinking. TrainRescaled multiplies the start model's logits by the one "
-        "number that suits the validation rows, TrainUnshrunk fits the start rows "
-        f"under the C that does; 300 validation rows. On {_FEW_ARE}.",
+        "un-shrinking. Every model is judged as it is and with its logits multiplied "
+        "by the one number that suits the validation rows; TrainUnshrunk fits the "
+        f"start rows under the C that does; 300 validation rows. On {_FEW_ARE}.",
         UNSHRINKING,
         {
             **{
@@ -189,10 +189,7 @@ _SUITES = (
             "Salutary-guarded",
             "TrainOnly",
             "TrainPlusValidation",
-            "TrainRescaled",
             "TrainUnshrunk",
-            "Salutary-paper-rescaled",
-            "Salutary-guarded-rescaled",
         ),
     ),
     Suite(

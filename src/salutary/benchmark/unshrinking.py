@@ -8,25 +8,47 @@ logits are multiplied, and the penalty that suits the validation rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 
-from salutary.benchmark import factors
+from salutary.benchmark import factors, rounds
 from salutary.benchmark.displays import add_legend, panels_of
 from salutary.benchmark.experiment import Picture, Shown, Table
-from salutary.benchmark.factors import differences
 from salutary.benchmark.side_by_side import SIDE_BY_SIDE
+from salutary.benchmark.splits import Part
+from salutary.benchmark.summary import final
+from salutary.benchmark.task import Task
 
-START = "TrainOnly"
+START, UNSHRUNK = "TrainOnly", "TrainUnshrunk"
 
-PARTS = {
-    "gain": ("{}", START),
-    "rescaled start": ("TrainRescaled", START),
-    "unshrunk start": ("TrainUnshrunk", START),
-    "left after rescaling": ("{}-rescaled", "TrainRescaled"),
-}
-"""Each the fall of the second strategy's log loss to the first's."""
+PARTS = ("gain", "rescaled start", "unshrunk start", "left after rescaling")
+
+
+def rescaled(model: LogisticRegression, rows: Part) -> CalibratedClassifierCV:
+    """Temperature scaling: logits times the number with the lowest log loss on rows."""
+    X, y = rows
+    # A frozen model is not fitted in the folds: one number is found for all rows.
+    return CalibratedClassifierCV(
+        FrozenEstimator(model), method="temperature", cv=KFold(2)
+    ).fit(X, y)
+
+
+def judged(model: LogisticRegression, task: Task) -> dict[str, float]:
+    """As `rounds.judged`, and its log loss once its logits suit the validation rows.
+
+    Rescaling changes no decision, hence no accuracy.
+    """
+    better = rescaled(model, task.split.validation)
+    return {
+        **rounds.judged(model, task),
+        "rescaled_log_loss": rounds.judged(better, task)["log_loss"],
+    }
 
 
 @dataclass(frozen=True)
@@ -38,13 +60,10 @@ class Unshrinking:
     results : DataFrame
         As in results.parquet.
     strategy : str
-        One that has a variant "-rescaled".
-    measure : {"log_loss", "accuracy"}
     """
 
     results: pd.DataFrame
     strategy: str
-    measure: str = "log_loss"
 
     def frame(self) -> pd.DataFrame:
         """Columns dataset, setting, part, mean and sem.
@@ -53,13 +72,23 @@ class Unshrinking:
         start``, which no label was needed for. ``left after rescaling`` is what is
         gained over the rescaled start when the end model is rescaled too.
         """
+        keys = ["dataset", "setting"]
+        ends = final(self.results).set_index([*keys, "seed", "strategy"])
+        plain, rescaled = (
+            ends[measure].unstack("strategy")
+            for measure in ("log_loss", "rescaled_log_loss")
+        )
+        falls = {
+            "gain": plain[START] - plain[self.strategy],
+            "rescaled start": plain[START] - rescaled[START],
+            "unshrunk start": plain[START] - plain[UNSHRUNK],
+            "left after rescaling": rescaled[START] - rescaled[self.strategy],
+        }
         found = [
-            differences(
-                self.results, better.format(self.strategy), than, self.measure
-            ).assign(part=part)
-            for part, (better, than) in PARTS.items()
+            fall.dropna().groupby(level=keys, observed=True).agg(["mean", "sem"])
+            for fall in falls.values()
         ]
-        table = pd.concat(found).reset_index()
+        table = pd.concat(found, keys=PARTS, names=["part"]).reset_index()
         return table[["dataset", "setting", "part", "mean", "sem"]]
 
     def plot(self) -> Figure:
@@ -85,7 +114,7 @@ class Unshrinking:
             )
             panel.set_title(str(name), fontsize=10)
         panels[0].set_xlabel("C")
-        panels[0].set_ylabel(f"gain in {self.measure.replace('_', ' ')}")
+        panels[0].set_ylabel("gain in log loss")
         add_legend(figure, panels)
         return figure
 
@@ -95,7 +124,7 @@ def show(results: pd.DataFrame) -> Shown:
     own = [
         name
         for name in ("Salutary-guarded", "Salutary-paper")
-        if {name, f"{name}-rescaled"} <= set(results["strategy"])
+        if {name, START, UNSHRUNK} <= set(results["strategy"])
     ]
     parts = [Unshrinking(results, name) for name in own]
     return Shown(
@@ -114,7 +143,6 @@ def show(results: pd.DataFrame) -> Shown:
                 for display in parts
             ),
             *(_table(display) for display in parts),
-            *(_table(replace(display, measure="accuracy")) for display in parts),
             *factors.sections(results),
         ],
     )
@@ -142,14 +170,19 @@ def _sentence(display: Unshrinking) -> str:
 def _table(display: Unshrinking) -> Table:
     keys = ["dataset", "setting"]
     wide = factors.as_texts(display.frame(), keys, "part")[list(PARTS)]
-    measure = display.measure.replace("_", " ")
     return Table(
-        f"Un-shrinking and {display.strategy}: {measure}",
-        f"Gain in {measure}, mean ± standard error over splits; positive is better.",
+        f"Un-shrinking and {display.strategy}",
+        "Fall of the test rows' log loss, mean ± standard error over splits.",
         ["data set", "setting", *PARTS],
         wide.reset_index().to_numpy().tolist(),
     )
 
 
-UNSHRINKING = replace(SIDE_BY_SIDE, show=show)
-"""Strategies judged after every round, against C."""
+UNSHRINKING = replace(
+    SIDE_BY_SIDE,
+    measure=partial(rounds.measure, judge=judged),
+    columns={**rounds.COLUMNS, "rescaled_log_loss": "float32"},
+    measures=(*rounds.MEASURES, "rescaled_log_loss"),
+    show=show,
+)
+"""Strategies judged after every round, as they are and rescaled, against C."""

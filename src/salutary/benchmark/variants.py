@@ -1,7 +1,7 @@
 """Strategies made of others, as controls of a single question.
 
 What are the validation rows worth to those who may train on them? What of a gain is
-reached by rescaling the start model's logits, or by a weaker penalty?
+reached by a weaker penalty?
 """
 
 from __future__ import annotations
@@ -14,13 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
 
-from salutary.benchmark.no_labels import CONTROLS, NO_LABELS
-from salutary.benchmark.splits import Part
 from salutary.benchmark.task import Step, Strategy, Task, fit, joined
 from salutary.benchmark.true_labels import TRUE_LABELS
 from salutary.fitting import fit_converged
@@ -35,21 +29,6 @@ def _with_validation(strategy: Strategy, task: Task) -> Iterator[Step]:
     split = task.split
     labeled = joined(split.labeled, split.validation)
     return strategy(replace(task, split=replace(split, labeled=labeled)))
-
-
-def rescaled(model: LogisticRegression, rows: Part) -> CalibratedClassifierCV:
-    """Temperature scaling: logits times the number with the lowest log loss on rows."""
-    X, y = rows
-    # A frozen model is not fitted in the folds: one number is found for all rows.
-    return CalibratedClassifierCV(
-        FrozenEstimator(model), method="temperature", cv=KFold(2)
-    ).fit(X, y)
-
-
-def _then_rescaled(strategy: Strategy, task: Task) -> Iterator[Step]:
-    """The strategy, each model's logits rescaled to fit the validation rows."""
-    for step in strategy(task):
-        yield replace(step, model=rescaled(step.model, task.split.validation))
 
 
 def train_unshrunk(task: Task) -> Iterator[Step]:
@@ -79,9 +58,6 @@ def _weighed(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> LabeledRows:
 VARIANTS: dict[str, Strategy] = {
     "Random+Validation": partial(_with_validation, TRUE_LABELS["Random"]),
     "Margin+Validation": partial(_with_validation, TRUE_LABELS["Margin"]),
-    "TrainRescaled": partial(_then_rescaled, CONTROLS["TrainOnly"]),
     "TrainUnshrunk": train_unshrunk,
-    "Salutary-paper-rescaled": partial(_then_rescaled, NO_LABELS["Salutary-paper"]),
-    "Salutary-guarded-rescaled": partial(_then_rescaled, NO_LABELS["Salutary-guarded"]),
 }
 """By name: "+Validation" trains on the validation rows too before it buys labels."""

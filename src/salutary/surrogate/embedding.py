@@ -13,9 +13,6 @@ from salutary.errors import InputError
 from salutary.surrogate.progress import report
 from salutary.surrogate.vectors import Vectors, VectorStore, open_store
 
-BATCHES_A_COMMIT = 8
-"""Batches of vectors that a kill may lose; a commit for each would cost time."""
-
 Encode = Callable[[list[Any]], Vectors]
 """A batch of rows to their vectors, shape (n_rows, n_features), float32."""
 
@@ -76,20 +73,17 @@ def _encoded(
     batch_size: int,
     store: VectorStore,
 ) -> dict[bytes, Vectors]:
-    """Vectors of the missing rows, added to the store as they come."""
+    """Vectors of the missing rows, each batch in the store before the next is made."""
     found: dict[bytes, Vectors] = {}
-    step = batch_size * BATCHES_A_COMMIT
-    for begin in range(0, len(missing), step):
-        keys = missing[begin : begin + step]
-        for first in range(0, len(keys), batch_size):
-            batch = keys[first : first + batch_size]
-            vectors = encode([rows[key] for key in batch])
-            if not np.isfinite(vectors).all():
-                raise InputError(
-                    "the embedding model makes vectors that are not finite; pass a "
-                    "sound one, or rows of another scale"
-                )
-            found.update(zip(batch, vectors, strict=True))
-            report(begin + first + len(batch), len(missing))
-        store.add(keys, np.stack([found[key] for key in keys]))
+    for first in range(0, len(missing), batch_size):
+        batch = missing[first : first + batch_size]
+        vectors = encode([rows[key] for key in batch])
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                "the embedding model makes vectors that are not finite; pass a "
+                "sound one, or rows of another scale"
+            )
+        store.add(batch, vectors)
+        found.update(zip(batch, vectors, strict=True))
+        report(first + len(batch), len(missing))
     return found
