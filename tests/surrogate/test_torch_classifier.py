@@ -189,6 +189,17 @@ def test_what_is_no_number_is_named_by_its_row() -> None:
         classifier(network()).fit(X[:30], y[:30])
 
 
+def test_rows_of_another_shape_are_refused_in_one_line() -> None:
+    X, y = digits()
+    model = classifier(network(), epochs=1).fit(X[:30], y[:30])
+    message = r"^the module cannot take rows of shape \(63,\): [^\n]+$"
+    for method in (model.predict, model.predict_proba, model.embed):
+        with pytest.raises(ValueError, match=message):
+            method(X[:5, 1:])
+    with pytest.raises(ValueError, match=message):
+        classifier(network()).fit(X[:30], y[:30], X[:5, 1:], y[:5])
+
+
 def test_a_frozen_module_cannot_be_trained_and_none_predicts_untrained() -> None:
     X, y = digits()
     module = network().requires_grad_(False)

@@ -189,7 +189,13 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             for begin in range(0, len(rows), 256):
                 batch = torch.from_numpy(rows[begin : begin + 256])
-                logits = self.module_(batch.to(self._device))
+                try:
+                    logits = self.module_(batch.to(self._device))
+                except RuntimeError as error:
+                    raise ValueError(
+                        f"the module cannot take rows of shape {rows.shape[1:]}: "
+                        f"{str(error).splitlines()[0]}"
+                    ) from None
                 found.append(logits.double().cpu().numpy())
         return np.concatenate(found)
 
