@@ -140,8 +140,8 @@ _SUITES = (
     Suite(
         "validation-size",
         "1%, 2%, 5%, 10% and 20% of all rows for validation, C tuned in every round: "
-        "salutary labels against strategies that train on these rows too and then buy "
-        f"100 true labels (+Validation). On {_FEW_ARE}.",
+        "salutary labels against strategies that train on these rows too, and margin "
+        f"sampling that then buys 100 true labels (+Validation). On {_FEW_ARE}.",
         replace(
             SIDE_BY_SIDE,
             show=partial(
@@ -150,7 +150,6 @@ _SUITES = (
                 opponents=(
                     "TrainOnly",
                     "TrainPlusValidation",
-                    "Random+Validation",
                     "Margin+Validation",
                 ),
             ),
@@ -161,7 +160,6 @@ _SUITES = (
         },
         data_sets=FEW,
         strategies=(
-            "Random+Validation",
             "Margin+Validation",
             "Salutary-paper",
             "Salutary-guarded",

@@ -56,7 +56,6 @@ def _weighed(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> LabeledRows:
 
 
 VARIANTS: dict[str, Strategy] = {
-    "Random+Validation": partial(_with_validation, TRUE_LABELS["Random"]),
     "Margin+Validation": partial(_with_validation, TRUE_LABELS["Margin"]),
     "TrainUnshrunk": train_unshrunk,
 }
