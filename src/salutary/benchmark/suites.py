@@ -195,7 +195,7 @@ _SUITES = (
         "Up to half of the 300 training labels wrong: symmetric (any other class) and "
         "class-dependent (the next class, and the likelier the lower the class) on "
         f"{_FEW_ARE}; as people labeled CIFAR-10 on cifar10n (CIFAR-10N: 9%, 17% and "
-        "40% wrong). 300 validation rows are right, and bought labels are. C = 0.02.",
+        "40% wrong). The 300 validation rows and bought labels are right. C = 0.02.",
         replace(
             SIDE_BY_SIDE,
             show=partial(

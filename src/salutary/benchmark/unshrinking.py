@@ -74,21 +74,21 @@ class Unshrinking:
         """
         keys = ["dataset", "setting"]
         ends = final(self.results).set_index([*keys, "seed", "strategy"])
-        plain, rescaled = (
+        plain, better = (
             ends[measure].unstack("strategy")
             for measure in ("log_loss", "rescaled_log_loss")
         )
         falls = {
             "gain": plain[START] - plain[self.strategy],
-            "rescaled start": plain[START] - rescaled[START],
+            "rescaled start": plain[START] - better[START],
             "unshrunk start": plain[START] - plain[UNSHRUNK],
-            "left after rescaling": rescaled[START] - rescaled[self.strategy],
+            "left after rescaling": better[START] - better[self.strategy],
         }
-        found = [
-            fall.dropna().groupby(level=keys, observed=True).agg(["mean", "sem"])
-            for fall in falls.values()
-        ]
-        table = pd.concat(found, keys=PARTS, names=["part"]).reset_index()
+        found = {
+            part: fall.dropna().groupby(level=keys, observed=True).agg(["mean", "sem"])
+            for part, fall in falls.items()
+        }
+        table = pd.concat(found, names=["part"]).reset_index()
         return table[["dataset", "setting", "part", "mean", "sem"]]
 
     def plot(self) -> Figure:
