@@ -351,6 +351,14 @@ def test_every_type_of_text_is_cast_alike(
     assert cast_features(table, {"a": kind}, "rows")["a"][0] == expected
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Paris"])
+def test_a_moment_keeps_its_microseconds(zone: str | None) -> None:
+    moment = pd.Timestamp("2024-02-29T10:20:30.123456789", tz=zone)
+    table = pa.table({"a": pa.array([moment.value], pa.timestamp("ns", zone))})
+    expected = (moment.tz_convert(None) if zone else moment).floor("us")
+    assert cast_features(table, {"a": "date"}, "rows")["a"][0] == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
     [

@@ -303,7 +303,9 @@ def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if types.is_duration(values.type):
         return values.cast(pa.int64())
     if types.is_timestamp(values.type) and values.type.tz is not None:
-        return values.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+        finer = values.type.unit == "ns"  # whose last digits may be lost
+        values = values.cast(pa.timestamp("us", "UTC"), safe=not finer)
+        return values.cast(pa.timestamp("us"))
     return values
 
 
