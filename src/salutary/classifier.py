@@ -35,7 +35,7 @@ from salutary.influence.softmax import Float64Array, Matrix
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import split_off
-from salutary.loop import State, advance, describe, start
+from salutary.loop import Round, State, advance, describe, start
 from salutary.objective import IntArray, Objective, find_objective
 from salutary.pipelines import (
     checked_matrix,
@@ -46,9 +46,10 @@ from salutary.pipelines import (
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows, join
+from salutary.transduction import TransductionMixin
 
 
-class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression that labels the rows of a pool by their influence.
 
     In each round the influence of every unlabeled row under every class on the
@@ -302,24 +303,20 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if X_val is not None:
             validation = self._validation_rows(X_val, y_val, groups_val)
 
-        self.transduction_ = y.copy()
-        self.labeled_iter_ = np.where(unlabeled, -1, 0)
-        self.influence_ = np.full(len(y), np.nan)
-        self.influence_se_ = np.full(len(y), np.nan)
-        self.history_: list[dict[str, Any]] = []
         if unlabeled.any():
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
-            state = self._run(problem)
+            state, records = self._run(problem)
+            self._remember(y, unlabeled, records, state.kept_rounds)
             self.termination_condition_ = state.ending
             model = state.kept.model
             labeled = training_rows(problem, state.kept.rows, state.kept.labels)
         else:
+            self._remember(y, unlabeled, [], 0)
             self.termination_condition_ = "pool_exhausted"
             model = clone(template).fit(
                 rows.X, self.classes_[codes], sample_weight=weight
             )
-        self.n_iter_ = len(self.history_)
         refits = _refits(self.refit_on_validation, split_off=len(held) > 0)
         if refits and len(validation):
             labeled = join(labeled, validation)
@@ -369,7 +366,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             objective=find_objective(self.objective),
         )
 
-    def _run(self, problem: Problem) -> State:
+    def _run(self, problem: Problem) -> tuple[State, list[Round]]:
         state, records = start(problem), []
         while state.termination is None:
             state, record = advance(problem, state, self.budget)
@@ -377,16 +374,7 @@ class SalutaryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 records.append(record)
                 if self.verbose:
                     print(describe(record))
-        for record in records:
-            stays = record.number <= state.kept_rounds
-            self.history_.append({**record.summary(), "refused": not stays})
-            if stays:
-                chosen = record.selection
-                self.transduction_[chosen.rows] = self.classes_[chosen.labels]
-                self.labeled_iter_[chosen.rows] = record.number
-                self.influence_[chosen.rows] = chosen.assigned_influence
-                self.influence_se_[chosen.rows] = chosen.influence_se
-        return state
+        return state, records
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
         """Put the fitted model back behind the fitted earlier steps."""

@@ -30,13 +30,14 @@ from salutary.influence.inputs import encode_labels
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import split_off
-from salutary.loop import Round, State, describe
+from salutary.loop import describe
 from salutary.probe import Probed
 from salutary.surrogate.trainer import Trainer
 from salutary.surrogate.vectors import Vectors
+from salutary.transduction import TransductionMixin
 
 
-class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Fine-tune a deep model on labeled rows and rows labeled by their influence.
 
     Influence cannot be taken of a deep model. In each round its embeddings get a
@@ -233,38 +234,14 @@ class SalutaryFineTuner(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 records.append(record)
                 if self.verbose:
                     print(describe(record))
-        self._remember(state, records, y, unlabeled)
+        self._remember(y, unlabeled, records, state.kept_rounds)
+        self.termination_condition_ = state.ending
         refits = self.refit_on_validation
         self._model = state.kept.model
         if X_val is None if refits == "auto" else refits:
             self._model = with_validation(task, worth_adding(task, first, state.kept))
         self.trainer_ = getattr(self._model, "trainer", self._model)
         return self
-
-    def _remember(
-        self,
-        state: State,
-        records: list[Round],
-        y: NDArray[Any],
-        unlabeled: NDArray[np.bool_],
-    ) -> None:
-        """Set the attributes that say what the run did."""
-        self.transduction_ = y.copy()
-        self.labeled_iter_ = np.where(unlabeled, -1, 0)
-        self.influence_ = np.full(len(y), np.nan)
-        self.influence_se_ = np.full(len(y), np.nan)
-        self.history_: list[dict[str, Any]] = []
-        for record in records:
-            stays = record.number <= state.kept_rounds
-            self.history_.append({**record.summary(), "refused": not stays})
-            if stays:
-                chosen = record.selection
-                self.transduction_[chosen.rows] = self.classes_[chosen.labels]
-                self.labeled_iter_[chosen.rows] = record.number
-                self.influence_[chosen.rows] = chosen.assigned_influence
-                self.influence_se_[chosen.rows] = chosen.influence_se
-        self.n_iter_ = len(records)
-        self.termination_condition_ = state.ending
 
     def embed(self, X: Any) -> Vectors:
         """Vectors of rows under the fine-tuned model, shape (n_rows, n_features)."""
