@@ -172,7 +172,8 @@ def _batches(sizes: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         found += _parts(sorted(few, key=sizes.__getitem__), batch_size)
     if len(found) > _n_batches(len(sizes), batch_size):
         # Batch normalization cannot be trained on a single row.
-        found[-2] += found.pop()
+        lonely = found.pop()
+        found[-1] += lonely
     for number in torch.randperm(len(found)).tolist():
         yield found[number]
 
