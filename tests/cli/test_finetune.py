@@ -368,7 +368,7 @@ def test_what_cannot_be_used_is_refused(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     line = refusal([*arguments(texts, decoder), *change])
     assert message in line
-    assert not (texts / "run" / "run.json").exists()
+    assert not (texts / "run").exists()
 
 
 def test_one_class_and_missing_texts_are_refused(

@@ -204,6 +204,16 @@ def test_a_folder_that_is_no_adapter_is_refused(saved: Path, minilm: str) -> Non
         LoraClassifier.load(saved)
 
 
+def test_a_model_that_has_an_adapter_is_refused(saved: Path, decoder: str) -> None:
+    # peft would put the new changes in the place of the old.
+    adapted = saved.parent / "adapted"
+    shutil.copytree(decoder, adapted)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(saved / name, adapted / name)
+    with pytest.raises(InputError, match="adapted: has an adapter already; merge it"):
+        classifier(str(adapted)).fit(["a", "b"], [0, 1])
+
+
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "layer.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"torn", None])
 def test_a_damaged_adapter_is_refused(

@@ -206,6 +206,40 @@ def copy_of(tmp_path: Path) -> Any:
     return lambda folder: Path(shutil.copytree(folder, tmp_path / "copy"))
 
 
+CODE = """
+from pathlib import Path
+Path(__file__).with_name("ran").touch()
+from transformers import GPT2Config as Config, GPT2Model as Model
+"""
+
+
+def test_code_of_a_model_is_not_run_even_if_somebody_says_yes(
+    decoder: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "coded"
+    shutil.copytree(decoder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    kinds = {"AutoConfig": "code.Config", "AutoModel": "code.Model"}
+    config = {**config, "model_type": "unheard of", "auto_map": kinds}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "code.py").write_text(CODE.replace("__file__", repr(str(folder / "x"))))
+    program = (
+        "import sys; from salutary import TransformerEmbedder\n"
+        "TransformerEmbedder(sys.argv[1], device='cpu').fit([])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        input="y\n" * 9,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HOME": str(tmp_path / "hub")},
+        timeout=300,
+    )
+    assert "InputError" in done.stderr
+    assert "is no model that transformers can load" in done.stderr
+    assert not (folder / "ran").exists()
+
+
 def test_an_index_that_names_a_pickle_is_not_followed(
     decoder: str, copy_of: Any, tmp_path: Path
 ) -> None:

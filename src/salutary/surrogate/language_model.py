@@ -195,9 +195,11 @@ def load_language_model(
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         _check_shards(name)
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        # Unless told, transformers asks the terminal whether to run a model's code.
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         model, found = AutoModel.from_pretrained(
             name,
+            trust_remote_code=False,
             use_safetensors=True,
             dtype=pick_dtype(device),
             output_loading_info=True,

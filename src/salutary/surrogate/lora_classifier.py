@@ -268,18 +268,30 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            If it cannot be loaded, or a parameter is out of range.
+            If it cannot be loaded or takes no changes of this rank, or a parameter is
+            out of range.
         """
         with needs("text"):
             from salutary.surrogate.devices import pick_device
             from salutary.surrogate.language_model import load_language_model
         self._check()
-        return load_language_model(
+        loaded = load_language_model(
             os.fspath(self.model),
             self.pooling,
             self.max_length,
             pick_device(self.device),
         )
+        if getattr(loaded.model, "peft_config", None):
+            raise InputError(
+                f"{self.model}: has an adapter already; merge it into the model "
+                "(peft's merge_and_unload) and pass that"
+            )
+        width = int(loaded.model.config.hidden_size)
+        if self.rank > width:
+            raise InputError(
+                f"rank {self.rank} is above the model's width; pass {width} at most"
+            )
+        return loaded
 
     def _embedded(self, texts: list[Text], model: LanguageModel) -> Vectors:
         if not texts:

@@ -76,11 +76,7 @@ def fine_tune(
     InputError
         If the model has no such layers, or training does not converge.
     """
-    device, width = model.device, int(model.model.config.hidden_size)
-    if rank > width:
-        raise InputError(
-            f"rank {rank} is above the model's width; pass {width} at most"
-        )
+    device = model.device
     with seeded(seed, device):
         changed = replace(model, model=_changed(model.model, rank, target_modules))
         linear = _linear(layer, device)
