@@ -227,6 +227,14 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path: Path) -> None:
         read_table(tmp_path)
 
 
+def test_text_of_a_parquet_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    raw = pa.array([b"tea", None, "café".encode("latin-1")])
+    texts = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    pa.parquet.write_table(pa.table({"a": texts}), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match=r"rows\.parquet: column 'a', row 2: cannot"):
+        read_table(tmp_path / "rows.parquet")
+
+
 def test_a_fingerprint_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(3_000_000)
     (tmp_path / "rows.csv").write_bytes(content)

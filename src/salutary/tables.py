@@ -82,6 +82,7 @@ def read_table(
         )
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
+    _check_values(path, table)
     return table.drop_columns([] if keep_index else index).combine_chunks()
 
 
@@ -133,6 +134,28 @@ def _read_parquet_folder(path: Path) -> pa.Table:
         [table.select(tables[0].column_names) for table in tables],
         promote_options="permissive",
     )
+
+
+def _check_values(path: Path, table: pa.Table) -> None:
+    """Refuse values that are none, as texts in Latin-1 that a Parquet file may hold."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            bad = (row for row, value in enumerate(column) if not _is_whole(value))
+            row = next(bad, None)
+            raise InputError(
+                f"{path}: column {name!r}{'' if row is None else f', row {row}'}: "
+                f"cannot be read ({error}); correct it or drop the row"
+            ) from None
+
+
+def _is_whole(value: pa.Scalar) -> bool:
+    try:
+        value.as_py()
+    except ValueError:
+        return False
+    return True
 
 
 def _read_json_lines(path: Path) -> pa.Table:
