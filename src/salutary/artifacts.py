@@ -174,7 +174,11 @@ def _load_adapter(folder: Path) -> Pipeline:
     try:
         columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
         kinds = {str(column): "document" for column in columns}
-        if type(columns) is not list or list(kinds) != columns or len(kinds) > 2:
+        if (
+            type(columns) is not list
+            or list(kinds) != columns
+            or len(kinds) not in (1, 2)
+        ):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{folder / COLUMNS}: is damaged; restore it") from None

@@ -46,6 +46,7 @@ from salutary.pipelines import (
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows, join
+from salutary.surrogate.labels import check_held
 from salutary.transduction import TransductionMixin
 
 
@@ -265,8 +266,7 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
         """
         self._validate_params()
         find_objective(self.objective)
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together; pass both or neither")
+        check_held(X_val, y_val)
         if groups_val is not None and X_val is None:
             raise ValueError("groups_val are those of X_val; pass X_val and y_val too")
         with threadpool_limits(limits=1, user_api="blas"):

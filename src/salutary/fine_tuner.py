@@ -32,6 +32,7 @@ from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import split_off
 from salutary.loop import describe
 from salutary.probe import Probed
+from salutary.surrogate.labels import check_held
 from salutary.surrogate.trainer import Trainer
 from salutary.surrogate.vectors import Vectors
 from salutary.transduction import TransductionMixin
@@ -195,8 +196,10 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             raise ValueError(
                 f"trainer is the class {self.trainer.__name__}; pass an instance"
             )
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together; pass both or neither")
+        check_held(X_val, y_val)
+        for name, rows in (("X", X), ("X_val", X_val)):
+            if isinstance(rows, str):
+                raise ValueError(f"{name} is one text; pass a list of texts")
         rng = check_random_state(self.random_state)
         y, unlabeled = find_unlabeled(y)
         check_consistent_length(X, y)
@@ -209,6 +212,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         else:
             check_consistent_length(X_val, y_val)
             val_codes = encode_labels(y_val, self.classes_, "y_val")
+            if not len(val_codes):
+                raise ValueError("X_val has no rows; pass some, or None")
             validation = len(codes) + np.arange(len(val_codes))
             X, codes = _joined(X, X_val), np.concatenate([codes, val_codes])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)

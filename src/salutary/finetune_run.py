@@ -55,6 +55,7 @@ from salutary.table_run import Kind
 ROUNDS = "rounds"
 MADE_OF = "made_of.json"
 ADAPTER_FILES = (
+    "adapter_config.json",
     "adapter_model.safetensors",
     "layer.safetensors",
     "classifier.json",

@@ -40,6 +40,7 @@ from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows
 from salutary.surrogate.progress import Stage, reporting, silent
+from salutary.surrogate.trainer import checked_output
 from salutary.tuning import validated
 
 CANARY = 0.3
@@ -311,7 +312,7 @@ def surrogate(task: FineTuning, chain: Chain) -> tuple[Problem, IntArray]:
     with task.stage(f"embedding {len(task.codes)} rows") as report, reporting(report):
         vectors = chain.model.embed(task.X)
     vectors = StandardScaler().fit_transform(
-        _checked(vectors, len(task.codes), "embed")
+        checked_output(vectors, len(task.codes), "embed")
     )
     labeled = LabeledRows(vectors[trained], codes, np.ones(len(codes)))
     own = LabeledRows(vectors[task.own], task.codes[task.own], np.ones(len(task.own)))
@@ -337,7 +338,7 @@ def logits_of(task: FineTuning, chain: Chain, rows: IntArray) -> FloatArray:
     if not len(rows):
         return np.zeros((0, len(task.classes)))
     chances = chain.model.predict_proba(_rows(task, rows))
-    chances = _checked(chances, len(rows), "predict_proba", len(task.classes))
+    chances = checked_output(chances, len(rows), "predict_proba", len(task.classes))
     logits: FloatArray = np.log(np.clip(chances, np.finfo(np.float64).tiny, None))
     return logits
 
@@ -347,25 +348,6 @@ def mean_loss(task: FineTuning, logits: FloatArray, rows: IntArray) -> float:
     if not len(rows):
         return float("nan")
     return float(row_log_loss(logits, task.codes[rows]).mean())
-
-
-def _checked(
-    found: Any, n_rows: int, method: str, n_columns: int | None = None
-) -> NDArray[Any]:
-    """What a trainer returns, if it is a row of finite numbers for each row."""
-    table = np.asarray(found)
-    columns = "n" if n_columns is None else n_columns
-    if (
-        table.ndim != 2
-        or len(table) != n_rows
-        or n_columns not in (None, table.shape[1])
-        or not np.isfinite(table).all()
-    ):
-        raise ValueError(
-            f"the trainer's {method} returned shape {table.shape} for {n_rows} rows, "
-            f"or what is no number; it must return ({n_rows}, {columns}) finite numbers"
-        )
-    return table
 
 
 def _rows(task: FineTuning, rows: IntArray) -> Any:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import _num_samples
 
 from salutary.rows import LabeledRows
+from salutary.surrogate.trainer import checked_output
 from salutary.surrogate.vectors import Vectors
 from salutary.tuning import cross_validated
 
@@ -30,7 +32,7 @@ class Probed:
         """Fit the trainer, and the regression under its best C by cross-validation."""
         self.trainer.fit(X, y, **held)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        vectors = self.trainer.embed(X)
+        vectors = checked_output(self.trainer.embed(X), len(codes), "embed")
         scaled = StandardScaler().fit_transform(vectors)
         rows = LabeledRows(scaled, codes, np.ones(len(codes)))
         C = cross_validated(rows, self.classes_, seed=0)
@@ -46,5 +48,6 @@ class Probed:
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities by the regression, shape (n_rows, n_classes)."""
-        chances: NDArray[np.float64] = self._probe.predict_proba(self.embed(X))
+        vectors = checked_output(self.embed(X), _num_samples(X), "embed")
+        chances: NDArray[np.float64] = self._probe.predict_proba(vectors)
         return chances

@@ -164,6 +164,8 @@ def read_tables(sources: Sources) -> Tables:
     target, id_column = sources.target, sources.id_column
     if id_column == target:
         raise InputError(f"--id {id_column!r}: is the target; pass another column")
+    if id_column in sources.documents:
+        raise InputError(f"--id {id_column!r}: is a text column; pass another column")
     named = [target, *([id_column] if id_column else [])]
     train = read_table(sources.train, named, sources.documents)
     if sources.train.suffix.lower() == ".csv":

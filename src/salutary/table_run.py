@@ -112,10 +112,11 @@ def run_tables(
                 _check_same_run(ledger, kind, request, data)
                 report: dict[str, Any] | None = ledger.fact("report")
                 if report and request.limit <= as_limit(report["settings"]["budget"]):
-                    if _has_all_results(kind, request):
+                    if _has_all_results(kind, request, report):
                         with stage("the run had finished; nothing is changed"):
                             return report
-                    # Those that were lost are written as they were.
+                    # Those that were lost are written as they were, and all where
+                    # the language model has moved.
                     request = replace(request, budget=report["settings"]["budget"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
@@ -144,14 +145,22 @@ def _holds_run(out: Path) -> bool:
     return ledger.is_file() and ledger.stat().st_size > 0
 
 
-def _has_all_results(kind: Kind, request: Request) -> bool:
+def _has_all_results(kind: Kind, request: Request, report: dict[str, Any]) -> bool:
     names = (*kind.results(request.sources), REPORT)
-    return all((request.out / name).exists() for name in names)
+    moved = report["settings"].get("embedder") != request.fixed().get("embedder")
+    return not moved and all((request.out / name).exists() for name in names)
 
 
 def _check_directory(kind: Kind, request: Request) -> None:
     """Refuse to write where something else is."""
-    out = request.out
+    out, texts = request.out, request.sources.texts
+    if texts is not None and texts.cache is not None:
+        cache = texts.cache.resolve()
+        if out.resolve() in (cache, *cache.parents):
+            raise InputError(
+                f"{texts.cache}: is in the run's own directory; pass another "
+                "--embedding-cache"
+            )
     if not out.exists():
         if out.is_symlink():
             raise InputError(

@@ -1,6 +1,7 @@
 """``salutary label`` on tables with texts and with vectors."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -255,6 +256,18 @@ def test_what_is_asked_of_texts_must_make_sense(
             *["--embedder", str(texts)],
         ],
         "device 'abacus' cannot be used": [*column, *embedder, "--device", "abacus"],
+        "--pooling last: needs --text-column": ["--pooling", "last"],
+        "--id 'text': is a text column": [*column, *embedder, "--id", "text"],
+        "run: is in the run's own directory; pass another --embedding-cache": [
+            *column,
+            *embedder,
+            *["--embedding-cache", str(texts / "run")],
+        ],
+        "c: is in the run's own directory": [
+            *column,
+            *embedder,
+            *["--embedding-cache", str(texts / "run" / "b" / "c")],
+        ],
     }
     for words, further in cases.items():
         assert words in refusal([*known, *further])
@@ -277,8 +290,6 @@ def test_a_run_goes_on_with_its_own_model_only(
     tmp_path_factory: pytest.TempPathFactory,
     refusal: Callable[[list[str]], str],
 ) -> None:
-    import shutil
-
     import torch
     from transformers import GPT2Model
 
@@ -295,6 +306,23 @@ def test_a_run_goes_on_with_its_own_model_only(
     line = refusal(["predict", str(texts / "run"), str(texts / "pool.csv"),
                     "--out", str(texts / "out.csv")])  # fmt: skip
     assert "is another model" in line
+
+
+def test_a_run_whose_model_has_moved_is_told_where_it_is(
+    texts: Path, decoder: str, tmp_path: Path, refusal: Callable[[list[str]], str]
+) -> None:
+    folder = tmp_path / "models" / "model"
+    shutil.copytree(decoder, folder)
+    main([*arguments(texts), *of_texts(texts, str(folder))])
+    labels = (texts / "run" / "labels.parquet").read_bytes()
+    folder = folder.rename(tmp_path / "moved")
+    words = ["predict", str(texts / "run"), str(texts / "pool.csv")]
+    words += ["--out", str(texts / "out.csv")]
+    assert "is no folder" in refusal(words)
+    main([*arguments(texts), *of_texts(texts, str(folder)), "--resume"])
+    assert (texts / "run" / "labels.parquet").read_bytes() == labels
+    main(words)
+    assert len(pd.read_csv(texts / "out.csv")) == SIZES["pool"]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl"])

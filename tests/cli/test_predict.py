@@ -203,6 +203,7 @@ def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
         ("train.csv/out.csv", "there is no folder '{}/train.csv'"),
         ("locked/out.csv", "'{}/locked' cannot be written to; pass another --out"),
         ("run/labels.parquet", "labels.parquet"),
+        ("run/adapter/out.csv", "out.csv: is in the run's own directory"),
     ],
 )
 def test_an_out_that_cannot_be_written_is_refused_and_left_alone(

@@ -101,6 +101,21 @@ def test_saved_and_loaded_it_is_the_same(tuned: LoraClassifier, tmp_path: Path) 
     assert other.items() <= {**tuned.get_params(), "random_state": None}.items()
 
 
+def test_it_is_saved_as_it_was_fitted(decoder: str, tmp_path: Path) -> None:
+    texts = ["a b", "c", "d e", "f"]
+    model = classifier(decoder, max_length=4).fit(texts, [0, 1, 0, 1])
+    expected = model.predict_proba(texts)
+    model.set_params(pooling="last", max_length=None, rank=2)
+    model.save(tmp_path / "adapter")
+    found = LoraClassifier.load(tmp_path / "adapter", device="cpu")
+    np.testing.assert_array_equal(found.predict_proba(texts), expected)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'places'"):
+        LoraClassifier.load(tmp_path / "adapter", places=3)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is a file; pass a new folder"):
+        model.save(tmp_path / "file")
+
+
 @pytest.mark.parametrize("pooling", ["mean", "last"])
 def test_decoders_without_queries_of_their_own(decoder: str, pooling: str) -> None:
     texts = ["a b", "a c", "a b b", "f g", "f h", "f g g"]
@@ -187,6 +202,12 @@ def test_what_cannot_be_fine_tuned_is_refused(
         model.fit(texts, y)
 
 
+@pytest.mark.parametrize("held", [{"X_val": ["a"]}, {"y_val": [0]}])
+def test_held_texts_and_labels_go_together(decoder: str, held: Any) -> None:
+    with pytest.raises(ValueError, match="X_val and y_val go together"):
+        classifier(decoder).fit(["a", "b"], [0, 1], **held)
+
+
 @pytest.fixture
 def saved(decoder: str, tmp_path: Path) -> Path:
     model = classifier(decoder).fit(["a b", "c", "d e", "f"], [0, 1, 0, 1])
@@ -258,7 +279,7 @@ def test_odd_parameters_of_an_adapter_are_refused(
     content = json.loads(path.read_text())
     content["parameters"][name] = value
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=str(saved)) as caught:
         LoraClassifier.load(saved).predict(["a"])
     assert "\n" not in str(caught.value)
 

@@ -136,6 +136,21 @@ def test_embeddings_and_logits_are_the_modules() -> None:
     assert model.decision_function(X[:0]).shape == (0, 10)
 
 
+def test_the_callers_rows_stay_as_they_are() -> None:
+    X, y = load_iris(return_X_y=True)
+    X = (X - X.mean(axis=0)).astype(np.float32)
+    X.setflags(write=False)  # torch would warn of it, if it got this very array
+    module = torch.nn.Sequential(torch.nn.ReLU(inplace=True), torch.nn.Linear(4, 3))
+    before = X.copy()
+    model = classifier(module, epochs=1).fit(X, y, X, y)
+    for method in (model.predict, model.embed):
+        method(X)
+        np.testing.assert_array_equal(X, before)
+    X = before.copy()
+    model.fit(X, y, X, y).predict(X)
+    np.testing.assert_array_equal(X, before)
+
+
 def test_labels_of_any_kind() -> None:
     X, y = load_iris(return_X_y=True)
     names = np.array(["c", "a", "b"])[y]
@@ -154,6 +169,8 @@ def test_labels_of_any_kind() -> None:
         ({"learning_rate": 2.0}, [0, 1, 2], None, "above 0 and at most 1: 2.0"),
         ({"epochs": 1.5}, [0, 1, 2], None, "epochs must be a whole number from 1"),
         ({}, [0, 1, 2], [], "X_val has no rows"),
+        ({"module": None}, [0, 1, 2], None, "module is None, not a torch.nn.Module"),
+        ({"module": torch.nn.ReLU}, [0, 1, 2], None, "module is <class .*, not a"),
         ({}, [0, 1, 2], [1, 1], "inconsistent numbers"),
         ({}, [0.0, 1.0, np.nan], None, "y has no label in row 2"),
         ({"device": "nowhere"}, [0, 1, 2], None, "device 'nowhere' cannot be used"),

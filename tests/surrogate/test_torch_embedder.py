@@ -68,6 +68,22 @@ def test_kept_vectors_are_those_of_the_weights_as_they_are(
     np.testing.assert_allclose(embedder.transform(images), first + 1, atol=1e-6)
 
 
+def test_rows_of_the_same_numbers_in_another_shape_have_other_vectors(
+    tmp_path: Path,
+) -> None:
+    images = np.random.default_rng(0).normal(size=(5, 1, 6, 6)).astype(np.float32)
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 2), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )
+    embedder = TorchEmbedder(module, "2", device="cpu", cache_dir=tmp_path)
+    embedder.fit_transform(images)
+    flat = images.reshape(5, 1, 4, 9)
+    with torch.inference_mode():
+        expected = module(torch.tensor(flat)).numpy()
+    np.testing.assert_allclose(embedder.fit_transform(flat), expected, atol=1e-6)
+
+
 def test_it_stands_in_a_pipeline(module: Any, images: np.ndarray) -> None:
     y = np.array([0, 1, 0, 1, 0, 1, -1, -1, -1, -1])
     model = SalutaryClassifier(

@@ -72,9 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _escape_what_cannot_be_shown()
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = next((word for word in words if not word.startswith("-")), "")
-    command = typer.main.get_command(app)
     try:
         _check_words(words)
+        command = typer.main.get_command(app)
         code = command.main(args=words, prog_name="salutary", standalone_mode=False)
         # A full disk shows here then, and not after the end.
         sys.stdout.flush()

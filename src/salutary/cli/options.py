@@ -184,6 +184,7 @@ def texts_of(
         for option, value in (
             ("--text-pair", pair),
             ("--embedder", embedder),
+            ("--pooling", None if pooling == "mean" else pooling),
             ("--device", device),
             ("--embedding-cache", cache),
         ):

@@ -42,7 +42,7 @@ def predict(
         raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
-    if out.resolve().parent == run_dir.resolve():
+    if run_dir.resolve() in out.resolve().parents:
         raise InputError(f"{out}: is in the run's own directory; pass another --out")
     if out.is_dir():
         raise InputError(f"{out}: is a directory; pass a file as --out")
@@ -127,6 +127,11 @@ def _write(predictions: pa.Table, out: Path) -> None:
         write_whole(
             out,
             lambda beside: frame.to_json(
-                beside, orient="records", lines=True, double_precision=15
+                beside,
+                orient="records",
+                lines=True,
+                double_precision=15,
+                date_format="iso",
+                date_unit="ns",
             ),
         )

@@ -52,6 +52,8 @@ def write_adapter(classifier: LoraClassifier, folder: Path) -> None:
             f"classes of type {type(classes[0]).__name__} cannot be saved; use texts "
             "or numbers"
         )
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; pass a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; pass a new folder")
@@ -60,7 +62,7 @@ def write_adapter(classifier: LoraClassifier, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # peft's form, not filled in
     layer = {"coef": classifier.coef_, "intercept": classifier.intercept_}
     save_file(layer, folder / LAYER)
-    parameters = {name: getattr(classifier, name) for name in KEPT}
+    parameters = {name: classifier._fitted_with[name] for name in KEPT}
     parameters["model"] = str(parameters["model"])
     parameters["target_modules"] = sorted(model.peft_config["default"].target_modules)
     content = {
@@ -85,6 +87,7 @@ def read_adapter(
             raise InputError(
                 f"{folder}: holds no {name}; pass the folder of a whole adapter"
             )
+    kind(**{"model": "", **parameters})  # refuses what is no parameter
     try:
         return _read(kind, folder, parameters)
     except InputError:
@@ -103,13 +106,16 @@ def _read(
         raise InputError(f"{folder}: is of another version of salutary; use that one")
     saved = {name: content["parameters"][name] for name in KEPT}
     classifier = kind(**{**saved, **parameters})
-    classifier._plan()  # refuses numbers out of range
     classifier.classes_ = _classes(content["classes"])
     classifier.n_epochs_ = int(content["n_epochs"])
     classifier.base_fingerprint_ = str(content["base_fingerprint"])
     layer = load_file(folder / LAYER)
     classifier.coef_, classifier.intercept_ = layer["coef"], layer["intercept"]
-    base = classifier.load_base()
+    try:
+        classifier._plan()  # refuses numbers out of range
+        base = classifier.load_base()
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
     if base.fingerprint.hex() != classifier.base_fingerprint_:
         raise InputError(
             f"{classifier.model}: is not the model that {folder} was made for; put "
@@ -118,7 +124,7 @@ def _read(
     tuned = _with_adapter(base, classifier, folder)
     if _fingerprint(classifier, tuned) != content["fingerprint"]:
         raise ValueError("not as it was written")
-    classifier._tuned = tuned
+    classifier._tuned, classifier._fitted_with = tuned, classifier.get_params()
     return classifier
 
 

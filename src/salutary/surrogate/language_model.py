@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from salutary.surrogate.weights import fingerprint
 
 LONGEST = 512
 """Tokens of a text at most, unless a caller says otherwise: beyond, time is lost."""
+
+MOST_TOKENS = 1_000_000
+"""No model looks at more."""
 
 MOST_MARKS = 8
 """Tokens that a tokenizer adds to a text or pair, at most."""
@@ -190,6 +194,12 @@ def load_language_model(
     """
     if pooling not in ("mean", "cls", "last"):
         raise InputError(f"pooling must be 'mean', 'cls' or 'last': {pooling!r}")
+    if max_length is not None and (
+        not isinstance(max_length, Integral) or not 1 <= max_length <= MOST_TOKENS
+    ):
+        raise InputError(
+            f"max_length must be a whole number from 1 to {MOST_TOKENS}: {max_length!r}"
+        )
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -19,17 +19,13 @@ from sklearn.utils.validation import check_is_fitted
 from salutary.errors import InputError
 from salutary.surrogate.embedding import embed
 from salutary.surrogate.extras import needs
-from salutary.surrogate.labels import encode, encode_held
+from salutary.surrogate.labels import check_held, encode, encode_held
 from salutary.surrogate.texts import Pooling, Text, as_bytes, as_texts, n_characters
 from salutary.surrogate.vectors import Vectors
 
 if TYPE_CHECKING:
     from salutary.surrogate.language_model import LanguageModel
     from salutary.surrogate.training import Plan
-
-
-MOST_TOKENS = 1_000_000
-"""Of a text, that any model could take."""
 
 
 class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -157,6 +153,7 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         with needs("text"):
             from salutary.surrogate.low_rank import fine_tune
+        check_held(X_val, y_val)
         texts, plan, held = as_texts(X), self._plan(), None
         self.classes_, codes = encode(texts, y)
         if X_val is not None:
@@ -188,7 +185,7 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "training went astray: the vectors are no numbers; pass a smaller "
                 "learning rate"
             ) from None
-        self._tuned = tuned.model
+        self._tuned, self._fitted_with = tuned.model, self.get_params()
         return self
 
     def embed(self, X: Any) -> Vectors:
@@ -274,7 +271,8 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with needs("text"):
             from salutary.surrogate.devices import pick_device
             from salutary.surrogate.language_model import load_language_model
-        self._check()
+        if not isinstance(self.rank, Integral) or self.rank < 1:
+            raise InputError(f"rank must be a whole number from 1: {self.rank!r}")
         loaded = load_language_model(
             os.fspath(self.model),
             self.pooling,
@@ -317,17 +315,6 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.weight_decay,
             self.patience,
         )
-
-    def _check(self) -> None:
-        if not isinstance(self.rank, Integral) or self.rank < 1:
-            raise InputError(f"rank must be a whole number from 1: {self.rank!r}")
-        length = self.max_length
-        if length is not None and (
-            not isinstance(length, Integral) or not 1 <= length <= MOST_TOKENS
-        ):
-            raise InputError(
-                f"max_length must be a whole number from 1 to {MOST_TOKENS}: {length!r}"
-            )
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "_tuned"):

@@ -58,7 +58,7 @@ def as_texts(X: Any) -> list[Text]:
                     f"column {names[column]!r}, row {row}" if names else f"row {row}"
                 )
                 what = f"{value!r} is no text"
-                if value is None or value is pd.NA or value != value:
+                if pd.api.types.is_scalar(value) and pd.isna(value):
                     what = "the text is missing"
                 raise InputError(f"{place}: {what}; fill it, or drop the row")
             if not value.isascii():

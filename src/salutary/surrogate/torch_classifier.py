@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from salutary.objective import row_log_loss
 from salutary.surrogate.extras import needs
-from salutary.surrogate.labels import encode, encode_held
-from salutary.surrogate.torch_embedder import TorchEmbedder, as_rows
+from salutary.surrogate.labels import check_held, encode, encode_held
+from salutary.surrogate.torch_embedder import TorchEmbedder, as_rows, check_module
 from salutary.surrogate.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     device : str, default=None
         For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU.
     cache_dir : path, default=None
-        Folder that keeps every vector, by the module's weights and the row.
+        Folder that keeps every vector, by the module's weights and the row; whatever
+        else changes what the module does is not seen.
     random_state : int, RandomState instance or None, default=None
         Decides the order of the rows and what is dropped out. The same on one machine
         and number of threads.
@@ -130,6 +131,8 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             from salutary.surrogate.devices import pick_device
             from salutary.surrogate.training import Plan, seeded, train
+        check_module(self.module)
+        check_held(X_val, y_val)
         rows = _finite(as_rows(X), "X")
         self.classes_, codes = encode(rows, y)
         held = None
@@ -146,7 +149,7 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device = self._device = pick_device(self.device)
         self.module_ = deepcopy(self.module).to(device)
         self._check_module(rows[:1])
-        inputs = torch.from_numpy(rows).to(device)
+        inputs = torch.tensor(rows, device=device)
         held_loss = None
         if held is not None:
             held_loss = partial(self._mean_loss, held, held_codes)
@@ -188,9 +191,10 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = [np.zeros((0, len(self.classes_)))]
         with torch.inference_mode():
             for begin in range(0, len(rows), 256):
-                batch = torch.from_numpy(rows[begin : begin + 256])
+                # A copy: a module may work in place.
+                batch = torch.tensor(rows[begin : begin + 256], device=self._device)
                 try:
-                    logits = self.module_(batch.to(self._device))
+                    logits = self.module_(batch)
                 except RuntimeError as error:
                     raise ValueError(
                         f"the module cannot take rows of shape {rows.shape[1:]}: "
@@ -211,7 +215,7 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._embedder().fit(row)
         self.module_.eval()
         with torch.inference_mode():
-            logits = self.module_(torch.from_numpy(row).to(self._device))
+            logits = self.module_(torch.tensor(row, device=self._device))
         shape = tuple(getattr(logits, "shape", (type(logits).__name__,)))
         if shape != (1, len(self.classes_)):
             raise ValueError(

@@ -123,7 +123,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._encode,
             # The words of the module have its layers' sizes and strides.
             model=fingerprint(self.module, str(self.module), self.layer),
-            as_bytes=lambda row: row.tobytes(),
+            as_bytes=lambda row: f"{row.shape}".encode() + row.tobytes(),
             size=lambda row: 0,
             batch_size=self.batch_size,
             n_features=self.n_features_out_,
@@ -175,6 +175,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return vectors
 
     def _check(self) -> None:
+        check_module(self.module)
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1: {self.batch_size}")
 
@@ -194,3 +195,16 @@ def as_rows(X: Any) -> NDArray[np.float32]:
             f"rows are of shape {rows.shape}; pass an array of shape (n_rows, ...)"
         )
     return rows
+
+
+def check_module(module: Any) -> None:
+    """Refuse what is no module, as its class.
+
+    Raises
+    ------
+    ValueError
+    """
+    with needs("torch"):
+        import torch
+    if not isinstance(module, torch.nn.Module):
+        raise ValueError(f"module is {module!r}, not a torch.nn.Module; pass one")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from salutary.surrogate.vectors import Vectors
 
 
@@ -32,3 +35,36 @@ class Trainer(Protocol):
 
     def embed(self, X: Any) -> Vectors:
         """Vectors of rows, shape (n_rows, n_features), float32."""
+
+
+def checked_output(
+    found: Any, n_rows: int, method: str, n_columns: int | None = None
+) -> NDArray[Any]:
+    """What a trainer returns, if it is a row of finite numbers for each row.
+
+    Parameters
+    ----------
+    found : array-like of shape (n_rows, n_columns)
+    n_rows : int
+    method : str
+        That returned it, for the message.
+    n_columns : int, optional
+        Any number if None.
+
+    Raises
+    ------
+    ValueError
+    """
+    table = np.asarray(found)
+    columns = "n" if n_columns is None else n_columns
+    if (
+        table.ndim != 2
+        or len(table) != n_rows
+        or n_columns not in (None, table.shape[1])
+        or not np.isfinite(table).all()
+    ):
+        raise ValueError(
+            f"the trainer's {method} returned shape {table.shape} for {n_rows} rows, "
+            f"or what is no number; it must return ({n_rows}, {columns}) finite numbers"
+        )
+    return table

@@ -179,8 +179,6 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
     def _check(self) -> None:
         if self.batch_size < 1:
             raise InputError(f"batch_size must be at least 1: {self.batch_size}")
-        if self.max_length is not None and self.max_length < 1:
-            raise InputError(f"max_length must be at least 1: {self.max_length}")
 
     def _load(self) -> LanguageModel:
         with needs("text"):

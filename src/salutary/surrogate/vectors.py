@@ -100,7 +100,9 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
         yield VectorStore(connection)
     except sqlite3.DatabaseError as error:
         remedy = "delete it"
-        if "locked" in str(error):
+        if "disk" in str(error):  # full, in SQLite's words or the system's
+            remedy = "make room on the disk"
+        elif "locked" in str(error):
             remedy = "wait for the process that uses it"
         elif "readonly" in str(error) or "unable to open" in str(error):
             remedy = "mend the permissions"
