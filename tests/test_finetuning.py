@@ -353,9 +353,17 @@ class Odd(Fixed):
         return self.chances(X)
 
 
+class Unprobed(Fixed):
+    """Has no ``predict_proba``, and returns what no trainer should."""
+
+    def embed(self, X: Any) -> Any:
+        return np.full((len(X), 3), np.nan)
+
+
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
+        (Unprobed(), "embed returned shape .* or what is no number"),
         (Odd(chances=lambda X: np.ones((len(X), 3))), "predict_proba returned shape"),
         (Odd(chances=lambda X: np.full((len(X), 10), np.nan)), "no number"),
         (Odd(lambda X: np.ones((3, 2)), lambda X: np.ones((len(X), 10)) / 10), "embed"),

@@ -284,6 +284,21 @@ def test_a_round_of_other_settings_is_made_again(
     assert outputs(texts / "run") == outputs(whole)
 
 
+def test_a_file_of_the_adapter_that_was_lost_is_written_again(
+    texts: Path, decoder: str
+) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    before = outputs(texts / "run")
+    adapter = texts / "run" / "adapter"
+    for name in ("adapter_config.json", "columns.json"):
+        content = (adapter / name).read_bytes()
+        (adapter / name).unlink()
+        main([*words, "--resume"])
+        assert (adapter / name).read_bytes() == content
+    assert outputs(texts / "run") == before
+
+
 @pytest.mark.parametrize("damage", ["torn", "lost", "all lost"])
 def test_a_damaged_round_is_made_again(texts: Path, decoder: str, damage: str) -> None:
     words = arguments(texts, decoder, "--no-guard")

@@ -99,6 +99,20 @@ def test_an_id_of_leading_zeros_keeps_them(run_dir: Path, folder: Path) -> None:
     assert predicted(run_dir, folder / "pool.csv")["id"].tolist() == [*pool["id"]]
 
 
+@pytest.mark.parametrize("suffix", READERS)
+def test_ids_that_are_moments_stay_so(suffix: str, run_dir: Path, folder: Path) -> None:
+    pool = pd.read_csv(folder / "pool.csv")
+    moments = pd.date_range("2020-01-01 00:00:00.000001", periods=60, freq="us")
+    pool.assign(id=moments).to_parquet(folder / "pool.parquet")
+    out = folder / f"predictions{suffix}"
+    main(["predict", str(run_dir), str(folder / "pool.parquet"), "--out", str(out)])
+    if suffix == ".jsonl":
+        found = [json.loads(line)["id"] for line in out.read_text().splitlines()]
+    else:
+        found = READERS[suffix](out)["id"]
+    assert pd.to_datetime(found).tolist() == moments.tolist()
+
+
 @pytest.mark.parametrize(
     ("values", "arrow_type"),
     [([3, 5, 7], pa.int64()), ([False, True, True], pa.bool_())],

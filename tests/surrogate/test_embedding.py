@@ -136,6 +136,20 @@ def test_a_store_in_use_is_not_to_be_deleted(
     writer.close()
 
 
+def test_a_full_disk_asks_for_room_and_not_for_the_store(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="needs a limit of file sizes")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    embedded(["a"], folder=tmp_path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        with pytest.raises(InputError, match="; make room on the disk") as caught:
+            embedded([str(number) for number in range(2_000)], folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "delete" not in str(caught.value)
+    embedded(["a", "b"], folder=tmp_path)
+
+
 def test_a_damaged_store_is_refused_by_its_name(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"not a database at all, whatever its name" * 30)
     with pytest.raises(InputError, match=rf"{FILE}: cannot be used .*; delete it"):
