@@ -147,6 +147,8 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     path = Path(run_dir) / MODEL
     if (Path(run_dir) / ADAPTER / COLUMNS).is_file():
         return _load_adapter(Path(run_dir) / ADAPTER)
+    if (Path(run_dir) / COLUMNS).is_file():
+        raise InputError(f"{run_dir}: is a part of a run; pass the folder it is in")
     if not path.is_file():
         raise InputError(
             f"{run_dir}: holds no {MODEL}; pass the --out of a finished "

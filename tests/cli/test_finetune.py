@@ -427,6 +427,8 @@ def test_a_hostile_adapter_is_refused(
     config["peft_type"] = "odd"
     (folder / "adapter_config.json").write_text(json.dumps(config))
     main(words)  # it is not looked at
+    line = refusal([words[0], str(folder), *words[2:]])
+    assert "adapter: is a part of a run; pass the folder it is in" in line
     (folder / "columns.json").write_text("[]")
     assert "columns.json: is damaged" in refusal(words)
     (folder / "columns.json").write_text('{"columns": ["text"]}')

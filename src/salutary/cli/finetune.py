@@ -38,15 +38,19 @@ def finetune(
     text_pair: options.TextPair = None,
     budget: Annotated[int, typer.Option(help="Labels to assign, at most.")] = 100,
     batch_size: Annotated[
-        int, typer.Option(help="Labels a round, between two fine-tunings.")
+        int,
+        typer.Option(
+            help="Labels a round, between two fine-tunings; all of them by default."
+        ),
     ] = 100,
     rule: options.RuleOption = "tempered",
     refit_on_validation: Annotated[
         bool,
         typer.Option(
             "--refit-on-validation",
-            help="Fine-tune the final model on VAL too, and on the labels only if "
-            "they help beside it; nothing is left to judge it by then.",
+            help="Fine-tune the final model on VAL too, for all epochs, and on the "
+            "labels only if they help beside it (as they are with --no-guard); nothing "
+            "is left to judge it by then.",
         ),
     ] = False,
     rank: Annotated[int, typer.Option(help="Of LoRA's changes.")] = 8,
@@ -88,8 +92,8 @@ def finetune(
     Each round fine-tunes the model, embeds all texts with it, fits a logistic
     regression on the embeddings and gives pool rows the labels that lower its loss on
     VAL; then the model is fine-tuned anew with these too. RUN_DIR gets adapter/
-    (safetensors), labels.parquet, metrics.jsonl, run.json, ledger.sqlite, and rounds/
-    with the adapter of each round.
+    (safetensors), labels.parquet, metrics.jsonl, run.json, ledger.sqlite, and, to go on
+    from, rounds/ with the adapter of each round and embeddings.sqlite.
 
     Example: salutary finetune train.csv --validation val.csv --pool pool.csv
     --text-column review --target stars --model sentence-transformers/all-MiniLM-L6-v2

@@ -28,7 +28,10 @@ def predict(
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="A .csv, .parquet or .jsonl file to write."),
+        typer.Option(
+            metavar="FILE",
+            help="A .csv, .parquet or .jsonl file to write, or to replace.",
+        ),
     ],
 ) -> None:
     """Predict the class of each row, with every class's probability.
