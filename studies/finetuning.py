@@ -288,7 +288,7 @@ class Ways:
         axes.invert_yaxis()
         axes.set_xlabel(f"{self.measure.replace('_', ' ')} on test rows")
         axes.grid(axis="x", alpha=0.3)
-        axes.legend(fontsize=7, ncols=2)
+        figure.legend(loc="outside upper right", fontsize=7, ncols=6)
         return figure
 
 
@@ -332,10 +332,13 @@ class Goals:
 
     def plot(self) -> Figure:
         """Accuracy by the number of labels."""
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
         sets = list(self.found["data"].unique())
-        axes = figure.subplots(1, len(sets), squeeze=False)[0]
-        for axis, data in zip(axes, sets, strict=True):
+        n_rows = -(-len(sets) // 3)
+        figure = Figure(figsize=(9, 2.9 * n_rows), layout="constrained")
+        axes = figure.subplots(n_rows, min(3, len(sets)), squeeze=False)
+        for axis in axes.flat[len(sets) :]:
+            axis.remove()
+        for axis, data in zip(axes.flat, sets, strict=False):
             for n_val, part in self.found[self.found["data"] == data].groupby("n_val"):
                 means = part.groupby("trained_on")["accuracy"].mean()
                 curve = [
@@ -353,9 +356,10 @@ class Goals:
                     color=axis.lines[-1].get_color(),
                 )
             axis.set_title(data, fontsize=9)
-            axis.set_xlabel("labels (x: random true)", fontsize=8)
-        axes[0].set_ylabel("accuracy")
-        axes[0].legend(fontsize=7)
+        figure.supxlabel("labels (x: random true)", fontsize=8)
+        figure.supylabel("accuracy", fontsize=8)
+        lines, names = axes.flat[0].get_legend_handles_labels()
+        figure.legend(lines, names, loc="outside upper right", fontsize=7, ncols=2)
         return figure
 
 
@@ -388,8 +392,8 @@ validation rows.
 "If the folds say so": with the labels only where surrogates with and without them,
 judged on validation rows they have not seen, say that these help; the tool does that.
 "+ 200 salutary" is a second round of the run with 100. "Everything labeled" is the
-labeled rows and the pool with its true labels. Data sets that are in no table have not
-been measured yet."""
+labeled rows and the pool with its true labels. Models that are trained on the
+validation rows have none to stop early by and run all epochs."""
 
 
 def main() -> None:
