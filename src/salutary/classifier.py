@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from salutary.fitting import fit_converged, training_rows
 from salutary.influence.inputs import (
     check_finite,
+    check_held,
     check_size,
     check_weight,
     encode_groups,
@@ -46,7 +47,6 @@ from salutary.pipelines import (
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
 from salutary.rows import LabeledRows, join
-from salutary.surrogate.labels import check_held
 from salutary.transduction import TransductionMixin
 
 

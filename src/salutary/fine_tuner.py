@@ -26,13 +26,12 @@ from salutary.finetuning import (
     with_validation,
     worth_adding,
 )
-from salutary.influence.inputs import encode_labels
+from salutary.influence.inputs import check_held, encode_labels
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import split_off
 from salutary.loop import describe
 from salutary.probe import Probed
-from salutary.surrogate.labels import check_held
 from salutary.surrogate.trainer import Trainer
 from salutary.surrogate.vectors import Vectors
 from salutary.transduction import TransductionMixin

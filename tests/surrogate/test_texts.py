@@ -37,6 +37,13 @@ def test_two_columns_are_pairs() -> None:
     assert [n_characters(pair) for pair in pairs] == [7, 1]
 
 
+@pytest.mark.parametrize("value", [np.arange(3), [np.nan], 1.5])
+def test_what_is_no_text_is_refused_by_its_row(value: object) -> None:
+    series = pd.Series(["a", value], dtype=object)
+    with pytest.raises(InputError, match=r"^row 1: .* is no text; fill it"):
+        as_texts(series)
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
 def test_a_missing_text_is_refused_by_its_row(missing: object) -> None:
     with pytest.raises(InputError, match=r"^row 2: the text is missing; fill it"):

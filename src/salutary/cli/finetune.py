@@ -39,9 +39,7 @@ def finetune(
     budget: Annotated[int, typer.Option(help="Labels to assign, at most.")] = 100,
     batch_size: Annotated[
         int,
-        typer.Option(
-            help="Labels a round, between two fine-tunings; all of them by default."
-        ),
+        typer.Option(help="Labels a round; the model is fine-tuned anew after each."),
     ] = 100,
     rule: options.RuleOption = "tempered",
     refit_on_validation: Annotated[

@@ -151,6 +151,17 @@ def _first(
     raise AssertionError("no such value")
 
 
+def check_held(X_val: Any, y_val: Any) -> None:
+    """Refuse held rows without labels, and the reverse.
+
+    Raises
+    ------
+    ValueError
+    """
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val go together; pass both or neither")
+
+
 def encode_labels(
     y: Any, classes: NDArray[Any], name: str, X: Matrix | None = None
 ) -> IntArray:

@@ -12,17 +12,6 @@ from salutary.influence.inputs import missing_rows
 from salutary.objective import IntArray
 
 
-def check_held(X_val: Any, y_val: Any) -> None:
-    """Refuse held rows without labels, and the reverse.
-
-    Raises
-    ------
-    ValueError
-    """
-    if (X_val is None) != (y_val is None):
-        raise ValueError("X_val and y_val go together; pass both or neither")
-
-
 def encode(X: Any, y: Any) -> tuple[NDArray[Any], IntArray]:
     """Classes and the position of each row's among them.
 

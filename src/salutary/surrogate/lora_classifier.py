@@ -17,9 +17,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from salutary.errors import InputError
+from salutary.influence.inputs import check_held
 from salutary.surrogate.embedding import embed
 from salutary.surrogate.extras import needs
-from salutary.surrogate.labels import check_held, encode, encode_held
+from salutary.surrogate.labels import encode, encode_held
 from salutary.surrogate.texts import Pooling, Text, as_bytes, as_texts, n_characters
 from salutary.surrogate.vectors import Vectors
 

@@ -14,9 +14,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from salutary.influence.inputs import check_held
 from salutary.objective import row_log_loss
 from salutary.surrogate.extras import needs
-from salutary.surrogate.labels import check_held, encode, encode_held
+from salutary.surrogate.labels import encode, encode_held
 from salutary.surrogate.torch_embedder import TorchEmbedder, as_rows, check_module
 from salutary.surrogate.vectors import Vectors
 
