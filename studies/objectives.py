@@ -31,7 +31,7 @@ from salutary.benchmark.loading import load
 from salutary.benchmark.splits import make_encoder
 from salutary.fitting import fit_converged
 from salutary.labeling.rules import RULES
-from salutary.loop import advance, start
+from salutary.loop import run
 from salutary.objective import (
     ExpectedCost,
     FloatArray,
@@ -161,9 +161,7 @@ def models(
         batch_size=BATCH,
     )
     for name, aim in (("log loss", mean_log_loss), ("objective", objective)):
-        state = start(replace(problem, objective=aim))
-        while state.termination is None:
-            state, _ = advance(replace(problem, objective=aim), state, BUDGET)
+        state, _ = run(replace(problem, objective=aim), BUDGET)
         yield f"salutary, {name}", state.kept.model
 
 

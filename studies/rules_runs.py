@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from benchmarks.measure import data_folder
+from salutary import loop
 from salutary.benchmark.datasets import find_data_set
 from salutary.benchmark.loading import Rows, load
 from salutary.benchmark.splits import make_encoder, split
@@ -155,10 +156,7 @@ def single_canary(problem: Problem, seed: int) -> Problem:
 
 def run(problem: Problem) -> State:
     """Where a run ends, as the loop has it."""
-    state = start(problem)
-    while state.termination is None:
-        state, _ = advance(problem, state, BUDGET)
-    return state
+    return loop.run(problem, BUDGET)[0]
 
 
 def trajectory(problem: Problem) -> list[State]:

@@ -36,7 +36,7 @@ from salutary.influence.softmax import Float64Array, Matrix
 from salutary.labeling.marker import encode_classes, find_unlabeled
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.split import split_off
-from salutary.loop import Round, State, advance, describe, start
+from salutary.loop import run
 from salutary.objective import IntArray, Objective, find_objective
 from salutary.pipelines import (
     checked_matrix,
@@ -306,7 +306,7 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
         if unlabeled.any():
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
-            state, records = self._run(problem)
+            state, records = run(problem, self.budget, verbose=bool(self.verbose))
             self._remember(y, unlabeled, records, state.kept_rounds)
             self.termination_condition_ = state.ending
             model = state.kept.model
@@ -365,16 +365,6 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
             min_influence_z=self.min_influence_z,
             objective=find_objective(self.objective),
         )
-
-    def _run(self, problem: Problem) -> tuple[State, list[Round]]:
-        state, records = start(problem), []
-        while state.termination is None:
-            state, record = advance(problem, state, self.budget)
-            if record is not None:
-                records.append(record)
-                if self.verbose:
-                    print(describe(record))
-        return state, records
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
         """Put the fitted model back behind the fitted earlier steps."""

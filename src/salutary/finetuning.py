@@ -280,14 +280,8 @@ def assign(
 
 def run_surrogate(problem: Problem, size: int) -> tuple[State, list[Round]]:
     """Label rows of a surrogate's pool until its run ends."""
-    records = []
     with threadpool_limits(limits=1, user_api="blas"):
-        state = loop.start(problem)
-        while state.termination is None:
-            state, record = loop.advance(problem, state, size)
-            if record is not None:
-                records.append(record)
-    return state, records
+        return loop.run(problem, size)
 
 
 def surrogate(task: FineTuning, chain: Chain) -> tuple[Problem, IntArray]:

@@ -1,8 +1,9 @@
 """One round as pure steps over an explicit state: choose, try, refit, judge.
 
-A run is `start` and then `advance` until the state's ``termination`` is set. The caller
-keeps what each round decided (the classifier in ``history_``, the command line in its
-ledger), so a run resumes from that exactly where it stopped.
+A run is `start` and then `advance` until the state's ``termination`` is set, as `run`
+does where nothing has to happen between rounds. The caller keeps what each round
+decided (the classifier in ``history_``, the command line in its ledger), so a run
+resumes from that exactly where it stopped.
 
 With a guard the run is cross-validated as it goes: beside it runs one fold for each
 part of the validation rows, whose influences see the other parts only. What the folds'
@@ -226,6 +227,35 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         seconds=time.perf_counter() - began,
     )
     return after(state, record, logits), record
+
+
+def run(
+    problem: Problem, budget: int, *, verbose: bool = False
+) -> tuple[State, list[Round]]:
+    """Run to the end.
+
+    Parameters
+    ----------
+    problem : Problem
+    budget : int
+        Labels to assign in all.
+    verbose : bool
+        Whether to print a line a round.
+
+    Returns
+    -------
+    state : State
+    rounds : list of Round
+        Those that were undone, too.
+    """
+    state, rounds = start(problem), []
+    while state.termination is None:
+        state, record = advance(problem, state, budget)
+        if record is not None:
+            rounds.append(record)
+            if verbose:
+                print(describe(record))
+    return state, rounds
 
 
 def after(state: State, record: Round, logits: FloatArray) -> State:

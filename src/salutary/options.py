@@ -20,7 +20,7 @@ from salutary.influence.softmax import Matrix
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.rules import RULES
 from salutary.labeling.split import deal
-from salutary.loop import State, advance, start
+from salutary.loop import State, run
 from salutary.objective import IntArray
 from salutary.pools.arrays import ArrayPool
 from salutary.problem import Problem, split_folds
@@ -108,7 +108,7 @@ class Case:
         train = self.train
         problem = _problem(self, "tempered", own_pool(train), Switch(train.labels))
         problem = replace(problem, batch_size=default_batch(len(train)))
-        return _run(problem, len(train))
+        return run(problem, len(train))[0]
 
     def tuned(self, parts: Parts) -> tuple[float, float]:
         """The best C and its loss, see `salutary.tuning.tuned`."""
@@ -236,7 +236,7 @@ def label_pool(case: Case, rule: str) -> State:
     """Label the pool, from the model of the training rows."""
     X = _pool(case)
     pool = ArrayPool(X, np.ones(X.shape[0], dtype=bool), np.ones(X.shape[0]))
-    return _run(_problem(case, rule, pool, Addition()), case.budget)
+    return run(_problem(case, rule, pool, Addition()), case.budget)[0]
 
 
 def _problem(case: Case, rule: str, pool: ArrayPool, edit: Edit) -> Problem:
@@ -257,13 +257,6 @@ def _problem(case: Case, rule: str, pool: ArrayPool, edit: Edit) -> Problem:
         batch_size=case.batch_size,
         edit=edit,
     )
-
-
-def _run(problem: Problem, budget: int) -> State:
-    state = start(problem)
-    while state.termination is None:
-        state, _ = advance(problem, state, budget)
-    return state
 
 
 def _pool(case: Case) -> Matrix:

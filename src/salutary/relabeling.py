@@ -19,7 +19,7 @@ from salutary.influence.inputs import check_weight, encode_groups, encode_labels
 from salutary.labeling.marker import check_labels, encode_classes
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.stopping import as_limit
-from salutary.loop import Round, State, advance, describe, start
+from salutary.loop import Round, run
 from salutary.objective import Objective, find_objective
 from salutary.pipelines import (
     checked_matrix,
@@ -193,7 +193,7 @@ def relabel(
         edit=Switch(labeled.labels),
     )
     with threadpool_limits(limits=1, user_api="blas"):
-        state, rounds = _run(problem, as_limit(budget), verbose)
+        state, rounds = run(problem, as_limit(budget), verbose=bool(verbose))
     switched = y.copy()
     switched[state.kept.rows] = classes[state.kept.labels]
     return Relabeling(
@@ -216,17 +216,6 @@ def default_batch(n_rows: int) -> int:
 def own_pool(labeled: LabeledRows) -> ArrayPool:
     """The labeled rows as the pool whose labels are switched."""
     return ArrayPool(labeled.X, np.ones(len(labeled), dtype=bool), labeled.weight)
-
-
-def _run(problem: Problem, budget: int, verbose: int) -> tuple[State, list[Round]]:
-    state, rounds = start(problem), []
-    while state.termination is None:
-        state, record = advance(problem, state, budget)
-        if record is not None:
-            rounds.append(record)
-            if verbose:
-                print(describe(record))
-    return state, rounds
 
 
 def _switches(

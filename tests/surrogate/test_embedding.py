@@ -156,6 +156,15 @@ def test_a_damaged_store_is_refused_by_its_name(tmp_path: Path) -> None:
         embedded(["a"], folder=tmp_path)
 
 
+def test_a_store_damaged_within_is_to_be_deleted_too(tmp_path: Path) -> None:
+    embedded([str(number) for number in range(500)], folder=tmp_path)
+    content = bytearray((tmp_path / FILE).read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(InputError, match=r"malformed\); delete it"):
+        embedded(["a"], folder=tmp_path)
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be made"):

@@ -18,6 +18,16 @@ FILE = "embeddings.sqlite"
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
 
+REMEDIES = {
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_IOERR: "make room on the disk",
+    sqlite3.SQLITE_BUSY: "wait for the process that uses it",
+    sqlite3.SQLITE_LOCKED: "wait for the process that uses it",
+    sqlite3.SQLITE_READONLY: "mend the permissions",
+    sqlite3.SQLITE_CANTOPEN: "mend the permissions",
+}
+"""By what SQLite says of a store; one that is damaged is to be deleted."""
+
 Vectors = NDArray[np.float32]
 
 
@@ -99,13 +109,9 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
         )
         yield VectorStore(connection)
     except sqlite3.DatabaseError as error:
-        remedy = "delete it"
-        if "disk" in str(error):  # full, in SQLite's words or the system's
-            remedy = "make room on the disk"
-        elif "locked" in str(error):
-            remedy = "wait for the process that uses it"
-        elif "readonly" in str(error) or "unable to open" in str(error):
-            remedy = "mend the permissions"
+        # Of the extended codes the lowest byte says what kind it is.
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        remedy = REMEDIES.get(kind, "delete it")
         raise InputError(
             f"{where}: cannot be used ({error}); {remedy}, or pass another folder for "
             "embeddings"
