@@ -37,7 +37,6 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 
 studies: $(READY) ## Rerun the studies under docs/studies, from where they are
-	$(BIN)/python -m studies.add_one_in
 	$(BIN)/python -m studies.uncertainty
 	$(BIN)/python -m studies.rules
 	$(BIN)/python -m studies.shortlist
@@ -48,7 +47,7 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.finetuning
 
 bench: $(READY) ## Measure speed and memory
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m speed
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -13,8 +13,8 @@ from pathlib import Path
 from distributed import Client, LocalCluster
 from joblib import parallel_config
 
-from salutary.benchmark.runner import Request, run
-from salutary.benchmark.suites import find_suite
+from salutary_benchmark.runner import Request, run
+from salutary_benchmark.suites import find_suite
 
 
 def main(out: str, scheduler: str | None = None) -> None:

@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from salutary.advice import behind_best
-from salutary.benchmark.datasets import NINE
-from salutary.benchmark.displays import Display
-from salutary.benchmark.noise import with_wrong_labels
-from salutary.cross_fitting import cross_fit, difference
-from salutary.options import Case, options_of
-from salutary.tuning import log_losses, probabilities
+from salutary.advice.comparison import behind_best
+from salutary.advice.cross_fitting import cross_fit, difference
+from salutary.advice.options import Case, options_of
+from salutary.labeling.tuning import log_losses, probabilities
+from salutary_benchmark.data.catalog import NINE
+from salutary_benchmark.data.noise import with_wrong_labels
+from salutary_benchmark.experiments.pictures import Display
 from studies.rules_runs import BATCH, BUDGET, N_LABELED, ROWS, draw
 from studies.writing import environment, write_study
 

@@ -24,10 +24,9 @@ import torch
 from matplotlib.figure import Figure
 from sklearn.base import clone
 
-from benchmarks.measure import data_folder
 from salutary import LoraClassifier, TorchClassifier
-from salutary.benchmark.displays import Display
-from salutary.finetuning import (
+from salutary.arrays import IntArray
+from salutary.deep.loop import (
     FineTuning,
     advance,
     assign,
@@ -37,9 +36,10 @@ from salutary.finetuning import (
     with_validation,
     worth_adding,
 )
-from salutary.fitting import Chain
+from salutary.labeling.fitting import Chain
 from salutary.labeling.rules import find_rule
-from salutary.objective import IntArray
+from salutary_benchmark.experiments.pictures import Display
+from speed.measure import data_folder
 from studies.networks import SmallCNN
 from studies.writing import RESULTS, environment, write_study
 

@@ -24,26 +24,25 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
-from benchmarks.measure import data_folder
-from salutary.benchmark.datasets import find_data_set
-from salutary.benchmark.displays import Display
-from salutary.benchmark.loading import load
-from salutary.benchmark.splits import make_encoder
-from salutary.fitting import fit_converged
-from salutary.labeling.rules import RULES
-from salutary.loop import run
-from salutary.objective import (
+from salutary.arrays import FloatArray, IntArray
+from salutary.influence.objectives import (
     ExpectedCost,
-    FloatArray,
-    IntArray,
     Objective,
     WorstGroup,
     balanced_log_loss,
 )
-from salutary.objective import log_loss as mean_log_loss
+from salutary.influence.objectives import log_loss as mean_log_loss
+from salutary.labeling.fitting import fit_converged
+from salutary.labeling.loop import run
+from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.rows import LabeledRows, join
+from salutary.labeling.rules import RULES
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import Problem, split_folds
-from salutary.rows import LabeledRows, join
+from salutary_benchmark.data.catalog import find_data_set
+from salutary_benchmark.data.loading import load
+from salutary_benchmark.data.splits import make_encoder
+from salutary_benchmark.experiments.pictures import Display
+from speed.measure import data_folder
 from studies.writing import environment, write_study
 
 COSTS = np.array([[0.0, 1.0], [10.0, 0.0]])

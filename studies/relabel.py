@@ -25,11 +25,11 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_predict
 
 import salutary
-from benchmarks.measure import data_folder
-from salutary.benchmark.datasets import find_data_set
-from salutary.benchmark.displays import Display
-from salutary.benchmark.loading import Rows, load
-from salutary.benchmark.splits import make_encoder
+from salutary_benchmark.data.catalog import find_data_set
+from salutary_benchmark.data.loading import Rows, load
+from salutary_benchmark.data.splits import make_encoder
+from salutary_benchmark.experiments.pictures import Display
+from speed.measure import data_folder
 from studies.writing import environment, write_study
 
 SETS = ("waveform", "electric", "celeba", "mnist")

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from salutary.benchmark.datasets import NINE
-from salutary.benchmark.displays import Display
+from salutary_benchmark.data.catalog import NINE
+from salutary_benchmark.experiments.pictures import Display
 from studies.rules_runs import (
     BATCH,
     BUDGET,

@@ -16,21 +16,22 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from benchmarks.measure import data_folder
-from salutary import loop
-from salutary.benchmark.datasets import find_data_set
-from salutary.benchmark.loading import Rows, load
-from salutary.benchmark.splits import make_encoder, split
-from salutary.benchmark.task import tuned
-from salutary.fitting import Chain, begin
+from salutary.arrays import FloatArray
+from salutary.influence.objectives import row_log_loss
+from salutary.labeling import loop
+from salutary.labeling.fitting import Chain, begin
 from salutary.labeling.guard import mean_fall
+from salutary.labeling.loop import State, advance, canary_logits, start
+from salutary.labeling.problem import Fold, Problem, split_folds
+from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, Rule
-from salutary.labeling.split import hold_out
-from salutary.loop import State, advance, canary_logits, start
-from salutary.objective import FloatArray, row_log_loss
+from salutary.labeling.splits import hold_out
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import Fold, Problem, split_folds
-from salutary.rows import LabeledRows
+from salutary_benchmark.data.catalog import find_data_set
+from salutary_benchmark.data.loading import Rows, load
+from salutary_benchmark.data.splits import make_encoder, split
+from salutary_benchmark.strategies.task import tuned
+from speed.measure import data_folder
 
 PENALTIES = ("0.02", "0.1", "1", "tuned")
 SEEDS_OF_OTHERS = 2

@@ -20,12 +20,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import ttest_1samp
 
-from benchmarks.measure import data_folder
-from salutary.benchmark.displays import Display
-from salutary.benchmark.splits import make_encoder
-from salutary.options import Case, options_of
-from salutary.rows import LabeledRows
-from salutary.tuning import log_losses, probabilities
+from salutary.advice.options import Case, options_of
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.tuning import log_losses, probabilities
+from salutary_benchmark.data.splits import make_encoder
+from salutary_benchmark.experiments.pictures import Display
+from speed.measure import data_folder
 from studies.writing import environment, write_study
 
 CASES = ("wine, white to red", "celeba, women to men", "celeba, young to old", "bank")

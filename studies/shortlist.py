@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from salutary.choosing import SHORTLIST, choose, geometry_of, score
-from salutary.fitting import Chain, begin, extend, training_of
+from salutary.arrays import as_float64
 from salutary.influence.add_one_in import estimate_falls
-from salutary.influence.softmax import as_rows
+from salutary.labeling.batch import SHORTLIST, choose, geometry_of, score
+from salutary.labeling.fitting import Chain, begin, extend, training_of
+from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.selection import Selection, keep_best
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import Problem
 from studies.rules_runs import draw, problem_of
 from studies.writing import environment, write_study
 
@@ -60,13 +60,13 @@ def newton_together(problem: Problem, chain: Chain) -> Selection:
     geometry = geometry_of(problem, chain)
     found = score(problem, geometry, validation, chain, SHORTLIST * BATCH)["p^1"]
     training, _ = training_of(problem, chain.model, chain.rows, chain.labels)
-    X = as_rows(problem.pool.X[found.rows])
+    X = as_float64(problem.pool.X[found.rows])
     falls = estimate_falls(
         chain.model,
         training,
         X,
         np.ones((len(found), len(problem.classes))),
-        as_rows(validation.X),
+        as_float64(validation.X),
         problem.objective_of(validation),
         "newton",
     )

@@ -32,10 +32,10 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import TensorDataset
 
 from salutary import label_influence
-from salutary.benchmark.displays import Display
-from salutary.objective import IntArray
-from salutary.rows import LabeledRows
-from salutary.tuning import validated
+from salutary.arrays import IntArray
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.tuning import validated
+from salutary_benchmark.experiments.pictures import Display
 from studies.finetuning import draw, trainer
 from studies.writing import environment, write_study
 

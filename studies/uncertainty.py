@@ -19,19 +19,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from salutary.choosing import choose
-from salutary.fitting import begin
 from salutary.influence.direction import influence_direction
 from salutary.influence.label_influence import train_hessian
+from salutary.influence.objectives import LogLoss, log_loss
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import Hessian, SoftmaxModel, softmax_model
 from salutary.influence.solvers import Solver, factor
 from salutary.influence.uncertainty import influence_errors
+from salutary.labeling.batch import choose
+from salutary.labeling.fitting import begin
+from salutary.labeling.problem import Problem
+from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
-from salutary.objective import LogLoss, log_loss
 from salutary.pools.arrays import ArrayPool
-from salutary.problem import Problem
-from salutary.rows import LabeledRows
 from studies.add_one_in import data_set
 from studies.writing import environment, write_study
 

@@ -15,10 +15,10 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
-from benchmarks.measure import data_folder
-from salutary.benchmark.displays import Display
-from salutary.cli.progress import display
+from salutary.cli.terminal import display
 from salutary.files import write_text, write_whole
+from salutary_benchmark.experiments.pictures import Display
+from speed.measure import data_folder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 STUDIES, RESULTS = DOCS / "studies", DOCS / "results"

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from scipy.stats import ttest_rel
 from sklearn.datasets import make_blobs
 
+from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
-from salutary.rows import LabeledRows
 from studies import writing
 from studies.advise import Advised, Policies, chosen, followed
 from studies.rules_runs import (

@@ -7,19 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from salutary.array_advice import advise
-    from salutary.artifacts import load
-    from salutary.classifier import SalutaryClassifier
-    from salutary.fine_tuner import SalutaryFineTuner
+    from salutary.deep.lora_classifier import LoraClassifier
+    from salutary.deep.torch_classifier import TorchClassifier
+    from salutary.deep.torch_embedder import TorchEmbedder
+    from salutary.deep.transformer_embedder import TransformerEmbedder
+    from salutary.estimators.advising import advise
+    from salutary.estimators.classifier import SalutaryClassifier
+    from salutary.estimators.fine_tuner import SalutaryFineTuner
+    from salutary.estimators.relabeling import Relabeling, relabel
     from salutary.influence.add_one_in import add_one_in
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
-    from salutary.objective import ExpectedCost, WorstGroup
-    from salutary.relabeling import Relabeling, relabel
-    from salutary.surrogate.lora_classifier import LoraClassifier
-    from salutary.surrogate.torch_classifier import TorchClassifier
-    from salutary.surrogate.torch_embedder import TorchEmbedder
-    from salutary.surrogate.transformer_embedder import TransformerEmbedder
+    from salutary.influence.objectives import ExpectedCost, WorstGroup
+    from salutary.runs.artifacts import load
 
 __version__ = "0.1.0"
 
@@ -42,21 +42,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExpectedCost": "salutary.objective",
+    "ExpectedCost": "salutary.influence.objectives",
     "InfluenceWarning": "salutary.influence.direction",
-    "LoraClassifier": "salutary.surrogate.lora_classifier",
-    "Relabeling": "salutary.relabeling",
-    "SalutaryClassifier": "salutary.classifier",
-    "SalutaryFineTuner": "salutary.fine_tuner",
-    "TorchClassifier": "salutary.surrogate.torch_classifier",
-    "TorchEmbedder": "salutary.surrogate.torch_embedder",
-    "TransformerEmbedder": "salutary.surrogate.transformer_embedder",
-    "WorstGroup": "salutary.objective",
+    "LoraClassifier": "salutary.deep.lora_classifier",
+    "Relabeling": "salutary.estimators.relabeling",
+    "SalutaryClassifier": "salutary.estimators.classifier",
+    "SalutaryFineTuner": "salutary.estimators.fine_tuner",
+    "TorchClassifier": "salutary.deep.torch_classifier",
+    "TorchEmbedder": "salutary.deep.torch_embedder",
+    "TransformerEmbedder": "salutary.deep.transformer_embedder",
+    "WorstGroup": "salutary.influence.objectives",
     "add_one_in": "salutary.influence.add_one_in",
-    "advise": "salutary.array_advice",
+    "advise": "salutary.estimators.advising",
     "label_influence": "salutary.influence.label_influence",
-    "load": "salutary.artifacts",
-    "relabel": "salutary.relabeling",
+    "load": "salutary.runs.artifacts",
+    "relabel": "salutary.estimators.relabeling",
 }
 
 

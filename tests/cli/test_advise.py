@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import salutary
+from salutary.advice.options import OPTIONS, POOL_OPTIONS
 from salutary.cli.advise import summary
 from salutary.cli.main import main
-from salutary.encoding import table_encoder
-from salutary.options import OPTIONS, POOL_OPTIONS
+from salutary.tables.encoding import table_encoder
 
 Refusal = Callable[[list[str]], str]
 SMALL = ["--splits", "2", "--repeats", "1", "--budget", "4", "--batch-size", "2"]
@@ -138,7 +138,7 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
 ) -> None:
     rows = frames["validation"].iloc[:3].drop(columns="kind").assign(id=[20, 21, 22])
     pd.concat([frames["pool"], rows]).to_csv(folder / "pool.csv", index=False)
-    monkeypatch.setattr("salutary.advice.LARGEST_POOL", 12)
+    monkeypatch.setattr("salutary.advice.comparison.LARGEST_POOL", 12)
     found = report_of(capsys, arguments(folder))
     assert (found["n_pool"], found["n_pool_used"]) == (23, 12)
     assert found["recurring_validation_rows"] == 3

@@ -5,8 +5,8 @@ import re
 import pandas as pd
 import pytest
 
-from salutary.benchmark.comparison import CONTENDERS
 from salutary.cli import demo
+from salutary.cli.contenders import CONTENDERS
 from salutary.cli.main import main
 
 NAMES = (demo.START, demo.SALUTARY, demo.MARGIN, demo.BOTH)

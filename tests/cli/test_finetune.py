@@ -18,7 +18,7 @@ import pytest
 import salutary
 from salutary import LoraClassifier
 from salutary.cli.main import main
-from salutary.cli.summary import finetune_summary
+from salutary.cli.run_summary import finetune_summary
 
 pytest.importorskip("peft", reason="needs salutary[text]")
 
@@ -215,8 +215,8 @@ def test_the_final_model_may_see_the_validation_table(
 KILLED = """
 import os, signal, sys
 from salutary.cli.main import main
-from salutary.surrogate.language_model import LanguageModel
-from salutary.surrogate.lora_classifier import LoraClassifier
+from salutary.deep.language_model import LanguageModel
+from salutary.deep.lora_classifier import LoraClassifier
 
 where, number = sys.argv[1], int(sys.argv[2])
 home = {"encode": LanguageModel, "fit": LoraClassifier, "save": LoraClassifier}[where]
@@ -246,7 +246,7 @@ def test_a_kill_at_any_moment_resumes_to_the_same(
     whole: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from salutary.surrogate.language_model import LanguageModel
+    from salutary.deep.language_model import LanguageModel
 
     words = [*arguments(texts, decoder), "--resume"]
     process = subprocess.run(

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import salutary
-from salutary.cli.summary import label_summary
+from salutary.cli.run_summary import label_summary
 
 Run = Callable[..., Path]
 

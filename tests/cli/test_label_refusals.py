@@ -351,7 +351,7 @@ def test_an_out_in_a_folder_that_cannot_be_written_to_is_refused_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # As os.access says on a disk that is mounted to be read only; root may write else.
-    monkeypatch.setattr("salutary.table_run.writable", lambda path: path != folder)
+    monkeypatch.setattr("salutary.runs.directory.writable", lambda path: path != folder)
     out = folder / "deep" / "run"
     line = refusal([*arguments, "--out", str(out)])
     assert f"{out}: cannot be made, as {folder} cannot be written to" in line

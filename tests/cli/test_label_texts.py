@@ -19,8 +19,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 import salutary
 from salutary.cli.main import main
-from salutary.surrogate.transformer_embedder import TransformerEmbedder
-from salutary.tuning import PENALTIES
+from salutary.deep.transformer_embedder import TransformerEmbedder
+from salutary.labeling.tuning import PENALTIES
 
 SIZES = {"train": 40, "validation": 30, "pool": 50}
 
@@ -109,7 +109,7 @@ def test_texts_are_embedded_and_labeled(
 def test_vectors_are_kept_for_the_next_run(
     texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from salutary.surrogate.language_model import LanguageModel
+    from salutary.deep.language_model import LanguageModel
 
     main([*arguments(texts), *of_texts(texts, decoder)])
 
@@ -130,7 +130,7 @@ def test_vectors_are_kept_for_the_next_run(
 KILLED = """
 import os, signal, sys
 from salutary.cli.main import main
-from salutary.surrogate.language_model import LanguageModel
+from salutary.deep.language_model import LanguageModel
 
 encode, calls = LanguageModel.encode, []
 
@@ -148,7 +148,7 @@ main(sys.argv[1:])
 def test_a_kill_while_embedding_loses_no_vector(
     texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from salutary.surrogate.language_model import LanguageModel
+    from salutary.deep.language_model import LanguageModel
 
     words = [*arguments(texts), *of_texts(texts, decoder), "--resume"]
     process = subprocess.run(
@@ -398,8 +398,8 @@ def test_vectors_of_very_large_integers_are_numbers(tmp_path: Path) -> None:
 
 
 def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
-    from salutary.reading import Sources, Texts
-    from salutary.table_problem import Settings, prepare_labeling
+    from salutary.runs.table_problem import Settings, prepare_labeling
+    from salutary.tables.sources import Sources, Texts
 
     sources = Sources(
         *(texts / f"{name}.csv" for name in ("train", "validation", "pool")),

@@ -104,7 +104,7 @@ def test_an_error_of_our_own_is_not_hidden(
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("salutary.table_run.run_tables", fail)
+    monkeypatch.setattr("salutary.runs.directory.run_tables", fail)
     with pytest.raises(RuntimeError, match="a defect"):
         main(arguments)
 
@@ -115,7 +115,7 @@ def test_a_message_of_several_lines_becomes_one(
     def fail(*_: object) -> None:
         raise OSError("no\n  space")
 
-    monkeypatch.setattr("salutary.table_run.run_tables", fail)
+    monkeypatch.setattr("salutary.runs.directory.run_tables", fail)
     assert "no space" in refusal(arguments)
 
 
@@ -127,7 +127,7 @@ def test_an_interrupt_exits_with_130(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("salutary.table_run.run_tables", fail)
+    monkeypatch.setattr("salutary.runs.directory.run_tables", fail)
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     assert exit.value.code == 130
@@ -140,7 +140,7 @@ OTHERS = {
     "demo": ["demo"],
 }
 WORK = {
-    "advise": "salutary.table_advice.advise_tables",
+    "advise": "salutary.runs.advise.advise_tables",
     "predict": "salutary.cli.predict._read",
     "demo": "salutary.cli.demo._results",
 }

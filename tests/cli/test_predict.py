@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import salutary
 from salutary.cli.main import main
-from salutary.cli.progress import Lines
+from salutary.cli.terminal import Lines
 
 Refusal = Callable[[list[str]], str]
 

@@ -23,8 +23,8 @@ from sklearn.metrics import log_loss
 
 import salutary
 from salutary.cli.main import main
-from salutary.ledger import Ledger
-from salutary.tuning import PENALTIES
+from salutary.labeling.tuning import PENALTIES
+from salutary.runs.ledger import Ledger
 
 KINDS = np.array(["bird", "cat", "dog"])
 NOTES = ["007", None, "a,b", 'say "so"', "é\u2028ü", " led", "1.50", "TRUE", "x\ny"]
@@ -419,7 +419,7 @@ def assert_same_run(run: Path, other: Path) -> None:
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["salutary.table_run", "salutary.cli.main"])
+FORKS.set_forkserver_preload(["salutary.runs.directory", "salutary.cli.main"])
 
 KILLED = """
 import os, signal

@@ -9,15 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from salutary.arrays import BLOCK_ROWS
 from salutary.influence.inputs import (
     check_finite,
     check_matrix,
     check_weight,
     class_weights,
-    encode_groups,
-    encode_labels,
 )
-from salutary.influence.softmax import BLOCK_ROWS
+from salutary.influence.labels import encode_groups, encode_labels
 
 
 def fitted(n_features: int) -> LogisticRegression:

@@ -21,10 +21,10 @@ from salutary import label_influence
 from salutary.influence import solvers, uncertainty
 from salutary.influence.inputs import class_weights
 from salutary.influence.label_influence import curvature_of
+from salutary.influence.objectives import Truth, log_loss
 from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
 from salutary.influence.uncertainty import influence_errors, standard_error
-from salutary.objective import Truth, log_loss
 
 
 @dataclass(frozen=True)

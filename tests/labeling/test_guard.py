@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ttest_1samp, ttest_rel
 
 from salutary.labeling.guard import FOLDS, judge, mean_fall
-from salutary.labeling.split import deal
+from salutary.labeling.splits import deal
 
 LOSSES = arrays(float, 7, elements=st.integers(0, 40).map(lambda tenths: tenths / 10))
 WEIGHTS = arrays(float, 7, elements=st.integers(0, 5).map(float))

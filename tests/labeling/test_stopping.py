@@ -2,7 +2,7 @@
 
 import pytest
 
-from salutary.labeling.stopping import before_round
+from salutary.labeling.loop import before_round
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from salutary.cli import options
-from salutary.cli.progress import display
-from salutary.cli.summary import not_validated
+from salutary.cli import parameters
+from salutary.cli.run_summary import not_validated
+from salutary.cli.terminal import display
 from salutary.errors import InputError
 
 
@@ -48,12 +48,12 @@ def advise(
         typer.Option(help="Parts of VAL; each is judged by models not fitted on it."),
     ] = 5,
     repeats: Annotated[int, typer.Option(help="Times VAL is parted anew.")] = 2,
-    text_column: options.TextColumn = None,
-    text_pair: options.TextPair = None,
-    embedder: options.Embedder = None,
-    pooling: options.PoolingOption = "mean",
-    device: options.Device = None,
-    embedding_cache: options.EmbeddingCache = None,
+    text_column: parameters.TextColumn = None,
+    text_pair: parameters.TextPair = None,
+    embedder: parameters.Embedder = None,
+    pooling: parameters.PoolingOption = "mean",
+    device: parameters.Device = None,
+    embedding_cache: parameters.EmbeddingCache = None,
     seed: Annotated[int, typer.Option(help="Fixes what is drawn.")] = 0,
     as_json: Annotated[
         bool,
@@ -71,7 +71,7 @@ def advise(
     Example: salutary advise train.csv --validation val.csv --pool pool.csv --target y
     """
     _check(budget, batch_size, splits, repeats, seed)
-    texts = options.texts_of(
+    texts = parameters.texts_of(
         text_column, text_pair, embedder, pooling, device, embedding_cache
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
@@ -89,9 +89,9 @@ def advise(
 def _report(sources: tuple[Any, ...], plan: tuple[Any, ...]) -> dict[str, Any]:
     """The comparison, with its progress shown."""
     # Imported here: 'salutary --help' needs none of it.
-    from salutary.options import OPTIONS, POOL_OPTIONS
-    from salutary.reading import Sources
-    from salutary.table_advice import Plan, advise_tables
+    from salutary.advice.options import OPTIONS, POOL_OPTIONS
+    from salutary.runs.advise import Plan, advise_tables
+    from salutary.tables.sources import Sources
 
     asked, how = Sources(*sources), Plan(*plan)
     n_options = len(OPTIONS) + (len(POOL_OPTIONS) if asked.pool else 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from salutary.cli.progress import display
+from salutary.cli.terminal import display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +47,7 @@ def _results() -> pd.DataFrame:
     from sklearn.preprocessing import scale
     from threadpoolctl import threadpool_limits
 
-    from salutary.benchmark.comparison import CONTENDERS, Plan, compare
-    from salutary.benchmark.splits import split
+    from salutary.cli.contenders import CONTENDERS, Plan, compare, split
 
     X, y = load_digits(return_X_y=True)
     plan = Plan(LogisticRegression(C=1.0, max_iter=1000), budget=N_BOUGHT)

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salutary.cli import options
-from salutary.cli.progress import display
-from salutary.cli.summary import finetune_summary
+from salutary.cli import parameters
+from salutary.cli.run_summary import finetune_summary
+from salutary.cli.terminal import display
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
-    from salutary.loop import Round
+    from salutary.labeling.loop import Round
 
 
 def finetune(
-    train: options.Train,
-    validation: options.Validation,
+    train: parameters.Train,
+    validation: parameters.Validation,
     pool: Annotated[
         Path, typer.Option(metavar="POOL", help="Unlabeled table to take rows from.")
     ],
     text_column: Annotated[
         str, typer.Option(metavar="COLUMN", help="Column of texts; others are unused.")
     ],
-    target: options.Target,
+    target: parameters.Target,
     model: Annotated[
         str,
         typer.Option(
@@ -34,14 +34,14 @@ def finetune(
             "hub. Needs salutary[text].",
         ),
     ],
-    out: options.Out,
-    text_pair: options.TextPair = None,
+    out: parameters.Out,
+    text_pair: parameters.TextPair = None,
     budget: Annotated[int, typer.Option(help="Labels to assign, at most.")] = 100,
     batch_size: Annotated[
         int,
         typer.Option(help="Labels a round; the model is fine-tuned anew after each."),
     ] = 100,
-    rule: options.RuleOption = "tempered",
+    rule: parameters.RuleOption = "tempered",
     refit_on_validation: Annotated[
         bool,
         typer.Option(
@@ -63,8 +63,8 @@ def finetune(
             show_default="as the model, 512 at most",
         ),
     ] = None,
-    pooling: options.PoolingOption = "mean",
-    device: options.Device = None,
+    pooling: parameters.PoolingOption = "mean",
+    device: parameters.Device = None,
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -82,8 +82,8 @@ def finetune(
             "are run, and the tempered rule's power is 1.",
         ),
     ] = False,
-    seed: options.Seed = 0,
-    resume: options.Resume = False,
+    seed: parameters.Seed = 0,
+    resume: parameters.Resume = False,
 ) -> None:
     """Fine-tune a language model by LoRA, with labels for a pool by their influence.
 
@@ -97,7 +97,7 @@ def finetune(
     --text-column review --target stars --model sentence-transformers/all-MiniLM-L6-v2
     --out runs/tuned
     """
-    options.check_numbers(budget, batch_size, None, 0.0, seed)
+    parameters.check_numbers(budget, batch_size, None, 0.0, seed)
     for option, value in (
         ("--rank", rank),
         ("--epochs", epochs),
@@ -110,14 +110,14 @@ def finetune(
             f"--learning-rate {learning_rate}: must be above 0 and at most 1, for "
             "instance 0.001"
         )
-    texts = options.texts_of(text_column, text_pair, model, pooling, device, None)
+    texts = parameters.texts_of(text_column, text_pair, model, pooling, device, None)
     with display(budget, "labels") as shown:
         # Imported here: 'salutary --help' needs none of it.
-        from salutary.finetune_run import FINE_TUNING, FineTuneSettings
-        from salutary.loop import describe
-        from salutary.reading import Sources
-        from salutary.request import Request
-        from salutary.table_run import run_tables
+        from salutary.labeling.loop import describe
+        from salutary.runs.directory import run_tables
+        from salutary.runs.finetune import FINE_TUNING, FineTuneSettings
+        from salutary.runs.kind import Request
+        from salutary.tables.sources import Sources
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))

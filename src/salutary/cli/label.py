@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from salutary.cli import options
-from salutary.cli.progress import display
-from salutary.cli.summary import label_summary
+from salutary.cli import parameters
+from salutary.cli.run_summary import label_summary
+from salutary.cli.terminal import display
 
 if TYPE_CHECKING:
-    from salutary.loop import Round
+    from salutary.labeling.loop import Round
 
 
 def label(
-    train: options.Train,
-    validation: options.Validation,
+    train: parameters.Train,
+    validation: parameters.Validation,
     pool: Annotated[
         Path, typer.Option(metavar="POOL", help="Unlabeled table to take rows from.")
     ],
-    target: options.Target,
-    out: options.Out,
+    target: parameters.Target,
+    out: parameters.Out,
     budget: Annotated[int, typer.Option(help="Labels to assign, at most.")] = 100,
     batch_size: Annotated[int, typer.Option(help="Labels a round.")] = 10,
-    rule: options.RuleOption = "tempered",
-    objective: options.ObjectiveOption = "log_loss",
-    group: options.Group = None,
-    costs: options.Costs = None,
+    rule: parameters.RuleOption = "tempered",
+    objective: parameters.ObjectiveOption = "log_loss",
+    group: parameters.Group = None,
+    costs: parameters.Costs = None,
     estimate: Annotated[
         Literal["first_order", "newton", "refit"],
         typer.Option(
@@ -36,13 +36,13 @@ def label(
             "far slower: a shortlist is looked at again for every pick."
         ),
     ] = "first_order",
-    c: options.PenaltyOrTuned = None,
-    text_column: options.TextColumn = None,
-    text_pair: options.TextPair = None,
-    embedder: options.Embedder = None,
-    pooling: options.PoolingOption = "mean",
-    device: options.Device = None,
-    embedding_cache: options.EmbeddingCache = None,
+    c: parameters.PenaltyOrTuned = None,
+    text_column: parameters.TextColumn = None,
+    text_pair: parameters.TextPair = None,
+    embedder: parameters.Embedder = None,
+    pooling: parameters.PoolingOption = "mean",
+    device: parameters.Device = None,
+    embedding_cache: parameters.EmbeddingCache = None,
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -52,10 +52,10 @@ def label(
             "go by their numbers from 0.",
         ),
     ] = None,
-    no_guard: options.NoGuard = False,
-    min_influence_z: options.SmallestZ = 0.0,
-    seed: options.Seed = 0,
-    resume: options.Resume = False,
+    no_guard: parameters.NoGuard = False,
+    min_influence_z: parameters.SmallestZ = 0.0,
+    seed: parameters.Seed = 0,
+    resume: parameters.Resume = False,
 ) -> None:
     """Label the pool rows that lower the validation loss most, and fit a model.
 
@@ -69,21 +69,21 @@ def label(
     --text-column review --embedder sentence-transformers/all-MiniLM-L6-v2
     --out runs/text
     """
-    texts = options.texts_of(
+    texts = parameters.texts_of(
         text_column, text_pair, embedder, pooling, device, embedding_cache
     )
     if c is None and texts is None:
         c = 1.0
-    options.check_numbers(budget, batch_size, c, min_influence_z, seed)
-    options.check_objective(objective, group, costs)
+    parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
+    parameters.check_objective(objective, group, costs)
     with display(budget, "labels") as shown:
         # Imported here: 'salutary --help' needs none of it.
-        from salutary.label_run import LABELING
-        from salutary.loop import describe
-        from salutary.reading import Sources
-        from salutary.request import Request
-        from salutary.table_problem import Settings
-        from salutary.table_run import run_tables
+        from salutary.labeling.loop import describe
+        from salutary.runs.directory import run_tables
+        from salutary.runs.kind import Request
+        from salutary.runs.label import LABELING
+        from salutary.runs.table_problem import Settings
+        from salutary.tables.sources import Sources
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))

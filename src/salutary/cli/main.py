@@ -8,19 +8,18 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated, TextIO
 
 import typer
 
 from salutary.cli.advise import advise
-from salutary.cli.benchmark import benchmark
 from salutary.cli.demo import demo
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
-from salutary.cli.text import printable
+from salutary.cli.terminal import printable
 from salutary.errors import InputError
 
 INTERRUPTED = 130
@@ -40,7 +39,8 @@ app.command()(relabel)
 app.command()(finetune)
 app.command()(predict)
 app.command()(demo)
-app.add_typer(benchmark)
+for _command in sorted(entry_points(group="salutary.commands")):
+    app.add_typer(_command.load())
 
 
 @app.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from salutary.cli.progress import display
+from salutary.cli.terminal import display
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataF
     """The run's model, the output's first column, and the rows' features."""
     import numpy as np
 
-    from salutary.artifacts import load, read_report
-    from salutary.columns import cast_features, whole_numbers
-    from salutary.tables import read_table
+    from salutary.runs.artifacts import load, read_report
+    from salutary.tables.columns import cast_features, whole_numbers
+    from salutary.tables.formats import read_table
 
     model = load(run_dir)
     kinds = model["types"].kinds
@@ -118,8 +118,8 @@ def _predictions(
 def _write(predictions: pa.Table, out: Path) -> None:
     import pyarrow.csv
 
-    from salutary.artifacts import write_table
     from salutary.files import write_whole
+    from salutary.tables.writing import write_table
 
     if out.suffix.lower() == ".parquet":
         write_table(predictions, out)

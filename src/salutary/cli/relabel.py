@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salutary.cli import options
-from salutary.cli.progress import display
-from salutary.cli.summary import relabel_summary
+from salutary.cli import parameters
+from salutary.cli.run_summary import relabel_summary
+from salutary.cli.terminal import display
 
 if TYPE_CHECKING:
-    from salutary.loop import Round
+    from salutary.labeling.loop import Round
 
 
 def relabel(
-    train: options.Train,
-    validation: options.Validation,
-    target: options.Target,
-    out: options.Out,
+    train: parameters.Train,
+    validation: parameters.Validation,
+    target: parameters.Target,
+    out: parameters.Out,
     budget: Annotated[
         int | None,
         typer.Option(help="Labels to switch, at most; any number without it."),
@@ -30,10 +30,10 @@ def relabel(
             "more."
         ),
     ] = None,
-    rule: options.RuleOption = "tempered",
-    objective: options.ObjectiveOption = "log_loss",
-    group: options.Group = None,
-    costs: options.Costs = None,
+    rule: parameters.RuleOption = "tempered",
+    objective: parameters.ObjectiveOption = "log_loss",
+    group: parameters.Group = None,
+    costs: parameters.Costs = None,
     c: Annotated[
         float | None,
         typer.Option(
@@ -42,12 +42,12 @@ def relabel(
             show_default="what does best on VAL, before any switch",
         ),
     ] = None,
-    text_column: options.TextColumn = None,
-    text_pair: options.TextPair = None,
-    embedder: options.Embedder = None,
-    pooling: options.PoolingOption = "mean",
-    device: options.Device = None,
-    embedding_cache: options.EmbeddingCache = None,
+    text_column: parameters.TextColumn = None,
+    text_pair: parameters.TextPair = None,
+    embedder: parameters.Embedder = None,
+    pooling: parameters.PoolingOption = "mean",
+    device: parameters.Device = None,
+    embedding_cache: parameters.EmbeddingCache = None,
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -57,10 +57,10 @@ def relabel(
             "by their numbers from 0.",
         ),
     ] = None,
-    no_guard: options.NoGuard = False,
-    min_influence_z: options.SmallestZ = 0.0,
-    seed: options.Seed = 0,
-    resume: options.Resume = False,
+    no_guard: parameters.NoGuard = False,
+    min_influence_z: parameters.SmallestZ = 0.0,
+    seed: parameters.Seed = 0,
+    resume: parameters.Resume = False,
 ) -> None:
     """Switch the labels of TRAIN that do harm on VAL, and fit a model.
 
@@ -71,19 +71,19 @@ def relabel(
     Example: salutary relabel noisy.csv --validation clean.csv --target y
     --out runs/cleaned
     """
-    texts = options.texts_of(
+    texts = parameters.texts_of(
         text_column, text_pair, embedder, pooling, device, embedding_cache
     )
-    options.check_numbers(budget, batch_size, c, min_influence_z, seed)
-    options.check_objective(objective, group, costs)
+    parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
+    parameters.check_objective(objective, group, costs)
     with display(budget, "switches") as shown:
         # Imported here: 'salutary --help' needs none of it.
-        from salutary.loop import describe
-        from salutary.reading import Sources
-        from salutary.relabel_run import RELABELING
-        from salutary.request import Request
-        from salutary.table_problem import Settings
-        from salutary.table_run import run_tables
+        from salutary.labeling.loop import describe
+        from salutary.runs.directory import run_tables
+        from salutary.runs.kind import Request
+        from salutary.runs.relabel import RELABELING
+        from salutary.runs.table_problem import Settings
+        from salutary.tables.sources import Sources
 
         def show(record: Round) -> None:
             number = len(record.selection)

@@ -10,26 +10,22 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from salutary.arrays import Float64Array, Matrix, as_float64
 from salutary.influence.direction import influence_direction
-from salutary.influence.inputs import (
-    check_matrix,
-    check_weight,
-    class_weights,
-    encode_groups,
-    encode_labels,
-)
+from salutary.influence.inputs import check_matrix, check_weight, class_weights
 from salutary.influence.label_influence import train_hessian
+from salutary.influence.labels import encode_groups, encode_labels
 from salutary.influence.newton import Training, newton_falls
-from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import Float64Array, Matrix, as_rows, softmax_model
-from salutary.influence.solvers import factor
-from salutary.objective import (
+from salutary.influence.objectives import (
     BoundObjective,
     Objective,
     Truth,
     bind,
     find_objective,
 )
+from salutary.influence.scores import InfluenceScorer
+from salutary.influence.softmax import softmax_model
+from salutary.influence.solvers import factor
 
 Estimate = Literal["first_order", "newton", "refit"]
 
@@ -103,9 +99,9 @@ def add_one_in(
     if estimate not in get_args(Estimate):
         raise ValueError(f"estimate must be one of {get_args(Estimate)}: {estimate!r}")
     viewed = softmax_model(model)
-    X = as_rows(check_matrix(X, "X", model))
-    X_train = as_rows(check_matrix(X_train, "X_train", model))
-    X_val = as_rows(check_matrix(X_val, "X_val", model))
+    X = as_float64(check_matrix(X, "X", model))
+    X_train = as_float64(check_matrix(X_train, "X_train", model))
+    X_val = as_float64(check_matrix(X_val, "X_val", model))
     weight = check_weight(sample_weight, X_train, "sample_weight")
     factors = class_weights(model, y_train, weight)
     labels = encode_labels(y_train, model.classes_, "y_train", X_train)

@@ -6,16 +6,10 @@ import warnings
 
 import numpy as np
 
-from salutary.influence.softmax import (
-    Float64Array,
-    Hessian,
-    Matrix,
-    SoftmaxModel,
-    as_rows,
-    parameter_gradient,
-)
+from salutary.arrays import Float64Array, Matrix, as_float64
+from salutary.influence.objectives import BoundObjective
+from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
 from salutary.influence.solvers import Solver, Status
-from salutary.objective import BoundObjective
 
 GAUGE_TOLERANCE = 1e-8
 
@@ -58,7 +52,7 @@ def influence_direction(
     InfluenceWarning
         If the solve cannot be trusted.
     """
-    X_val = as_rows(X_val)
+    X_val = as_float64(X_val)
     _, logit_gradient = objective(model.logits(X_val))
     drift = np.abs(logit_gradient.sum(axis=1))
     if np.any(drift > GAUGE_TOLERANCE * (1 + np.abs(logit_gradient).sum(axis=1))):

@@ -13,12 +13,10 @@ from sklearn.utils import assert_all_finite, check_array, gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     column_or_1d,
 )
 
-from salutary.influence.softmax import BLOCK_ROWS, Float64Array, Matrix
-from salutary.objective import FloatArray, IntArray
+from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, Matrix
 
 LARGEST_VALUE = 1e100
 """Squares of what is larger leave too little room for sums."""
@@ -160,99 +158,6 @@ def check_held(X_val: Any, y_val: Any) -> None:
     """
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val go together; pass both or neither")
-
-
-def encode_labels(
-    y: Any, classes: NDArray[Any], name: str, X: Matrix | None = None
-) -> IntArray:
-    """Positions of labels among the classes.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-    classes : ndarray of shape (n_classes,), sorted
-    name : str
-    X : matrix of shape (n_rows, n_features), optional
-        The rows the labels belong to.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), dtype intp
-
-    Raises
-    ------
-    ValueError
-        If a label is none of the classes; names the first row that has one. If there
-        are not as many labels as rows.
-    """
-    y = column_or_1d(y)
-    if X is not None:
-        check_consistent_length(X, y)
-    position = {label: code for code, label in enumerate(classes.tolist())}
-    codes = np.empty(len(y), dtype=np.intp)
-    for row, label in enumerate(y.tolist()):
-        code = position.get(label)
-        if code is None:
-            raise ValueError(
-                f"{name} has the class {label!r} (row {row}), which no labeled row "
-                f"has; label one, or drop it (known classes: {classes.tolist()})"
-            )
-        codes[row] = code
-    return codes
-
-
-def as_given(values: Any) -> Any:
-    """Values as they are, of a list or a column of pandas that is no NumPy array.
-
-    NumPy would make texts of all if one is a text, and numbers with a fraction of
-    nullable integers and booleans.
-    """
-    if isinstance(getattr(values, "dtype", None), np.dtype):
-        return values
-    return np.asarray(values, dtype=object)
-
-
-def missing_rows(values: NDArray[Any]) -> IntArray:
-    """Numbers of the rows that hold None, NaN, or pandas' NA or NaT.
-
-    Without pandas, which the core does without.
-    """
-    if values.dtype != object:
-        return np.flatnonzero(values != values)
-    return np.flatnonzero([is_missing(value) for value in values])
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, or pandas' NA or NaT."""
-    # A comparison with pandas' NA has no truth.
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    return bool(np.ndim(value) == 0 and value != value)
-
-
-def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
-    """Numbers of the validation rows' groups, or None if there are none.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many as rows, or one is missing; names its row.
-    """
-    if groups is None:
-        return None
-    try:
-        checked = column_or_1d(as_given(groups))
-        check_consistent_length(X, checked)
-    except ValueError as error:
-        raise ValueError(f"groups_val: {error}") from None
-    missing = missing_rows(checked)
-    if len(missing):
-        raise ValueError(f"groups_val has no group for row {missing[0]}; give it one")
-    values = checked.tolist()
-    number: dict[Any, int] = {}
-    for value in values:
-        number.setdefault(value, len(number))
-    return np.array([number[value] for value in values], dtype=np.intp)
 
 
 def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:

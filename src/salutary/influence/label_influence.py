@@ -12,6 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
+from salutary.arrays import (
+    BLOCK_ROWS,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    Matrix,
+    as_float64,
+)
 from salutary.influence.direction import InfluenceWarning, influence_direction
 from salutary.influence.inputs import (
     as_matrix,
@@ -19,30 +27,23 @@ from salutary.influence.inputs import (
     check_matrix,
     check_weight,
     class_weights,
-    encode_groups,
-    encode_labels,
 )
-from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import (
-    BLOCK_ROWS,
-    Float64Array,
-    Hessian,
-    Matrix,
-    SoftmaxModel,
-    as_rows,
-    parameter_gradient,
-    softmax_model,
-)
-from salutary.influence.solvers import Solver, factor
-from salutary.objective import (
-    FloatArray,
-    IntArray,
+from salutary.influence.labels import encode_groups, encode_labels
+from salutary.influence.objectives import (
     Objective,
     Truth,
     bind,
     find_objective,
     row_log_loss,
 )
+from salutary.influence.scores import InfluenceScorer
+from salutary.influence.softmax import (
+    Hessian,
+    SoftmaxModel,
+    parameter_gradient,
+    softmax_model,
+)
+from salutary.influence.solvers import Solver, factor
 
 HessianRows = Literal["train", "pool", "both"]
 
@@ -200,7 +201,7 @@ def train_hessian(
     model: SoftmaxModel, X_train: Matrix, train_weight: FloatArray
 ) -> Hessian:
     """Hessian of the training objective; the rows' probabilities are kept."""
-    X_train = as_rows(X_train)
+    X_train = as_float64(X_train)
     block = (X_train, model.probability(X_train), train_weight)
     return Hessian(model, lambda: [block], X_train.shape[0])
 
@@ -260,7 +261,7 @@ def _warn_unless_converged(
     it depends neither on the features' units nor on how sure the model is. Influences
     are off by about its square root.
     """
-    X_train = as_rows(X_train)
+    X_train = as_float64(X_train)
     logits = model.logits(X_train)
     value = weight @ row_log_loss(logits, labels) + model.l2 / 2 * np.sum(model.coef**2)
     residual = softmax(logits, axis=1)

@@ -9,9 +9,10 @@ from scipy import sparse
 from scipy.special import log_softmax, softmax
 from sklearn.utils import gen_batches
 
-from salutary.influence.softmax import Float64Array, Hessian, Matrix, SoftmaxModel
+from salutary.arrays import Float64Array, IntArray, Matrix
+from salutary.influence.objectives import BoundObjective
+from salutary.influence.softmax import Hessian, SoftmaxModel
 from salutary.influence.solvers import Solver
-from salutary.objective import BoundObjective, IntArray
 
 MOST_STEPS = 10
 """Newton steps; most candidates stop after three, implausible labels take more."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from salutary.influence.softmax import Float64Array, Matrix, SoftmaxModel
-from salutary.objective import FloatArray
+from salutary.arrays import Float64Array, FloatArray, Matrix
+from salutary.influence.softmax import SoftmaxModel
 
 
 class InfluenceScorer:

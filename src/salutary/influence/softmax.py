@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 from scipy.linalg import helmert
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.utils.validation import check_is_fitted
 
-from salutary.objective import FloatArray
-
-Matrix: TypeAlias = Any
-"""Dense ndarray or SciPy CSR of shape (n_rows, n_features)."""
-
-Float64Array = NDArray[np.float64]
-
-BLOCK_ROWS = 4096
-"""Rows handled at once: a block of 64 float32 features and its logits fit in cache."""
-
+from salutary.arrays import Float64Array, FloatArray, Matrix
 
 SMALLEST_C = 1e-100
 """Squares of penalties that are stronger leave too little room for sums."""
@@ -293,10 +281,3 @@ def reduced_curvatures(
     """Return the rows' reduced curvatures, shape (n_rows, K - 1, K - 1)."""
     roots = curvature_roots(basis, probability, weight)
     return roots @ roots.transpose(0, 2, 1)
-
-
-def as_rows(X: Matrix) -> Matrix:
-    """Rows in float64, in which every solve is done."""
-    if sparse.issparse(X):
-        return X.astype(np.float64)
-    return np.asarray(X, dtype=np.float64)

@@ -12,14 +12,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpocon
 from scipy.sparse.linalg import LinearOperator, cg
 
-from salutary.influence.softmax import (
-    Float64Array,
-    Hessian,
-    Matrix,
-    as_rows,
-    curvature_roots,
-    reduced_curvatures,
-)
+from salutary.arrays import Float64Array, Matrix, as_float64
+from salutary.influence.softmax import Hessian, curvature_roots, reduced_curvatures
 
 DIRECT_LIMIT = 5_000
 """Largest order of a matrix that is factored; beyond it conjugate gradients run."""
@@ -182,7 +176,7 @@ def assemble(hessian: Hessian) -> Float64Array:
     first, second = np.triu_indices(n_classes)
     upper = np.zeros((len(first), n_columns, n_columns))
     for X, probability, weight in hessian.blocks():
-        rows = _with_intercept(as_rows(X), hessian.model.fit_intercept)
+        rows = _with_intercept(as_float64(X), hessian.model.fit_intercept)
         curvature = reduced_curvatures(hessian.basis, probability, weight)
         curvature = curvature[:, first, second]
         for pair in range(len(first)):
@@ -224,7 +218,7 @@ class Woodbury:
     def __init__(self, hessian: Hessian) -> None:
         self._hessian = hessian
         parts = [
-            (as_rows(X), curvature_roots(hessian.basis, probability, weight))
+            (as_float64(X), curvature_roots(hessian.basis, probability, weight))
             for X, probability, weight in hessian.blocks()
         ]
         stack = sparse.vstack if sparse.issparse(parts[0][0]) else np.vstack
@@ -342,7 +336,7 @@ def _diagonal(hessian: Hessian) -> Float64Array:
     for X, probability, weight in hessian.blocks():
         roots = curvature_roots(hessian.basis, probability, weight)
         curvature = np.einsum("iab,iab->ia", roots, roots)
-        rows = _with_intercept(as_rows(X), hessian.model.fit_intercept)
+        rows = _with_intercept(as_float64(X), hessian.model.fit_intercept)
         squares = rows.multiply(rows) if sparse.issparse(rows) else rows**2
         diagonal += (squares.T @ curvature).T
     return diagonal

@@ -8,23 +8,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from salutary.influence.softmax import (
-    Float64Array,
-    Hessian,
-    Matrix,
-    SoftmaxModel,
-    as_rows,
-    parameter_gradient,
-)
+from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix, as_float64
+from salutary.influence.objectives import Objective, Truth, bind, log_loss
+from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
 from salutary.influence.solvers import Solver
-from salutary.objective import (
-    FloatArray,
-    IntArray,
-    Objective,
-    Truth,
-    bind,
-    log_loss,
-)
 
 BATCH_ROWS = 64
 """Candidates whose effects on all validation rows are held at once."""
@@ -188,7 +175,7 @@ def influence_errors(
     >>> from salutary.influence.label_influence import train_hessian
     >>> from salutary.influence.softmax import softmax_model
     >>> from salutary.influence.solvers import factor
-    >>> from salutary.objective import log_loss
+    >>> from salutary.influence.objectives import log_loss
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X[::5], y[::5])
     >>> viewed = softmax_model(model)
@@ -203,7 +190,7 @@ def influence_errors(
     """
     if len(gradient) == 0:
         return np.zeros(0)
-    X, X_val = as_rows(X), as_rows(X_val)
+    X, X_val = as_float64(X), as_float64(X_val)
     if sparse.issparse(X):
         X = X.toarray()
     if model.fit_intercept:
@@ -250,7 +237,7 @@ def _logit_gradient(model: SoftmaxModel, X: Matrix, labels: IntArray) -> Float64
     As what the other classes have, not p - 1, so that a row the model is sure of keeps
     its digits.
     """
-    gradient = model.probability(as_rows(X))
+    gradient = model.probability(as_float64(X))
     own = np.arange(len(labels)), labels
     gradient[own] = 0.0
     gradient[own] = -gradient.sum(axis=1)

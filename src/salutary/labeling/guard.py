@@ -6,20 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from salutary.influence.uncertainty import (
-    jackknife_error,
-    left_out,
-    standard_error,
-)
-from salutary.objective import (
-    FloatArray,
-    IntArray,
-    Objective,
-    Truth,
-    bind,
-    log_loss,
-    row_log_loss,
-)
+from salutary.arrays import FloatArray, IntArray
+from salutary.influence.objectives import Objective, Truth, bind, log_loss, row_log_loss
+from salutary.influence.uncertainty import jackknife_error, left_out, standard_error
 
 FOLDS = 3
 """Parts of the validation rows; each is the canary of a run that sees the others."""

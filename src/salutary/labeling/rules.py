@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from salutary.objective import FloatArray
+from salutary.arrays import FloatArray
 
 Scores = Callable[[FloatArray, FloatArray], FloatArray]
 """(influence, probability) -> scores, all of shape (n_rows, n_classes).
@@ -29,11 +29,12 @@ class Rule:
     ----------
     variants : mapping of str to callable
         Ways to score, by name. Where there are several, every round tries all and keeps
-        the one that does best on canary rows (`salutary.loop`). The first is used where
-        there is nothing to choose by.
+        the one that does best on canary rows (`salutary.labeling.loop`). The first is
+        used where there is nothing to choose by.
     greedy : bool, default=False
-        Whether each pick of a batch knows those before it (`salutary.greedy`), or the
-        best scores are taken together, as published.
+        Whether each pick of a batch knows those before it
+        (`salutary.labeling.batch_greedy`), or the best scores are taken together, as
+        published.
     """
 
     variants: Mapping[str, Scores]

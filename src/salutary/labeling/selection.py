@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from salutary.objective import FloatArray, IntArray
+from salutary.arrays import FloatArray, IntArray
 
 
 def round_significant(values: FloatArray) -> NDArray[np.float64]:

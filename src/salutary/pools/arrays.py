@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from salutary.influence.softmax import BLOCK_ROWS, Matrix
-from salutary.objective import FloatArray, IntArray
+from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray, Matrix
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""Run every measurement and print a line for each."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from speed import bank_loop, embedding, importing, scoring
+from speed.measure import data_folder
+
+PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn")
+
+
+def main() -> None:
+    found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    print(f"Python {platform.python_version()}, {found}", flush=True)
+    for measured in scoring.speed():
+        print(measured.line(), flush=True)
+    for line in scoring.memory():
+        print(line, flush=True)
+    for measured in importing.speed():
+        print(measured.line(), flush=True)
+    folder = data_folder()
+    if folder is None:
+        print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
+        return
+    for measured in bank_loop.speed(folder):
+        print(measured.line(), flush=True)
+    for measured in embedding.speed(folder):
+        print(measured.line(), flush=True)
+
+
+main()

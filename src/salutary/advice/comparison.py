@@ -1,0 +1,240 @@
+"""What to do with training rows, validation rows and a pool: compared, and one advised.
+
+`compare` is the whole of it; `salutary.estimators.advising` and `salutary.runs.advise`
+bring the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from salutary.advice.cross_fitting import Difference, Judged, cross_fit, difference
+from salutary.advice.options import POOL_OPTIONS, Case
+from salutary.arrays import as_float64
+from salutary.influence.labels import absent_classes
+from salutary.labeling.rows import LabeledRows
+
+FEWEST_VALIDATION = 6
+"""Validation rows below which an option has none to tune by in some fold."""
+
+LARGEST_POOL = 20_000
+"""Pool rows looked at; of a larger pool so many are drawn."""
+
+BOTH = "train + validation"
+
+ACTIONS = {
+    "train only": "train on the training rows alone",
+    "validation only": "train on the validation rows alone",
+    BOTH: "train on both",
+    "train + weighted validation": (
+        "train on both, with a tuned weight of the validation rows (about {weight:g})"
+    ),
+    "relabeled": "relabel the training rows",
+    "relabeled + validation": (
+        "relabel the training rows, then train on them and the validation rows"
+    ),
+    "self-training": "train on the training rows and self-train on the pool",
+    "salutary, paper's rule": "use salutary labels under the paper's rule",
+    "salutary": "use salutary labels",
+    "salutary + validation": (
+        "use salutary labels, then refit with the validation rows as well"
+    ),
+}
+"""What to do to follow an option, by its name."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which option does best on the user's validation rows, and by how much.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each option, the most preferred first:
+
+        - option;
+        - accuracy and log_loss on validation rows that it was not fitted on;
+        - difference of the log loss to the lowest, and lower and upper, the ends of its
+          95% interval;
+        - C and validation_weight, medians of what the fits were tuned to; a weight of 0
+          means that validation rows were not fitted on.
+    option : str
+        The advised one.
+    sentence : str
+        The advice in plain words, beginning "Advice:".
+    n_train, n_validation, n_pool : int
+        Rows.
+    n_pool_used : int
+        Pool rows looked at, as of a large pool a part is drawn.
+    n_splits, n_repeats : int
+        Folds of a repeat, and repeats.
+    classes_not_validated : list of str
+        Classes that no validation row has, so that nothing shows what helps there.
+    """
+
+    table: pd.DataFrame
+    option: str
+    sentence: str
+    n_train: int
+    n_validation: int
+    n_pool: int
+    n_pool_used: int
+    n_splits: int
+    n_repeats: int
+    classes_not_validated: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as numbers, strings, lists and dicts, for instance for JSON."""
+        plain = {name: value for name, value in vars(self).items() if name != "table"}
+        return {**plain, "options": self.table.to_dict("records")}
+
+
+def compare(
+    case: Case,
+    n_splits: int,
+    n_repeats: int,
+    fitted: Callable[[str], None] = lambda line: None,
+) -> Advice:
+    """Cross-fit all options there are for a case, and advise one.
+
+    Parameters
+    ----------
+    case : Case
+        With all validation rows and the whole pool.
+    n_splits, n_repeats : int
+    fitted : callable, optional
+        Called with a line on where it stands after each of the fits, see `n_fits`.
+
+    Returns
+    -------
+    Advice
+    """
+    used = _drawn(case)
+    with threadpool_limits(limits=1, user_api="blas"):
+        judged = cross_fit(used, n_splits, n_repeats, fitted)
+    option = lowest(judged)
+    return Advice(
+        table=_table(judged),
+        option=option,
+        sentence=_sentence(judged, option),
+        n_train=len(case.train),
+        n_validation=len(case.validation),
+        n_pool=_n_rows(case),
+        n_pool_used=_n_rows(used),
+        n_splits=n_splits,
+        n_repeats=n_repeats,
+        classes_not_validated=absent_classes(case.classes, case.validation.labels),
+    )
+
+
+def behind_best(judged: dict[str, Judged]) -> dict[str, Difference]:
+    """How far each option is behind the one with the lowest log loss."""
+    best = judged[lowest(judged)]
+    return {name: difference(found.loss, best.loss) for name, found in judged.items()}
+
+
+def lowest(judged: dict[str, Judged]) -> str:
+    """The option with the lowest log loss, of equals the most preferred.
+
+    To advise a preferred one that is hardly behind does worse: ``docs/studies/advise``.
+    """
+    return min(judged, key=lambda name: float(judged[name].loss.mean()))
+
+
+def _drawn(case: Case) -> Case:
+    """The case in float64, as every fit is, with no more of the pool than is used."""
+    pool = case.pool
+    if pool is not None:
+        if pool.shape[0] > LARGEST_POOL:
+            rng = np.random.RandomState(case.seed)
+            rows = rng.choice(pool.shape[0], LARGEST_POOL, replace=False)
+            pool = pool[np.sort(rows)]
+        pool = as_float64(pool)
+
+    def converted(rows: LabeledRows) -> LabeledRows:
+        return replace(rows, X=as_float64(rows.X))
+
+    return replace(
+        case,
+        train=converted(case.train),
+        validation=converted(case.validation),
+        pool=pool,
+    )
+
+
+def rows_of(number: int) -> str:
+    """So many rows, in words."""
+    return "1 row" if number == 1 else f"{number} rows"
+
+
+def _n_rows(case: Case) -> int:
+    return 0 if case.pool is None else int(case.pool.shape[0])
+
+
+def _table(judged: dict[str, Judged]) -> pd.DataFrame:
+    rows = []
+    for name, behind in behind_best(judged).items():
+        found = judged[name]
+        rows.append(
+            {
+                "option": name,
+                "accuracy": float(found.right.mean()),
+                "log_loss": float(found.loss.mean()),
+                "difference": behind.mean,
+                "lower": behind.lower,
+                "upper": behind.upper,
+                "C": float(np.median(found.C)),
+                "validation_weight": float(np.median(found.validation_weight)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _sentence(judged: dict[str, Judged], option: str) -> str:
+    """What to do, and why that and nothing else."""
+    weight = float(np.median(judged[option].validation_weight))
+    action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
+    return f"Advice: {action}; {_reason(judged, option)}."
+
+
+def _reason(judged: dict[str, Judged], option: str) -> str:
+    """How far others are behind, or what a simpler option gives up."""
+    with_pool = {name: judged[name] for name in judged if name in POOL_OPTIONS}
+    rest = {name: judged[name] for name in judged if name not in POOL_OPTIONS}
+    if not with_pool:
+        other = lowest({name: rest[name] for name in rest if name != option})
+        return (
+            f"{_behind(judged, other, option)}, and salutary labels were not tried, as "
+            "they need a pool"
+        )
+    if option in with_pool:
+        other = lowest(rest)
+        return f"{_behind(judged, other, option)}, the best without the pool"
+    labeled = {name: found for name, found in with_pool.items() if "salutary" in name}
+    behind = _behind(judged, lowest(labeled), option)
+    return f"salutary labels add nothing here: {behind}"
+
+
+def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
+    """In words, how far another option is behind the advised one."""
+    found = difference(judged[other].loss, judged[option].loss)
+    if found.lower == found.upper == 0:
+        return f"the log loss of {other!r} is the same"
+    word = "higher" if found.mean >= 0 else "lower"
+    words = f"the log loss of {other!r} is {abs(found.mean):.4f} {word}"
+    return f"{words} ({_interval(found)})"
+
+
+def _interval(found: Difference) -> str:
+    """The 95% interval of a difference, in the direction the words before it give."""
+    lower, upper = found.lower, found.upper
+    if found.mean < 0:
+        lower, upper = -upper, -lower
+    words = f"95% interval {lower:z.4f} to {upper:z.4f}"
+    return words if found.lower > 0 or found.upper < 0 else f"{words}, maybe by chance"

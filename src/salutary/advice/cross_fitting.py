@@ -1,0 +1,141 @@
+"""Fit every option on a part of the validation rows, and judge it by the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t
+
+from salutary.advice.options import Case, Fitted, options_of
+from salutary.arrays import Float64Array, IntArray
+from salutary.influence.uncertainty import standard_error
+from salutary.labeling.splits import deal
+from salutary.labeling.tuning import log_losses, probabilities
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an option did on validation rows that it had not seen.
+
+    Parameters
+    ----------
+    loss, right : ndarrays of shape (n_val,)
+        Log loss of each row, and how often its class was predicted, as means over the
+        repeats.
+    C, validation_weight : ndarrays of shape (n_fits,)
+        As the option tuned them each time.
+    """
+
+    loss: Float64Array
+    right: Float64Array
+    C: Float64Array
+    validation_weight: Float64Array
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher one option's mean log loss is than another's.
+
+    Parameters
+    ----------
+    mean : float
+    se : float
+        Standard error over the rows.
+    lower, upper : float
+        95% interval.
+    """
+
+    mean: float
+    se: float
+    lower: float
+    upper: float
+
+
+def cross_fit(
+    case: Case, n_splits: int, n_repeats: int, fitted: Callable[[str], None]
+) -> dict[str, Judged]:
+    """Judge every option there is for a case by repeated, stratified cross-fitting.
+
+    Parameters
+    ----------
+    case : Case
+    n_splits : int
+        Parts of the validation rows. Options are fitted on the training rows, all parts
+        but one, and the pool; and judged by that one.
+    n_repeats : int
+        Times the rows are parted anew.
+    fitted : callable
+        Called with a line on where it stands after each fit.
+
+    Returns
+    -------
+    dict of str to Judged
+        By option, in the order of `options_of`.
+    """
+    rows, options = case.validation, options_of(case)
+    loss, right = ({name: np.zeros(len(rows)) for name in options} for _ in range(2))
+    fits: dict[str, list[Fitted]] = {name: [] for name in options}
+    parts = _parted(case, n_splits, n_repeats)
+    for number, (part, held) in enumerate(parts, start=1):
+        judged = rows.take(held)
+        for name, option in options.items():
+            model = option(part)
+            chance = probabilities(model.model, judged.X, case.classes)
+            loss[name][held] += log_losses(chance, judged.labels)
+            right[name][held] += chance.argmax(axis=1) == judged.labels
+            fits[name].append(model)
+            fitted(f"fold {number} of {n_splits * n_repeats}")
+    return {
+        name: Judged(
+            loss[name] / n_repeats,
+            right[name] / n_repeats,
+            np.array([found.C for found in fits[name]]),
+            np.array([found.validation_weight for found in fits[name]]),
+        )
+        for name in options
+    }
+
+
+def _parted(
+    case: Case, n_splits: int, n_repeats: int
+) -> Iterator[tuple[Case, IntArray]]:
+    """Cases with a part of the validation rows, and the numbers of the other rows."""
+    rng = np.random.RandomState(case.seed)
+    for _ in range(n_repeats):
+        part = deal(case.validation.labels, n_splits, rng)
+        for number in range(n_splits):
+            seen = case.validation.take(np.flatnonzero(part != number))
+            seed = int(rng.randint(2**31))
+            yield (
+                replace(case, validation=seen, seed=seed),
+                np.flatnonzero(part == number),
+            )
+
+
+def difference(loss: Float64Array, other: Float64Array) -> Difference:
+    """Compare two options by the same rows.
+
+    Parameters
+    ----------
+    loss, other : ndarrays of shape (n_rows,)
+
+    Returns
+    -------
+    Difference
+        Of ``loss`` less ``other``; by Student's t.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = difference(np.array([0.5, 0.4, 0.6]), np.array([0.4, 0.4, 0.4]))
+    >>> round(found.mean, 3), round(found.lower, 3), round(found.upper, 3)
+    (0.1, -0.148, 0.348)
+    """
+    mean = float(np.mean(loss - other))
+    se = float(standard_error(loss - other, np.ones(len(loss))))
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(loss) - 1)) * se
+    return Difference(mean, se, mean - reach, mean + reach)

@@ -1,0 +1,299 @@
+"""What may be done with training rows, validation rows and a pool: the options.
+
+An option is a function of a `Case`. To add one, write it and name it in `OPTIONS`, or
+in `POOL_OPTIONS` if it needs a pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from salutary.arrays import IntArray, Matrix
+from salutary.labeling.edits import Addition, Edit, Switch, default_batch, own_pool
+from salutary.labeling.guard import FOLDS
+from salutary.labeling.loop import State, run
+from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.rows import LabeledRows, join
+from salutary.labeling.rules import RULES
+from salutary.labeling.splits import deal
+from salutary.labeling.tuning import PENALTIES, fit_penalized, tuned
+from salutary.pools.arrays import ArrayPool
+
+VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
+"""What a validation row may weigh, besides one, beside a training row of one."""
+
+TUNING_PARTS = 3
+"""Of the validation rows, each judged by a model that was not fitted on it."""
+
+Parts = list[tuple[LabeledRows, LabeledRows]]
+"""Rows to fit on and validation rows to judge by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What an option may look at.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,), sorted
+    train : LabeledRows
+        At least one row of each class.
+    validation : LabeledRows
+        At least one row.
+    pool : ndarray or CSR of shape (n_pool, n_features), or None
+        Unlabeled rows.
+    budget, batch_size : int
+        Labels in all and in a round.
+    seed : int
+        Fixes what is drawn.
+    penalties : tuple of float
+        Values of C to choose from, rising.
+    """
+
+    classes: NDArray[Any]
+    train: LabeledRows
+    validation: LabeledRows
+    pool: Matrix | None
+    budget: int
+    batch_size: int
+    seed: int
+    penalties: tuple[float, ...] = PENALTIES
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The validation rows less a third, and that third, in three ways."""
+        part = deal(
+            self.validation.labels, TUNING_PARTS, np.random.RandomState(self.seed)
+        )
+        return [
+            (
+                self.validation.take(np.flatnonzero(part != number)),
+                self.validation.take(np.flatnonzero(part == number)),
+            )
+            for number in np.unique(part)
+        ]
+
+    @cached_property
+    def train_C(self) -> float:
+        """Tuned for the training rows alone, by all validation rows."""
+        return self.tuned([(self.train, self.validation)])[0]
+
+    @cached_property
+    def of_both(self) -> tuple[float, float]:
+        """C and loss, tuned for training and validation rows by cross-validation."""
+        return self.tuned(self.with_train(1.0))
+
+    @property
+    def both_C(self) -> float:
+        """Tuned for training and validation rows, by cross-validation."""
+        return self.of_both[0]
+
+    @cached_property
+    def labeled(self) -> State:
+        """Where a run under the default rule ends; two options go by it."""
+        return label_pool(self, "tempered")
+
+    @cached_property
+    def relabeled(self) -> State:
+        """Where relabeling the training rows ends; two options go by it."""
+        train = self.train
+        problem = _problem(self, "tempered", own_pool(train), Switch(train.labels))
+        problem = replace(problem, batch_size=default_batch(len(train)))
+        return run(problem, len(train))[0]
+
+    def tuned(self, parts: Parts) -> tuple[float, float]:
+        """The best C and its loss, see `salutary.labeling.tuning.tuned`."""
+        return tuned(parts, self.classes, self.penalties)
+
+    def with_train(self, weight: float) -> Parts:
+        """The parts with the training rows, beside which validation rows weigh this."""
+        return [
+            (join(self.train, weighed(rest, weight)), judged)
+            for rest, judged in self.parts
+        ]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What an option made of a case.
+
+    Parameters
+    ----------
+    model : classifier
+        Fitted.
+    C : float
+        Its inverse strength of the penalty, as tuned.
+    validation_weight : float
+        What each validation row weighed in the fit; 0 if it was not fitted on them.
+    """
+
+    model: Any
+    C: float
+    validation_weight: float = 0.0
+
+
+Option = Callable[[Case], Fitted]
+"""A way to a model that uses what the case shows, and nothing else."""
+
+
+def weighed(rows: LabeledRows, weight: float) -> LabeledRows:
+    """The rows, each weighing so many times as much."""
+    return replace(rows, weight=weight * rows.weight)
+
+
+def train_only(case: Case) -> Fitted:
+    """The training rows alone."""
+    return Fitted(fit_penalized(case.train_C, case.train, case.classes), case.train_C)
+
+
+def validation_only(case: Case) -> Fitted:
+    """The validation rows alone."""
+    C, _ = case.tuned(case.parts)
+    return Fitted(fit_penalized(C, case.validation, case.classes), C, 1.0)
+
+
+def train_and_validation(case: Case) -> Fitted:
+    """All rows a person has labeled."""
+    rows = join(case.train, case.validation)
+    return Fitted(fit_penalized(case.both_C, rows, case.classes), case.both_C, 1.0)
+
+
+def weighted_validation(case: Case) -> Fitted:
+    """All rows a person has labeled, those for validation weighing more if it helps."""
+    found = {1.0: case.of_both}
+    for weight in VALIDATION_WEIGHTS:
+        found[weight] = case.tuned(case.with_train(weight))
+    weight = min(found, key=lambda weight: found[weight][1])
+    C, _ = found[weight]
+    rows = join(case.train, weighed(case.validation, weight))
+    return Fitted(fit_penalized(C, rows, case.classes), C, weight)
+
+
+def relabeled(case: Case) -> Fitted:
+    """The training rows, some with other labels by their influence."""
+    return Fitted(case.relabeled.kept.model, case.train_C)
+
+
+def relabeled_and_validation(case: Case) -> Fitted:
+    """The relabeled training rows, and the validation rows."""
+    kept = case.relabeled.kept
+    edit = Switch(case.train.labels)
+    rows = edit.training(case.train, own_pool(case.train), kept.rows, kept.labels)
+    rows = join(rows, case.validation)
+    return Fitted(fit_penalized(case.both_C, rows, case.classes), case.both_C, 1.0)
+
+
+def self_training(case: Case) -> Fitted:
+    """The pool's rows under the model's own predictions, the likeliest first.
+
+    As scikit-learn's SelfTrainingClassifier with ``criterion="k_best"``, which does not
+    take sample weights.
+    """
+    pool, model = _pool(case), train_only(case).model
+    rows, labels = _nothing(), _nothing()
+    while len(rows) < min(case.budget, pool.shape[0]):
+        chance = model.predict_proba(pool)
+        chance[rows] = -np.inf
+        size = min(case.batch_size, case.budget - len(rows), pool.shape[0] - len(rows))
+        chosen = np.argsort(-chance.max(axis=1), kind="stable")[:size]
+        rows = np.concatenate([rows, chosen])
+        labels = np.concatenate([labels, chance[chosen].argmax(axis=1)])
+        fitted = _with_pool(case, rows, labels)
+        model = fit_penalized(case.train_C, fitted, case.classes, model)
+    return Fitted(model, case.train_C)
+
+
+def salutary_paper(case: Case) -> Fitted:
+    """Salutary labels by influence alone, as published, but with the guard."""
+    return Fitted(label_pool(case, "paper").kept.model, case.train_C)
+
+
+def salutary(case: Case) -> Fitted:
+    """Salutary labels under the default rule."""
+    return Fitted(case.labeled.kept.model, case.train_C)
+
+
+def salutary_and_validation(case: Case) -> Fitted:
+    """Salutary labels under the default rule; then the validation rows as well."""
+    kept = case.labeled.kept
+    rows = join(_with_pool(case, kept.rows, kept.labels), case.validation)
+    # Not from the run's model: where no label was kept, this is train + validation to
+    # the last digit, so that rounding cannot make it seem better.
+    model = fit_penalized(case.both_C, rows, case.classes)
+    return Fitted(model, case.both_C, 1.0)
+
+
+def label_pool(case: Case, rule: str) -> State:
+    """Label the pool, from the model of the training rows."""
+    X = _pool(case)
+    pool = ArrayPool(X, np.ones(X.shape[0], dtype=bool), np.ones(X.shape[0]))
+    return run(_problem(case, rule, pool, Addition()), case.budget)[0]
+
+
+def _problem(case: Case, rule: str, pool: ArrayPool, edit: Edit) -> Problem:
+    return Problem(
+        estimator=LogisticRegression(C=case.train_C),
+        classes=case.classes,
+        labeled=case.train,
+        validation=case.validation,
+        folds=split_folds(
+            case.validation,
+            # With fewer there is no guard, and a warning for each run.
+            len(case.validation) >= 2 * FOLDS,
+            np.random.RandomState(case.seed),
+        ),
+        pool=pool,
+        rule=RULES[rule],
+        hessian="train",
+        batch_size=case.batch_size,
+        edit=edit,
+    )
+
+
+def _pool(case: Case) -> Matrix:
+    if case.pool is None:
+        raise ValueError("this option needs a pool; pass one")
+    return case.pool
+
+
+def _nothing() -> IntArray:
+    return np.zeros(0, dtype=np.intp)
+
+
+def _with_pool(case: Case, rows: IntArray, labels: IntArray) -> LabeledRows:
+    """The training rows and these of the pool, with these labels."""
+    return join(case.train, LabeledRows(_pool(case)[rows], labels, np.ones(len(rows))))
+
+
+OPTIONS: dict[str, Option] = {
+    "train + validation": train_and_validation,
+    "train only": train_only,
+    "validation only": validation_only,
+    "train + weighted validation": weighted_validation,
+    "relabeled": relabeled,
+    "relabeled + validation": relabeled_and_validation,
+}
+"""Options that need no pool by name, in the order in which they are preferred.
+
+What uses all labels that a person gave comes first: to leave some out takes a reason.
+"""
+
+POOL_OPTIONS: dict[str, Option] = {
+    "self-training": self_training,
+    "salutary, paper's rule": salutary_paper,
+    "salutary": salutary,
+    "salutary + validation": salutary_and_validation,
+}
+"""Options that need a pool, the simplest first; all come after those without."""
+
+
+def options_of(case: Case) -> dict[str, Option]:
+    """The options there are for a case, the most preferred first."""
+    return OPTIONS if case.pool is None else {**OPTIONS, **POOL_OPTIONS}

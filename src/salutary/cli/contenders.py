@@ -1,0 +1,256 @@
+"""Salutary labels beside what else the same rows could have been used for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import entropy
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from salutary.arrays import FloatArray, IntArray
+from salutary.estimators.classifier import SalutaryClassifier
+
+Part = tuple[Any, NDArray[Any]]
+"""Features and classes of some rows."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labeled, validation, pool and test rows, each (X, y)."""
+
+    labeled: Part
+    validation: Part
+    pool: Part
+    test: Part
+
+
+def split(X: Any, y: NDArray[Any], *, n_labeled: int, seed: int) -> Split:
+    """A fifth of the rows to test, a fifth to validate, and the rest as pool.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,)
+    n_labeled : int
+    seed : int
+
+    Returns
+    -------
+    Split
+        Every draw is stratified by class.
+    """
+    fifth, rows, parts = round(0.2 * len(y)), np.arange(len(y)), []
+    for size in (fifth, fifth, n_labeled):
+        rows, drawn = train_test_split(
+            rows, test_size=size, stratify=y[rows], random_state=seed
+        )
+        parts.append((X[drawn], y[drawn]))
+    test, validation, labeled = parts
+    return Split(labeled, validation, (X[rows], y[rows]), test)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every contender is given.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+    budget, batch_size : int
+        Labels in all and in a round.
+    """
+
+    estimator: LogisticRegression
+    budget: int = 100
+    batch_size: int = 10
+
+
+CONTENDERS = (
+    "labeled rows only",
+    "salutary labels",
+    "salutary + validation rows",
+    "salutary, paper's rule",
+    "true labels, random",
+    "true labels, entropy",
+    "true labels, margin",
+    "labeled + validation rows",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a contender does on the test rows."""
+
+    contender: str
+    seed: int
+    accuracy: float
+    log_loss: float
+
+
+def compare(data: Split, plan: Plan, seed: int) -> Iterator[Result]:
+    """Fit every contender on one split, in the order of `CONTENDERS`.
+
+    Parameters
+    ----------
+    data : Split
+    plan : Plan
+    seed : int
+
+    Yields
+    ------
+    Result
+    """
+    X_test, y_test = data.test
+    salutary = fit_salutary(data, plan, seed)
+    for contender in CONTENDERS:
+        model = _fit(contender, data, plan, seed, salutary)
+        yield Result(
+            contender,
+            seed,
+            float(model.score(X_test, y_test)),
+            float(log_loss(y_test, model.predict_proba(X_test), labels=model.classes_)),
+        )
+
+
+def _fit(
+    contender: str, data: Split, plan: Plan, seed: int, salutary: SalutaryClassifier
+) -> Any:
+    if contender == "labeled rows only":
+        return clone(plan.estimator).fit(*data.labeled)
+    if contender == "labeled + validation rows":
+        return _fit_with_validation(plan, data, *data.labeled)
+    if contender == "salutary labels":
+        return salutary
+    if contender == "salutary + validation rows":
+        known = salutary.labeled_iter_ >= 0
+        X = np.vstack([data.labeled[0], data.pool[0]])
+        labels = salutary.transduction_
+        return _fit_with_validation(plan, data, X[known], labels[known])
+    if contender.startswith("true labels, "):
+        return active_learning(
+            plan.estimator,
+            data.labeled,
+            data.pool,
+            QUERIES[contender.removeprefix("true labels, ")],
+            budget=plan.budget,
+            batch_size=plan.batch_size,
+            seed=seed,
+        )
+    return fit_salutary(data, plan, seed, rule="paper", guard=False)
+
+
+def _fit_with_validation(
+    plan: Plan, data: Split, X: NDArray[np.float64], y: NDArray[Any]
+) -> Any:
+    X_val, y_val = data.validation
+    return clone(plan.estimator).fit(np.vstack([X, X_val]), np.concatenate([y, y_val]))
+
+
+def fit_salutary(
+    data: Split, plan: Plan, seed: int, **parameters: Any
+) -> SalutaryClassifier:
+    """Fit a `SalutaryClassifier` on a split, the pool's labels hidden.
+
+    Parameters
+    ----------
+    data : Split
+        Of integer classes.
+    plan : Plan
+    seed : int
+    **parameters
+        Further parameters of the classifier.
+    """
+    model = SalutaryClassifier(
+        plan.estimator,
+        budget=plan.budget,
+        batch_size=plan.batch_size,
+        random_state=seed,
+        **parameters,
+    )
+    return model.fit(
+        np.vstack([data.labeled[0], data.pool[0]]),
+        np.concatenate([data.labeled[1], np.full(len(data.pool[1]), -1)]),
+        *data.validation,
+    )
+
+
+Query = Callable[[FloatArray, np.random.RandomState], FloatArray]
+"""(probability of the pool rows, generator) -> how much a true label is wanted."""
+
+
+def random_query(
+    probability: FloatArray, rng: np.random.RandomState
+) -> NDArray[np.float64]:
+    """Any row."""
+    return rng.uniform(size=len(probability))
+
+
+def entropy_query(
+    probability: FloatArray, rng: np.random.RandomState
+) -> NDArray[np.float64]:
+    """The row whose prediction has the largest entropy."""
+    return np.asarray(entropy(probability, axis=1))
+
+
+def margin_query(
+    probability: FloatArray, rng: np.random.RandomState
+) -> NDArray[np.float64]:
+    """The row whose two likeliest classes are closest."""
+    ordered = np.sort(probability, axis=1)
+    return np.asarray(ordered[:, -2] - ordered[:, -1])
+
+
+QUERIES: dict[str, Query] = {
+    "random": random_query,
+    "entropy": entropy_query,
+    "margin": margin_query,
+}
+
+
+def active_learning(
+    estimator: LogisticRegression,
+    labeled: tuple[Any, NDArray[Any]],
+    pool: tuple[Any, NDArray[Any]],
+    query: Query,
+    *,
+    budget: int,
+    batch_size: int,
+    seed: int,
+) -> LogisticRegression:
+    """Buy true labels in rounds, those the query wants most.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+    labeled, pool : (matrix of shape (n, n_features), labels of shape (n,))
+    query : callable
+    budget, batch_size : int
+        Labels in all and in a round.
+    seed : int
+
+    Returns
+    -------
+    LogisticRegression
+        Fitted on the labeled rows and the bought ones.
+    """
+    (X, y), (X_pool, y_pool) = labeled, pool
+    rng = np.random.RandomState(seed)
+    bought: IntArray = np.zeros(0, dtype=np.intp)
+    model = clone(estimator).fit(X, y)
+    budget = min(budget, len(y_pool))
+    while len(bought) < budget:
+        wanted = query(model.predict_proba(X_pool), rng)
+        wanted[bought] = -np.inf
+        size = min(batch_size, budget - len(bought))
+        bought = np.concatenate([bought, np.argsort(-wanted, kind="stable")[:size]])
+        model = clone(estimator).fit(
+            np.vstack([X, X_pool[bought]]), np.concatenate([y, y_pool[bought]])
+        )
+    return model

@@ -1,0 +1,209 @@
+"""``TorchEmbedder``: rows to what a layer of any torch module makes of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from salutary.deep.vectors import Vectors, embed
+from salutary.errors import needs
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Embed rows by the output of a named layer of a torch module.
+
+    Needs ``salutary[torch]``. The module is used as it is at each call, so that after
+    further training the vectors are those of the new weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Takes a float32 tensor of shape (n_rows, ...), the rows' shape.
+    layer : str
+        As in ``module.named_modules()``, for instance "features.3"; what it returns is
+        flattened to a vector for each row.
+    batch_size : int, default=256
+    device : str, default=None
+        For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU.
+    cache_dir : path, default=None
+        Folder that keeps every vector, by the module's weights, its words (``repr``)
+        and the row, for later calls and runs; whatever else changes what the module
+        does is not seen. None keeps nothing.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        Length of a vector.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> module = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Linear(5, 2))
+    >>> embedder = TorchEmbedder(module, "0", device="cpu")
+    >>> embedder.fit_transform(np.ones((4, 3))).shape
+    (4, 5)
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        layer: str,
+        *,
+        batch_size: int = 256,
+        device: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.module = module
+        self.layer = layer
+        self.batch_size = batch_size
+        self.device = device
+        self.cache_dir = cache_dir
+
+    def fit(self, X: Any, y: Any = None) -> TorchEmbedder:
+        """Look at one row, to know the length of a vector.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+        y : ignored
+
+        Returns
+        -------
+        TorchEmbedder
+
+        Raises
+        ------
+        ValueError
+            If the module has no such layer, or cannot take the rows.
+        """
+        self._check()
+        layers = [name for name, _ in self.module.named_modules() if name]
+        if self.layer not in layers:
+            known = ", ".join(layers[:20]) + (", ..." if len(layers) > 20 else "")
+            raise ValueError(
+                f"the module has no layer {self.layer!r}; it has {known or 'none'}"
+            )
+        rows = as_rows(X)
+        if not len(rows):
+            raise ValueError("there are no rows; pass at least one")
+        self.n_features_out_ = self._encode(list(rows[:1])).shape[1]
+        return self
+
+    def transform(self, X: Any) -> Vectors:
+        """Vectors of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features_out_), float32
+        """
+        check_is_fitted(self)
+        self._check()
+        rows = as_rows(X)
+        if not len(rows):
+            return np.zeros((0, self.n_features_out_), dtype=np.float32)
+        from salutary.deep.devices import fingerprint
+
+        return embed(
+            list(rows),
+            self._encode,
+            # The words of the module have its layers' sizes and strides.
+            model=fingerprint(self.module, str(self.module), self.layer),
+            as_bytes=lambda row: f"{row.shape}".encode() + row.tobytes(),
+            size=lambda row: 0,
+            batch_size=self.batch_size,
+            n_features=self.n_features_out_,
+            folder=None if self.cache_dir is None else Path(self.cache_dir),
+        )
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Names of the vectors' entries."""
+        check_is_fitted(self)
+        names = [f"{self.layer}.{number}" for number in range(self.n_features_out_)]
+        return np.asarray(names, dtype=object)
+
+    def _encode(self, rows: list[NDArray[np.float32]]) -> Vectors:
+        with needs("torch"):
+            import torch
+
+            from salutary.deep.devices import pick_device
+        device = pick_device(self.device)
+        module = self.module.to(device)
+        was_training, caught = module.training, []
+        hook = module.get_submodule(self.layer).register_forward_hook(
+            lambda layer, inputs, output: caught.append(output)
+        )
+        try:
+            with torch.inference_mode():
+                module.eval()(torch.from_numpy(np.stack(rows)).to(device))
+        except RuntimeError as error:
+            cause = str(error).splitlines()[0]
+            raise ValueError(
+                f"the module cannot take rows of shape {rows[0].shape}: {cause}"
+            ) from None
+        finally:
+            hook.remove()
+            module.train(was_training)
+        if not caught:
+            raise ValueError(f"layer {self.layer!r} is not used; name another")
+        if not isinstance(caught[-1], torch.Tensor):
+            raise ValueError(
+                f"layer {self.layer!r} returns {type(caught[-1]).__name__}, not a "
+                "tensor; name another"
+            )
+        output = caught[-1].detach()
+        if output.ndim < 2 or len(output) != len(rows):
+            raise ValueError(
+                f"layer {self.layer!r} returns shape {tuple(output.shape)} for "
+                f"{len(rows)} rows, not a vector for each; name another"
+            )
+        vectors: Vectors = output.flatten(1).float().cpu().numpy()
+        return vectors
+
+    def _check(self) -> None:
+        check_module(self.module)
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1: {self.batch_size}")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.no_validation = True
+        return tags
+
+
+def as_rows(X: Any) -> NDArray[np.float32]:
+    """Rows as a module takes them, shape (n_rows, ...)."""
+    rows = np.ascontiguousarray(X, dtype=np.float32)
+    if rows.ndim < 2:
+        raise ValueError(
+            f"rows are of shape {rows.shape}; pass an array of shape (n_rows, ...)"
+        )
+    return rows
+
+
+def check_module(module: Any) -> None:
+    """Refuse what is no module, as its class.
+
+    Raises
+    ------
+    ValueError
+    """
+    with needs("torch"):
+        import torch
+    if not isinstance(module, torch.nn.Module):
+        raise ValueError(f"module is {module!r}, not a torch.nn.Module; pass one")

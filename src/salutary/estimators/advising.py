@@ -1,0 +1,178 @@
+"""``salutary.advise``: what to do with one's own rows."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state, check_scalar
+
+from salutary.advice.comparison import FEWEST_VALIDATION, Advice, compare, rows_of
+from salutary.advice.options import Case
+from salutary.estimators.pipelines import checked_matrix, matrix_like
+from salutary.influence.inputs import check_weight
+from salutary.influence.labels import check_labels, encode_classes, encode_labels
+from salutary.labeling.rows import LabeledRows
+
+
+def advise(
+    X: Any,
+    y: Any,
+    X_val: Any,
+    y_val: Any,
+    X_pool: Any = None,
+    *,
+    sample_weight: Any = None,
+    budget: int = 100,
+    batch_size: int = 10,
+    n_splits: int = 5,
+    n_repeats: int = 2,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> Advice:
+    """Find out what to train on: training rows, validation rows, labels for a pool.
+
+    By repeated cross-fitting over the validation rows, compares logistic regressions of
+    the training rows, of the validation rows, of both, of both with the validation rows
+    weighing more, and, with a pool, self-training, salutary labels under the paper's
+    rule and the default, and salutary labels with a refit on the validation rows too.
+    Each has its C tuned on validation rows that it was not fitted on.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_train, n_features)
+        Training rows, on the scale a logistic regression is to see them.
+    y : array-like of shape (n_train,)
+        Their classes, two or more. Every value is a class, -1 as well.
+    X_val : array-like or sparse matrix of shape (n_val, n_features)
+        Validation rows, six or more: like those the model will be used on.
+    y_val : array-like of shape (n_val,)
+    X_pool : array-like or sparse matrix of shape (n_pool, n_features), optional
+        Unlabeled rows. Of more than 20,000 so many are drawn.
+    sample_weight : array-like of shape (n_train,), optional
+        Weights of the training rows. Validation and pool rows weigh one.
+    budget : int, default=100
+        Labels to assign, at most.
+    batch_size : int, default=10
+        Labels a round.
+    n_splits : int, default=5
+        Parts of the validation rows; each is judged by fits without it.
+    n_repeats : int, default=2
+        Times the validation rows are parted anew.
+    random_state : int, RandomState instance or None, default=None
+        Parts the validation rows and draws from the pool.
+    verbose : int, default=0
+        Whether to print where it stands.
+
+    Returns
+    -------
+    Advice
+
+    Warns
+    -----
+    UserWarning
+        For classes that no validation row has.
+
+    Raises
+    ------
+    ValueError
+        For rows with NaN or infinity (names the first), other columns than ``X`` has,
+        labels that are missing, of several kinds or no classes, fewer than two
+        classes, a class in ``y_val`` that ``y`` lacks, or fewer than six validation
+        rows.
+
+    See Also
+    --------
+    salutary.SalutaryClassifier : Assigns the labels.
+
+    Notes
+    -----
+    An option is fitted and tuned ``n_splits * n_repeats`` times, on
+    ``(n_splits - 1) / n_splits`` of the validation rows, so that what trains on them is
+    judged a little too strictly. Intervals are over validation rows, by Student's t,
+    and paired; they do not allow for the best being picked among several.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from salutary import advise
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = scale(X)
+    >>> advice = advise(
+    ...     X[::10], y[::10], X[1::3], y[1::3], X[2::3],
+    ...     budget=10, batch_size=5, n_splits=2, n_repeats=1, random_state=0,
+    ... )
+    >>> advice.sentence.startswith("Advice: ")
+    True
+    >>> advice.table["option"].tolist()[:3]
+    ['train + validation', 'train only', 'validation only']
+    """
+    for value, name, least in (
+        (budget, "budget", 1),
+        (batch_size, "batch_size", 1),
+        (n_splits, "n_splits", 2),
+        (n_repeats, "n_repeats", 1),
+    ):
+        check_scalar(value, name, Integral, min_val=least)
+    train, columns = checked_matrix(X, "X")
+    labels = check_labels(y, "y", train)
+    classes, codes = encode_classes(labels, np.zeros(len(labels), dtype=bool))
+    matrix = matrix_like(train, columns, X_val, "X_val")
+    validation = LabeledRows(
+        matrix,
+        encode_labels(check_labels(y_val, "y_val", matrix), classes, "y_val"),
+        np.ones(matrix.shape[0]),
+    )
+    _check_parts(len(validation), n_splits)
+    case = Case(
+        classes=classes,
+        train=LabeledRows(
+            train, codes, check_weight(sample_weight, train, "sample_weight")
+        ),
+        validation=validation,
+        pool=None if X_pool is None else matrix_like(train, columns, X_pool, "X_pool"),
+        budget=budget,
+        batch_size=batch_size,
+        seed=int(check_random_state(random_state).randint(2**31)),
+    )
+    found = compare(case, n_splits, n_repeats, _Printed() if verbose else _silent)
+    if found.classes_not_validated:
+        warnings.warn(
+            f"no validation row has class {', '.join(found.classes_not_validated)}; "
+            "whether labels help there, nothing shows",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _check_parts(n_validation: int, n_splits: int) -> None:
+    if n_validation < FEWEST_VALIDATION:
+        raise ValueError(
+            f"X_val has {rows_of(n_validation)}, too few to tune and to judge by; pass "
+            f"{FEWEST_VALIDATION} or more"
+        )
+    if n_splits > n_validation:
+        raise ValueError(
+            f"n_splits={n_splits} is more than the {n_validation} rows of X_val; pass "
+            "a smaller one"
+        )
+
+
+class _Printed:
+    """Print each line once."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, line: str) -> None:
+        if line != self._last:
+            print(line)
+        self._last = line
+
+
+def _silent(line: str) -> None:
+    pass

@@ -1,0 +1,208 @@
+"""Pick a batch from a shortlist so that each pick knows those before it, cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import brentq
+from scipy.special import softmax
+
+from salutary.arrays import Float64Array, FloatArray, Matrix, as_float64
+from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
+from salutary.influence.solvers import Solver
+from salutary.labeling.edits import Edit
+from salutary.labeling.problem import Problem
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.rules import Scores
+from salutary.labeling.selection import Selection, round_significant
+
+LOOKED_AT = 1_000
+"""Validation rows on which the direction is renewed after a pick."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What influences are computed from: a fitted model and its factored Hessian.
+
+    Parameters
+    ----------
+    model : SoftmaxModel
+    hessian : Hessian
+    solver : Solver
+        ``hessian`` factored.
+    class_weight : ndarray of shape (n_classes,) or None
+        Factor that the training objective applies to a row of each class.
+    """
+
+    model: SoftmaxModel
+    hessian: Hessian
+    solver: Solver
+    class_weight: FloatArray | None
+
+
+def pick_greedily(
+    problem: Problem,
+    geometry: Geometry,
+    validation: LabeledRows,
+    shortlist: Selection,
+    scores: Scores,
+    size: int,
+) -> Selection:
+    r"""Pick rows with their labels one by one, the direction renewed after each.
+
+    Taken together, the rows with the best scores all pull the same way, and what one
+    has brought the next brings again. Here the model moves with each pick and the
+    influences of the rest are those at the moved model.
+
+    Parameters
+    ----------
+    problem : Problem
+    geometry : Geometry
+    validation : LabeledRows
+        The rows influence looks at.
+    shortlist : Selection
+        Rows with the labels they would get.
+    scores : callable
+        Of a rule's variant.
+    size : int
+        Picks, at most.
+
+    Returns
+    -------
+    Selection
+        In the order they were picked, with the influences that ``shortlist`` has; fewer
+        than ``size`` where no other label seems to help any more.
+
+    Notes
+    -----
+    A pick moves the parameters along :math:`\Delta = H^{-1} g \otimes \tilde x`, where
+    g is minus the gradient at the row's logits of what the label adds to the training
+    objective (:math:`e_c - p(x)` for a row added under c), as far as the row itself
+    asks for: by the t that minimizes
+
+    .. math:: \frac{t^2}{2} \Delta^T H \Delta + w\, \ell(x, c; \theta + t \Delta)
+
+    where H stays as it was before the batch. For two classes that is the optimum with
+    the row, but for how the other rows' curvature changes. The gradient of J is that of
+    all validation rows at the model, plus how it has changed on `LOOKED_AT` of them
+    since. A pick costs two solves with the factored Hessian and a product with those
+    rows and the shortlist. Its plain version refits after each pick
+    (`salutary.labeling.batch_refit`).
+    """
+    shortlist = shortlist.take(np.argsort(shortlist.rows))
+    X = as_float64(problem.pool.X[shortlist.rows])
+    weight = np.asarray(problem.pool.weight[shortlist.rows], dtype=np.float64)
+    own = np.arange(len(shortlist)), shortlist.labels
+    logits = geometry.model.logits(X)
+    seen = _sample(validation)
+    X_seen = as_float64(seen.X)
+    seen_logits = geometry.model.logits(X_seen)
+    objective = problem.objective_of(seen)
+    unseen = _gradient(problem, geometry, validation)
+    unseen = unseen - _gradient(problem, geometry, seen)
+    free = np.ones(len(shortlist), dtype=bool)
+    picked: list[int] = []
+    while len(picked) < size and free.any():
+        gradient = _slope(geometry, X_seen, objective(seen_logits)[1])
+        slope = _logits(X, _solved(geometry, gradient + unseen), geometry)
+        probability = softmax(logits, axis=1)
+        influence = np.einsum("ik,ik->i", probability, slope)[:, None] - slope
+        if geometry.class_weight is not None:
+            influence = influence * geometry.class_weight
+        effect = problem.edit.effect(influence, shortlist.rows)
+        score = np.where(free, scores(effect, probability)[own] * weight, -np.inf)
+        if score.max() <= 0:
+            break
+        best = _first_of_the_best(score)
+        picked.append(best)
+        free[best] = False
+
+        pull = _pull_of(problem.edit, shortlist, best, geometry.class_weight)
+        move = _solved(geometry, _slope(geometry, X[[best]], pull(logits[best])[None]))
+        change = _logits(X, move, geometry)
+        length = _length(logits[best], change[best], pull, float(weight[best]))
+        logits = logits + length * change
+        seen_logits = seen_logits + length * _logits(X_seen, move, geometry)
+    return shortlist.take(np.array(picked, dtype=np.intp))
+
+
+def _first_of_the_best(score: FloatArray) -> int:
+    """Place of the largest score; rounded, so that of equal rows the lower is taken."""
+    near = np.flatnonzero(score >= score.max() * (1 - 1e-11))
+    return int(near[round_significant(score[near]).argmax()])
+
+
+def _sample(validation: LabeledRows) -> LabeledRows:
+    """Every so many of the rows, `LOOKED_AT` at most."""
+    step = -(-len(validation) // LOOKED_AT)
+    sample = validation.take(np.arange(0, len(validation), step))
+    return sample if sample.weight.any() else validation
+
+
+def _gradient(
+    problem: Problem, geometry: Geometry, validation: LabeledRows
+) -> Float64Array:
+    """Of the objective of validation rows at the model."""
+    X = as_float64(validation.X)
+    objective = problem.objective_of(validation)
+    return _slope(geometry, X, objective(geometry.model.logits(X))[1])
+
+
+def _slope(geometry: Geometry, X: Matrix, at_logits: FloatArray) -> Float64Array:
+    return parameter_gradient(X, at_logits, geometry.model.fit_intercept)
+
+
+def _solved(geometry: Geometry, gradient: Float64Array) -> Float64Array:
+    basis = geometry.hessian.basis
+    solved: Float64Array = basis.T @ geometry.solver.apply((basis @ gradient)[None])[0]
+    return solved
+
+
+def _logits(X: Matrix, parameters: Float64Array, geometry: Geometry) -> Float64Array:
+    """Logits of rows under a parameter matrix, (n_rows, n_classes)."""
+    n_features = geometry.model.n_features
+    logits = X @ parameters[:, :n_features].T
+    if sparse.issparse(logits):
+        logits = logits.toarray()
+    logits = np.asarray(logits)
+    if geometry.model.fit_intercept:
+        logits = logits + parameters[:, -1]
+    return logits
+
+
+def _pull_of(
+    edit: Edit, shortlist: Selection, place: int, class_weight: FloatArray | None
+) -> Callable[[Float64Array], Float64Array]:
+    """A pick's pull at its row's logits.
+
+    It holds nothing large: SciPy's solvers keep what they were given in a cycle, until
+    the next garbage collection.
+    """
+    row, label = shortlist.rows[[place]], shortlist.labels[[place]]
+
+    def pull(logits: Float64Array) -> Float64Array:
+        return np.asarray(edit.pull(softmax(logits)[None], row, label, class_weight)[0])
+
+    return pull
+
+
+def _length(
+    logits: Float64Array,
+    change: Float64Array,
+    pull: Callable[[Float64Array], Float64Array],
+    weight: float,
+) -> float:
+    """How far along a pull its own row wants the parameters; at most its weight."""
+    curvature = float(pull(logits) @ change)  # of the rest, by definition of the pull
+
+    def slope(length: float) -> float:
+        return length * curvature - weight * float(
+            pull(logits + length * change) @ change
+        )
+
+    if slope(weight) <= 0:  # within rounding: the row is as sure as can be
+        return weight
+    return float(brentq(slope, 0.0, weight, xtol=1e-12 * weight))

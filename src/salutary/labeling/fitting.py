@@ -1,0 +1,159 @@
+"""Fit a problem's model to convergence on the rows that have a label."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+
+from salutary.arrays import Float64Array, IntArray
+from salutary.influence.inputs import class_weights
+from salutary.influence.newton import Training
+from salutary.influence.softmax import softmax_model
+from salutary.labeling.problem import Problem
+from salutary.labeling.rows import LabeledRows
+
+REFIT_TOLERANCE = 1e-8
+REFIT_STEPS = 10_000
+
+TRIAL_TOLERANCE = 1e-3
+"""Enough to see which of several batches does best; the one kept is fitted on."""
+
+NEWTON_LIMIT = 200
+"""Coefficients up to which a Newton step costs less than what it saves."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A model and the pool rows it was fitted on besides the labeled set.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+    rows, labels : ndarrays of shape (n_assigned,), dtype intp
+        Pool rows in the order they were labeled, and their classes' positions.
+    """
+
+    model: LogisticRegression
+    rows: IntArray
+    labels: IntArray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def begin(problem: Problem) -> Chain:
+    """The model of the labeled rows alone."""
+    nothing = np.zeros(0, dtype=np.intp)
+    return Chain(fit(problem, nothing, nothing, None), nothing, nothing)
+
+
+def extend(
+    problem: Problem,
+    chain: Chain,
+    rows: IntArray,
+    labels: IntArray,
+    tolerance: float = REFIT_TOLERANCE,
+) -> Chain:
+    """Add pool rows with labels to a chain and refit; with none it stays as it is."""
+    if len(rows) == 0:
+        return chain
+    rows = np.concatenate([chain.rows, rows])
+    labels = np.concatenate([chain.labels, labels])
+    return Chain(fit(problem, rows, labels, chain.model, tolerance), rows, labels)
+
+
+def refitted(problem: Problem, chain: Chain) -> Chain:
+    """A chain's rows under the problem's estimator, which may have changed."""
+    model = fit(problem, chain.rows, chain.labels, chain.model)
+    return Chain(model, chain.rows, chain.labels)
+
+
+def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
+    """The labeled rows once the given pool rows have the given labels."""
+    return problem.edit.training(problem.labeled, problem.pool, rows, labels)
+
+
+def training_of(
+    problem: Problem, model: LogisticRegression, rows: IntArray, labels: IntArray
+) -> tuple[Training, Float64Array | None]:
+    """A fitted model with the rows it was fitted on, and its class weights, if any."""
+    training = training_rows(problem, rows, labels)
+    weight = np.asarray(training.weight, dtype=np.float64)
+    factors = class_weights(model, problem.classes[training.labels], weight)
+    if factors is not None:
+        weight = weight * factors[training.labels]
+    viewed = softmax_model(model)
+    return Training(viewed, training.X, training.labels, weight), factors
+
+
+def fit(
+    problem: Problem,
+    rows: IntArray,
+    labels: IntArray,
+    previous: LogisticRegression | None,
+    tolerance: float = REFIT_TOLERANCE,
+) -> LogisticRegression:
+    """Fit to convergence, from the previous coefficients where there are any."""
+    return fit_converged(
+        problem.estimator,
+        training_rows(problem, rows, labels),
+        problem.classes,
+        previous,
+        tolerance,
+    )
+
+
+def fit_converged(
+    estimator: LogisticRegression,
+    rows: LabeledRows,
+    classes: NDArray[np.generic],
+    previous: LogisticRegression | None = None,
+    tolerance: float = REFIT_TOLERANCE,
+) -> LogisticRegression:
+    """Fit a clone to convergence: influences are exact only at the optimum.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+    rows : LabeledRows
+    classes : ndarray of shape (n_classes,)
+    previous : LogisticRegression, optional
+        Fitted on the same classes and features; where the fit starts from.
+    tolerance : float, default=1e-8
+        Of the fit, unless the estimator's own is smaller.
+
+    Returns
+    -------
+    LogisticRegression
+    """
+    model = clone(estimator).set_params(
+        tol=min(estimator.tol, tolerance),
+        max_iter=max(estimator.max_iter, REFIT_STEPS),
+        warm_start=previous is not None,
+        solver=_solver(estimator, rows.X.shape[1], len(classes)),
+    )
+    if previous is not None:
+        model.coef_ = previous.coef_.copy()
+        model.intercept_ = np.array(previous.intercept_, ndmin=1)
+    with warnings.catch_warnings():
+        # Where Newton's method stumbles, scikit-learn goes on with L-BFGS by itself.
+        warnings.filterwarnings("ignore", message="(?s).*resort to lbfgs")
+        model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
+    return model.set_params(warm_start=estimator.warm_start, solver=estimator.solver)
+
+
+def _solver(estimator: LogisticRegression, n_features: int, n_classes: int) -> str:
+    """The estimator's solver, or Newton's for few coefficients instead of the default.
+
+    The optimum is the same. From a nearby start Newton takes three or four steps to it,
+    L-BFGS up to hundreds (`speed/bank_loop.py`).
+    """
+    n_coefficients = n_features * (1 if n_classes == 2 else n_classes)
+    if estimator.solver == "lbfgs" and n_coefficients <= NEWTON_LIMIT:
+        return "newton-cholesky"
+    return str(estimator.solver)

@@ -1,0 +1,108 @@
+"""Hold rows back, class by class, so that no class disappears from the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from salutary.arrays import IntArray
+
+
+def hold_out(
+    labels: IntArray, fraction: float, rng: np.random.RandomState
+) -> tuple[IntArray, IntArray]:
+    """Split rows into kept and held-out ones, stratified by class.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), dtype intp
+    fraction : float in (0, 1)
+        Share to hold out.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    kept, held : ndarrays of row numbers, dtype intp, rising
+        Every class keeps a row. ``held`` is empty where that leaves nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kept, held = hold_out(np.repeat([0, 1], 5), 0.2, np.random.RandomState(0))
+    >>> len(kept), len(held)
+    (8, 2)
+    """
+    counts = np.bincount(labels)
+    splittable = np.flatnonzero(counts[labels] > 1)
+    classes = np.unique(labels[splittable])
+    most = len(splittable) - len(classes)
+    n_held = min(max(1, round(fraction * len(labels))), most)
+    if n_held >= len(classes) > 0:
+        _, held = train_test_split(
+            splittable, test_size=n_held, stratify=labels[splittable], random_state=rng
+        )
+    else:
+        shuffled = rng.permutation(splittable)
+        _, first = np.unique(labels[shuffled], return_index=True)
+        held = shuffled[np.sort(first)][:n_held]
+    # A large fraction of a small class may have taken all of it.
+    for label in np.setdiff1d(classes, np.delete(labels, held)):
+        held = np.delete(held, np.flatnonzero(labels[held] == label)[0])
+    held = np.sort(held)
+    return np.setdiff1d(np.arange(len(labels)), held), held
+
+
+def split_off(
+    labeled: IntArray, codes: IntArray, fraction: float, rng: np.random.RandomState
+) -> tuple[IntArray, IntArray]:
+    """Labeled rows to train on and to validate on.
+
+    Parameters
+    ----------
+    labeled : ndarray of row numbers, dtype intp
+    codes : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
+    fraction : float in (0, 1)
+    rng : numpy.random.RandomState
+
+    Raises
+    ------
+    ValueError
+        If that leaves none to validate on.
+    """
+    kept, held = hold_out(codes[labeled], fraction, rng)
+    if len(held) == 0:
+        raise ValueError(
+            f"the {len(labeled)} labeled rows leave none to validate on, as each class "
+            "must keep one; label more rows, or pass X_val and y_val"
+        )
+    return labeled[kept], labeled[held]
+
+
+def deal(labels: IntArray, n_parts: int, rng: np.random.RandomState) -> IntArray:
+    """Deal rows into parts, class by class.
+
+    Unlike scikit-learn's StratifiedKFold it does so for classes of any size.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), dtype intp
+    n_parts : int
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype intp
+        Each row's part. Parts, and the parts of a class, differ by one row at most.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.bincount(deal(np.repeat([0, 1], [4, 3]), 3, np.random.RandomState(0)))
+    array([3, 2, 2])
+    """
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    part = np.empty(len(labels), dtype=np.intp)
+    part[by_class] = np.arange(len(labels)) % n_parts
+    return part

@@ -1,0 +1,182 @@
+"""What a run leaves: models and reports, loaded without unpickling."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from skrub import TableVectorizer
+
+from salutary.deep.lora_classifier import LoraClassifier
+from salutary.errors import InputError
+from salutary.files import write_whole
+from salutary.tables.encoding import ColumnTypes
+
+LEDGER = "ledger.sqlite"
+LABELS = "labels.parquet"
+SWITCHES = "switches.parquet"
+MODEL = "model.skops"
+ADAPTER = "adapter"
+COLUMNS = "columns.json"
+METRICS = "metrics.jsonl"
+REPORT = "run.json"
+
+TRUSTED_TYPES = [
+    "numpy.dtype",
+    "salutary.tables.encoding.ColumnTypes",
+    "salutary.deep.transformer_embedder.TransformerEmbedder",
+    "skrub._apply_to_each_col.ApplyToEachCol",
+    "skrub._check_input.CheckInputDataFrame",
+    "skrub._clean_categories.CleanCategories",
+    "skrub._clean_null_strings.CleanNullStrings",
+    "skrub._dataframe._common.is_any_date",
+    "skrub._dataframe._common.is_categorical",
+    "skrub._dataframe._common.is_numeric",
+    "skrub._datetime_encoder.DatetimeEncoder",
+    "skrub._drop_uninformative.DropUninformative",
+    "skrub._duration_to_float.DurationToFloat",
+    "skrub._string_encoder.StringEncoder",
+    "skrub._table_vectorizer.PassThrough",
+    "skrub._table_vectorizer.ShortReprDict",
+    "skrub._table_vectorizer.TableVectorizer",
+    "skrub._table_vectorizer._created_by_predicate",
+    "skrub._to_datetime.ToDatetime",
+    "skrub._to_float.ToFloat",
+    "skrub._to_str.ToStr",
+    "skrub.selectors._base.All",
+    "skrub.selectors._base.And",
+    "skrub.selectors._base.Cols",
+    "skrub.selectors._base.Filter",
+    "skrub.selectors._base.Sub",
+    "skrub.selectors._selectors._cardinality_below",
+]
+"""All a saved model may hold besides what skops trusts; none of them runs code."""
+
+
+STEPS: list[tuple[type, ...]] = [
+    (ColumnTypes,),
+    (TableVectorizer, ColumnTransformer),
+    (SimpleImputer,),
+    (StandardScaler,),
+    (LogisticRegression,),
+]
+"""What the steps of a saved model may be."""
+
+
+def read_report(run_dir: Path) -> dict[str, Any]:
+    """Read a run's report.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
+    path = run_dir / REPORT
+    try:
+        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        named, _ = report["settings"]["id"], report["outcome"]
+        if not isinstance(named, str | None):
+            raise TypeError
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(
+            f"{path}: is missing or damaged; finish the run with --resume"
+        ) from None
+    return report
+
+
+def write_model(model: Pipeline, path: Path) -> None:
+    """Write a model whole, as skops, and make sure that `load` will trust it."""
+
+    def write(beside: Path) -> None:
+        skops.io.dump(model, beside, compression=zipfile.ZIP_DEFLATED)
+        unknown = set(skops.io.get_untrusted_types(file=beside)) - set(TRUSTED_TYPES)
+        if unknown:
+            raise RuntimeError(
+                "the model holds types that loading does not trust: "
+                f"{sorted(unknown)}; the installed skrub is not one this version of "
+                "salutary knows"
+            )
+
+    write_whole(path, write)
+
+
+def load(run_dir: str | os.PathLike[str]) -> Pipeline:
+    """Load the model of a run, from a table's columns to classes.
+
+    Nothing is unpickled: the file holds only what skops and a fixed list of this
+    package trust, or it is refused.
+
+    Parameters
+    ----------
+    run_dir : path
+        As passed to ``salutary label --out``, ``salutary relabel --out`` or
+        ``salutary finetune --out``.
+
+    Returns
+    -------
+    Pipeline
+        Takes a pandas DataFrame with the training table's features in any order;
+        further columns are ignored.
+
+    Raises
+    ------
+    InputError
+        If there is no finished run, or the file holds anything else than a model.
+
+    Examples
+    --------
+    >>> model = load("runs/bank")  # doctest: +SKIP
+    >>> model.predict(frame)  # doctest: +SKIP
+    """
+    path = Path(run_dir) / MODEL
+    if (Path(run_dir) / ADAPTER / COLUMNS).is_file():
+        return _load_adapter(Path(run_dir) / ADAPTER)
+    if (Path(run_dir) / COLUMNS).is_file():
+        raise InputError(f"{run_dir}: is a part of a run; pass the folder it is in")
+    if not path.is_file():
+        raise InputError(
+            f"{run_dir}: holds no {MODEL}; pass the --out of a finished "
+            "'salutary label', 'salutary relabel' or 'salutary finetune'"
+        )
+    try:
+        model = skops.io.load(path, trusted=TRUSTED_TYPES)
+    except Exception as error:
+        # A hostile or torn file can fail in any way; none of it ran.
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: is not a model of salutary: {cause}") from None
+    steps = [type(step) for _, step in getattr(model, "steps", [])]
+    known = len(steps) == len(STEPS) and all(
+        step in kinds for step, kinds in zip(steps, STEPS, strict=True)
+    )
+    if type(model) is not Pipeline or not known:
+        raise InputError(
+            f"{path}: is not a model of salutary; run 'salutary label' again"
+        )
+    return model
+
+
+def _load_adapter(folder: Path) -> Pipeline:
+    """The fine-tuned model of a run, from a table's columns to classes."""
+    try:
+        columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
+        kinds = {str(column): "document" for column in columns}
+        if (
+            type(columns) is not list
+            or list(kinds) != columns
+            or len(kinds) not in (1, 2)
+        ):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"{folder / COLUMNS}: is damaged; restore it") from None
+    return Pipeline(
+        [("types", ColumnTypes(kinds)), ("classify", LoraClassifier.load(folder))]
+    )

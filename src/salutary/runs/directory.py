@@ -1,0 +1,311 @@
+"""A run from tables to a directory: results, a model and a record of why."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from salutary.errors import InputError
+from salutary.files import LOCK, claim, writable, write_json
+from salutary.labeling.loop import Round, State, as_limit
+from salutary.progress import Stage
+from salutary.runs.artifacts import LEDGER, REPORT
+from salutary.runs.kind import Finished, Kind, Prepared, Request
+from salutary.runs.ledger import Ledger
+from salutary.runs.resume import commit
+from salutary.tables.formats import check_exists, fingerprint
+from salutary.tables.sources import Sources
+
+VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
+OF_TEXTS = ("torch", "transformers", "peft")
+
+
+def run_tables(
+    kind: Kind, request: Request, stage: Stage, on_round: Callable[[Round], None]
+) -> dict[str, Any]:
+    """Run, or continue a run, and write what comes of it.
+
+    Parameters
+    ----------
+    kind : Kind
+    request : Request
+    stage : callable
+        Shows a person the steps besides the rounds.
+    on_round : callable
+        Called with each round once the ledger has it.
+
+    Returns
+    -------
+    dict
+        The run's report, as in run.json.
+
+    Raises
+    ------
+    InputError
+        For bad input; nothing has been written then.
+    OSError, sqlite3.Error
+        When the directory cannot be written; the ledger is intact and the run can be
+        resumed.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        _check_directory(kind, request)
+        paths = request.sources.paths().items()
+        data = {name: _fingerprint(path) for name, path in paths}
+        prepared = None
+        if not _holds_run(request.out):
+            prepared = kind.prepare(request, stage)
+        with claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
+            if not ledger.is_empty():
+                _check_same_run(ledger, kind, request, data)
+                report: dict[str, Any] | None = ledger.fact("report")
+                if report and request.limit <= as_limit(report["settings"]["budget"]):
+                    if _has_all_results(kind, request, report):
+                        with stage("the run had finished; nothing is changed"):
+                            return report
+                    # Those that were lost are written as they were, and all where
+                    # the language model has moved.
+                    request = replace(request, budget=report["settings"]["budget"])
+            if prepared is None:
+                prepared = kind.prepare(request, stage)
+            with stage("fitting the first model"):
+                state = _open_state(ledger, kind, request, prepared, data)
+            state = _run_rounds(ledger, kind, request, prepared, state, on_round)
+            with stage("writing the results"):
+                return _finish(ledger, kind, request, prepared, state)
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        check_exists(path)
+        return fingerprint(path)
+    except OSError as error:
+        remedy = "mend the permissions"
+        if error.errno == errno.ENAMETOOLONG:
+            remedy = "pass a shorter path"
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; {remedy}"
+        ) from None
+
+
+def _holds_run(out: Path) -> bool:
+    ledger = out / LEDGER
+    return ledger.is_file() and ledger.stat().st_size > 0
+
+
+def _has_all_results(kind: Kind, request: Request, report: dict[str, Any]) -> bool:
+    names = (*kind.results(request.sources), REPORT)
+    moved = report["settings"].get("embedder") != request.fixed().get("embedder")
+    return not moved and all((request.out / name).exists() for name in names)
+
+
+def _check_directory(kind: Kind, request: Request) -> None:
+    """Refuse to write where something else is."""
+    out, texts = request.out, request.sources.texts
+    if texts is not None and texts.cache is not None:
+        cache = texts.cache.resolve()
+        if out.resolve() in (cache, *cache.parents):
+            raise InputError(
+                f"{texts.cache}: is in the run's own directory; pass another "
+                "--embedding-cache"
+            )
+    if not out.exists():
+        if out.is_symlink():
+            raise InputError(
+                f"{out}: is a link that leads nowhere; pass a directory as --out"
+            )
+        above = next(path for path in out.absolute().parents if path.exists())
+        if not above.is_dir():
+            raise InputError(
+                f"{out}: cannot be made, as {above} is a file; pass another --out"
+            )
+        if not writable(above):
+            raise InputError(
+                f"{out}: cannot be made, as {above} cannot be written to; pass another "
+                "--out"
+            )
+        return
+    if not out.is_dir():
+        raise InputError(f"{out}: is a file; pass a directory as --out")
+    if _holds_run(out):
+        if not request.resume:
+            raise InputError(
+                f"{out}: holds a run already; pass --resume to continue it, or another "
+                "--out"
+            )
+        return
+    ours = {LOCK, LEDGER, f"{LEDGER}-journal", *kind.scratch}
+    others = sorted(path.name for path in out.iterdir() if path.name not in ours)
+    ours_too = {Path(name).parts[0] for name in kind.results(request.sources)}
+    if ours_too & {*others}:
+        raise InputError(
+            f"{out}: holds results, but no {LEDGER} to continue from; restore that, or "
+            "pass another --out"
+        )
+    if others:
+        raise InputError(
+            f"{out}: is not a run, but holds {others[0]!r}; pass another --out"
+        )
+
+
+@contextmanager
+def _open_ledger(path: Path) -> Iterator[Ledger]:
+    """Open a ledger; refuse a damaged one by its name."""
+    try:
+        with Ledger(path) as ledger:
+            yield ledger
+    except sqlite3.DatabaseError as error:
+        missing = "no such" in str(error)  # a table or column, taken out
+        if isinstance(error, sqlite3.OperationalError) and not missing:
+            raise
+        raise InputError(
+            f"{path}: is damaged ({error}); restore it, or pass another --out"
+        ) from None
+
+
+def _check_same_run(
+    ledger: Ledger, kind: Kind, request: Request, data: dict[str, str]
+) -> None:
+    """Refuse to continue a run with other data or settings; name the difference."""
+    if not request.resume:
+        raise InputError(f"{request.out}: holds a run already; pass --resume")
+    if not ledger.is_sound():
+        raise InputError(
+            f"{request.out / LEDGER}: is not as it was written, so it was edited or "
+            "damaged; restore it, or pass another --out"
+        )
+    if ledger.fact("kind") != kind.name:
+        raise InputError(
+            f"{request.out}: holds a run of 'salutary {ledger.fact('kind')}'; pass "
+            "another --out"
+        )
+    for name, value in request.fixed().items():
+        before = ledger.fact("settings").get(name)
+        # A language model may lie elsewhere by now; its fingerprint is looked at.
+        if before != value and name != "embedder":
+            raise InputError(
+                f"{request.out}: was started with {name} = {before!r}, not {value!r}; "
+                "pass the same, or another --out"
+            )
+    for name, path in request.sources.paths().items():
+        if ledger.fact("data").get(name) != data[name]:
+            raise InputError(
+                f"{path}: is not the {name} table that {request.out} was started with; "
+                "pass the same data, or another --out"
+            )
+    before = ledger.fact("settings")["budget"]
+    if request.limit < as_limit(before) and ledger.fact("report") is None:
+        raise InputError(
+            f"{request.out}: was started with budget = {before}, which "
+            f"{request.budget} cannot shrink; pass at least the same"
+        )
+    _warn_of_versions(ledger.fact("versions"), versions(request.sources))
+
+
+def versions(sources: Sources) -> dict[str, str]:
+    """Versions of Python and of every package whose numbers enter a run."""
+    of_texts = () if sources.texts is None else filter(find_spec, OF_TEXTS)
+    packages = {name: version(name) for name in (*VERSIONED, *of_texts)}
+    return {"python": platform.python_version(), **packages}
+
+
+def _warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
+    for name, now in now_of.items():
+        if before.get(name) != now:
+            warnings.warn(
+                f"the run was started with {name} {before.get(name)}, now it is {now}; "
+                "its further labels may differ from an uninterrupted run's",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _open_state(
+    ledger: Ledger,
+    kind: Kind,
+    request: Request,
+    prepared: Prepared,
+    data: dict[str, str],
+) -> State:
+    """The state the ledger holds, or the start of a new run, written to it."""
+    problem = prepared.problem
+    settings = {**request.fixed(), "budget": request.budget}
+    if ledger.is_empty():
+        state = kind.start(problem)
+        facts = {
+            "kind": kind.name,
+            "settings": settings,
+            "files": {name: str(p) for name, p in request.sources.paths().items()},
+            "data": data,
+            "versions": versions(request.sources),
+            "embedder": prepared.embedder,
+        }
+        ledger.begin(facts, problem.classes.tolist(), kind.first(problem, state))
+        return state
+    if ledger.fact("embedder") != prepared.embedder:
+        raise InputError(
+            f"{request.out}: was started with another model in "
+            f"{settings['embedder']}; put that one there, or pass another --out"
+        )
+    state = kind.restored(ledger, problem, request.limit)
+    ledger.set_facts(settings=settings, report=None)
+    return state
+
+
+def _run_rounds(
+    ledger: Ledger,
+    kind: Kind,
+    request: Request,
+    prepared: Prepared,
+    state: State,
+    on_round: Callable[[Round], None],
+) -> State:
+    while state.termination is None:
+        state, record = kind.advance(prepared.problem, state, request.limit)
+        if record is not None:
+            commit(ledger, record, prepared.ids)
+            on_round(record)
+    return state
+
+
+def _finish(
+    ledger: Ledger,
+    kind: Kind,
+    request: Request,
+    prepared: Prepared,
+    state: State,
+) -> dict[str, Any]:
+    """Write the outputs, each whole, and only then call the run finished."""
+    n_classes = len(prepared.problem.classes)
+    assigned = ledger.labels(n_classes)
+    finished = Finished(request, prepared, state, assigned, ledger.rounds())
+    report = {
+        "settings": ledger.fact("settings"),
+        "data": {
+            name: {
+                "file": ledger.fact("files")[name],
+                "sha256": ledger.fact("data")[name],
+                "rows": prepared.n_rows.get(name),
+            }
+            for name in request.sources.paths()
+        },
+        "versions": ledger.fact("versions"),
+        "outcome": kind.outcome(finished),
+    }
+    out = request.out
+    # Last to be written, it stands for all: without it they may be of two budgets.
+    (out / REPORT).unlink(missing_ok=True)
+    kind.write(finished)
+    write_json(out / REPORT, report)
+    ledger.set_facts(report=report)
+    return report

@@ -1,0 +1,412 @@
+"""The record of a run: one SQLite file, one transaction a round.
+
+It holds the settings, the fingerprints of the data, the versions, the coefficients
+after each round, and every assigned label with each class's influence and probability.
+A process killed at any moment leaves it as it was after the last whole round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salutary.arrays import IntArray
+from salutary.errors import InputError
+from salutary.runs.entries import (
+    AssignedLabels,
+    Coefficients,
+    FoldLabels,
+    RoundEntry,
+    RowsAndClasses,
+)
+
+APPLICATION = 0x5A1B71A0
+"""SQLite's application_id, by which a ledger is known."""
+
+FORMAT = 4
+"""SQLite's user_version: of the tables below."""
+
+SCHEMA = """
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE classes (class INTEGER PRIMARY KEY, label TEXT NOT NULL);
+CREATE TABLE rounds (
+    round INTEGER PRIMARY KEY,
+    n_labeled INTEGER NOT NULL,
+    validation_loss REAL NOT NULL,
+    canary_loss REAL,
+    canary_fall REAL,
+    canary_se REAL,
+    largest_influence REAL,
+    variant TEXT,
+    verdict TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    coef BLOB NOT NULL,
+    intercept BLOB NOT NULL,
+    digest TEXT
+);
+CREATE TABLE fold_models (
+    round INTEGER NOT NULL REFERENCES rounds,
+    fold INTEGER NOT NULL,
+    coef BLOB NOT NULL,
+    intercept BLOB NOT NULL,
+    PRIMARY KEY (round, fold)
+);
+CREATE TABLE fold_labels (
+    fold INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    round INTEGER NOT NULL REFERENCES rounds,
+    class INTEGER NOT NULL REFERENCES classes,
+    PRIMARY KEY (fold, position)
+);
+CREATE TABLE labels (
+    position INTEGER PRIMARY KEY,
+    row INTEGER NOT NULL UNIQUE,
+    id TEXT NOT NULL,
+    round INTEGER NOT NULL REFERENCES rounds,
+    class INTEGER NOT NULL REFERENCES classes,
+    influence_se REAL
+);
+CREATE TABLE class_scores (
+    position INTEGER NOT NULL REFERENCES labels,
+    class INTEGER NOT NULL REFERENCES classes,
+    influence REAL NOT NULL,
+    probability REAL NOT NULL,
+    PRIMARY KEY (position, class)
+);
+CREATE VIEW assigned AS
+    SELECT labels.position, labels.row, labels.id, labels.round, classes.label,
+           class_scores.influence, labels.influence_se, class_scores.probability
+    FROM labels JOIN classes USING (class) JOIN class_scores USING (position, class)
+    WHERE labels.round <= (SELECT max(round) FROM rounds WHERE verdict = 'kept')
+    ORDER BY labels.position;
+"""
+
+OF_A_ROUND = (
+    "SELECT * FROM fold_models WHERE round = ? ORDER BY fold",
+    "SELECT * FROM fold_labels WHERE round = ? ORDER BY fold, position",
+    "SELECT * FROM labels WHERE round = ? ORDER BY position",
+    "SELECT class_scores.* FROM class_scores JOIN labels USING (position) "
+    "WHERE round = ? ORDER BY position, class_scores.class",
+)
+"""What a round's digest is taken of, besides its own row and the digest before."""
+
+
+class Ledger:
+    """A run's SQLite file, open.
+
+    Parameters
+    ----------
+    path : Path
+        Created when missing.
+
+    Raises
+    ------
+    InputError
+        If the file is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            if not self.is_empty() and self._pragma("application_id") != APPLICATION:
+                raise sqlite3.DatabaseError
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise InputError(f"{path}: is not a ledger; pass another --out") from None
+        if not self.is_empty() and self._pragma("user_version") != FORMAT:
+            self._connection.close()
+            raise InputError(
+                f"{path}: is of another version of salutary; continue it with that, or "
+                "pass another --out"
+            )
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
+    def is_empty(self) -> bool:
+        """Whether no run has begun here."""
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master")
+        return int(tables.fetchone()[0]) == 0
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def begin(
+        self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
+    ) -> None:
+        """Write the tables, the run's facts, its classes and round 0, all or nothing.
+
+        Parameters
+        ----------
+        facts : dict
+            Values JSON can hold.
+        labels : list
+            The classes' labels in order.
+        first : RoundEntry
+        """
+        with self._transaction() as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            self._set_facts(facts)
+            connection.executemany(
+                "INSERT INTO classes VALUES (?, ?)",
+                [(code, str(label)) for code, label in enumerate(labels)],
+            )
+            self._insert_round(first)
+            self._seal(first.round)
+
+    def fact(self, key: str) -> Any:
+        """A fact of the run, or None."""
+        query = "SELECT value FROM run WHERE key = ?"
+        row = self._connection.execute(query, (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set_facts(self, **facts: Any) -> None:
+        """Replace facts, in one transaction."""
+        with self._transaction():
+            self._set_facts(facts)
+
+    def is_sound(self) -> bool:
+        """Whether all stands as it was written; an edit or damage shows."""
+        numbers = [row[0] for row in self._all("SELECT round FROM rounds ORDER BY 1")]
+        digests = dict(self._all("SELECT round, digest FROM rounds"))
+        facts = dict(self._all("SELECT key, value FROM run"))
+        return (
+            len(numbers) > 0
+            and not self._all("PRAGMA foreign_key_check")  # nothing of a lost round
+            and facts.pop("digest", None) == json.dumps(_digest(sorted(facts.items())))
+            and all(digests[number] == self._digest_of(number) for number in numbers)
+        )
+
+    def commit(
+        self,
+        entry: RoundEntry,
+        labels: AssignedLabels,
+        ids: list[str],
+        of_folds: tuple[RowsAndClasses, ...],
+    ) -> None:
+        """Write a round and its labels in one transaction.
+
+        Parameters
+        ----------
+        entry : RoundEntry
+        labels : AssignedLabels
+            Those of this round.
+        ids : list of str
+            The rows' names in the user's table.
+        of_folds : tuple
+            For each fold, all rows that it has labeled so far.
+        """
+        with self._transaction():
+            self._insert_round(entry)
+            self._insert_labels(entry.round, labels, ids)
+            for fold, (rows, classes) in enumerate(of_folds):
+                self._insert_fold_labels(entry.round, fold, rows, classes)
+            self._seal(entry.round)
+
+    def forget(self, number: int) -> None:
+        """Take the last round and its labels out again."""
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM class_scores WHERE position IN "
+                "(SELECT position FROM labels WHERE round = ?)",
+                (number,),
+            )
+            for table in ("labels", "fold_labels", "fold_models", "rounds"):
+                connection.execute(f"DELETE FROM {table} WHERE round = ?", (number,))
+
+    def rounds(self) -> list[RoundEntry]:
+        """All rounds, from round 0."""
+        folds: dict[int, list[Coefficients]] = {}
+        for number, coef, intercept in self._connection.execute(
+            "SELECT round, coef, intercept FROM fold_models ORDER BY round, fold"
+        ):
+            folds.setdefault(number, []).append(_coefficients(coef, intercept))
+        rows = self._connection.execute("SELECT * FROM rounds ORDER BY round")
+        names = [column[0] for column in rows.description][:-3]
+        return [
+            RoundEntry(
+                **dict(zip(names, figures, strict=True)),
+                model=_coefficients(coef, intercept),
+                folds=tuple(folds.get(figures[0], ())),
+            )
+            for *figures, coef, intercept, _ in rows
+        ]
+
+    def fold_labels(self, n_folds: int) -> tuple[FoldLabels, ...]:
+        """What each fold has labeled, in the order of assignment."""
+        query = (
+            "SELECT row, class, round FROM fold_labels WHERE fold = ? ORDER BY position"
+        )
+        found = []
+        for fold in range(n_folds):
+            rows = self._connection.execute(query, (fold,)).fetchall()
+            columns = np.array(rows, dtype=np.intp).reshape(-1, 3)
+            found.append((columns[:, 0], columns[:, 1], columns[:, 2]))
+        return tuple(found)
+
+    def labels(self, n_classes: int) -> AssignedLabels:
+        """All labels in the order of assignment."""
+        rows = self._connection.execute(
+            "SELECT row, round, class, influence_se FROM labels ORDER BY position"
+        ).fetchall()
+        scores = self._connection.execute(
+            "SELECT influence, probability FROM class_scores ORDER BY position, class"
+        ).fetchall()
+        columns = np.array([row[:3] for row in rows], dtype=np.intp).reshape(-1, 3)
+        table = np.array(scores, dtype=np.float64).reshape(-1, n_classes, 2)
+        return AssignedLabels(
+            rows=columns[:, 0],
+            rounds=columns[:, 1],
+            classes=columns[:, 2],
+            influence=table[..., 0],
+            probability=table[..., 1],
+            influence_se=np.array([row[3] for row in rows], dtype=np.float64),
+        )
+
+    def _insert_round(self, entry: RoundEntry) -> None:
+        self._connection.execute(
+            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (
+                entry.round,
+                entry.n_labeled,
+                entry.validation_loss,
+                entry.canary_loss,
+                entry.canary_fall,
+                entry.canary_se,
+                entry.largest_influence,
+                entry.variant,
+                entry.verdict,
+                entry.seconds,
+                *_blobs(entry.model),
+            ),
+        )
+        self._connection.executemany(
+            "INSERT INTO fold_models VALUES (?, ?, ?, ?)",
+            [
+                (entry.round, fold, *_blobs(coefficients))
+                for fold, coefficients in enumerate(entry.folds)
+            ],
+        )
+
+    def _insert_labels(
+        self, number: int, labels: AssignedLabels, ids: list[str]
+    ) -> None:
+        done = self._all("SELECT count(*) FROM labels")[0][0]
+        positions = range(done, done + len(ids))
+        self._connection.executemany(
+            "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)",
+            zip(
+                positions,
+                labels.rows.tolist(),
+                ids,
+                [number] * len(ids),
+                labels.classes.tolist(),
+                labels.influence_se.tolist(),  # SQLite keeps NaN as NULL
+                strict=True,
+            ),
+        )
+        self._connection.executemany(
+            "INSERT INTO class_scores VALUES (?, ?, ?, ?)",
+            [
+                (position, code, influence, probability)
+                for position, *scores in zip(
+                    positions,
+                    labels.influence.tolist(),
+                    labels.probability.tolist(),
+                    strict=True,
+                )
+                for code, (influence, probability) in enumerate(
+                    zip(*scores, strict=True)
+                )
+            ],
+        )
+
+    def _insert_fold_labels(
+        self, number: int, fold: int, rows: IntArray, classes: IntArray
+    ) -> None:
+        """What is new among all rows that a fold has labeled so far."""
+        query = "SELECT count(*) FROM fold_labels WHERE fold = ?"
+        done = self._all(query, fold)[0][0]
+        new = zip(rows[done:].tolist(), classes[done:].tolist(), strict=True)
+        self._connection.executemany(
+            "INSERT INTO fold_labels VALUES (?, ?, ?, ?, ?)",
+            [
+                (fold, position, row, number, code)
+                for position, (row, code) in enumerate(new, start=done)
+            ],
+        )
+
+    def _seal(self, number: int) -> None:
+        """Write a round's digest, once all of it stands."""
+        self._connection.execute(
+            "UPDATE rounds SET digest = ? WHERE round = ?",
+            (self._digest_of(number), number),
+        )
+
+    def _digest_of(self, number: int) -> str:
+        before = self._all("SELECT digest FROM rounds WHERE round = ?", number - 1)
+        (own,) = self._all("SELECT * FROM rounds WHERE round = ?", number)
+        content = [
+            before,
+            own[:-1],
+            *(self._all(query, number) for query in OF_A_ROUND),
+        ]
+        if number == 0:
+            content.append(self._all("SELECT * FROM classes ORDER BY class"))
+        return _digest(content)
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query, values).fetchall()
+
+    def _set_facts(self, facts: dict[str, Any]) -> None:
+        write = "INSERT OR REPLACE INTO run VALUES (?, ?)"
+        for key, value in facts.items():
+            self._connection.execute(write, (key, json.dumps(value)))
+        query = "SELECT key, value FROM run WHERE key != 'digest' ORDER BY key"
+        digest = _digest(self._all(query))
+        self._connection.execute(write, ("digest", json.dumps(digest)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit at the end of a with-block, or roll everything back."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+
+def _digest(content: list[Any]) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()
+
+
+def _blobs(coefficients: Coefficients) -> tuple[bytes, bytes]:
+    coef, intercept = coefficients
+    return coef.astype("<f8").tobytes(), intercept.astype("<f8").tobytes()
+
+
+def _coefficients(coef: bytes, intercept: bytes) -> Coefficients:
+    bias = np.frombuffer(intercept, dtype="<f8").copy()
+    return np.frombuffer(coef, dtype="<f8").reshape(len(bias), -1).copy(), bias

@@ -1,0 +1,112 @@
+"""A user's table of what each mistake costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from salutary.errors import InputError
+from salutary.influence.objectives import LARGEST_COST
+from salutary.tables.columns import kind_of
+from salutary.tables.formats import read_table
+from salutary.tables.targets import cast_labels
+
+COLUMNS = ("label", "predicted", "cost")
+
+
+def read_costs(
+    path: Path, classes: NDArray[Any], label_type: pa.DataType
+) -> NDArray[np.float64]:
+    """Read the cost of every predicted class for rows of every class.
+
+    Parameters
+    ----------
+    path : Path
+        Of a table with the columns label, predicted and cost, a line for each pair of
+        different classes. A right prediction costs nothing unless the table says so. A
+        negative cost is a gain.
+    classes : ndarray of shape (n_classes,), sorted
+    label_type : pyarrow.DataType
+        Of the target column.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes)
+        Rows for true classes, columns for predicted ones.
+
+    Raises
+    ------
+    InputError
+        For a pair that is missing or stands twice, an unknown class, or a cost that is
+        no finite number or beyond 1e30 either way.
+    """
+    table = read_table(path, COLUMNS)
+    for name in COLUMNS:
+        if name not in table.column_names:
+            raise InputError(
+                f"{path}: has no column {name!r}; a table of costs has "
+                f"{', '.join(COLUMNS)}"
+            )
+    cost = _numbers(table["cost"], f"{path}: column 'cost'")
+    label, predicted = (
+        _positions(table[name], classes, label_type, f"{path}: column {name!r}")
+        for name in COLUMNS[:2]
+    )
+    costs = np.full((len(classes), len(classes)), np.nan)
+    for row, pair in enumerate(zip(label.tolist(), predicted.tolist(), strict=True)):
+        if not np.isnan(costs[pair]):
+            raise InputError(
+                f"{path}: row {row} gives a second cost of predicting "
+                f"{classes[pair[1]]!r} for {classes[pair[0]]!r}; keep one"
+            )
+        costs[pair] = cost[row]
+    own = np.arange(len(classes))
+    costs[own, own] = np.where(np.isnan(costs[own, own]), 0.0, costs[own, own])
+    if np.isnan(costs).any():
+        true, other = np.argwhere(np.isnan(costs))[0]
+        raise InputError(
+            f"{path}: has no cost of predicting {classes[other]!r} for "
+            f"{classes[true]!r}; add a row"
+        )
+    return costs
+
+
+def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
+    """Costs, all of them finite and small enough to compute with."""
+    if kind_of(values.type) not in ("number", "text"):
+        raise InputError(f"{place} is of type {values.type}; make it numbers")
+    written = pd.Series(values.to_pylist(), dtype=object)
+    cost = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
+    if not np.isfinite(cost).all():
+        row = int(np.argmin(np.isfinite(cost)))
+        given = "" if written[row] is None else f": {written[row]!r}"
+        raise InputError(f"{place} has no finite number in row {row}{given}; write one")
+    if (np.abs(cost) > LARGEST_COST).any():
+        row = int(np.argmax(np.abs(cost) > LARGEST_COST))
+        raise InputError(
+            f"{place} has {cost[row]:g} in row {row}, beyond {LARGEST_COST:g}; give "
+            "all in a larger unit"
+        )
+    return cost
+
+
+def _positions(
+    values: pa.ChunkedArray, classes: NDArray[Any], label_type: pa.DataType, place: str
+) -> NDArray[np.intp]:
+    labels = cast_labels(values, label_type, place).to_pylist()
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    for row, label in enumerate(labels):
+        if label is None:
+            raise InputError(f"{place} is empty in row {row}; fill it or drop the row")
+        if label not in position:
+            raise InputError(
+                f"{place} has the class {label!r} (row {row}), which the training "
+                f"table lacks; drop the row, or correct it (known classes: "
+                f"{classes.tolist()})"
+            )
+    return np.array([position[label] for label in labels], dtype=np.intp)

@@ -1,0 +1,239 @@
+"""``salutary benchmark``: strategies side by side on real data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from salutary.cli.terminal import display, printable
+from salutary.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from salutary_benchmark.cells import Outcome
+    from salutary_benchmark.experiments.experiment import Cell
+    from salutary_benchmark.runner import Request
+    from salutary_benchmark.suites import Suite
+
+TOLERANCE = 1e-6
+"""By which a cell's figures may differ from those recorded."""
+
+MOST_SEEDS = 10_000
+
+benchmark = typer.Typer(
+    name="benchmark",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+)
+
+
+@benchmark.callback()
+def overview(context: typer.Context) -> None:
+    """Compare strategies on real data sets, with reports anyone can rerun.
+
+    Start with 'salutary benchmark list'.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of the data sets; without it and without SALUTARY_DATA they are "
+        "fetched.",
+    ),
+]
+
+
+@benchmark.command()
+def run(
+    suite: Annotated[
+        str, typer.Option(metavar="NAME", help="Suite; 'list' shows them.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Directory of the run, new or to go on with."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Splits of each data set.")] = 20,
+    jobs: Annotated[int, typer.Option(help="Processes; -1: one for each core.")] = -1,
+    data: Data = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET/STRATEGY[/SETTING]/SEED",
+            help="Rerun one cell and print it, beside what --out holds of it; nothing "
+            "is written.",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Give up a cell that takes longer."),
+    ] = 600.0,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Run cells again that were not done.")
+    ] = False,
+) -> None:
+    """Run a suite, or what is missing of it: the same command goes on after a kill.
+
+    DIR gets results.parquet, run.json and cells.jsonl.
+
+    Example: salutary benchmark run --suite paper --seeds 2 --data data --out runs/paper
+    """
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise InputError(f"--seeds {seeds}: must be from 1 to {MOST_SEEDS}")
+    if jobs < 1 and jobs != -1:
+        raise InputError(f"--jobs {jobs}: must be at least 1, or -1 for every core")
+    if not time_limit > 0:
+        raise InputError(f"--time-limit {time_limit:g}: must be positive")
+    with _needs_extra():
+        from salutary_benchmark.cells import parse_cell
+        from salutary_benchmark.data.loading import data_folder
+        from salutary_benchmark.runner import Request
+        from salutary_benchmark.suites import find_suite
+
+    chosen = find_suite(suite)
+    folder = data_folder(data)
+    if only is not None:
+        _rerun(parse_cell(only, chosen), chosen, folder, out)
+        return
+    if out is None:
+        raise InputError("--out is missing; pass a directory for the results")
+    _run(Request(chosen, seeds, folder, out, jobs, time_limit, retry))
+
+
+def _run(request: Request) -> None:
+    """Run with a progress bar, and sum up."""
+    from salutary_benchmark import runner
+    from salutary_benchmark.cells import cells_of
+
+    total = len(cells_of(request.suite, request.n_seeds))
+    with display(total, "cells") as shown:
+
+        def start(done: int, total: int) -> None:
+            already = f"{done} of {total} cells are done already"
+            shown.advance(done, already if done else f"{total} cells to run")
+
+        def show(outcome: Outcome) -> None:
+            line = f"{outcome.cell.dataset}, split {outcome.cell.seed}"
+            if outcome.status != "done":
+                line = f"{outcome.cell}: {outcome.status}: {printable(outcome.error)}"
+            shown.advance(1, line)
+
+        shown.advance(0, "reading the data sets")
+        found = runner.run(request, start, show)
+    not_done = len(found["not_done"])
+    print(
+        f"{found['cells'] - not_done} of {found['cells']} cells done, {not_done} not; "
+        f"{found['wall_seconds']:.0f} s in all"
+    )
+    print(
+        f"In {request.out}: {runner.RESULTS}, {runner.RUN}, {runner.JOURNAL}; next: "
+        f"salutary benchmark report {request.out}"
+    )
+
+
+@benchmark.command()
+def report(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="As passed to 'run' as --out.")
+    ],
+) -> None:
+    """Write report.md, report.html and pictures beside a run's results.
+
+    Example: salutary benchmark report runs/paper
+    """
+    with _needs_extra():
+        from salutary_benchmark.report import write
+
+    with display(0, "parts") as shown, shown.stage("writing the report"):
+        written = write(directory)
+    print(f"In {directory}: {', '.join(path.name for path in written)}")
+
+
+@benchmark.command(name="list")
+def list_all() -> None:
+    """Show suites, data sets and strategies.
+
+    Example: salutary benchmark list
+    """
+    with _needs_extra():
+        from salutary_benchmark.data.catalog import DATA_SETS
+        from salutary_benchmark.strategies.registry import STRATEGIES
+        from salutary_benchmark.suites import SUITES
+
+    print("Suites")
+    for suite in SUITES.values():
+        print(f"  {suite.name}: {suite.description}")
+        named = ", ".join(name for name in suite.settings if name)
+        if named:
+            print(f"    settings: {named}")
+    print("Data sets")
+    for data in DATA_SETS.values():
+        print(
+            f"  {data.name}: {data.title}; {data.rows:,} rows, {data.features:,} "
+            f"features, {data.classes} classes; {data.source}; {data.licence}\n"
+            f"    {data.preprocessing}; beware: {data.caution}"
+        )
+    print(f"Strategies\n  {', '.join(STRATEGIES)}")
+
+
+@contextmanager
+def _needs_extra() -> Iterator[None]:
+    """Say which extra to install when a library of the benchmark is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"the benchmark needs {error.name}; pip install 'salutary[benchmark]'"
+        ) from None
+
+
+def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> None:
+    """Print a cell's figures, and how far they are from those recorded."""
+    import pandas as pd
+
+    from salutary_benchmark.cells import run_cell
+    from salutary_benchmark.runner import columns_of, read_results
+
+    recorded = None if out is None else _of(read_results(out, suite), cell)
+    outcome = run_cell(cell, suite, folder, float("inf"))
+    if outcome.status != "done":
+        raise InputError(f"{cell}: {outcome.status}: {outcome.error}")
+    found = pd.DataFrame(outcome.rows).astype(columns_of(suite))
+    experiment = suite.experiment
+    shown = [*experiment.keys, *experiment.columns]
+    print(found[list(dict.fromkeys(shown))].to_string(index=False))
+    if recorded is None:
+        return
+    if len(recorded) != len(found):
+        count = len(recorded) or "no"
+        raise InputError(f"{out}: holds {count} rows of {cell}, not {len(found)}")
+    order, measures = list(experiment.keys), list(experiment.measures)
+    before, now = (
+        rows.sort_values(order, ignore_index=True)[measures]
+        for rows in (recorded, found)
+    )
+    furthest = (now - before).abs().max().max()
+    if furthest > TOLERANCE:
+        raise InputError(
+            f"{cell}: differs from {out} by {furthest:.2g}; are versions and data the "
+            "same as in its run.json?"
+        )
+    print(f"As recorded in {out}; the largest difference is {furthest:.1g}.")
+
+
+def _of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    of_cell = (
+        (results["dataset"] == cell.dataset)
+        & (results["strategy"] == cell.strategy)
+        & (results["setting"] == cell.setting)
+        & (results["seed"] == cell.seed)
+    )
+    return results[of_cell]

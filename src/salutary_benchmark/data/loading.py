@@ -1,0 +1,164 @@
+"""Read data sets from a local folder or where they are published.
+
+Either way the content must have the fingerprint of the catalog, so that a truncated,
+edited or reordered file is found out before it is computed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from salutary.errors import InputError
+from salutary_benchmark.data.catalog import DataSet
+from salutary_benchmark.data.fetching import FetchError, fetch
+
+FOLDER_VARIABLE = "SALUTARY_DATA"
+"""Environment variable with the folder of the data sets, for want of ``--data``."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features and classes of a data set, in the order of the source.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,), dtype intp
+        Position among the sorted classes.
+    fingerprint : str
+        Of the content they were made of.
+    """
+
+    X: Any
+    y: NDArray[np.intp]
+    fingerprint: str
+
+
+def data_folder(given: Path | None) -> Path | None:
+    """The folder to read from: as given, or of the environment, or none (fetch)."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    folder = given if given is not None else Path(named) if named else None
+    if folder is not None and not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; pass the folder of the data sets as --data or "
+            f"in {FOLDER_VARIABLE}, or neither to fetch them"
+        )
+    return folder
+
+
+def load(data: DataSet, folder: Path | None) -> Rows:
+    """Read or fetch a data set, check and prepare it.
+
+    Parameters
+    ----------
+    data : DataSet
+    folder : Path or None
+        None fetches the data set, or reads what was fetched before.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, or the folder's is not the one of the catalog.
+
+    Warns
+    -----
+    UserWarning
+        If what was fetched is not the one of the catalog: published copies change.
+    """
+    raw, found, where = _read(data, folder)
+    if found != data.fingerprint:
+        told = f"{where}: is not the copy of {data.title} that results were made on"
+        if folder is not None and data.file:
+            raise InputError(f"{told}; restore the file from {data.source}")
+        warnings.warn(f"{told}, so figures will differ", UserWarning, stacklevel=2)
+    try:
+        X, labels = data.prepare(raw)
+    except KeyError as error:
+        raise InputError(f"{where}: has no column {error}; it has changed") from None
+    y = np.unique(labels, return_inverse=True)[1].astype(np.intp)
+    return Rows(X, y, found)
+
+
+def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
+    """The raw content, its fingerprint, and where it came from."""
+    if folder is None or not data.file:
+        try:
+            raw = fetch(data.name)
+            return raw, fingerprint(raw), data.source
+        except FetchError as error:
+            raise InputError(
+                f"{data.name}: {error}; put {data.file} in a folder and pass it as "
+                f"--data or in {FOLDER_VARIABLE}"
+            ) from None
+    path = folder / data.file
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; put {data.title} ({data.source}) there, or pass no "
+            "--data to fetch it"
+        )
+    try:
+        raw = pd.read_parquet(path) if path.suffix == ".parquet" else read_arrays(path)
+        return raw, fingerprint(raw), str(path)
+    except PermissionError:
+        raise InputError(f"{path}: cannot be read; mend its permissions") from None
+    except Exception:
+        # A damaged file can fail in any way.
+        raise InputError(
+            f"{path}: is damaged or cut short; restore it from {data.source}"
+        ) from None
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file; one that is damaged can fail in any way."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+_BOOKKEEPING = ["split", "domain"]
+
+
+def fingerprint(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
+    """SHA-256 of a table's or of arrays' content, whatever file held it.
+
+    Numbers count as float64 and all else as text, so that the same rows have the same
+    fingerprint from CSV, ARFF and Parquet. Columns that say which part of a text corpus
+    a row was in count for nothing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> whole = pd.DataFrame({"a": [1, 2], "label": ["x", "y"]})
+    >>> fingerprint(whole) == fingerprint(whole.astype({"a": float}))
+    True
+    >>> fingerprint(whole) == fingerprint(whole[::-1])
+    False
+    """
+    digest = hashlib.sha256()
+    if isinstance(raw, dict):
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            if name not in raw:
+                return f"no array {name}"
+            digest.update(np.ascontiguousarray(raw[name]).tobytes())
+        return digest.hexdigest()
+    for name in raw.columns.drop(_BOOKKEEPING, errors="ignore"):
+        column = raw[name]
+        numeric = pd.api.types.is_numeric_dtype(column)
+        column = column.astype(np.float64 if numeric else "str")
+        digest.update(str(name).encode())
+        digest.update(
+            pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()
+        )
+    return digest.hexdigest()

@@ -1,0 +1,357 @@
+"""How often salutary labels differ from the truth, and whether those that do help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+from salutary.errors import InputError
+from salutary.labeling import loop
+from salutary.labeling.fitting import Chain
+from salutary_benchmark.experiments.experiment import (
+    Cell,
+    Experiment,
+    Picture,
+    Shown,
+    Table,
+)
+from salutary_benchmark.experiments.factors import ERRORS, as_texts
+from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.rounds import judged, task_of
+from salutary_benchmark.strategies.no_labels import Salutary
+from salutary_benchmark.strategies.registry import STRATEGIES
+from salutary_benchmark.strategies.task import Setting, Task, fit, joined
+
+TREATMENTS = ("assigned", "removed", "corrected")
+"""Of labels that differ from the truth: left as they are, taken away, made true."""
+
+EVERY = -1
+"""In place of a class: labels of all classes."""
+
+FIGURES = ("accuracy", "log_loss", "validation_loss")
+
+
+def measure(
+    cell: Cell, setting: Setting, folder: Path | None
+) -> Iterator[dict[str, Any]]:
+    """Run a rule; after each round treat its labels in every way, and judge.
+
+    One row for each round and treatment, and for each round and class assigned, with
+    the number of its labels. Labels and models are those that a run that ended there
+    would leave.
+    """
+    strategy = STRATEGIES[cell.strategy]
+    if not isinstance(strategy, Salutary):
+        raise InputError(f"{cell.strategy} assigns no labels in rounds of a rule")
+    task = task_of(cell, setting, folder)
+    for number, kept in enumerate(_rounds(strategy, task)):
+        for row in (*_treated(task, kept), *_counted(task, kept)):
+            yield {**asdict(cell), "round": number, **row}
+
+
+def _rounds(strategy: Salutary, task: Task) -> Iterator[Chain]:
+    """What stays of the labels, from before the first round on."""
+    problem = strategy.problem(task)
+    state = loop.start(problem)
+    yield state.kept
+    while state.termination is None:
+        state, record = loop.advance(problem, state, task.setting.budget)
+        if record is not None:
+            yield state.kept
+
+
+def _treated(task: Task, kept: Chain) -> Iterator[dict[str, Any]]:
+    X_pool, y_pool = task.split.pool
+    truth = y_pool[kept.rows]
+    differs = kept.labels != truth
+    agreeing = np.flatnonzero(~differs)
+    parts = {
+        "assigned": (kept.rows, kept.labels),
+        "removed": (kept.rows[agreeing], kept.labels[agreeing]),
+        "corrected": (kept.rows, truth),
+    }
+    for treatment, (rows, labels) in parts.items():
+        model = kept.model
+        if treatment != "assigned" and differs.any():
+            known = joined(task.split.labeled, (X_pool[rows], labels))
+            model = fit(task, known, kept.model)
+        found = judged(model, task)
+        yield {
+            "treatment": treatment,
+            "label": EVERY,
+            "n_labels": len(rows),
+            "n_differing": int(differs.sum()) if treatment == "assigned" else 0,
+            **{name: found[name] for name in FIGURES},
+        }
+
+
+def _counted(task: Task, kept: Chain) -> Iterator[dict[str, Any]]:
+    differs = kept.labels != task.split.pool[1][kept.rows]
+    for label in np.unique(kept.labels):
+        of_class = kept.labels == label
+        yield {
+            "treatment": "assigned",
+            "label": int(label),
+            "n_labels": int(of_class.sum()),
+            "n_differing": int(differs[of_class].sum()),
+            **dict.fromkeys(FIGURES, float("nan")),
+        }
+
+
+def of_all_classes(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows that were judged."""
+    return results[results["label"] == EVERY]
+
+
+def final(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each cell's last round."""
+    keys = ["dataset", "strategy", "setting", "seed"]
+    last = results.groupby(keys, observed=True)["round"].transform("max")
+    return results[results["round"] == last]
+
+
+@dataclass(frozen=True)
+class Differing:
+    """The part of a run's labels so far that differ from the truth, by round.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    """
+
+    results: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """Columns dataset, setting, strategy, round, mean and sem over splits.
+
+        Runs that ended keep their labels; those without any count for nothing.
+        """
+        found = of_all_classes(self.results).query("treatment == 'assigned'")
+        part = found["n_differing"] / found["n_labels"].where(found["n_labels"] > 0)
+        keys = ["dataset", "setting", "strategy"]
+        wide = found.assign(part=part).pivot_table(
+            index=[*keys, "seed"], columns="round", values="part", observed=True
+        )
+        long = wide.ffill(axis=1).melt(ignore_index=False, value_name="part").dropna()
+        means = long.groupby([*keys, "round"], observed=True)["part"]
+        return means.agg(["mean", "sem"]).reset_index()
+
+    def plot(self) -> Figure:
+        """A panel for each data set and setting, with bars of one standard error."""
+        found = self.frame()
+        groups = list(found.groupby(["dataset", "setting"], observed=True))
+        styles = styles_of(list(found["strategy"].unique()))
+        figure, panels = panels_of(len(groups))
+        for panel, (pair, of_pair) in zip(panels, groups, strict=True):
+            for strategy, style in styles.items():
+                line = of_pair[of_pair["strategy"] == strategy]
+                panel.errorbar(
+                    line["round"],
+                    line["mean"],
+                    line["sem"].fillna(0),
+                    label=strategy,
+                    **style,
+                )
+            panel.set_title(" ".join(map(str, pair)), fontsize=10)
+            # Rules that abstain from rows take more rounds; most of them end alike.
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.xaxis.set_minor_locator(NullLocator())
+            panel.set_ylim(-0.03, 1.03)
+        panels[0].set_xlabel("round")
+        panels[0].set_ylabel("part of the labels that differ")
+        add_legend(figure, panels)
+        return figure
+
+
+@dataclass(frozen=True)
+class Treatments:
+    """What becomes of the gain when differing labels are removed or corrected.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    measure : {"log_loss", "accuracy"}
+    """
+
+    results: pd.DataFrame
+    measure: str = "log_loss"
+
+    def frame(self) -> pd.DataFrame:
+        """Columns dataset, setting, strategy, treatment, mean and sem.
+
+        Of what the model after the last round gains over the start model, paired by
+        split; and as ``removing`` and ``correcting`` what these two add to that.
+        """
+        sign = -1 if self.measure.endswith("loss") else 1
+        keys = ["dataset", "setting", "strategy", "seed"]
+        judged_rows = of_all_classes(self.results)
+        start = judged_rows.query("round == 0 and treatment == 'assigned'")
+        before = start.set_index(keys)[self.measure]
+        wide = final(judged_rows).pivot_table(
+            index=keys, columns="treatment", values=self.measure, observed=True
+        )
+        gains = sign * wide.sub(before, axis=0)[list(TREATMENTS)]
+        gains["removing"] = gains["removed"] - gains["assigned"]
+        gains["correcting"] = gains["corrected"] - gains["assigned"]
+        long = gains.melt(ignore_index=False, value_name="gain")
+        grouped = long.groupby([*keys[:-1], "treatment"], observed=True)["gain"]
+        return grouped.agg(["mean", "sem"]).reset_index()
+
+    def plot(self) -> Figure:
+        """A panel for each data set and setting: gains of each rule, treated."""
+        found = self.frame()
+        groups = list(found.groupby(["dataset", "setting"], observed=True))
+        strategies = list(found["strategy"].unique())
+        figure, panels = panels_of(len(groups))
+        for panel, (pair, of_pair) in zip(panels, groups, strict=True):
+            for place, treatment in enumerate(TREATMENTS):
+                bars = of_pair[of_pair["treatment"] == treatment]
+                bars = bars.set_index("strategy").reindex(strategies)
+                panel.bar(
+                    np.arange(len(strategies)) + 0.28 * (place - 1),
+                    bars["mean"],
+                    0.26,
+                    yerr=bars["sem"].fillna(0),
+                    label=treatment,
+                )
+            panel.axhline(0, color="0.5", linewidth=0.8)
+            panel.set_xticks(
+                range(len(strategies)),
+                [name.removeprefix("Salutary-") for name in strategies],
+                fontsize=7,
+            )
+            panel.set_title(" ".join(map(str, pair)), fontsize=10)
+        panels[0].set_ylabel(f"gain in {self.measure.replace('_', ' ')}")
+        add_legend(figure, panels)
+        return figure
+
+
+def by_class(results: pd.DataFrame) -> pd.DataFrame:
+    """Labels after the last round of all splits, by the class assigned.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by dataset, setting, strategy and label, with the columns n_labels,
+        n_differing and part.
+    """
+    last = final(results)
+    keys = ["dataset", "setting", "strategy", "label"]
+    of_class = last[last["label"] != EVERY].groupby(keys, observed=True)
+    counts = of_class[["n_labels", "n_differing"]].sum()
+    return counts.assign(part=counts["n_differing"] / counts["n_labels"])
+
+
+def show(results: pd.DataFrame) -> Shown:
+    """How often labels differ, and what removing or correcting those does."""
+    return Shown(
+        _verdict(results),
+        [
+            Picture(
+                "Labels that differ from the truth",
+                "Part of all labels so far, by round; means over splits and standard "
+                "errors.",
+                "differing.png",
+                Differing(results),
+            ),
+            _treatment_table(results, "log_loss"),
+            Picture(
+                "Differing labels removed or corrected",
+                "Fall of the test rows' log loss from the start to after the last "
+                "round; means over splits and standard errors.",
+                "treatments.png",
+                Treatments(results),
+            ),
+            _treatment_table(results, "accuracy"),
+            _class_table(results),
+        ],
+    )
+
+
+def _verdict(results: pd.DataFrame) -> str:
+    found = Treatments(results).frame()
+    error = ERRORS * found["sem"].fillna(0)
+    found = found.assign(up=-found["mean"] > error, down=found["mean"] > error)
+    told = []
+    for treatment in ("removing", "correcting"):
+        of_treatment = found[found["treatment"] == treatment]
+        counts = [
+            f"{strategy}'s in {of['up'].sum()} and lowers it in {of['down'].sum()} of "
+            f"{len(of)}"
+            for strategy, of in of_treatment.groupby("strategy")
+        ]
+        told.append(f"{treatment} them raises the log loss of {', '.join(counts)}")
+    return (
+        f"Of labels that differ from the truth: {'; '.join(told)} pairs of data set "
+        f"and C (by more than {ERRORS:g} standard errors)."
+    )
+
+
+def _treatment_table(results: pd.DataFrame, measure: str) -> Table:
+    keys = ["strategy", "dataset", "setting"]
+    columns = [*TREATMENTS, "removing", "correcting"]
+    gains = as_texts(Treatments(results, measure).frame(), keys, "treatment")
+    differing = Differing(results).frame()
+    last = differing.groupby(keys, observed=True)["round"].transform("max")
+    part = as_texts(differing[differing["round"] == last], keys, "round")
+    # The last round is the same for all, as runs that ended keep their labels.
+    gains = gains[columns].assign(differing=part.iloc[:, 0]).fillna("-")
+    name = measure.replace("_", " ")
+    return Table(
+        f"Gain in {name} with differing labels removed or corrected",
+        f"Gain in {name} since the start on the test rows, positive is better; "
+        "removing and correcting are what these add to the labels as assigned, paired "
+        "by split; means ± standard errors.",
+        [*keys, *columns, "part that differs"],
+        gains.reset_index().to_numpy().tolist(),
+    )
+
+
+def _class_table(results: pd.DataFrame) -> Table:
+    found = by_class(results)
+    rows = [
+        [
+            row["strategy"],
+            row["dataset"],
+            row["setting"],
+            str(row["label"]),
+            str(row["n_labels"]),
+            str(row["n_differing"]),
+            f"{row['part']:.2f}",
+        ]
+        for row in found.reset_index().to_dict("records")
+    ]
+    return Table(
+        "By class",
+        "Labels after the last round, of all splits together, by the class assigned.",
+        ["strategy", "data set", "setting", "class", "labels", "differing", "part"],
+        rows,
+    )
+
+
+LABELS = Experiment(
+    measure,
+    {
+        "round": "int16",
+        "treatment": "str",
+        "label": "int16",
+        "n_labels": "int32",
+        "n_differing": "int32",
+        **dict.fromkeys(FIGURES, "float32"),
+    },
+    ("round", "treatment", "label"),
+    ("n_labels", "n_differing", *FIGURES),
+    show,
+)
+"""Salutary labels against the truth, and models without those that differ."""

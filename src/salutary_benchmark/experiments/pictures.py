@@ -1,0 +1,218 @@
+"""Pictures of a run's results.
+
+Each has its figures as ``frame()`` and draws itself with ``plot()``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import scikit_posthocs
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from salutary_benchmark.experiments.experiment import Display as Display  # for studies
+from salutary_benchmark.experiments.statistics import final, ranks
+from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS
+from salutary_benchmark.strategies.registry import in_order
+from salutary_benchmark.strategies.true_labels import TRUE_LABELS
+
+COLUMNS = 3
+"""Panels side by side."""
+
+
+def panels_of(n: int, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, side by side and below each other."""
+    n_rows = -(-n // columns)
+    figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
+    panels = figure.subplots(n_rows, columns, squeeze=False).ravel()
+    for panel in panels[n:]:
+        panel.set_axis_off()
+    return figure, list(panels[:n])
+
+
+def add_legend(figure: Figure, panels: list[Axes]) -> None:
+    """What all panels have, beside them."""
+    handles = {
+        label: handle
+        for panel in panels
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside right upper", fontsize=7
+    )
+
+
+def styles_of(strategies: list[str]) -> dict[str, dict[str, Any]]:
+    """Lines: salutary thick, bought labels thin, controls dotted."""
+    colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
+    ours = [name for name in strategies if name.startswith("Salutary")]
+    strong = dict(
+        zip(ours, ("tab:red", "tab:orange", "gold", "tab:purple"), strict=False)
+    )
+    styles = {}
+    for number, name in enumerate(strategies):
+        style: dict[str, Any] = {
+            "color": colors[number % len(colors)],
+            "linewidth": 0.9,
+        }
+        if name in strong:
+            style = {"color": strong[name], "linewidth": 2.2, "zorder": 3}
+        elif name in NO_LABELS:
+            style["linestyle"] = "--"
+        elif name in CONTROLS:
+            style |= {"color": "0.25", "linestyle": _DASHES.get(name, ":")}
+        styles[name] = style
+    return styles
+
+
+_DASHES = {
+    "TrainOnly": (0, (1, 3)),
+    "ValidationOnly": (0, (1, 1)),
+    "TrainPlusValidation": (0, (4, 2)),
+    "FullPool": "-",
+}
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """Mean of a measure after each round, with a band of one standard error.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    measure : str, default="accuracy"
+    """
+
+    results: pd.DataFrame
+    measure: str = "accuracy"
+
+    def frame(self) -> pd.DataFrame:
+        """Columns dataset, strategy, round, mean and sem.
+
+        A run that ended early keeps its last model. LabelSpreading has no rounds and is
+        left out: it is so far off at times that it would flatten the rest.
+        """
+        keys = ["dataset", "strategy", "seed"]
+        wide = self.results.pivot_table(
+            index=keys, columns="round", values=self.measure
+        ).ffill(axis=1)
+        wide = wide.drop(index="LabelSpreading", level="strategy", errors="ignore")
+        means = wide.stack().groupby(["dataset", "strategy", "round"])
+        return means.agg(["mean", "sem"]).reset_index()
+
+    def plot(self) -> Figure:
+        """A panel for each data set."""
+        found = self.frame()
+        names = list(found["dataset"].unique())
+        figure, panels = panels_of(len(names))
+        styles = styles_of(in_order(found["strategy"].unique()))
+        for panel, name in zip(panels, names, strict=True):
+            of_set = found[found["dataset"] == name]
+            for strategy, style in styles.items():
+                line = of_set[of_set["strategy"] == strategy]
+                panel.plot(line["round"], line["mean"], label=strategy, **style)
+                if strategy.startswith("Salutary"):
+                    low, high = line["mean"] - line["sem"], line["mean"] + line["sem"]
+                    panel.fill_between(
+                        line["round"], low, high, color=style["color"], alpha=0.15
+                    )
+            panel.set_title(name, fontsize=10)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[0].set_ylabel(self.measure.replace("_", " "))
+        panels[0].set_xlabel("round")
+        add_legend(figure, panels)
+        return figure
+
+
+@dataclass(frozen=True)
+class AverageRanks:
+    """Mean rank over data sets, strategies not told apart joined by a bar.
+
+    Nemenyi's test at 5%, as in Demšar, Statistical Comparisons of Classifiers over
+    Multiple Data Sets, JMLR 7, 2006.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    measure : str, default="accuracy"
+    """
+
+    results: pd.DataFrame
+    measure: str = "accuracy"
+
+    def frame(self) -> pd.DataFrame:
+        """Columns strategy and rank, the best first."""
+        mean = ranks(self.results, self.measure).mean().sort_values()
+        return mean.rename_axis("strategy").rename("rank").reset_index()
+
+    def plot(self) -> Figure:
+        """The critical-difference diagram; just the ranks for a single data set."""
+        ranked = ranks(self.results, self.measure)
+        figure = Figure(figsize=(10, 1.2 + 0.2 * ranked.shape[1]), layout="constrained")
+        panel = figure.subplots()
+        if min(ranked.shape) < 2:
+            alike = np.ones((ranked.shape[1], ranked.shape[1]))
+            same = pd.DataFrame(alike, ranked.columns, ranked.columns)
+        else:
+            same = scikit_posthocs.posthoc_nemenyi_friedman(ranked)
+        scikit_posthocs.critical_difference_diagram(
+            ranked.mean(), same, ax=panel, label_props={"fontsize": 8}
+        )
+        return figure
+
+
+@dataclass(frozen=True)
+class TimeAgainstAccuracy:
+    """Seconds that a strategy took, and where it ended, on each data set.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    """
+
+    results: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """Columns dataset, strategy, seconds (median) and accuracy (mean)."""
+        grouped = final(self.results).groupby(["dataset", "strategy"])
+        return grouped.agg(
+            seconds=("seconds", "median"), accuracy=("accuracy", "mean")
+        ).reset_index()
+
+    def plot(self) -> Figure:
+        """A panel for each data set, time on a logarithmic axis."""
+        found = self.frame()
+        names = list(found["dataset"].unique())
+        figure, panels = panels_of(len(names))
+        styles = styles_of(in_order(found["strategy"].unique()))
+        markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
+        for panel, name in zip(panels, names, strict=True):
+            of_set = found[found["dataset"] == name].set_index("strategy")
+            for strategy, style in styles.items():
+                if strategy in of_set.index:
+                    point = of_set.loc[strategy]
+                    panel.plot(
+                        max(point["seconds"], 1e-3),
+                        point["accuracy"],
+                        markers.get(strategy, "*"),
+                        color=style["color"],
+                        label=strategy,
+                    )
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_locator(NullLocator())
+            panel.set_title(name, fontsize=10)
+        panels[0].set_xlabel("seconds")
+        panels[0].set_ylabel("accuracy")
+        add_legend(figure, panels)
+        return figure

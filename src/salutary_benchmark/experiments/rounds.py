@@ -1,0 +1,151 @@
+"""A strategy on one split of a data set, its model judged after every round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salutary_benchmark.data.catalog import find_data_set
+from salutary_benchmark.data.loading import Rows, load
+from salutary_benchmark.data.noise import human_labels, with_wrong_labels
+from salutary_benchmark.data.splits import Part, Split, make_encoder, split
+from salutary_benchmark.experiments.experiment import Cell
+from salutary_benchmark.experiments.memory import peak_memory, reset_peak_memory
+from salutary_benchmark.strategies.registry import STRATEGIES
+from salutary_benchmark.strategies.task import Setting, Task
+
+COLUMNS = {
+    "round": "int16",
+    "n_labeled": "int32",
+    "accuracy": "float32",
+    "log_loss": "float32",
+    "balanced_accuracy": "float32",
+    "validation_loss": "float32",
+    "agreement": "float32",
+    "seconds": "float32",
+    "peak_mb": "float32",
+}
+"""Of what `measure` yields."""
+
+MEASURES = ("accuracy", "log_loss", "balanced_accuracy", "validation_loss")
+"""Of a model on the test rows, and its validation loss."""
+
+
+def judged(model: Any, task: Task) -> dict[str, float]:
+    """How a model does on the test rows, and its validation loss."""
+    y = task.split.test[1]
+    chance = _probability(model, task, task.split.test)
+    right = chance.argmax(axis=1) == y
+    rows, right_rows = np.bincount(y), np.bincount(y, weights=right)
+    validation = _probability(model, task, task.split.validation)
+    return {
+        "accuracy": float(np.mean(right)),
+        "log_loss": _log_loss(y, chance),
+        "balanced_accuracy": float(np.mean(right_rows[rows > 0] / rows[rows > 0])),
+        "validation_loss": _log_loss(task.split.validation[1], validation),
+    }
+
+
+Judge = Callable[[Any, Task], dict[str, float]]
+"""Columns of a model in a task."""
+
+
+def measure(
+    cell: Cell, setting: Setting, folder: Path | None, *, judge: Judge = judged
+) -> Iterator[dict[str, Any]]:
+    """Run the cell's strategy; a row before the first round and after each."""
+    task = task_of(cell, setting, folder)
+    reset_peak_memory()
+    steps = STRATEGIES[cell.strategy](task)
+    seconds, number = 0.0, 0
+    while True:
+        began = time.perf_counter()
+        step = next(steps, None)
+        seconds += time.perf_counter() - began
+        if step is None:
+            return
+        yield {
+            **asdict(cell),
+            "round": number,
+            "n_labeled": step.n_labeled,
+            **judge(step.model, task),
+            "agreement": step.agreement,
+            "seconds": seconds,
+            "peak_mb": peak_memory(),
+        }
+        if number == task.setting.n_rounds:
+            return
+        number += 1
+
+
+def task_of(cell: Cell, setting: Setting, folder: Path | None) -> Task:
+    """The split of a cell's seed, encoded, with the setting's wrong labels."""
+    drawn = prepared(cell.dataset, folder, setting, cell.seed)
+    return Task(drawn, setting.for_pool(len(drawn.pool[1])), cell.seed)
+
+
+def _log_loss(y: NDArray[np.intp], chance: NDArray[np.float64]) -> float:
+    """As scikit-learn's, whose checks of every row take longer than its sums."""
+    own = chance[np.arange(len(y)), y]
+    return -float(np.mean(np.log(np.maximum(own, np.finfo(float).eps))))
+
+
+def _probability(model: Any, task: Task, part: Part) -> NDArray[np.float64]:
+    """Of every class of the data set; zero for those the model never saw."""
+    chance = np.zeros((len(part[1]), len(task.classes)))
+    chance[:, model.classes_] = model.predict_proba(part[0])
+    return chance
+
+
+def prepared(name: str, folder: Path | None, setting: Setting, seed: int) -> Split:
+    """The split of a seed, encoded, with wrong labels where the setting wants them."""
+    # All that the draw depends on.
+    sizes = Setting(
+        n_labeled=setting.n_labeled,
+        validation=setting.validation,
+        largest_pool=setting.largest_pool,
+    )
+    encoded = _encoded(name, folder, sizes, seed)
+    if setting.noise == "none":
+        return encoded
+    (X, y), y_all = encoded.labeled, _loaded(name, folder).y
+    if setting.noise in ("symmetric", "class-dependent"):
+        noisy = with_wrong_labels(
+            y, setting.noise, setting.noise_rate, int(y_all.max()) + 1, seed
+        )
+    else:
+        # Drawn as `split` draws any rows: the same draw of their numbers.
+        numbers = _drawn(np.arange(len(y_all)), y_all, setting, seed).labeled[0]
+        noisy = human_labels(folder, setting.noise, y_all)[numbers]
+    return replace(encoded, labeled=(X, noisy))
+
+
+def _drawn(X: Any, y: NDArray[np.intp], setting: Setting, seed: int) -> Split:
+    return split(
+        X,
+        y,
+        n_labeled=setting.n_labeled,
+        validation=setting.validation,
+        largest_pool=setting.largest_pool,
+        seed=seed,
+    )
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str, folder: Path | None) -> Rows:
+    return load(find_data_set(name), folder)
+
+
+@lru_cache(maxsize=1)
+def _encoded(name: str, folder: Path | None, sizes: Setting, seed: int) -> Split:
+    """A split, encoded; the last one is kept for the next strategy and setting."""
+    rows = _loaded(name, folder)
+    drawn = _drawn(rows.X, rows.y, sizes, seed)
+    return drawn.encoded(make_encoder(find_data_set(name).kind, seed))

@@ -1,0 +1,229 @@
+"""What a report shows of strategies' seconds and memory against size."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from scipy.stats import linregress
+
+from salutary_benchmark.experiments import runtime
+from salutary_benchmark.experiments.experiment import Experiment, Picture, Shown, Table
+from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.strategies.registry import in_order
+
+FACTORS = ("n_pool", "n_features", "n_classes")
+
+_NAMES = {"n_pool": "pool rows", "n_features": "features", "n_classes": "classes"}
+
+_MEASURES = {"run_seconds": "seconds", "peak_mb": "MiB beyond the data"}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Seconds or memory against pool rows, features and classes.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As in results.parquet.
+    measure : {"run_seconds", "peak_mb"}
+    """
+
+    results: pd.DataFrame
+    measure: str = "run_seconds"
+
+    def frame(self) -> pd.DataFrame:
+        """Columns level, strategy, n_done, n_cells, median, low, high, factor.
+
+        Of the cells that were done; the figures are NaN where none was. Along each
+        factor the other two are as in most settings.
+        """
+        base = {factor: self.results[factor].mode().iloc[0] for factor in FACTORS}
+        parts = []
+        for factor in FACTORS:
+            others = [name for name in FACTORS if name != factor]
+            at_base = np.all([self.results[n] == base[n] for n in others], axis=0)
+            along = self.results[at_base]
+            value = along[self.measure].where(along["ending"] == "done")
+            grouped = along.assign(value=value).groupby([factor, "strategy"])["value"]
+            found = grouped.agg(["count", "size", "median", "min", "max"])
+            found.index.names = ["level", "strategy"]
+            parts.append(found.reset_index().assign(factor=factor))
+        names = {"count": "n_done", "size": "n_cells", "min": "low", "max": "high"}
+        return pd.concat(parts, ignore_index=True).rename(columns=names)
+
+    def plot(self) -> Figure:
+        """A panel for each factor, log-log; bars from the smallest to the largest."""
+        found = self.frame()
+        styles = styles_of(in_order(found["strategy"].unique()))
+        figure, panels = panels_of(len(FACTORS))
+        figure.set_size_inches(13, 5)
+        for panel, factor in zip(panels, FACTORS, strict=True):
+            along = found[(found["factor"] == factor) & (found["n_done"] > 0)]
+            for strategy, style in styles.items():
+                line = along[along["strategy"] == strategy]
+                middle = np.maximum(line["median"], 1e-3)
+                low = middle - np.clip(line["low"], 1e-3, middle)
+                high = np.maximum(line["high"] - middle, 0)
+                panel.errorbar(
+                    line["level"], middle, [low, high], label=strategy, **style
+                )
+            panel.set_xscale("log")
+            panel.set_yscale("log")
+            levels = sorted(along["level"].unique())
+            panel.set_xticks(levels, [f"{level:g}" for level in levels], fontsize=8)
+            panel.xaxis.set_minor_locator(NullLocator())
+            panel.set_xlabel(_NAMES[factor])
+        if self.measure == "run_seconds":
+            self._mark_limits(panels)
+        panels[0].set_ylabel(_MEASURES[self.measure])
+        add_legend(figure, panels)
+        return figure
+
+    def _mark_limits(self, panels: list[Axes]) -> None:
+        """A line at the time limit that stopped cells were given."""
+        stopped = self.results[self.results["ending"] == "time limit"]
+        for limit in stopped["run_seconds"].unique():
+            for panel in panels:
+                panel.axhline(limit, color="0.4", linestyle=":", label="time limit")
+
+
+def slopes(found: pd.DataFrame) -> pd.DataFrame:
+    """Slopes of the medians on log-log axes, by least squares.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Frame of `Growth`.
+
+    Returns
+    -------
+    DataFrame
+        Strategies by factors; NaN with fewer than two levels. Only levels where all
+        cells were done count: a median of the others would leave out the slowest.
+    """
+    whole = found[(found["n_done"] == found["n_cells"]) & (found["median"] > 0)]
+    slope = {}
+    for key, line in whole.groupby(["strategy", "factor"]):
+        if len(line) > 1:
+            slope[key] = linregress(np.log(line["level"]), np.log(line["median"])).slope
+    strategies, columns = found["strategy"].unique(), list(FACTORS)
+    table = pd.DataFrame(np.nan, index=in_order(strategies), columns=columns)
+    for (strategy, factor), value in slope.items():
+        table.loc[strategy, factor] = value
+    return table
+
+
+def show(results: pd.DataFrame) -> Shown:
+    """Growth and slopes, and what was stopped."""
+    seconds, memory = Growth(results), Growth(results, "peak_mb")
+    return Shown(
+        _verdict(results, seconds.frame()),
+        [
+            Picture(
+                "Seconds against size",
+                "Of two rounds of ten, medians; bars from the fastest split to the "
+                "slowest. Where cells were stopped at the limit a line ends before it.",
+                "seconds.png",
+                seconds,
+            ),
+            _table(results, "run_seconds"),
+            Picture(
+                "Memory against size",
+                "Peak beyond the data themselves, medians; bars from the smallest to "
+                "the largest.",
+                "memory.png",
+                memory,
+            ),
+            _table(results, "peak_mb"),
+            *_stopped(results),
+        ],
+    )
+
+
+def _verdict(results: pd.DataFrame, found: pd.DataFrame) -> str:
+    largest = results["n_pool"].max()
+    at = found[(found["factor"] == "n_pool") & (found["level"] == largest)]
+    whole = at[at["n_done"] == at["n_cells"]]
+    slope = slopes(found)["n_pool"].filter(like="Salutary").dropna()
+    grows = ", ".join(f"{name} {value:.2f}" for name, value in slope.items())
+    return (
+        f"{len(whole)} of {len(at)} strategies end within their limits on all pools of "
+        f"{largest:,} rows. Slopes of seconds against pool rows on log-log axes: "
+        f"{grows or 'none yet'}."
+    )
+
+
+def _table(results: pd.DataFrame, measure: str) -> Table:
+    found = Growth(results, measure).frame()
+    figures = [_figure(row, results) for row in found.to_dict("records")]
+    wide = found.assign(text=figures).pivot_table(
+        index="strategy", columns=["factor", "level"], values="text", aggfunc="first"
+    )
+    columns = [(factor, level) for factor in FACTORS for level in wide[factor]]
+    slope = slopes(found)
+    grows = slope.map("{:.2f}".format).mask(slope.isna(), "-")
+    return Table(
+        f"{_MEASURES[measure][0].upper()}{_MEASURES[measure][1:]} by size",
+        "Medians over splits, and slopes of these on log-log axes. Where some cells "
+        "were stopped, by what, and how many of all.",
+        [
+            "strategy",
+            *(f"{level:,} {_NAMES[factor]}" for factor, level in columns),
+            *(f"slope by {_NAMES[factor]}" for factor in FACTORS),
+        ],
+        [
+            [name, *wide.loc[name, columns].fillna("-"), *grows.loc[name]]
+            for name in slope.index
+        ],
+    )
+
+
+def _figure(row: dict[Hashable, Any], results: pd.DataFrame) -> str:
+    """A median, or by what cells were stopped."""
+    missing = row["n_cells"] - row["n_done"]
+    if not missing:
+        return f"{row['median']:.3g}"
+    at = (results["strategy"] == row["strategy"]) & (
+        results[row["factor"]] == row["level"]
+    )
+    endings = results.loc[at & (results["ending"] != "done"), "ending"]
+    return f"{endings.mode().iloc[0]} ({missing} of {row['n_cells']})"
+
+
+def _stopped(results: pd.DataFrame) -> Iterator[Table]:
+    stopped = results[results["ending"] != "done"]
+    if stopped.empty:
+        return
+    keys = ["strategy", "setting", "ending"]
+    counts = stopped.groupby(keys, observed=True).size().rename("cells").reset_index()
+    yield Table(
+        "Cells stopped at a limit",
+        f"{runtime.Size().seconds:g} seconds or {runtime.Size().gibibytes:g} GiB.",
+        ["strategy", "setting", "by", "cells"],
+        counts.astype("str").to_numpy().tolist(),
+        of_words=True,
+    )
+
+
+RUNTIME = Experiment(
+    runtime.measure,
+    {
+        **dict.fromkeys(FACTORS, "int32"),
+        "ending": "str",
+        "run_seconds": "float32",
+        "peak_mb": "float32",
+        "n_rounds": "int16",
+    },
+    ("n_pool",),
+    ("n_rounds",),
+    show,
+)
+"""Seconds and memory on synthetic rows, each cell in its own process."""

@@ -1,0 +1,116 @@
+"""Write a run's report: tables and pictures, as Markdown and HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from salutary.errors import InputError
+from salutary.files import write_text, write_whole
+from salutary_benchmark.experiments.experiment import Picture, Table
+from salutary_benchmark.runner import RUN, read_results
+from salutary_benchmark.suites import find_suite
+
+MARKDOWN = "report.md"
+HTML = "report.html"
+
+
+def write(directory: Path) -> list[Path]:
+    """Write a run's report beside its results.
+
+    Parameters
+    ----------
+    directory : Path
+        Of a run, finished or not.
+
+    Returns
+    -------
+    list of Path
+        What was written: report.md, report.html and pictures.
+
+    Raises
+    ------
+    InputError
+        If there are no results, or they are damaged.
+    """
+    run = _read_run(directory)
+    suite = find_suite(run["suite"]["name"])
+    results = read_results(directory, suite)
+    if results.empty:
+        raise InputError(f"{directory}: no cell is done yet; go on with the run")
+    shown = suite.experiment.show(results)
+    content = {
+        "suite": suite,
+        "verdict": shown.verdict,
+        "command": f"salutary benchmark run --suite {suite.name} --seeds "
+        f"{run['seeds']} --jobs {run['jobs']} --data DIR --out DIR",
+        "made_with": _made_with(run),
+        "sections": [*shown.sections, *_not_done(run)],
+    }
+    pictures = [part for part in shown.sections if isinstance(part, Picture)]
+    for picture in pictures:
+        figure = picture.display.plot()
+        write_whole(directory / picture.file, partial(figure.savefig, dpi=80))
+    for name, escaped in ((MARKDOWN, False), (HTML, True)):
+        write_text(directory / name, _render(f"{name}.j2", escaped, content))
+    files = [MARKDOWN, HTML, *(picture.file for picture in pictures)]
+    return [directory / name for name in files]
+
+
+def _read_run(directory: Path) -> dict[str, Any]:
+    path = directory / RUN
+    try:
+        run: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        for key in ("suite", "seeds", "jobs", "versions", "not_done", "wall_seconds"):
+            run[key]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: is missing or damaged; pass the --out of a 'salutary benchmark "
+            "run', which writes it again"
+        ) from None
+    return run
+
+
+def _render(template: str, escaped: bool, content: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("salutary_benchmark"),
+        autoescape=escaped,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _markdown_cell
+    return environment.get_template(template).render(content)
+
+
+def _markdown_cell(text: str) -> str:
+    """Text that stays in its cell of a Markdown table."""
+    line = " ".join(text.split())
+    for special in "\\|<>&`[*_~":
+        line = line.replace(special, "\\" + special)
+    return line
+
+
+def _made_with(run: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    seconds = run["wall_seconds"]
+    took = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
+    return (
+        f"Python {run['python']}, {versions}; {run['cells']} cells in {took} on "
+        f"{run['cores']} cores"
+    )
+
+
+def _not_done(run: dict[str, Any]) -> Iterator[Table]:
+    if run["not_done"]:
+        yield Table(
+            "Cells not done",
+            "They count in no figure above.",
+            ["cell", "why"],
+            [[cell, why] for cell, why in run["not_done"].items()],
+            of_words=True,
+        )

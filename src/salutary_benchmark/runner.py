@@ -1,0 +1,338 @@
+"""Run a suite cell by cell into a directory, from wherever it stands.
+
+``cells.jsonl`` gets a line for each cell as it is done, and is all that a run resumes
+from. ``results.parquet`` and ``run.json`` are made of it when the run ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from joblib import Parallel, delayed
+
+from salutary.errors import InputError
+from salutary.files import LOCK, claim, write_json, write_text, write_whole
+from salutary_benchmark.cells import Outcome, cells_of, run_cell
+from salutary_benchmark.data.catalog import DATA_SETS
+from salutary_benchmark.data.loading import load
+from salutary_benchmark.experiments.experiment import CELL_COLUMNS, Cell
+from salutary_benchmark.suites import Suite
+
+JOURNAL = "cells.jsonl"
+RESULTS = "results.parquet"
+RUN = "run.json"
+
+PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn", "scikit-activeml")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run, and where.
+
+    Parameters
+    ----------
+    suite : Suite
+    n_seeds : int
+        Splits of each data set, seeds 0 and up.
+    folder : Path or None
+        Of the data sets; None fetches them.
+    out : Path
+    jobs : int
+        Processes; -1 is one for each core.
+    time_limit : float
+        Seconds after which a cell is given up, looked at after each of its rounds.
+    retry : bool
+        Whether cells recorded as failed or over their time are run again.
+    """
+
+    suite: Suite
+    n_seeds: int
+    folder: Path | None
+    out: Path
+    jobs: int = -1
+    time_limit: float = 600.0
+    retry: bool = False
+
+
+def run(
+    request: Request,
+    on_start: Callable[[int, int], None] = lambda done, total: None,
+    on_cell: Callable[[Outcome], None] = lambda outcome: None,
+) -> dict[str, Any]:
+    """Run what is missing of a suite.
+
+    Parameters
+    ----------
+    request : Request
+    on_start : callable
+        Called with the cells recorded already and those in all.
+    on_cell : callable
+        Called with each outcome once it is recorded.
+
+    Returns
+    -------
+    dict
+        As in run.json.
+
+    Raises
+    ------
+    InputError
+        For a directory that holds something else, or a run of another suite, of other
+        versions or of other data; and for data sets that cannot be read.
+
+    Notes
+    -----
+    Work goes through joblib, so a cluster serves as well as one machine: run it within
+    ``joblib.parallel_config("dask")`` or ``"ray"`` (``examples/benchmark_on_dask.py``).
+    """
+    _check_directory(request)
+    began = time.perf_counter()
+    made_with = _described(request)
+    _check_continues(request.out, made_with)
+    made_with["data"] = _fingerprints(request)
+    with claim(request.out):
+        earlier = _check_continues(request.out, made_with)
+        if not (request.out / RUN).is_file():
+            write_json(request.out / RUN, {**made_with, "wall_seconds": 0.0})
+        recorded = _recorded(request.out / JOURNAL)
+        if request.retry:
+            recorded = {
+                cell: outcome
+                for cell, outcome in recorded.items()
+                if outcome.status == "done"
+            }
+            _rewrite(request.out / JOURNAL, recorded.values())
+        cells = cells_of(request.suite, request.n_seeds)
+        missing = [cell for cell in cells if cell not in recorded]
+        on_start(len(cells) - len(missing), len(cells))
+        try:
+            for outcome in _outcomes(request, missing):
+                _record(request.out / JOURNAL, outcome)
+                recorded[outcome.cell] = outcome
+                on_cell(outcome)
+        finally:
+            report = {
+                **made_with,
+                "seeds": max((cell.seed + 1 for cell in recorded), default=0),
+                "cells": len(recorded),
+                "missing": sum(cell not in recorded for cell in cells),
+                "jobs": request.jobs,
+                "cores": os.cpu_count(),
+                "wall_seconds": earlier + time.perf_counter() - began,
+                "cell_seconds": sum(outcome.seconds for outcome in recorded.values()),
+                "not_done": {
+                    str(cell): f"{outcome.status}: {outcome.error}"
+                    for cell, outcome in sorted(recorded.items())
+                    if outcome.status != "done"
+                },
+            }
+            write_results(request.out / RESULTS, request.suite, recorded.values())
+            write_json(request.out / RUN, report)
+    return report
+
+
+def _check_directory(request: Request) -> None:
+    out = request.out
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise InputError(f"{out}: is a file; pass a directory as --out")
+    if (out / RUN).is_file():
+        return
+    others = sorted(path.name for path in out.iterdir() if path.name != LOCK)
+    if others:
+        raise InputError(
+            f"{out}: is no benchmark run, but holds {others[0]!r}; pass another --out"
+        )
+
+
+def _described(request: Request) -> dict[str, Any]:
+    """The suite and what runs it."""
+    suite = request.suite
+    described: dict[str, Any] = json.loads(
+        json.dumps(
+            {
+                "suite": {
+                    "name": suite.name,
+                    "settings": {
+                        name: asdict(setting)
+                        for name, setting in suite.settings.items()
+                    },
+                    "data_sets": suite.data_sets,
+                    "strategies": suite.strategies,
+                },
+                "python": platform.python_version(),
+                "versions": {package: version(package) for package in PACKAGES},
+            }
+        )
+    )
+    return described
+
+
+def _fingerprints(request: Request) -> dict[str, str]:
+    """Read every data set, so that a mistake ends the run before the first cell.
+
+    One that is not in the catalog is made by its experiment, from versions on record.
+    """
+    return {
+        name: load(DATA_SETS[name], request.folder).fingerprint
+        for name in request.suite.data_sets
+        if name in DATA_SETS
+    }
+
+
+def _check_continues(out: Path, made_with: dict[str, Any]) -> float:
+    """Seconds of the run in a directory, which must have been made with the same."""
+    path = out / RUN
+    if not path.is_file():
+        return 0.0
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        earlier = float(before["wall_seconds"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: is damaged; restore it, or pass another --out"
+        ) from None
+    for name, value in made_with.items():
+        if before.get(name) != value:
+            raise InputError(
+                f"{out}: was begun with another {_difference(before, name, value)}; "
+                "use that, or pass another --out"
+            )
+    return earlier
+
+
+def _difference(before: dict[str, Any], name: str, value: Any) -> str:
+    """The part of a setting that differs, in words."""
+    old = before.get(name)
+    if not (isinstance(old, dict) and isinstance(value, dict)):
+        return f"{name}: {old!r}, not {value!r}"
+    key = next(key for key in {**value, **old} if old.get(key) != value.get(key))
+    return _difference(old, key, value.get(key))
+
+
+def _outcomes(request: Request, cells: list[Cell]) -> Iterable[Outcome]:
+    work = Parallel(n_jobs=request.jobs, return_as="generator_unordered")
+    outcomes: Iterable[Outcome] = work(
+        delayed(run_cell)(cell, request.suite, request.folder, request.time_limit)
+        for cell in cells
+    )
+    return outcomes
+
+
+def _record(path: Path, outcome: Outcome) -> None:
+    """Append a line and see it on the disk."""
+    with path.open("a", encoding="utf-8") as journal:
+        journal.write(json.dumps(asdict(outcome)) + "\n")
+        journal.flush()
+        os.fsync(journal.fileno())
+
+
+def _recorded(path: Path) -> dict[Cell, Outcome]:
+    """The journal's cells; a last line that a kill cut short is taken off."""
+    if not path.is_file():
+        return {}
+    whole, _, torn = path.read_bytes().rpartition(b"\n")
+    if torn:
+        with path.open("r+b") as journal:
+            journal.truncate(len(whole) + 1 if whole else 0)
+    recorded = {}
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            outcome = Outcome(**{**entry, "cell": Cell(**entry["cell"])})
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{path}: line {number} is damaged; delete it to run its cell again"
+            ) from None
+        recorded[outcome.cell] = outcome
+    return recorded
+
+
+def _rewrite(path: Path, outcomes: Iterable[Outcome]) -> None:
+    lines = "".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes)
+    write_text(path, lines)
+
+
+def write_results(path: Path, suite: Suite, outcomes: Iterable[Outcome]) -> None:
+    """Write results.parquet, sorted, whatever order the cells were done in."""
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    columns = columns_of(suite)
+    table = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    keys = [*CELL_COLUMNS, *suite.experiment.keys]
+    table = table.sort_values(keys, ignore_index=True)
+    # Digits of measurements hardly recur, but their leading bytes do.
+    floats = [name for name in columns if columns[name].startswith("float")]
+    writing = partial(
+        table.to_parquet,
+        compression="zstd",
+        index=False,
+        use_dictionary=[name for name in columns if name not in floats],
+        use_byte_stream_split=floats,
+    )
+    write_whole(path, writing)
+
+
+def columns_of(suite: Suite) -> dict[str, str]:
+    """Columns of a suite's results.parquet, with their types."""
+    return {**CELL_COLUMNS, **suite.experiment.columns}
+
+
+def read_results(directory: Path, suite: Suite) -> pd.DataFrame:
+    """The results of a run.
+
+    Parameters
+    ----------
+    directory : Path
+    suite : Suite
+        That was run.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `columns_of`, the settings as categories in the suite's
+        order.
+
+    Raises
+    ------
+    InputError
+        If they are missing, damaged or of other columns.
+    """
+    path = directory / RESULTS
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; pass the --out of 'salutary benchmark run'"
+        )
+    try:
+        results = pd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException):
+        raise InputError(
+            f"{path}: is damaged; the same 'salutary benchmark run' writes it again"
+        ) from None
+    if "setting" not in results and list(suite.settings) == [""]:
+        # Made when no suite had more than one.
+        results["setting"] = ""
+    for column in columns_of(suite):
+        if column not in results:
+            raise InputError(
+                f"{path}: has no column {column!r}; it is not of suite {suite.name!r}"
+            )
+    unknown = sorted(set(results["setting"]) - set(suite.settings))
+    if unknown:
+        raise InputError(
+            f"{path}: suite {suite.name!r} has no setting {unknown[0]!r}; it was made "
+            "by another version of salutary"
+        )
+    order = pd.CategoricalDtype(list(suite.settings), ordered=True)
+    return results.astype({"setting": order})

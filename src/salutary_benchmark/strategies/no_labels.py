@@ -1,0 +1,243 @@
+"""Strategies that buy no label: salutary labels, self-training, label spreading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+
+from salutary.arrays import FloatArray, IntArray
+from salutary.errors import InputError
+from salutary.labeling import loop
+from salutary.labeling.fitting import refitted
+from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.rules import RULES
+from salutary.pools.arrays import ArrayPool
+from salutary_benchmark.data.splits import Part
+from salutary_benchmark.strategies.task import (
+    Step,
+    Strategy,
+    Task,
+    estimator,
+    fit,
+    joined,
+)
+
+NEIGHBORS = 7
+"""Of the graph that labels spread on."""
+
+
+@dataclass(frozen=True)
+class Salutary:
+    """Salutary labels under a rule.
+
+    Parameters
+    ----------
+    rule : {"tempered", "plausible", "paper"}
+    guard : bool
+    then_validation : bool
+        Whether the model judged is refitted on the validation rows too.
+    """
+
+    rule: str
+    guard: bool = False
+    then_validation: bool = False
+
+    def __call__(self, task: Task) -> Iterator[Step]:
+        """Assign labels round by round until the run ends."""
+        problem = self.problem(task)
+        state = loop.start(problem)
+        yield self._step(task, state)
+        while state.termination is None:
+            state, record = loop.advance(problem, state, task.setting.budget)
+            if record is None:
+                return
+            if task.setting.C is None:
+                problem, state = _retuned(task, problem, state)
+            yield self._step(task, state)
+
+    def problem(self, task: Task) -> Problem:
+        """What a run of `salutary.labeling.loop` works on."""
+        labeled, (X_pool, _) = task.split.labeled, task.split.pool
+        absent = np.setdiff1d(task.classes, labeled[1])
+        if len(absent):
+            raise InputError(
+                f"no labeled row has class {absent[0]}; draw more of them, as salutary "
+                "labels are of classes that the labeled rows have"
+            )
+        rng = np.random.RandomState(task.seed)
+        validation = _weighed(task.split.validation)
+        return Problem(
+            estimator=estimator(task, labeled),
+            classes=task.classes,
+            labeled=_weighed(labeled),
+            validation=validation,
+            folds=split_folds(validation, self.guard, rng),
+            pool=ArrayPool(
+                X_pool, np.ones(len(X_pool), dtype=bool), np.ones(len(X_pool))
+            ),
+            rule=RULES[self.rule],
+            hessian=task.setting.hessian,
+            batch_size=task.setting.batch_size,
+        )
+
+    def _step(self, task: Task, state: loop.State) -> Step:
+        """What a run that ended here would leave: the rounds that stay."""
+        labeled, (X_pool, y_pool) = task.split.labeled, task.split.pool
+        kept = state.kept
+        rows = joined(labeled, (X_pool[kept.rows], kept.labels))
+        agreement = _agreement(kept.labels, y_pool[kept.rows])
+        if not self.then_validation:
+            return Step(kept.model, len(rows[1]), agreement)
+        rows = joined(rows, task.split.validation)
+        # The C so far: the labels were chosen to please these rows.
+        penalized = _with_penalty(task, kept.model.C)
+        return Step(fit(penalized, rows, kept.model), len(rows[1]), agreement)
+
+
+def _retuned(
+    task: Task, problem: Problem, state: loop.State
+) -> tuple[Problem, loop.State]:
+    """The problem with the C that is best now, and its models refitted."""
+    labeled, (X_pool, _) = task.split.labeled, task.split.pool
+    rows = joined(labeled, (X_pool[state.chain.rows], state.chain.labels))
+    chosen = estimator(task, rows, n_human=len(labeled[1]))
+    if chosen.C == problem.estimator.C:
+        return problem, state
+    problem = replace(problem, estimator=chosen)
+    state = replace(
+        state,
+        chain=refitted(problem, state.chain),
+        folds=tuple(refitted(problem, chain) for chain in state.folds),
+    )
+    if state.kept_rounds == state.rounds:
+        logits = loop.canary_logits(problem, state.folds)
+        canary = replace(state.canary, kept=logits)
+        state = replace(state, kept=state.chain, canary=canary)
+    return problem, state
+
+
+def _with_penalty(task: Task, C: float) -> Task:
+    """The task with C settled."""
+    return replace(task, setting=replace(task.setting, C=C))
+
+
+def _weighed(part: Part) -> LabeledRows:
+    X, y = part
+    return LabeledRows(X, y, np.ones(len(y)))
+
+
+def _agreement(assigned: IntArray, true: IntArray) -> float:
+    return float(np.mean(assigned == true)) if len(assigned) else float("nan")
+
+
+def self_training(task: Task) -> Iterator[Step]:
+    """Pseudo-labels of scikit-learn's SelfTrainingClassifier, the likeliest first.
+
+    It knows whole rounds only, so what a batch leaves of the budget is not spent.
+    """
+    setting = task.setting
+    labeled, (X_pool, y_pool) = task.labeled_with(_all(task)), task.split.pool
+    X, y = joined(labeled, (X_pool, np.full(len(X_pool), -1)))
+    model = SelfTrainingClassifier(
+        estimator(task, labeled),
+        criterion="k_best",
+        k_best=setting.batch_size,
+        max_iter=setting.budget // setting.batch_size,
+    ).fit(X, y)
+    pseudo, truth = model.transduction_, np.concatenate([labeled[1], y_pool])
+    previous = None
+    for number in range(model.n_iter_ + 1):
+        known = (model.labeled_iter_ >= 0) & (model.labeled_iter_ <= number)
+        assigned = known & (model.labeled_iter_ > 0)
+        rows = (X[known], pseudo[known])
+        previous = fit(task, rows, previous, n_human=len(labeled[1]))
+        agreement = _agreement(pseudo[assigned], truth[assigned])
+        yield Step(previous, int(known.sum()), agreement)
+
+
+def label_spreading(task: Task) -> Iterator[Step]:
+    """scikit-learn's LabelSpreading over nearest neighbors; one model, no rounds."""
+    labeled, (X_pool, y_pool) = task.labeled_with(_all(task)), task.split.pool
+    X, y = joined(labeled, (X_pool, np.full(len(X_pool), -1)))
+    spread = LabelSpreading(kernel="knn", n_neighbors=NEIGHBORS, max_iter=200).fit(X, y)
+    agreement = _agreement(spread.transduction_[len(labeled[1]) :], y_pool)
+    frequency = np.bincount(labeled[1], minlength=len(task.classes)) / len(labeled[1])
+    yield Step(Spread(spread, frequency[spread.classes_]), len(y), agreement)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """LabelSpreading that knows what to say of rows no label has reached.
+
+    Parameters
+    ----------
+    model : LabelSpreading
+        Fitted.
+    frequency : ndarray of shape (n_classes,)
+        Of the classes among the labeled rows; said of rows out of reach.
+    """
+
+    model: LabelSpreading
+    frequency: FloatArray
+
+    @property
+    def classes_(self) -> IntArray:
+        return np.asarray(self.model.classes_)
+
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        """Class probabilities, shape (n_rows, n_classes)."""
+        with np.errstate(invalid="ignore"):
+            chance = self.model.predict_proba(X)
+        return np.where(np.isfinite(chance), chance, self.frequency)
+
+
+def _all(task: Task) -> int:
+    return len(task.split.validation[1])
+
+
+def train_only(task: Task) -> Iterator[Step]:
+    """The labeled rows alone: where everyone starts."""
+    rows = task.split.labeled
+    yield Step(fit(task, rows), len(rows[1]))
+
+
+def validation_only(task: Task) -> Iterator[Step]:
+    """The validation rows alone."""
+    rows = task.split.validation
+    yield Step(fit(task, rows), len(rows[1]))
+
+
+def train_plus_validation(task: Task) -> Iterator[Step]:
+    """Labeled and validation rows, no pool: what else the labels could be used for."""
+    rows = joined(task.split.labeled, task.split.validation)
+    yield Step(fit(task, rows), len(rows[1]))
+
+
+def full_pool(task: Task) -> Iterator[Step]:
+    """Labeled rows and the whole pool with its true labels: an upper bound."""
+    rows = joined(task.split.labeled, task.split.pool)
+    yield Step(fit(task, rows), len(rows[1]))
+
+
+NO_LABELS: dict[str, Strategy] = {
+    "SelfTraining": self_training,
+    "LabelSpreading": label_spreading,
+    "Salutary-paper": Salutary("paper"),
+    "Salutary-plausible": Salutary("plausible"),
+    "Salutary-tempered": Salutary("tempered"),
+    "Salutary-guarded": Salutary("tempered", guard=True),
+    "Salutary+Validation": Salutary("tempered", guard=True, then_validation=True),
+}
+"""Strategies that use the pool without buying labels, by name."""
+
+CONTROLS: dict[str, Strategy] = {
+    "TrainOnly": train_only,
+    "ValidationOnly": validation_only,
+    "TrainPlusValidation": train_plus_validation,
+    "FullPool": full_pool,
+}
+"""What the same labels reach without any choosing, by name."""

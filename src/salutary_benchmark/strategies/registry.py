@@ -1,0 +1,22 @@
+"""All strategies by name, in the order that tables and pictures have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS
+from salutary_benchmark.strategies.task import Strategy
+from salutary_benchmark.strategies.true_labels import TRUE_LABELS
+from salutary_benchmark.strategies.variants import VARIANTS
+
+COMPARED: dict[str, Strategy] = {**TRUE_LABELS, **NO_LABELS, **CONTROLS}
+"""Those that suites compare under one setting."""
+
+STRATEGIES: dict[str, Strategy] = {**COMPARED, **VARIANTS}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """As `STRATEGIES` has them, and others after."""
+    present = set(names)
+    known = [name for name in STRATEGIES if name in present]
+    return known + sorted(present - set(known))

@@ -1,0 +1,390 @@
+"""The advice against scikit-learn and SciPy on the same folds, and what it refuses."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.stats import ttest_rel
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+
+import salutary.cli.main
+import salutary.runs.advise
+import salutary.runs.directory
+from salutary import advise
+from salutary.advice import comparison as module
+from salutary.advice.comparison import Advice, compare, lowest
+from salutary.advice.cross_fitting import Judged, cross_fit
+from salutary.advice.options import OPTIONS, POOL_OPTIONS, Case
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.splits import deal
+from salutary.labeling.tuning import PENALTIES
+
+X, Y = make_blobs(150, 4, centers=3, cluster_std=4.0, random_state=3)
+TRAIN, VALIDATION, POOL = slice(0, 30), slice(30, 75), slice(75, 150)
+SMALL: dict[str, Any] = {
+    "budget": 6,
+    "batch_size": 3,
+    "n_splits": 2,
+    "n_repeats": 1,
+    "random_state": 0,
+}
+
+
+def small(X: Any = X, y: Any = Y, *, pool: bool = False, **further: Any) -> Advice:
+    """An advice on few rows, within half a second without a pool."""
+    arguments = {**SMALL, **further}
+    return advise(
+        *(X[TRAIN], y[TRAIN], X[VALIDATION], y[VALIDATION]),
+        X[POOL] if pool else None,
+        **arguments,
+    )
+
+
+def case(pool: bool = False) -> Case:
+    def rows(part: slice) -> LabeledRows:
+        return LabeledRows(X[part], Y[part], np.ones(len(Y[part])))
+
+    found = X[POOL] if pool else None
+    return Case(np.arange(3), rows(TRAIN), rows(VALIDATION), found, 6, 3, seed=5)
+
+
+def test_training_rows_alone_against_scikit_learn_on_the_same_folds() -> None:
+    judged = cross_fit(case(), 3, 2, lambda line: None)["train only"]
+    X_train, y_train, X_val, y_val = X[TRAIN], Y[TRAIN], X[VALIDATION], Y[VALIDATION]
+    rng = np.random.RandomState(5)
+    losses, right, chosen = np.zeros(45), np.zeros(45), []
+    for _ in range(2):
+        part = deal(y_val, 3, rng)
+        for number in range(3):
+            seen, held = part != number, part == number
+            rng.randint(2**31)  # the seed of the fold
+            models = [
+                LogisticRegression(C=C, tol=1e-8, max_iter=10_000).fit(X_train, y_train)
+                for C in PENALTIES
+            ]
+            model = min(
+                models,
+                key=lambda m: log_loss(y_val[seen], m.predict_proba(X_val[seen])),
+            )
+            chosen.append(model.C)
+            for row in np.flatnonzero(held):
+                chance = model.predict_proba(X_val[[row]])
+                losses[row] += log_loss(y_val[[row]], chance, labels=[0, 1, 2]) / 2
+                right[row] += accuracy_score(y_val[[row]], [chance.argmax()]) / 2
+    np.testing.assert_allclose(judged.loss, losses, atol=1e-6)
+    np.testing.assert_allclose(judged.right, right)
+    assert judged.C.tolist() == chosen
+    assert not judged.validation_weight.any()
+
+
+def test_every_row_is_judged_by_fits_that_have_not_seen_it() -> None:
+    """A validation row with a label of its own cannot be told by the others."""
+    X_val, y_val = X[VALIDATION].copy(), Y[VALIDATION].copy()
+    X_val[0], y_val[0] = 100.0, 1
+    y = Y[TRAIN].copy()
+    X_train = np.vstack([X[TRAIN], np.full((5, 4), 100.0)])
+    found = {}
+    for label in (0, 1):
+        y_val[0] = label
+        rows = LabeledRows(X_val, y_val, np.ones(45))
+        train = LabeledRows(X_train, np.append(y, [2] * 5), np.ones(35))
+        one = Case(np.arange(3), train, rows, None, 6, 3, seed=0)
+        found[label] = cross_fit(one, 3, 1, lambda line: None)["train + validation"]
+    assert not found[0].right[0]
+    assert not found[1].right[0]
+    assert min(found[0].loss[0], found[1].loss[0]) > 1
+
+
+def test_the_table_is_that_of_paired_tests() -> None:
+    found = compare(case(), 3, 2)
+    judged = cross_fit(case(), 3, 2, lambda line: None)
+    table = found.table.set_index("option")
+    assert table.index.tolist() == list(OPTIONS)
+    best = table["log_loss"].idxmin()
+    for name, of_option in judged.items():
+        row = table.loc[name]
+        assert row["log_loss"] == pytest.approx(of_option.loss.mean())
+        assert row["accuracy"] == pytest.approx(of_option.right.mean())
+        assert row["C"] == np.median(of_option.C)
+        assert row["validation_weight"] == np.median(of_option.validation_weight)
+        if name == best:
+            assert (row["difference"], row["lower"], row["upper"]) == (0, 0, 0)
+            continue
+        test = ttest_rel(of_option.loss, judged[best].loss)
+        interval = test.confidence_interval()
+        assert row["difference"] == pytest.approx(
+            row["log_loss"] - table["log_loss"][best]
+        )
+        assert row["lower"] == pytest.approx(interval.low)
+        assert row["upper"] == pytest.approx(interval.high)
+    assert found.option == lowest(judged)
+    assert (found.n_train, found.n_validation, found.n_pool) == (30, 45, 0)
+
+
+def test_the_same_seed_gives_the_same_and_another_another() -> None:
+    first, again = small(pool=True), small(pool=True)
+    pd.testing.assert_frame_equal(first.table, again.table)
+    assert first.to_dict() == again.to_dict()
+    other = small(pool=True, random_state=1)
+    assert not np.allclose(first.table["log_loss"], other.table["log_loss"], atol=1e-6)
+
+
+def test_sparse_and_float32_rows_give_the_same() -> None:
+    expected = small(pool=True).table
+    for rows, tolerance in ((sparse.csr_array(X), 1e-6), (X.astype("f4"), 1e-4)):
+        found = small(rows, pool=True).table
+        pd.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_float32_rows_are_computed_with_in_float64() -> None:
+    single = X.astype("f4")
+    pd.testing.assert_frame_equal(
+        small(single).table, small(single.astype("f8")).table, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_lists_give_the_same() -> None:
+    dense = [X[TRAIN].tolist(), Y[TRAIN].tolist(), X[VALIDATION].tolist()]
+    lists = advise(*dense, Y[VALIDATION].tolist(), **SMALL)
+    pd.testing.assert_frame_equal(lists.table, small().table)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array(["a", "b", "c"]),
+        np.array(["a", "b", "c"], dtype=object),
+        np.array([-1, 0, 1]),
+        np.array([-1.0, 0.0, 2.0]),
+    ],
+    ids=["str", "object", "int with -1", "float"],
+)
+def test_labels_of_any_type_give_the_same(classes: np.ndarray) -> None:
+    pd.testing.assert_frame_equal(small(y=classes[Y]).table, small().table)
+    frame = pd.DataFrame(X, columns=["", "[bold]", "a\nb", "a"])
+    parts = [frame.iloc[TRAIN], frame.iloc[VALIDATION]]
+    labels = pd.Series(classes[Y])
+    found = advise(*(parts[0], labels[TRAIN], parts[1], labels[VALIDATION]), **SMALL)
+    pd.testing.assert_frame_equal(found.table, small().table)
+
+
+def test_a_class_that_a_fold_lacks_is_no_obstacle() -> None:
+    """One validation row of a class: where it is judged, no other validation row is."""
+    kept = np.flatnonzero(Y[VALIDATION] != 2)
+    rows = np.append(kept, np.flatnonzero(Y[VALIDATION] == 2)[0])
+    found = advise(
+        *(X[TRAIN], Y[TRAIN], X[VALIDATION][rows], Y[VALIDATION][rows]), **SMALL
+    )
+    assert np.isfinite(found.table.drop(columns="option").to_numpy()).all()
+    log_losses = found.table.set_index("option")["log_loss"]
+    assert log_losses["validation only"] > 36 / len(rows)
+    assert log_losses["train + validation"] < 36 / len(rows)
+
+
+def test_validation_rows_of_one_class_are_no_obstacle() -> None:
+    rows = np.flatnonzero(Y[VALIDATION] == 2)
+    words = "no validation row has class 0, 1; whether labels help there, nothing shows"
+    with pytest.warns(UserWarning, match=f"^{words}$") as caught:
+        found = advise(
+            *(X[TRAIN], Y[TRAIN], X[VALIDATION][rows], Y[VALIDATION][rows]), **SMALL
+        )
+    assert [warning.filename for warning in caught] == [__file__]
+    assert found.classes_not_validated == ["0", "1"]
+    table = found.table.set_index("option")
+    assert table.loc["validation only", "log_loss"] == 0
+    assert found.option == "validation only"
+
+
+@pytest.mark.parametrize("n_splits", [2, 3, 6])
+def test_six_validation_rows_are_enough(n_splits: int) -> None:
+    rows = slice(30, 36)
+    found = advise(
+        *(X[TRAIN], Y[TRAIN], X[rows], Y[rows], X[POOL]),
+        **{**SMALL, "n_splits": n_splits},
+    )
+    assert found.table["option"].tolist() == [*OPTIONS, *POOL_OPTIONS]
+    assert np.isfinite(found.table.drop(columns="option").to_numpy()).all()
+
+
+def test_of_a_large_pool_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = small(pool=True)
+    assert (whole.n_pool, whole.n_pool_used) == (75, 75)
+    monkeypatch.setattr(module, "LARGEST_POOL", 20)
+    part = small(pool=True)
+    assert (part.n_pool, part.n_pool_used) == (75, 20)
+    same = small(pool=True)
+    pd.testing.assert_frame_equal(part.table, same.table)
+    losses = [found.table.set_index("option")["log_loss"] for found in (whole, part)]
+    unmoved = losses[0] == losses[1]
+    assert unmoved[list(OPTIONS)].all()
+    assert not unmoved["self-training"]
+
+
+def test_the_weights_of_training_rows_count() -> None:
+    weight = np.where(np.arange(30) < 10, 2.0, 1.0)
+    rows = np.concatenate([np.arange(30), np.arange(10)])
+    weighed = small(sample_weight=weight, pool=True).table
+    twice = advise(
+        *(X[TRAIN][rows], Y[TRAIN][rows], X[VALIDATION], Y[VALIDATION], X[POOL]),
+        **SMALL,
+    ).table
+    # A row of weight two is switched whole, of two copies perhaps one.
+    alike = ~weighed["option"].str.startswith("relabeled")
+    pd.testing.assert_frame_equal(weighed[alike], twice[alike], rtol=1e-4, atol=1e-4)
+    assert not np.allclose(weighed["log_loss"], small(pool=True).table["log_loss"])
+
+
+FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": np.zeros(30)}, "only one class: 0.0"),
+        ({"y": np.append(Y[:29], 1.5)[:29]}, "inconsistent numbers of samples"),
+        ({"y": np.array([None, *Y[1:30]], dtype=object)}, "y has no label in row 0"),
+        ({"y": ["no", 7] * 15}, "y has labels of several kinds, 'no' in row 0 and 7"),
+        ({"y": [(1,), (1, 2)] * 15}, "y has the label .1,. in row 0, of type tuple"),
+        ({"y": np.linspace(0, 1, 30)}, "Unknown label type: continuous"),
+        ({"y_val": np.where(np.arange(45) == 3, 7, Y[VALIDATION])}, r"7 \(row 3\)"),
+        ({"y_val": np.where(np.arange(45) == 3, np.nan, 1)}, "y_val has .* row 3"),
+        ({"X_val": X[VALIDATION][:, :3]}, "X_val has 3 features, but X has 4"),
+        ({"X_pool": X[POOL][:, :2]}, "X_pool has 2 features, but X has 4"),
+        ({"X": np.where(X[TRAIN] == X[2, 1], np.nan, X[TRAIN])}, "row 2, column 1"),
+        ({"X_pool": np.full((3, 4), np.inf)}, "X_pool .* row 0, column 0"),
+        (
+            {"X": FRAME[TRAIN], "X_pool": FRAME[POOL][["d", "{x}", "[bold]", "a b"]]},
+            r"X_pool has other columns than X, .*pass \['a b', '\[bold\]', '{x}'",
+        ),
+        (
+            {"X": FRAME[TRAIN], "X_val": FRAME[VALIDATION].rename(columns={"d": "e"})},
+            "X_val has other columns than X",
+        ),
+        ({"X_val": X[30:35], "y_val": Y[30:35]}, "X_val has 5 rows, .* 6 or more"),
+        ({"X_val": X[30:31], "y_val": Y[30:31]}, "X_val has 1 row, too few"),
+        ({"n_splits": 46}, "n_splits=46 is more than the 45 rows"),
+        ({"n_splits": 1}, "n_splits == 1, must be >= 2"),
+        ({"n_repeats": 0}, "n_repeats == 0, must be >= 1"),
+        ({"budget": 0}, "budget == 0"),
+        ({"batch_size": 0}, "batch_size == 0"),
+        ({"sample_weight": np.zeros(30)}, "sample_weight: .* non-zero"),
+        ({"sample_weight": np.ones(29)}, "sample_weight: "),
+        ({"sample_weight": np.full(30, 1e-320)}, "sample_weight is below 1e-100"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    arguments = {
+        **{"X": X[TRAIN], "y": Y[TRAIN], "X_val": X[VALIDATION]},
+        **{"y_val": Y[VALIDATION], "X_pool": X[POOL]},
+        **SMALL,
+        **change,
+    }
+    with pytest.raises(ValueError, match=message) as refusal:
+        advise(**arguments)
+    assert "\n" not in str(refusal.value)
+
+
+def judged(**losses: list[float]) -> dict[str, Judged]:
+    """Options, their underscores as spaces, with these losses of four rows."""
+    ones = np.ones(4)
+    return {
+        name.replace("__", " + ").replace("_", " "): Judged(
+            np.array(loss), ones, 0.1 * ones, 5 * ones
+        )
+        for name, loss in losses.items()
+    }
+
+
+def test_the_lowest_log_loss_is_advised_and_of_equals_the_first() -> None:
+    found = judged(
+        first=[0.9, 0.9, 0.9, 0.9],
+        second=[0.5, 0.4, 0.6, 0.5],
+        third=[0.49, 0.5, 0.5, 0.49],
+    )
+    assert lowest(found) == "third"
+    assert lowest(judged(a=[1.0] * 4, b=[1.0] * 4)) == "a"
+
+
+def sentence(found: dict[str, Judged], option: str) -> str:
+    return module._sentence(found, option)
+
+
+def test_the_sentence_says_when_salutary_labels_add_nothing() -> None:
+    found = judged(
+        train_only=[1.0, 1.1, 1.2, 1.0],
+        train__validation=[0.5, 0.5, 0.5, 0.5],
+        salutary=[0.6, 0.7, 0.6, 0.7],
+        salutary__validation=[0.5, 0.5, 0.7, 0.5],
+    )
+    assert sentence(found, "train + validation") == (
+        "Advice: train on both; salutary labels add nothing here: the log loss of "
+        "'salutary + validation' is 0.0500 higher (95% interval -0.1091 to 0.2091, "
+        "maybe by chance)."
+    )
+    found = judged(
+        train__weighted_validation=[0.5, 0.5, 0.5, 0.5], salutary=[0.5, 0.5, 0.5, 0.5]
+    )
+    assert sentence(found, "train + weighted validation") == (
+        "Advice: train on both, with a tuned weight of the validation rows (about 5); "
+        "salutary labels add nothing here: the log loss of 'salutary' is the same."
+    )
+
+
+def test_the_sentence_says_what_the_pool_brings() -> None:
+    found = judged(
+        train_only=[1.0, 1.1, 1.2, 1.0],
+        train__validation=[0.6, 0.5, 0.6, 0.5],
+        salutary=[0.2, 0.1, 0.2, 0.1],
+    )
+    assert sentence(found, "salutary") == (
+        "Advice: use salutary labels; the log loss of 'train + validation' is 0.4000 "
+        "higher (95% interval 0.4000 to 0.4000), the best without the pool."
+    )
+
+
+def test_the_sentence_says_what_was_not_tried() -> None:
+    found = judged(
+        train_only=[1.0, 1.1, 1.2, 1.0], train__validation=[0.5, 0.6, 0.5, 0.6]
+    )
+    assert sentence(found, "train only") == (
+        "Advice: train on the training rows alone; the log loss of "
+        "'train + validation' is 0.5250 lower (95% interval 0.3248 to 0.7252), and "
+        "salutary labels were not tried, as they need a pool."
+    )
+    assert sentence(judged(new=[0.0] * 4, other=[1.0] * 4), "new").startswith(
+        "Advice: follow the option 'new'; "
+    )
+
+
+def test_every_option_has_an_action() -> None:
+    assert set(module.ACTIONS) == {*OPTIONS, *POOL_OPTIONS}
+
+
+def test_the_advice_is_plain_json() -> None:
+    found = small(pool=True)
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
+    assert found.to_dict()["options"] == found.table.to_dict("records")
+    assert found.sentence.startswith("Advice: ")
+
+
+def test_where_it_stands_is_printed_if_wanted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small()
+    assert capsys.readouterr().out == ""
+    small(verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["fold 1 of 2", "fold 2 of 2"]
+
+
+def test_it_is_a_public_name_that_no_module_hides() -> None:
+    modules = [salutary.runs.directory, salutary.runs.advise, salutary.cli.main]
+    assert all(modules)
+    assert salutary.advise is advise

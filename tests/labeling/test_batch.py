@@ -1,0 +1,211 @@
+"""Batches against the public `label_influence`, sorted by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
+
+from salutary import label_influence
+from salutary.labeling.batch import SHORTLIST, available, choose, geometry_of
+from salutary.labeling.batch_greedy import pick_greedily
+from salutary.labeling.fitting import Chain, begin, extend
+from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.rules import find_rule
+from salutary.labeling.selection import Selection
+from salutary.pools.arrays import ArrayPool
+
+POWERS = {"p^0": 0, "p^1": 1, "p^2": 2}
+
+
+def make_problem(
+    rule: Any = "tempered", n_pool: int = 60, n_classes: int = 3, **settings: Any
+) -> Problem:
+    X, y = make_blobs(
+        80 + n_pool,
+        4,
+        centers=n_classes,
+        center_box=(-2, 2),
+        cluster_std=1.5,
+        random_state=3,
+    )
+    validation = LabeledRows(X[20:80], y[20:80], np.ones(60))
+    return Problem(
+        estimator=LogisticRegression(**settings),
+        classes=np.arange(n_classes),
+        labeled=LabeledRows(X[:20], y[:20], np.ones(20)),
+        validation=validation,
+        folds=split_folds(validation, True, np.random.RandomState(0)),
+        pool=ArrayPool(X[80:], np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        rule=find_rule(rule),
+        hessian="train",
+        batch_size=4,
+    )
+
+
+def public_influence(problem: Problem, chain: Chain, rows: np.ndarray) -> np.ndarray:
+    labeled, pool, validation = problem.labeled, problem.pool, problem.validation
+    return label_influence(
+        chain.model,
+        pool.X[rows],
+        X_train=np.vstack([labeled.X, pool.X[chain.rows]]),
+        y_train=np.r_[labeled.labels, chain.labels],
+        sample_weight=np.r_[labeled.weight, pool.weight[chain.rows]],
+        X_val=validation.X,
+        y_val=validation.labels,
+        hessian=problem.hessian,
+    )
+
+
+def ranked(score: np.ndarray) -> np.ndarray:
+    """Places of positive scores, falling."""
+    order = np.argsort(-score, kind="stable")
+    return order[score[order] > 0]
+
+
+def after_two_rounds(problem: Problem) -> Chain:
+    chain = begin(problem)
+    for rows in ([3, 8, 10], [50, 1]):
+        some = np.array(rows)
+        chain = extend(problem, chain, some, some % len(problem.classes))
+    return chain
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(
+    "settings", [{}, {"C": 0.02}, {"class_weight": {0: 3.0, 1: 0.5}}]
+)
+@pytest.mark.parametrize("hessian", ["train", "pool", "both"])
+def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
+    hessian: Any, settings: dict[str, Any], n_classes: int
+) -> None:
+    problem = make_problem(n_classes=n_classes, **settings)
+    pool = replace(problem.pool, weight=np.linspace(0.5, 1.5, 60))
+    problem = replace(problem, hessian=hessian, pool=pool)
+    chain = after_two_rounds(problem)
+    rest = np.setdiff1d(np.arange(60), chain.rows)
+    influence = public_influence(problem, chain, rest)
+    probability = chain.model.predict_proba(problem.pool.X[rest])
+    found = choose(problem, problem.validation, chain, 4)
+    assert set(found) == set(POWERS)
+    for name, power in POWERS.items():
+        scores = influence * probability**power * pool.weight[rest, None]
+        label, score = scores.argmax(axis=1), scores.max(axis=1)
+        best = np.concatenate(
+            [
+                np.flatnonzero(label == k)[ranked(score[label == k])[:4]]
+                for k in range(n_classes)
+            ]
+        )
+        shortlist = Selection(
+            rest[best],
+            label[best],
+            score[best],
+            influence[best],
+            probability[best],
+            np.full(len(best), np.nan),
+        )
+        expected = pick_greedily(
+            problem,
+            geometry_of(problem, chain),
+            problem.validation,
+            shortlist,
+            problem.rule.variants[name],
+            4,
+        )
+        assert_array_equal(found[name].rows, expected.rows)
+        assert_array_equal(found[name].labels, expected.labels)
+        assert_allclose(found[name].influence, expected.influence, rtol=1e-6)
+        assert_allclose(found[name].probability, expected.probability, rtol=1e-9)
+        assert (found[name].influence_se > 0).all()
+        assert found[name].rows[0] == rest[score.argmax()]
+
+
+def test_a_rule_that_is_not_greedy_takes_the_best_together() -> None:
+    problem = make_problem("paper")
+    chain = after_two_rounds(problem)
+    rest = np.setdiff1d(np.arange(60), chain.rows)
+    influence = public_influence(problem, chain, rest)
+    best = ranked(influence.max(axis=1))[:4]
+    (found,) = choose(problem, problem.validation, chain, 4).values()
+    assert_array_equal(found.rows, rest[best])
+    assert_array_equal(found.labels, influence[best].argmax(axis=1))
+    assert_allclose(found.influence, influence[best], rtol=1e-6)
+
+
+def test_copies_in_the_pool_are_not_all_picked_by_a_greedy_rule() -> None:
+    problem = make_problem()
+    chain = begin(problem)
+    first = choose(problem, problem.validation, chain, 1)
+    for name in POWERS:
+        X = np.vstack(
+            [np.tile(problem.pool.X[first[name].rows], (10, 1)), problem.pool.X]
+        )
+        pool = ArrayPool(X, np.ones(70, dtype=bool), np.ones(70))
+        rule = problem.rule
+        together = replace(problem, pool=pool, rule=replace(rule, greedy=False))
+        batch = choose(together, problem.validation, chain, 10)[name]
+        assert sorted(batch.rows) == list(range(10))
+        batches = choose(replace(problem, pool=pool), problem.validation, chain, 10)
+        copies = batches[name].rows < 10
+        assert copies[0]
+        assert copies.sum() <= 3
+        assert (~copies).sum() >= 5
+
+
+def test_a_greedy_batch_lowers_the_validation_loss_more_than_the_best_together() -> (
+    None
+):
+    """By refits of scikit-learn, summed over penalties."""
+    falls = {True: 0.0, False: 0.0}
+    for C in (0.1, 1.0, 10.0):
+        problem = make_problem(C=C)
+        chain = begin(problem)
+        for greedy in falls:
+            rule = replace(problem.rule, greedy=greedy)
+            batch = choose(replace(problem, rule=rule), problem.validation, chain, 8)[
+                "p^1"
+            ]
+            X = np.vstack([problem.labeled.X, problem.pool.X[batch.rows]])
+            model = LogisticRegression(C=C, max_iter=10_000, tol=1e-8)
+            model.fit(X, np.r_[problem.labeled.labels, batch.labels])
+            before, after = (
+                problem.validation.mean_loss(fitted) for fitted in (chain.model, model)
+            )
+            falls[greedy] += before - after
+    assert falls[True] > falls[False] > 0
+
+
+@pytest.mark.parametrize("rule", ["tempered", "paper"])
+def test_only_rows_that_clear_the_smallest_z_are_picked_from(rule: str) -> None:
+    problem = make_problem(rule)
+    chain = begin(problem)
+    picky = replace(problem, min_influence_z=1.5)
+    for name, batch in choose(picky, problem.validation, chain, 4).items():
+        assert len(batch)
+        assert (batch.assigned_influence >= 1.5 * batch.influence_se).all()
+        easy = choose(problem, problem.validation, chain, SHORTLIST * 4)[name]
+        assert (easy.assigned_influence < 1.5 * easy.influence_se).any()
+
+
+def test_labeled_and_weightless_and_given_rows_are_not_available() -> None:
+    problem = make_problem()
+    weight, unlabeled = np.ones(60), np.ones(60, dtype=bool)
+    weight[[0, 5]], unlabeled[[6, 7]] = 0, False
+    pool = replace(problem.pool, weight=weight, unlabeled=unlabeled)
+    problem = replace(problem, pool=pool)
+    free = available(problem, after_two_rounds(problem))
+    assert np.flatnonzero(~free).tolist() == [0, 1, 3, 5, 6, 7, 8, 10, 50]
+    assert pool.unlabeled.sum() == 58
+
+
+@pytest.mark.parametrize("rule", ["tempered", "paper"])
+def test_a_pool_without_rows_left_gives_empty_batches(rule: str) -> None:
+    problem = make_problem(rule)
+    pool = replace(problem.pool, unlabeled=np.zeros(60, dtype=bool))
+    found = choose(replace(problem, pool=pool), problem.validation, begin(problem), 4)
+    assert [len(batch) for batch in found.values()] == [0] * len(found)

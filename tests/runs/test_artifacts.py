@@ -1,0 +1,284 @@
+"""Files that appear whole or not at all, and models that load without running code."""
+
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import salutary
+from salutary.errors import InputError
+from salutary.files import write_json, write_whole
+from salutary.runs.artifacts import TRUSTED_TYPES, load, write_model
+from salutary.runs.table_problem import Settings, prepare_labeling
+from salutary.tables.sources import Sources
+from salutary.tables.writing import write_table
+
+TABLES = ("train", "validation", "pool")
+COLUMNS = ["plain", "[bold]", "a,b", '=1+1"', "größe 📏", "x\ty", "-1", "__len__"]
+
+
+def every_kind(n: int, seed: int) -> pd.DataFrame:
+    """Columns that need each of skrub's encoders, under odd names."""
+    rng = np.random.default_rng(seed)
+    moment = pd.Timestamp("2024-02-29 23:59:58") + pd.to_timedelta(
+        rng.integers(0, 10**7, n), "s"
+    )
+    columns = [
+        rng.normal(size=n),
+        np.where(rng.random(n) < 0.2, None, rng.choice(["u", "v", "ẃ"], n)),
+        [f"note {row} of {rng.integers(10**6)}" for row in range(n)],
+        moment,
+        moment.time,
+        rng.random(n) < 0.5,
+        [None] * n,
+        rng.choice(["yes", "no"], n),
+    ]
+    frame = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    frame.loc[rng.random(n) < 0.1, "plain"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def model_and_rows(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Pipeline, pd.DataFrame]:
+    """A model of a table of every kind of column, and rows it has not seen."""
+    folder = tmp_path_factory.mktemp("tables")
+    for seed, name in enumerate(TABLES):
+        frame = every_kind(60, seed).assign(target=np.arange(60) % 3)
+        frame.to_parquet(folder / f"{name}.parquet")
+    prepared = prepare_labeling(
+        Sources(*(folder / f"{name}.parquet" for name in TABLES), "target", None),
+        Settings("plausible", 1.0, 10, guard=False, seed=0),
+        lambda name: nullcontext(),
+    )
+    rows = prepared.problem.labeled
+    classifier = LogisticRegression().fit(rows.X, prepared.problem.classes[rows.labels])
+    return prepared.model(classifier), every_kind(25, 9)
+
+
+def test_every_type_in_a_saved_model_is_on_the_list(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, _ = model_and_rows
+    encoders = model["vectorize"].kind_to_columns_
+    assert all(encoders[kind] for kind in ("numeric", "datetime", "low_cardinality"))
+    assert encoders["high_cardinality"] == ["a,b"]
+    skops.io.dump(model, tmp_path / "model.skops")
+    found = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+    assert set(found) <= set(TRUSTED_TYPES)
+
+
+def test_a_loaded_model_predicts_as_the_saved_one(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    loaded = salutary.load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(rows), model.predict(rows))
+    np.testing.assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
+    shuffled = rows[reversed(COLUMNS)].assign(further="x")
+    np.testing.assert_array_equal(
+        loaded.predict_proba(shuffled), model.predict_proba(rows)
+    )
+
+
+def test_a_loaded_model_takes_what_pandas_reads_from_csv(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    texts = pd.read_csv(tmp_path / "rows.csv")
+    np.testing.assert_allclose(
+        load(tmp_path).predict_proba(texts), model.predict_proba(rows), rtol=1e-5
+    )
+
+
+def test_loading_unpickles_nothing(
+    model_and_rows: tuple[Pipeline, pd.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_model(model_and_rows[0], tmp_path / "model.skops")
+    with zipfile.ZipFile(tmp_path / "model.skops") as archive:
+        suffixes = {Path(name).suffix for name in archive.namelist()}
+    assert suffixes <= {".json", ".npy", ".npz"}
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    load(tmp_path)
+
+
+class Reducing:
+    """Makes a directory when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "function": lambda path: os.mkdir,
+    "partial": lambda path: partial(os.mkdir, str(path)),
+    "transformer": lambda path: make_pipeline(FunctionTransformer(os.mkdir)),
+    "object": Reducing,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_model_of_types_off_the_list_is_refused_and_not_run(
+    kind: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "made"
+    skops.io.dump(HOSTILE[kind](target), tmp_path / "model.skops")
+    with pytest.raises(InputError, match=r"model\.skops: is not a model"):
+        load(tmp_path)
+    assert not target.exists()
+
+
+def test_an_honest_model_with_one_type_exchanged_is_refused(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    write_model(model_and_rows[0], tmp_path / "honest.skops")
+    with (
+        zipfile.ZipFile(tmp_path / "honest.skops") as honest,
+        zipfile.ZipFile(tmp_path / "model.skops", "w") as forged,
+    ):
+        for name in honest.namelist():
+            content = honest.read(name)
+            if name == "schema.json":
+                text = content.decode()
+                assert '"StandardScaler"' in text
+                text = text.replace('"StandardScaler"', '"Popen"')
+                text = text.replace('"sklearn.preprocessing._data"', '"subprocess"')
+                content = text.encode()
+            forged.writestr(name, content)
+    with pytest.raises(InputError, match=r"subprocess\.Popen"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "pickle", "random", "directory"])
+def test_a_file_that_is_no_model_is_refused(
+    damage: str,
+    model_and_rows: tuple[Pipeline, pd.DataFrame],
+    tmp_path: Path,
+) -> None:
+    path, target = tmp_path / "model.skops", tmp_path / "made"
+    if damage == "directory":
+        path.mkdir()
+    elif damage == "torn":
+        write_model(model_and_rows[0], path)
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        content = {
+            "empty": b"",
+            "pickle": pickle.dumps(Reducing(target)),
+            "random": np.random.default_rng(0).bytes(5000),
+        }
+        path.write_bytes(content[damage])
+    with pytest.raises(InputError):
+        load(tmp_path)
+    assert not target.exists()
+
+
+def test_a_flipped_byte_is_refused_or_changes_nothing(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    whole = (tmp_path / "model.skops").read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for place in rng.integers(len(whole), size=20).tolist():
+        flipped = bytearray(whole)
+        flipped[place] ^= 0x40
+        (tmp_path / "model.skops").write_bytes(flipped)
+        try:
+            loaded = load(tmp_path)
+        except InputError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(loaded.predict(rows), model.predict(rows))
+    assert refused > 10
+
+
+def test_other_estimators_of_trusted_types_are_no_models(tmp_path: Path) -> None:
+    X, y = np.eye(4), [0, 1, 0, 1]
+    for other in (
+        LogisticRegression().fit(X, y),
+        make_pipeline(LogisticRegression()).fit(X, y),
+    ):
+        skops.io.dump(other, tmp_path / "model.skops")
+        with pytest.raises(InputError, match="is not a model of salutary"):
+            load(tmp_path)
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no model\.skops"):
+        load(tmp_path)
+    with pytest.raises(InputError, match=r"holds no model\.skops"):
+        salutary.load(str(tmp_path / "nowhere"))
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.skops"
+    write_model(model_and_rows[0], path)
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError, match=r"posix\.mkdir|nt\.mkdir"):
+        write_model(make_pipeline(FunctionTransformer(os.mkdir)), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.skops"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_failed_write_leaves_the_directory_as_it_was(
+    exists: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.parquet"
+    if exists:
+        path.write_text("before")
+    during = []
+
+    def fail(beside: Path) -> None:
+        beside.write_text("half")
+        during.append(path.read_text() if path.exists() else None)
+        assert beside.suffix == ".parquet"
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        write_whole(path, fail)
+    assert during == ["before" if exists else None]
+    files = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert files == ({"labels.parquet": "before"} if exists else {})
+
+
+def test_tables_and_reports_come_back_as_written(tmp_path: Path) -> None:
+    table = pa.table({"id": ["ä", None], "label": pa.array([1, 2], pa.int8())})
+    report = {"größe": ["📏", None, 0.1]}
+    for _ in range(2):  # the second replaces the first
+        write_table(table, tmp_path / "labels.parquet")
+        write_json(tmp_path / "run.json", report)
+    assert pa.parquet.read_table(tmp_path / "labels.parquet").equals(table)
+    assert json.loads((tmp_path / "run.json").read_text("utf-8")) == report
+    assert len(list(tmp_path.iterdir())) == 2

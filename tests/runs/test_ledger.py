@@ -1,0 +1,353 @@
+"""The ledger, read back with sqlite3 and with itself."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salutary.errors import InputError
+from salutary.runs.entries import (
+    AssignedLabels,
+    Coefficients,
+    RoundEntry,
+    RowsAndClasses,
+)
+from salutary.runs.ledger import Ledger
+
+FACTS = {"settings": {"C": 1.0, "id": None}, "data": {"train": "ä ✓"}}
+
+
+def coefficients(rng: np.random.Generator, n_rows: int) -> Coefficients:
+    """Such that only the exact bytes give them back."""
+    coef = rng.normal(size=(n_rows, 4)) * 10.0 ** rng.integers(-300, 300, (n_rows, 4))
+    coef[0, 0], coef[0, 1] = -0.0, np.nextafter(0, 1)
+    return coef, rng.normal(size=n_rows)
+
+
+def entry(
+    number: int, n_rows: int = 3, *, verdict: str = "kept", n_folds: int = 2
+) -> RoundEntry:
+    rng = np.random.default_rng(number)
+    start = number == 0
+    return RoundEntry(
+        round=number,
+        n_labeled=20 + number,
+        validation_loss=1 / (3 + number),
+        canary_loss=0.1,
+        canary_fall=None if start else 1e-17 * number,
+        canary_se=None if start else 0.01,
+        largest_influence=None if start else 1e-9,
+        variant=None if start else "p^1",
+        verdict=verdict,
+        seconds=0.5,
+        model=coefficients(rng, n_rows),
+        folds=tuple(coefficients(rng, n_rows) for _ in range(n_folds)),
+    )
+
+
+def assigned(number: int, rows: list[int], n_classes: int = 3) -> AssignedLabels:
+    rng = np.random.default_rng(number)
+    return AssignedLabels(
+        rows=np.array(rows, dtype=np.intp),
+        rounds=np.full(len(rows), number),
+        classes=rng.integers(0, n_classes, len(rows)),
+        influence=rng.normal(size=(len(rows), n_classes)),
+        probability=rng.dirichlet(np.ones(n_classes), len(rows)),
+        influence_se=rng.uniform(size=len(rows)),
+    )
+
+
+def names(labels: AssignedLabels) -> list[str]:
+    return [f"row {row}" for row in labels.rows]
+
+
+def of_folds(*rows: list[int]) -> tuple[RowsAndClasses, ...]:
+    """What folds have labeled so far, each row as the class of its last digit."""
+    arrays = [np.array(each, dtype=np.intp) for each in rows]
+    return tuple((each, each % 3) for each in arrays)
+
+
+def add(
+    ledger: Ledger,
+    number: int,
+    rows: list[int],
+    folds: tuple[RowsAndClasses, ...] = (),
+    verdict: str = "kept",
+) -> None:
+    labels = assigned(number, rows)
+    ledger.commit(entry(number, verdict=verdict), labels, names(labels), folds)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger with two rounds, of three labels and of two."""
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        assert ledger.is_empty()
+        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0))
+        add(ledger, 1, [7, 2, 9], of_folds([7, 2, 1], [5]))
+        add(ledger, 2, [4, 0], of_folds([7, 2, 1], [5, 8, 4]))
+    return path
+
+
+def query(path: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    """Everything in the file, as SQL."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_rounds_come_back_to_the_bit(path: Path) -> None:
+    with Ledger(path) as ledger:
+        found = ledger.rounds()
+    assert len(found) == 3
+    for number, round in enumerate(found):
+        expected = entry(number)
+        assert astuple(round)[:-2] == astuple(expected)[:-2]
+        assert len(round.folds) == 2
+        pairs = zip(
+            (round.model, *round.folds), (expected.model, *expected.folds), strict=True
+        )
+        for model, other in pairs:
+            for found_part, part in zip(model, other, strict=True):
+                assert found_part.tobytes() == part.tobytes()
+                assert found_part.shape == part.shape
+                assert found_part.flags.writeable
+
+
+def test_without_a_guard_no_fold_comes_back(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        start = replace(entry(0, n_folds=0), canary_loss=None)
+        ledger.begin(FACTS, ["a", "b", "c"], start)
+        assert ledger.rounds()[0].folds == ()
+        assert ledger.rounds()[0].canary_loss is None
+        assert ledger.fold_labels(0) == ()
+
+
+def test_what_folds_labeled_comes_back_in_order_with_its_rounds(path: Path) -> None:
+    with Ledger(path) as ledger:
+        first, second = (np.array(each).tolist() for each in ledger.fold_labels(2))
+    assert first == [[7, 2, 1], [1, 2, 1], [1, 1, 1]]  # rows, classes, rounds
+    assert second == [[5, 8, 4], [2, 2, 1], [1, 2, 2]]
+
+
+def test_the_coefficients_of_two_classes_come_back_as_one_row(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.begin(FACTS, ["no", "yes"], entry(0, n_rows=1))
+        assert ledger.rounds()[0].model[0].shape == (1, 4)
+        assert ledger.rounds()[0].folds[1][0].shape == (1, 4)
+        assert ledger.labels(2).influence.shape == (0, 2)
+
+
+def test_labels_come_back_in_the_order_of_assignment(path: Path) -> None:
+    with Ledger(path) as ledger:
+        found = ledger.labels(3)
+    assert found.rows.tolist() == [7, 2, 9, 4, 0]
+    assert found.rounds.tolist() == [1, 1, 1, 2, 2]
+    parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
+    for name in ("classes", "influence", "probability", "influence_se"):
+        expected = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(getattr(found, name), expected)
+
+
+def test_an_error_that_cannot_be_known_is_null_and_comes_back_as_nan(
+    path: Path,
+) -> None:
+    labels = replace(assigned(3, [1, 3]), influence_se=np.array([np.nan, 0.5]))
+    with Ledger(path) as ledger:
+        ledger.commit(entry(3), labels, names(labels), ())
+        np.testing.assert_array_equal(ledger.labels(3).influence_se[-2:], [np.nan, 0.5])
+    found = query(path, "SELECT influence_se FROM assigned WHERE round = 3")
+    assert found == [(None,), (0.5,)]
+
+
+def test_of_label_takes_each_rows_own_class() -> None:
+    labels = replace(assigned(1, [5, 6]), classes=np.array([2, 0]))
+    expected = [labels.influence[0, 2], labels.influence[1, 0]]
+    assert labels.of_label(labels.influence).tolist() == expected
+
+
+def test_sqlite_alone_says_who_was_labeled_what_and_why(path: Path) -> None:
+    rows = query(path, "SELECT * FROM assigned")
+    parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
+    expected = [
+        (
+            *(position, row, f"row {row}", number),
+            ["bird", "cat", "dog"][code],
+            part.influence[place, code],
+            part.influence_se[place],
+            part.probability[place, code],
+        )
+        for position, (number, part, place) in enumerate(
+            (number, part, place)
+            for number, part in enumerate(parts, 1)
+            for place in range(len(part.rows))
+        )
+        for row, code in [(part.rows[place], part.classes[place])]
+    ]
+    assert rows == expected
+    assert query(path, "SELECT count(*) FROM class_scores") == [(15,)]
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "shown"),
+    [
+        (["waiting", "waiting"], 2),
+        (["waiting", "harmful"], 2),
+        (["waiting", "kept"], 4),
+        (["kept", "harmful"], 3),
+    ],
+    ids=str,
+)
+def test_the_view_ends_with_the_last_round_kept_and_the_table_goes_on(
+    verdicts: list[str], shown: int, path: Path
+) -> None:
+    with Ledger(path) as ledger:
+        for number, (row, verdict) in enumerate(zip([1, 3], verdicts, strict=True), 3):
+            add(ledger, number, [row], verdict=verdict)
+        assert [round.verdict for round in ledger.rounds()][3:] == verdicts
+        assert ledger.labels(3).rows.tolist() == [7, 2, 9, 4, 0, 1, 3]
+    found = query(path, "SELECT DISTINCT round FROM assigned")
+    assert found == [(number,) for number in range(1, shown + 1)]
+
+
+def test_the_view_is_empty_where_no_round_was_kept(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0))
+        add(ledger, 1, [7, 2], verdict="waiting")
+    assert query(tmp_path / "ledger.sqlite", "SELECT * FROM assigned") == []
+
+
+def test_a_forgotten_round_leaves_no_trace(path: Path) -> None:
+    before = dump(path)
+    with Ledger(path) as ledger:
+        add(ledger, 3, [1, 3], of_folds([7, 2, 1, 6], [5, 8, 4, 6]), "waiting")
+    added = dump(path)
+    assert len(added) == len(before) + 1 + 2 + 2 + 2 + 6
+    with Ledger(path) as ledger:
+        ledger.forget(3)
+    assert dump(path) == before
+
+
+def test_the_first_labels_are_the_first_of_every_column() -> None:
+    labels = assigned(1, [5, 6, 7])
+    first = labels.first(2)
+    for name, column in vars(labels).items():
+        np.testing.assert_array_equal(getattr(first, name), column[:2])
+
+
+@pytest.mark.parametrize(
+    ("number", "rows", "code", "influence"),
+    [
+        (3, [1, 7], 0, 0.0),  # row 7 has a label already
+        (3, [1, 1], 0, 0.0),  # the same row twice
+        (3, [1, 3], 5, 0.0),  # no such class
+        (2, [1, 3], 0, 0.0),  # the round is there already
+        (3, [1, 3], 0, np.nan),  # no number
+    ],
+)
+def test_a_round_that_cannot_be_written_leaves_no_trace(
+    number: int, rows: list[int], code: int, influence: float, path: Path
+) -> None:
+    labels = replace(
+        assigned(number, rows),
+        classes=np.array([0, code]),
+        influence=np.full((2, 3), influence),
+    )
+    before = dump(path)
+    with Ledger(path) as ledger:
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.commit(entry(number), labels, names(labels), of_folds([7], [5]))
+        assert len(ledger.rounds()) == 3
+        # It goes on as if nothing had happened.
+        add(ledger, 3, [1])
+    assert len(dump(path)) > len(before)
+    assert query(path, "SELECT row FROM labels WHERE round = 3") == [(1,)]
+
+
+def test_facts_are_json_and_are_replaced_together(path: Path) -> None:
+    with Ledger(path) as ledger:
+        assert ledger.fact("settings") == FACTS["settings"]
+        assert ledger.fact("report") is None
+        ledger.set_facts(settings={"C": 2}, report={"labels": 5})
+        assert ledger.fact("settings") == {"C": 2}
+        with pytest.raises(TypeError):
+            ledger.set_facts(settings={"C": 3}, report=object())
+        assert ledger.fact("settings") == {"C": 2}
+    facts = dict(query(path, "SELECT * FROM run"))
+    assert json.loads(facts["data"]) == FACTS["data"]
+
+
+def test_a_run_that_cannot_begin_leaves_an_empty_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        with pytest.raises(TypeError):
+            ledger.begin({"settings": object()}, ["a", "b"], entry(0))
+        assert ledger.is_empty()
+        ledger.begin(FACTS, ["a", "b"], entry(0))
+        assert not ledger.is_empty()
+
+
+def test_two_runs_cannot_begin_in_one_ledger(path: Path) -> None:
+    before = dump(path)
+    with Ledger(path) as ledger, pytest.raises(sqlite3.OperationalError):
+        ledger.begin(FACTS, ["a", "b"], entry(0))
+    assert dump(path) == before
+
+
+def test_readers_see_whole_rounds_only(path: Path) -> None:
+    # A label of this round cannot be written, but only after others could.
+    labels = assigned(3, [1, 3, 7])
+    seen = []
+    with Ledger(path) as ledger:
+        insert = ledger._insert_round
+
+        def look(round: RoundEntry) -> None:
+            insert(round)
+            seen.append(query(path, "SELECT max(round) FROM rounds"))
+
+        ledger._insert_round = look
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.commit(entry(3), labels, names(labels), ())
+    assert seen == [[(2,)]]
+
+
+@pytest.mark.parametrize(
+    "content", [b"PNG" * 999, b"SQLite format 3\0" + b"\xff" * 999]
+)
+def test_another_file_is_refused_and_left_alone(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="ledger"):
+        Ledger(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("version", [0, 1, 99])
+def test_a_ledger_of_another_format_is_refused_and_left_alone(
+    version: int, path: Path
+) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="is of another version of salutary"):
+        Ledger(path)
+    assert path.read_bytes() == before
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE accounts (balance REAL)")
+    with pytest.raises(InputError, match="not a ledger"):
+        Ledger(path)

@@ -1,0 +1,144 @@
+"""Tables without a pool; `salutary label` is tested with one."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from salutary.errors import InputError
+from salutary.tables.encoding import fit_encoder
+from salutary.tables.reading import read_tables
+from salutary.tables.sources import Sources
+
+TRAIN = pd.DataFrame(
+    {
+        "size": [1.0, 2.0, 4.0],
+        "color": ["red", "green", "red"],
+        "kind": list("bab"),
+        "name": ["007", "x", "y"],
+    }
+)
+
+
+def sources(folder: Path, validation: pd.DataFrame) -> Sources:
+    TRAIN.to_csv(folder / "train.csv", index=False)
+    validation.to_csv(folder / "validation.csv", index=False)
+    return Sources(
+        folder / "train.csv", folder / "validation.csv", None, "kind", "name"
+    )
+
+
+def test_without_a_pool_the_training_rows_are_named(tmp_path: Path) -> None:
+    found = sources(tmp_path, TRAIN.iloc[:2].assign(name=["x", "x"]))
+    assert list(found.paths()) == ["train", "validation"]
+    tables = read_tables(found)
+    assert tables.ids.to_pylist() == ["007", "x", "y"]
+    assert tables.pool_labels is None
+    assert list(tables.features) == ["train", "validation"]
+    assert tables.classes.tolist() == ["a", "b"]
+    assert tables.train_labels.tolist() == [1, 0, 1]
+    assert tables.validation_labels.tolist() == [1, 0]
+
+
+def test_without_a_pool_the_encoder_sees_the_training_table_alone(
+    tmp_path: Path,
+) -> None:
+    far = TRAIN.iloc[:2].assign(size=[1e6, 2e6])
+    found = sources(tmp_path, far)
+    _, matrices = fit_encoder(read_tables(found), found, 0)
+    assert list(matrices) == ["train", "validation"]
+    sizes = TRAIN["size"].to_numpy()
+    expected = (sizes - sizes.mean()) / sizes.std()
+    np.testing.assert_allclose(matrices["train"][:, 0], expected, rtol=1e-6)
+
+
+def test_without_a_pool_the_validation_table_is_still_checked(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"validation.csv: has no column 'size'"):
+        read_tables(sources(tmp_path, TRAIN.drop(columns="size")))
+    with pytest.raises(InputError, match=r"validation.csv: column 'kind' has the cl"):
+        read_tables(sources(tmp_path, TRAIN.assign(kind="c")))
+
+
+# Columns that only a typed file can have
+
+
+def typed(folder: Path, table: str, **columns: pa.Array) -> Sources:
+    """Both tables as Parquet, some columns of one replaced; groups are in 'site'."""
+    for name, frame in (("train", TRAIN), ("validation", TRAIN.assign(site="s"))):
+        rows = pa.Table.from_pandas(frame, preserve_index=False)
+        for column, values in columns.items() if name == table else ():
+            place = rows.column_names.index(column)
+            rows = rows.set_column(place, column, values)
+        pa.parquet.write_table(rows, folder / f"{name}.parquet")
+    paths = [folder / f"{name}.parquet" for name in ("train", "validation")]
+    return Sources(*paths, None, "kind", "name", "site")
+
+
+NESTED = {
+    "list": pa.array([[1], [2], [1]]),
+    "struct": pa.array([{"a": 1}, {"a": 2}, {"a": 3}]),
+    "list of text": pa.array([["x"], ["y"], ["z"]]),
+}
+
+
+@pytest.mark.parametrize("values", NESTED.values(), ids=NESTED.keys())
+@pytest.mark.parametrize(
+    ("table", "column", "what"),
+    [("train", "name", "id"), ("validation", "site", "group")],
+)
+def test_nested_ids_and_groups_are_refused_with_their_type(
+    table: str, column: str, what: str, values: pa.Array, tmp_path: Path
+) -> None:
+    place = f"{table}.parquet: {what} column '{column}'"
+    words = rf"{place} is of type (list|struct)<.*>; make it text or numbers$"
+    with pytest.raises(InputError, match=words):
+        read_tables(typed(tmp_path, table, **{column: values}))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan], ids=str)
+@pytest.mark.parametrize(
+    ("table", "column", "what"),
+    [("train", "name", "id"), ("validation", "site", "group")],
+)
+@pytest.mark.parametrize("categories", [False, True])
+def test_an_id_or_group_that_is_missing_is_refused_by_row(
+    table: str,
+    column: str,
+    what: str,
+    missing: float | None,
+    categories: bool,
+    tmp_path: Path,
+) -> None:
+    values = pa.array([1.0, 2.0, missing], pa.float64(), from_pandas=False)
+    if categories:
+        values = values.dictionary_encode()
+    words = f"{what} column '{column}' is empty in row 2; fill it or drop the row"
+    with pytest.raises(InputError, match=words):
+        read_tables(typed(tmp_path, table, **{column: values}))
+
+
+def test_groups_of_other_types_are_told_apart(tmp_path: Path) -> None:
+    for values in (["b", "a", "b"], [2, 1, 2], [True, False, True], [b"b", b"a", b"b"]):
+        for encoded in (pa.array(values), pa.array(values).dictionary_encode()):
+            found = read_tables(typed(tmp_path, "validation", site=encoded))
+            assert found.groups.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("table", ["train", "validation"])
+def test_texts_in_views_are_labels_and_ids_as_any_others(
+    table: str, tmp_path: Path
+) -> None:
+    views = {"kind": pa.array(["b", "a", "b"], pa.string_view())}
+    if table == "train":
+        views["name"] = pa.array(["x", "y", "z"], pa.string_view())
+    found = typed(tmp_path, table, **views)
+    tables = read_tables(found)
+    assert tables.classes.tolist() == ["a", "b"]
+    assert tables.train_labels.tolist() == [1, 0, 1]
+    assert tables.validation_labels.tolist() == [1, 0, 1]
+    text = pa.string() if table == "train" else pa.large_string()
+    assert tables.label_type == text
+    assert tables.ids.type == text
