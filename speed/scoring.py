@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from salutary import label_influence
-from salutary.labeling.batch import choose
+from salutary.labeling.batch import choose_batches
 from salutary.labeling.fitting import begin
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
@@ -46,7 +46,7 @@ def problem(n_pool: int) -> Problem:
 
 def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
     data = problem(n_pool)
-    chain = begin(data)
+    snapshot = begin(data)
     # In the pool's own dtype, as a user of float32 would have it.
     model = LogisticRegression(max_iter=1000)
     model.fit(data.labeled.X, data.labeled.labels)
@@ -56,7 +56,7 @@ def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
 
     def best_ten() -> None:
         with threadpool_limits(limits=1, user_api="blas"):
-            choose(data, data.validation, chain, 10)
+            choose_batches(data, data.validation, snapshot, 10)
 
     def influence() -> None:
         label_influence(
@@ -77,9 +77,9 @@ def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
 def memory() -> Iterator[str]:
     for n_pool in (100_000, 1_000_000):
         data = problem(n_pool)
-        chain = begin(data)
+        snapshot = begin(data)
         tracemalloc.start()
-        choose(data, data.validation, chain, 10)
+        choose_batches(data, data.validation, snapshot, 10)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         extra, held = peak / 2**20, data.pool.X.nbytes / 2**20

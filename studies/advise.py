@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from salutary.advice.comparison import behind_best
 from salutary.advice.cross_fitting import cross_fit, difference
-from salutary.advice.options import Case, options_of
+from salutary.advice.options import AdviceTask, options_of
 from salutary.labeling.tuning import log_losses, probabilities
 from salutary_benchmark.data.catalog import NINE
 from salutary_benchmark.data.noise import with_wrong_labels
@@ -78,7 +78,7 @@ def measure(wrong: float, seed: int, data: str) -> Iterator[dict[str, Any]]:
     labels = with_wrong_labels(
         drawn.labeled.labels, "symmetric", wrong, len(classes), seed
     )
-    case = Case(
+    case = AdviceTask(
         classes=classes,
         train=replace(drawn.labeled, labels=labels),
         validation=drawn.validation,

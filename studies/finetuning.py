@@ -36,7 +36,7 @@ from salutary.deep.loop import (
     with_validation,
     worth_adding,
 )
-from salutary.labeling.fitting import Chain
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rules import find_rule
 from salutary_benchmark.experiments.pictures import Display
 from speed.measure import data_folder
@@ -158,16 +158,16 @@ def measure(data: str, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
 def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
     none = task.pool[:0]
     state = start(task)
-    first = state.chain
+    first = state.latest
     yield _judged("labeled only", task, first)
     for budget in (BUDGET, 2 * BUDGET):
         if state.termination is None:
             state, _ = advance(task, state, budget)
             if state.termination == "budget":
                 state = replace(state, termination=None)
-        yield _judged(f"+ {budget} salutary", task, state.kept)
+        yield _judged(f"+ {budget} salutary", task, state.best)
         if budget == BUDGET:
-            salutary = state.kept
+            salutary = state.best
     everything = np.concatenate([task.own, task.canary])
     published = replace(task, rule=find_rule("paper"), own=everything)
     picked, _, _ = assign(replace(published, canary=none), first, BUDGET)
@@ -182,7 +182,7 @@ def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
         task,
         fine_tuned(task, 1, bought, task.codes[bought]),
     )
-    both = Chain(with_validation(task, Chain(None, none, none)), none, none)
+    both = Snapshot(with_validation(task, Snapshot(None, none, none)), none, none)
     yield _judged("train + validation", task, both)
     with_labels = both
     if len(salutary):
@@ -215,21 +215,21 @@ def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
     )
 
 
-def _judged(name: str, task: FineTuning, chain: Chain) -> dict[str, Any]:
+def _judged(name: str, task: FineTuning, snapshot: Snapshot) -> dict[str, Any]:
     """How a model does on the test rows, which stand behind the pool's."""
     begin = len(task.labeled) + len(task.pool)
     test = np.arange(begin, begin + N_TEST)
     X = task.X.iloc[test] if hasattr(task.X, "iloc") else task.X[test]
-    chance = chain.model.predict_proba(X)
+    chance = snapshot.model.predict_proba(X)
     own = np.maximum(chance[np.arange(N_TEST), task.codes[test]], 1e-300)
     right = float("nan")
-    if len(chain):
-        right = float(np.mean(task.codes[chain.rows] == chain.labels))
+    if len(snapshot):
+        right = float(np.mean(task.codes[snapshot.rows] == snapshot.labels))
     return {
         "trained_on": name,
         "accuracy": float(np.mean(chance.argmax(axis=1) == task.codes[test])),
         "log_loss": float(-np.log(own).mean()),
-        "labels": len(chain),
+        "labels": len(snapshot),
         "right": right,
     }
 

@@ -161,7 +161,7 @@ def models(
     )
     for name, aim in (("log loss", mean_log_loss), ("objective", objective)):
         state, _ = run(replace(problem, objective=aim), BUDGET)
-        yield f"salutary, {name}", state.kept.model
+        yield f"salutary, {name}", state.best.model
 
 
 def measure(case: str, seed: int) -> Iterator[dict[str, Any]]:

@@ -19,8 +19,8 @@ from sklearn.preprocessing import FunctionTransformer
 from salutary.arrays import FloatArray
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling import loop
-from salutary.labeling.fitting import Chain, begin
-from salutary.labeling.guard import mean_fall
+from salutary.labeling.fitting import Snapshot, begin
+from salutary.labeling.guard import mean_decrease
 from salutary.labeling.loop import State, advance, canary_logits, start
 from salutary.labeling.problem import Fold, Problem, split_folds
 from salutary.labeling.rows import LabeledRows
@@ -182,7 +182,7 @@ def last_kept(losses: list[FloatArray], keeping: float, stopping: float) -> int:
     kept = 0
     for number in range(1, len(losses)):
         ones = np.ones(len(losses[0]))
-        fall, error = mean_fall(losses[kept], losses[number], ones)
+        fall, error = mean_decrease(losses[kept], losses[number], ones)
         if fall > keeping * error:
             kept = number
         elif -fall > stopping * error:
@@ -194,7 +194,7 @@ def before_a_rise(losses: list[FloatArray], level: float) -> int:
     """The round a guard ends with that compares each with the one before."""
     for number in range(1, len(losses)):
         ones = np.ones(len(losses[0]))
-        fall, error = mean_fall(losses[number - 1], losses[number], ones)
+        fall, error = mean_decrease(losses[number - 1], losses[number], ones)
         if -fall > level * error:
             return number - 1
     return len(losses) - 1
@@ -216,13 +216,18 @@ def guarded_ends(losses: list[FloatArray]) -> dict[str, int]:
 
 
 def judged(
-    rule: str, guard: str, test: LabeledRows, first: Chain, kept: Chain, number: int
+    rule: str,
+    guard: str,
+    test: LabeledRows,
+    first: Snapshot,
+    kept: Snapshot,
+    number: int,
 ) -> dict[str, Any]:
     """How the model after a round does on the test rows, and how the start does."""
     row: dict[str, Any] = {"rule": rule, "guard": guard, "kept": number}
-    for name, chain in (("start_", first), ("", kept)):
-        row[f"{name}log_loss"] = round(test.mean_loss(chain.model), 6)
-        right = chain.model.predict(test.X) == test.labels
+    for name, snapshot in (("start_", first), ("", kept)):
+        row[f"{name}log_loss"] = round(test.mean_loss(snapshot.model), 6)
+        right = snapshot.model.predict(test.X) == test.labels
         row[f"{name}accuracy"] = round(float(right.mean()), 6)
     return row
 
@@ -239,18 +244,18 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
         states = trajectory(guarded)
         losses = [canary_losses(guarded, state) for state in states]
         for guard, number in guarded_ends(losses).items():
-            kept = states[number].chain
+            kept = states[number].latest
             row = judged("tempered", kind + guard, drawn.test, first, kept, number)
             rows.append(row)
     end = run(problem_of(drawn, C, RULES["paper"], seed, guard=True))
-    rows.append(judged("paper", GUARD, drawn.test, first, end.kept, end.kept_rounds))
+    rows.append(judged("paper", GUARD, drawn.test, first, end.best, end.best_round))
     unguarded = {name: (RULES[name], BATCH) for name in RULES}
     if seed < SEEDS_OF_OTHERS:
         unguarded |= OTHERS
     for name, (rule, batch_size) in unguarded.items():
         free = problem_of(drawn, C, rule, seed, guard=False)
         end = run(replace(free, batch_size=batch_size))
-        rows.append(judged(name, "off", drawn.test, first, end.kept, end.kept_rounds))
+        rows.append(judged(name, "off", drawn.test, first, end.best, end.best_round))
     return rows
 
 

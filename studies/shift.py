@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import ttest_1samp
 
-from salutary.advice.options import Case, options_of
+from salutary.advice.options import AdviceTask, options_of
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import log_losses, probabilities
 from salutary_benchmark.data.splits import make_encoder
@@ -62,7 +62,7 @@ def halves(case: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows[first.loc[rows.index]], rows[~first.loc[rows.index]]
 
 
-def draw(case: str, n_validation: int, seed: int) -> tuple[Case, LabeledRows]:
+def draw(case: str, n_validation: int, seed: int) -> tuple[AdviceTask, LabeledRows]:
     """A case of training rows from one half, all else from the other; test rows."""
     source, target = halves(case)
     train = source.sample(N_TRAIN, random_state=seed)
@@ -80,7 +80,7 @@ def draw(case: str, n_validation: int, seed: int) -> tuple[Case, LabeledRows]:
         labels = np.searchsorted(classes, rows["label"]).astype(np.intp)
         return LabeledRows(X, labels, np.ones(len(rows)))
 
-    found = Case(
+    found = AdviceTask(
         classes=np.arange(len(classes)),
         train=encoded(train),
         validation=encoded(validation),

@@ -19,9 +19,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from salutary.arrays import as_float64
-from salutary.influence.add_one_in import estimate_falls
-from salutary.labeling.batch import SHORTLIST, choose, geometry_of, score
-from salutary.labeling.fitting import Chain, begin, extend, training_of
+from salutary.influence.add_one_in import estimate_decreases
+from salutary.labeling.batch import SHORTLIST, choose_batches, factored_model, score
+from salutary.labeling.fitting import Snapshot, begin, extend, training_of
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.selection import Selection, keep_best
@@ -35,34 +35,34 @@ SEEDS = range(5)
 BUDGET, BATCH, COPIES = 50, 10, 10
 PLAUSIBLE = RULES["plausible"]
 
-Way = Callable[[Problem, Chain], Selection]
+Way = Callable[[Problem, Snapshot], Selection]
 
 
-def first_order_together(problem: Problem, chain: Chain) -> Selection:
+def first_order_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """As published, but for the rule."""
-    return choose(problem, problem.validation, chain, BATCH)["p^1"]
+    return choose_batches(problem, problem.validation, snapshot, BATCH)["p^1"]
 
 
-def first_order_greedily(problem: Problem, chain: Chain) -> Selection:
+def first_order_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
     """Each pick after the model has moved with those before it."""
     greedy = Rule(PLAUSIBLE.variants, greedy=True)
-    return first_order_together(replace(problem, rule=greedy), chain)
+    return first_order_together(replace(problem, rule=greedy), snapshot)
 
 
-def newton_greedily(problem: Problem, chain: Chain) -> Selection:
+def newton_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
     """Each pick by true effects, after a refit with those before it."""
-    return first_order_together(replace(problem, estimate="newton"), chain)
+    return first_order_together(replace(problem, estimate="newton"), snapshot)
 
 
-def newton_together(problem: Problem, chain: Chain) -> Selection:
+def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """The best of a shortlist by true effects."""
     validation = problem.validation
-    geometry = geometry_of(problem, chain)
-    found = score(problem, geometry, validation, chain, SHORTLIST * BATCH)["p^1"]
-    training, _ = training_of(problem, chain.model, chain.rows, chain.labels)
+    geometry = factored_model(problem, snapshot)
+    found = score(problem, geometry, validation, snapshot, SHORTLIST * BATCH)["p^1"]
+    training, _ = training_of(problem, snapshot.model, snapshot.rows, snapshot.labels)
     X = as_float64(problem.pool.X[found.rows])
-    falls = estimate_falls(
-        chain.model,
+    falls = estimate_decreases(
+        snapshot.model,
         training,
         X,
         np.ones((len(found), len(problem.classes))),
@@ -97,19 +97,19 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, Any]]:
     problem = problem_of(drawn, C, PLAUSIBLE, seed, guard=False)
     before = begin(problem)
     for way, batch in WAYS.items():
-        began, chain = time.perf_counter(), before
-        while len(chain) < BUDGET:
-            chosen = batch(problem, chain)
+        began, snapshot = time.perf_counter(), before
+        while len(snapshot) < BUDGET:
+            chosen = batch(problem, snapshot)
             if not len(chosen):
                 break  # no row is found to help
-            chain = extend(problem, chain, chosen.rows, chosen.labels)
+            snapshot = extend(problem, snapshot, chosen.rows, chosen.labels)
         seconds = time.perf_counter() - began
         of_copies = batch(copied(problem), before)
         yield {
             "way": way,
             "start_log_loss": drawn.test.mean_loss(before.model),
-            "log_loss": drawn.test.mean_loss(chain.model),
-            "validation_loss": problem.validation.mean_loss(chain.model),
+            "log_loss": drawn.test.mean_loss(snapshot.model),
+            "validation_loss": problem.validation.mean_loss(snapshot.model),
             "distinct": len(np.unique(of_copies.rows // COPIES)),
             "seconds": seconds,
         }

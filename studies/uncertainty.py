@@ -26,7 +26,7 @@ from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import Hessian, SoftmaxModel, softmax_model
 from salutary.influence.solvers import Solver, factor
 from salutary.influence.uncertainty import influence_errors
-from salutary.labeling.batch import choose
+from salutary.labeling.batch import choose_batches
 from salutary.labeling.fitting import begin
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
@@ -95,8 +95,8 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
         hessian="train",
         batch_size=N_SELECTED,
     )
-    chain, fresh = begin(problem), rows(second)
-    model = softmax_model(chain.model)
+    snapshot, fresh = begin(problem), rows(second)
+    model = softmax_model(snapshot.model)
     hessian = train_hessian(model, X[labeled], np.ones(N_LABELED))
     fitted = Fitted(model, hessian, factor(hessian))
     some = rng.choice(len(pool), N_RANDOM, replace=False)
@@ -106,7 +106,7 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
         choices = {"random": (some, classes)}
         for rule in RULES:
             ruled = replace(problem, rule=find_rule(rule))
-            (best,) = choose(ruled, validation, chain, N_SELECTED).values()
+            (best,) = choose_batches(ruled, validation, snapshot, N_SELECTED).values()
             choices[rule] = best.rows, best.labels
         for choice, (chosen, labels) in choices.items():
             of_pool = X[pool[chosen]]

@@ -103,9 +103,9 @@ def test_the_studys_guard_ends_where_the_loops_does(C: float, seed: int) -> None
     states = trajectory(problem)
     losses = [canary_losses(problem, state) for state in states]
     state = run(problem)
-    assert guarded_ends(losses)[GUARD] == state.kept_rounds
+    assert guarded_ends(losses)[GUARD] == state.best_round
     if C == 10.0:
-        assert state.kept_rounds < len(states) - 1
+        assert state.best_round < len(states) - 1
 
 
 def measurements(ends: dict[str, Any]) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def problem(guard: bool) -> Problem:
 
 def test_each_canary_row_is_judged_by_a_model_that_has_not_seen_it() -> None:
     guarded = problem(guard=True)
-    logits = start(guarded).canary.kept
+    logits = start(guarded).canary.best
     kept = row_log_loss(logits, guarded.canary.labels)
     losses = []
     for fold in guarded.folds:
@@ -63,4 +63,4 @@ def test_each_canary_row_is_judged_by_a_model_that_has_not_seen_it() -> None:
 
 def test_without_a_guard_there_is_nothing_to_judge_by() -> None:
     unguarded = problem(guard=False)
-    assert train_on_both(unguarded, start(unguarded).canary.kept) is None
+    assert train_on_both(unguarded, start(unguarded).canary.best) is None

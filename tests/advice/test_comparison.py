@@ -19,7 +19,7 @@ from salutary import advise
 from salutary.advice import comparison as module
 from salutary.advice.comparison import Advice, compare, lowest
 from salutary.advice.cross_fitting import Judged, cross_fit
-from salutary.advice.options import OPTIONS, POOL_OPTIONS, Case
+from salutary.advice.options import OPTIONS, POOL_OPTIONS, AdviceTask
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import deal
 from salutary.labeling.tuning import PENALTIES
@@ -45,12 +45,12 @@ def small(X: Any = X, y: Any = Y, *, pool: bool = False, **further: Any) -> Advi
     )
 
 
-def case(pool: bool = False) -> Case:
+def case(pool: bool = False) -> AdviceTask:
     def rows(part: slice) -> LabeledRows:
         return LabeledRows(X[part], Y[part], np.ones(len(Y[part])))
 
     found = X[POOL] if pool else None
-    return Case(np.arange(3), rows(TRAIN), rows(VALIDATION), found, 6, 3, seed=5)
+    return AdviceTask(np.arange(3), rows(TRAIN), rows(VALIDATION), found, 6, 3, seed=5)
 
 
 def test_training_rows_alone_against_scikit_learn_on_the_same_folds() -> None:
@@ -93,7 +93,7 @@ def test_every_row_is_judged_by_fits_that_have_not_seen_it() -> None:
         y_val[0] = label
         rows = LabeledRows(X_val, y_val, np.ones(45))
         train = LabeledRows(X_train, np.append(y, [2] * 5), np.ones(35))
-        one = Case(np.arange(3), train, rows, None, 6, 3, seed=0)
+        one = AdviceTask(np.arange(3), train, rows, None, 6, 3, seed=0)
         found[label] = cross_fit(one, 3, 1, lambda line: None)["train + validation"]
     assert not found[0].right[0]
     assert not found[1].right[0]

@@ -15,7 +15,7 @@ from salutary import SalutaryClassifier
 from salutary.advice.options import (
     OPTIONS,
     POOL_OPTIONS,
-    Case,
+    AdviceTask,
     options_of,
     salutary,
     salutary_and_validation,
@@ -48,8 +48,8 @@ def rows(part: slice, labels: np.ndarray = Y) -> LabeledRows:
 
 
 @pytest.fixture
-def case() -> Case:
-    return Case(
+def task() -> AdviceTask:
+    return AdviceTask(
         classes=np.arange(3),
         train=rows(TRAIN, NOISY),
         validation=rows(VALIDATION),
@@ -66,7 +66,7 @@ def refit(C: float, X: np.ndarray, y: np.ndarray, weight: object = None) -> np.n
 
 
 def parts() -> list[tuple[np.ndarray, np.ndarray]]:
-    """The validation rows to fit on and to judge by, as the case deals them."""
+    """The validation rows to fit on and to judge by, as the task deals them."""
     part = deal(Y[VALIDATION], 3, np.random.RandomState(7))
     return list(PredefinedSplit(part).split())
 
@@ -86,19 +86,19 @@ def loss_of_both(C: float, weight: float) -> float:
     return total
 
 
-def test_training_rows_are_tuned_by_the_validation_rows(case: Case) -> None:
+def test_training_rows_are_tuned_by_the_validation_rows(task: AdviceTask) -> None:
     losses = []
     for C in PENALTIES:
         model = LogisticRegression(C=C).fit(X[TRAIN], NOISY[TRAIN])
         losses.append(log_loss(Y[VALIDATION], model.predict_proba(X[VALIDATION])))
-    found = train_only(case)
+    found = train_only(task)
     assert PENALTIES[np.argmin(losses)] == found.C
     assert (found.C, found.validation_weight) != (PENALTIES[0], 1)
     expected = refit(found.C, X[TRAIN], NOISY[TRAIN])
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
-def test_validation_rows_are_tuned_by_cross_validation(case: Case) -> None:
+def test_validation_rows_are_tuned_by_cross_validation(task: AdviceTask) -> None:
     part = deal(Y[VALIDATION], 3, np.random.RandomState(7))
     scores = [
         cross_val_score(
@@ -110,31 +110,35 @@ def test_validation_rows_are_tuned_by_cross_validation(case: Case) -> None:
         ).mean()
         for C in PENALTIES
     ]
-    found = validation_only(case)
+    found = validation_only(task)
     assert PENALTIES[np.argmax(scores)] == found.C
     expected = refit(found.C, X[VALIDATION], Y[VALIDATION])
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
-def test_both_are_tuned_by_cross_validation_of_the_validation_rows(case: Case) -> None:
+def test_both_are_tuned_by_cross_validation_of_the_validation_rows(
+    task: AdviceTask,
+) -> None:
     losses = [loss_of_both(C, 1.0) for C in PENALTIES]
-    found = train_and_validation(case)
+    found = train_and_validation(task)
     assert PENALTIES[np.argmin(losses)] == found.C
-    assert case.of_both[1] == pytest.approx(min(losses), rel=1e-3)
+    assert task.of_both[1] == pytest.approx(min(losses), rel=1e-3)
     X_both = np.vstack([X[TRAIN], X[VALIDATION]])
     y_both = np.concatenate([NOISY[TRAIN], Y[VALIDATION]])
     expected = refit(found.C, X_both, y_both)
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
-def test_a_weight_of_the_validation_rows_is_tuned_with_the_penalty(case: Case) -> None:
+def test_a_weight_of_the_validation_rows_is_tuned_with_the_penalty(
+    task: AdviceTask,
+) -> None:
     losses = {
         (weight, C): loss_of_both(C, weight)
         for weight in (1.0, 2.0, 5.0, 20.0)
         for C in PENALTIES
     }
     weight, C = min(losses, key=losses.__getitem__)
-    found = weighted_validation(case)
+    found = weighted_validation(task)
     assert weight > 1
     assert (found.validation_weight, found.C) == (weight, C)
     expected = refit(
@@ -148,12 +152,12 @@ def test_a_weight_of_the_validation_rows_is_tuned_with_the_penalty(case: Case) -
 
 @pytest.mark.parametrize(("budget", "batch_size"), [(20, 5), (400, 50)])
 def test_self_training_is_scikit_learns(
-    budget: int, batch_size: int, case: Case
+    budget: int, batch_size: int, task: AdviceTask
 ) -> None:
-    case = replace(case, budget=budget, batch_size=batch_size)
-    found = self_training(case)
+    task = replace(task, budget=budget, batch_size=batch_size)
+    found = self_training(task)
     expected = SelfTrainingClassifier(
-        LogisticRegression(C=case.train_C, tol=1e-10, max_iter=10_000),
+        LogisticRegression(C=task.train_C, tol=1e-10, max_iter=10_000),
         criterion="k_best",
         k_best=batch_size,
         max_iter=budget // batch_size,
@@ -161,16 +165,16 @@ def test_self_training_is_scikit_learns(
         np.vstack([X[TRAIN], X[POOL]]),
         np.concatenate([NOISY[TRAIN], np.full(180, -1)]),
     )
-    assert case.train_C == found.C
+    assert task.train_C == found.C
     np.testing.assert_allclose(found.model.coef_, expected.estimator_.coef_, atol=1e-5)
 
 
-def test_self_training_spends_the_whole_budget_and_no_more(case: Case) -> None:
-    few = self_training(replace(case, budget=1, batch_size=10)).model
-    chance = train_only(case).model.predict_proba(X[POOL])
+def test_self_training_spends_the_whole_budget_and_no_more(task: AdviceTask) -> None:
+    few = self_training(replace(task, budget=1, batch_size=10)).model
+    chance = train_only(task).model.predict_proba(X[POOL])
     likeliest = chance.max(axis=1).argmax()
     expected = refit(
-        case.train_C,
+        task.train_C,
         np.vstack([X[TRAIN], X[POOL][[likeliest]]]),
         np.append(NOISY[TRAIN], chance[likeliest].argmax()),
     )
@@ -181,11 +185,11 @@ def test_self_training_spends_the_whole_budget_and_no_more(case: Case) -> None:
     ("option", "rule"), [(salutary, "tempered"), (salutary_paper, "paper")]
 )
 def test_salutary_labels_are_the_classifiers(
-    option: Callable, rule: str, case: Case
+    option: Callable, rule: str, task: AdviceTask
 ) -> None:
-    found = option(case)
+    found = option(task)
     classifier = SalutaryClassifier(
-        LogisticRegression(C=case.train_C),
+        LogisticRegression(C=task.train_C),
         rule=rule,
         budget=20,
         batch_size=5,
@@ -203,24 +207,26 @@ def test_salutary_labels_are_the_classifiers(
     )
 
 
-def test_salutary_labels_are_refitted_with_the_validation_rows(case: Case) -> None:
-    kept = case.labeled.kept
+def test_salutary_labels_are_refitted_with_the_validation_rows(
+    task: AdviceTask,
+) -> None:
+    kept = task.labeled.best
     assert len(kept.rows) > 0
-    found = salutary_and_validation(case)
-    assert case.both_C == found.C
+    found = salutary_and_validation(task)
+    assert task.both_C == found.C
     expected = refit(
-        case.both_C,
+        task.both_C,
         np.vstack([X[TRAIN], X[POOL][kept.rows], X[VALIDATION]]),
         np.concatenate([NOISY[TRAIN], kept.labels, Y[VALIDATION]]),
     )
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
-def test_where_no_label_was_kept_a_refit_is_training_on_both(case: Case) -> None:
+def test_where_no_label_was_kept_a_refit_is_training_on_both(task: AdviceTask) -> None:
     # The guard undoes the label of this row.
-    case = replace(case, pool=X[POOL][[10]], budget=1, batch_size=1)
-    assert len(case.labeled.kept.rows) == 0
-    models = [option(case).model for option in (salutary_and_validation, OPTIONS[BOTH])]
+    task = replace(task, pool=X[POOL][[10]], budget=1, batch_size=1)
+    assert len(task.labeled.best.rows) == 0
+    models = [option(task).model for option in (salutary_and_validation, OPTIONS[BOTH])]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
 
 
@@ -231,22 +237,24 @@ RELABELING = ("relabeled", "relabeled + validation")
 @pytest.mark.parametrize(
     "name", [name for name in (*OPTIONS, *POOL_OPTIONS) if name not in RELABELING]
 )
-def test_a_training_row_of_weight_two_is_the_row_twice(name: str, case: Case) -> None:
-    train = case.train
+def test_a_training_row_of_weight_two_is_the_row_twice(
+    name: str, task: AdviceTask
+) -> None:
+    train = task.train
     heavy = replace(train, weight=np.where(np.arange(60) < 20, 2.0, 1.0))
     twice = train.take(np.concatenate([np.arange(60), np.arange(20)]))
-    option = options_of(case)[name]
-    models = [option(replace(case, train=part)).model for part in (heavy, twice)]
+    option = options_of(task)[name]
+    models = [option(replace(task, train=part)).model for part in (heavy, twice)]
     np.testing.assert_allclose(models[0].coef_, models[1].coef_, atol=1e-4)
     if name != "validation only":
-        assert not np.allclose(models[0].coef_, option(case).model.coef_, atol=1e-3)
+        assert not np.allclose(models[0].coef_, option(task).model.coef_, atol=1e-3)
 
 
-def test_without_a_pool_its_options_are_absent(case: Case) -> None:
-    assert options_of(replace(case, pool=None)) == OPTIONS
-    assert list(options_of(case)) == [*OPTIONS, *POOL_OPTIONS]
+def test_without_a_pool_its_options_are_absent(task: AdviceTask) -> None:
+    assert options_of(replace(task, pool=None)) == OPTIONS
+    assert list(options_of(task)) == [*OPTIONS, *POOL_OPTIONS]
     with pytest.raises(ValueError, match="needs a pool"):
-        salutary(replace(case, pool=None))
+        salutary(replace(task, pool=None))
 
 
 def test_rows_of_one_class_say_that_class_always() -> None:

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
 from salutary.advice.after_run import Alternative, labels_on_top
 from salutary.deep.trainer import Trainer
-from salutary.labeling.fitting import Chain
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
@@ -192,8 +192,8 @@ def test_the_final_model_may_see_the_validation_rows(digits: Any, refits: bool) 
 def test_labels_stay_beside_the_validation_rows_only_if_they_help(digits: Any) -> None:
     kept = np.arange(100, 130)
     for shift in (0, 1):  # all right, all wrong
-        chain = Chain(None, kept, (digits[4][kept] + shift) % 10)
-        assert (beside_validation(digits, chain).fall > 0) == (shift == 0)
+        snapshot = Snapshot(None, kept, (digits[4][kept] + shift) % 10)
+        assert (beside_validation(digits, snapshot).fall > 0) == (shift == 0)
 
 
 @pytest.mark.parametrize("fall", [1.0, -1.0])
@@ -210,7 +210,7 @@ def test_the_final_fit_has_the_labels_only_if_the_folds_say_so(
     assert len(FITS[-1][1]) == 100 + len(y_val) + (n_labels if fall > 0 else 0)
 
 
-def beside_validation(digits: Any, chain: Chain) -> Alternative:
+def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
     """What given labels do beside the validation rows, by scikit-learn's own fits."""
     X, _, X_val, y_val, true = digits
     scaled = StandardScaler().fit_transform(np.vstack([X, X_val]))
@@ -227,10 +227,10 @@ def beside_validation(digits: Any, chain: Chain) -> Alternative:
         hessian="train",
         batch_size=10,
     )
-    found = labels_on_top(problem, [chain] * 3)
+    found = labels_on_top(problem, [snapshot] * 3)
     assert found is not None
     losses = []
-    for rows, labels in ((np.arange(100), true[:100]), _with(chain, true)):
+    for rows, labels in ((np.arange(100), true[:100]), _with(snapshot, true)):
         total = 0.0
         for fold in folds:
             model = LogisticRegression(C=0.1, tol=1e-8, max_iter=10_000).fit(
@@ -248,9 +248,9 @@ def beside_validation(digits: Any, chain: Chain) -> Alternative:
     return found
 
 
-def _with(chain: Chain, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.concatenate([np.arange(100), chain.rows])
-    return rows, np.concatenate([true[:100], chain.labels])
+def _with(snapshot: Snapshot, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.concatenate([np.arange(100), snapshot.rows])
+    return rows, np.concatenate([true[:100], snapshot.labels])
 
 
 def test_validation_rows_are_split_off_and_trained_on_at_last(digits: Any) -> None:

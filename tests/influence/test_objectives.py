@@ -34,7 +34,7 @@ from salutary.influence.objectives import log_loss as mean_log_loss
 from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
 from salutary.influence.uncertainty import influence_errors
-from salutary.labeling.guard import fall_of
+from salutary.labeling.guard import decrease_in
 
 SHAPES = [(1, 2), (6, 3), (5, 10)]
 
@@ -748,12 +748,14 @@ def test_the_jackknife_of_a_plain_mean_is_its_standard_error(
     rng = np.random.default_rng(seed)
     before, after = rng.normal(size=(2, n_rows, 3))
     labels = rng.integers(3, size=n_rows)
-    fall, error = fall_of(own_log_loss, Truth(labels, np.ones(n_rows)), before, after)
+    fall, error = decrease_in(
+        own_log_loss, Truth(labels, np.ones(n_rows)), before, after
+    )
     falls = row_log_loss(before, labels) - row_log_loss(after, labels)
     assert fall == pytest.approx(falls.mean(), rel=1e-9)
     assert error == pytest.approx(stats.sem(falls), rel=1e-9)
     assert (fall, error) == pytest.approx(
-        fall_of(mean_log_loss, Truth(labels, np.ones(n_rows)), before, after)
+        decrease_in(mean_log_loss, Truth(labels, np.ones(n_rows)), before, after)
     )
 
 
@@ -775,7 +777,7 @@ def test_the_fall_has_the_error_of_leaving_parts_out(n_rows: int, name: str) -> 
         ]
         return values[0] - values[1]
 
-    fall, error = fall_of(
+    fall, error = decrease_in(
         objective_of(name, 3), Truth(labels, weight, groups), before, after
     )
     rows = np.flatnonzero(weight)
@@ -810,7 +812,7 @@ def test_the_fall_has_the_error_of_leaving_parts_out(n_rows: int, name: str) -> 
 )
 def test_one_row_shows_no_error_of_its_fall(objective: Any) -> None:
     truth = Truth(np.array([1]), np.ones(1), np.array([0]))
-    fall, error = fall_of(objective, truth, np.zeros((1, 3)), np.eye(3)[[1]])
+    fall, error = decrease_in(objective, truth, np.zeros((1, 3)), np.eye(3)[[1]])
     assert fall > 0
     assert np.isnan(error)
 

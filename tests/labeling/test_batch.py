@@ -10,9 +10,9 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
 from salutary import label_influence
-from salutary.labeling.batch import SHORTLIST, available, choose, geometry_of
+from salutary.labeling.batch import SHORTLIST, available, choose_batches, factored_model
 from salutary.labeling.batch_greedy import pick_greedily
-from salutary.labeling.fitting import Chain, begin, extend
+from salutary.labeling.fitting import Snapshot, begin, extend
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
@@ -47,14 +47,16 @@ def make_problem(
     )
 
 
-def public_influence(problem: Problem, chain: Chain, rows: np.ndarray) -> np.ndarray:
+def public_influence(
+    problem: Problem, snapshot: Snapshot, rows: np.ndarray
+) -> np.ndarray:
     labeled, pool, validation = problem.labeled, problem.pool, problem.validation
     return label_influence(
-        chain.model,
+        snapshot.model,
         pool.X[rows],
-        X_train=np.vstack([labeled.X, pool.X[chain.rows]]),
-        y_train=np.r_[labeled.labels, chain.labels],
-        sample_weight=np.r_[labeled.weight, pool.weight[chain.rows]],
+        X_train=np.vstack([labeled.X, pool.X[snapshot.rows]]),
+        y_train=np.r_[labeled.labels, snapshot.labels],
+        sample_weight=np.r_[labeled.weight, pool.weight[snapshot.rows]],
         X_val=validation.X,
         y_val=validation.labels,
         hessian=problem.hessian,
@@ -67,12 +69,12 @@ def ranked(score: np.ndarray) -> np.ndarray:
     return order[score[order] > 0]
 
 
-def after_two_rounds(problem: Problem) -> Chain:
-    chain = begin(problem)
+def after_two_rounds(problem: Problem) -> Snapshot:
+    snapshot = begin(problem)
     for rows in ([3, 8, 10], [50, 1]):
         some = np.array(rows)
-        chain = extend(problem, chain, some, some % len(problem.classes))
-    return chain
+        snapshot = extend(problem, snapshot, some, some % len(problem.classes))
+    return snapshot
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -86,11 +88,11 @@ def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
     problem = make_problem(n_classes=n_classes, **settings)
     pool = replace(problem.pool, weight=np.linspace(0.5, 1.5, 60))
     problem = replace(problem, hessian=hessian, pool=pool)
-    chain = after_two_rounds(problem)
-    rest = np.setdiff1d(np.arange(60), chain.rows)
-    influence = public_influence(problem, chain, rest)
-    probability = chain.model.predict_proba(problem.pool.X[rest])
-    found = choose(problem, problem.validation, chain, 4)
+    snapshot = after_two_rounds(problem)
+    rest = np.setdiff1d(np.arange(60), snapshot.rows)
+    influence = public_influence(problem, snapshot, rest)
+    probability = snapshot.model.predict_proba(problem.pool.X[rest])
+    found = choose_batches(problem, problem.validation, snapshot, 4)
     assert set(found) == set(POWERS)
     for name, power in POWERS.items():
         scores = influence * probability**power * pool.weight[rest, None]
@@ -111,7 +113,7 @@ def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
         )
         expected = pick_greedily(
             problem,
-            geometry_of(problem, chain),
+            factored_model(problem, snapshot),
             problem.validation,
             shortlist,
             problem.rule.variants[name],
@@ -127,11 +129,11 @@ def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
 
 def test_a_rule_that_is_not_greedy_takes_the_best_together() -> None:
     problem = make_problem("paper")
-    chain = after_two_rounds(problem)
-    rest = np.setdiff1d(np.arange(60), chain.rows)
-    influence = public_influence(problem, chain, rest)
+    snapshot = after_two_rounds(problem)
+    rest = np.setdiff1d(np.arange(60), snapshot.rows)
+    influence = public_influence(problem, snapshot, rest)
     best = ranked(influence.max(axis=1))[:4]
-    (found,) = choose(problem, problem.validation, chain, 4).values()
+    (found,) = choose_batches(problem, problem.validation, snapshot, 4).values()
     assert_array_equal(found.rows, rest[best])
     assert_array_equal(found.labels, influence[best].argmax(axis=1))
     assert_allclose(found.influence, influence[best], rtol=1e-6)
@@ -139,8 +141,8 @@ def test_a_rule_that_is_not_greedy_takes_the_best_together() -> None:
 
 def test_copies_in_the_pool_are_not_all_picked_by_a_greedy_rule() -> None:
     problem = make_problem()
-    chain = begin(problem)
-    first = choose(problem, problem.validation, chain, 1)
+    snapshot = begin(problem)
+    first = choose_batches(problem, problem.validation, snapshot, 1)
     for name in POWERS:
         X = np.vstack(
             [np.tile(problem.pool.X[first[name].rows], (10, 1)), problem.pool.X]
@@ -148,9 +150,11 @@ def test_copies_in_the_pool_are_not_all_picked_by_a_greedy_rule() -> None:
         pool = ArrayPool(X, np.ones(70, dtype=bool), np.ones(70))
         rule = problem.rule
         together = replace(problem, pool=pool, rule=replace(rule, greedy=False))
-        batch = choose(together, problem.validation, chain, 10)[name]
+        batch = choose_batches(together, problem.validation, snapshot, 10)[name]
         assert sorted(batch.rows) == list(range(10))
-        batches = choose(replace(problem, pool=pool), problem.validation, chain, 10)
+        batches = choose_batches(
+            replace(problem, pool=pool), problem.validation, snapshot, 10
+        )
         copies = batches[name].rows < 10
         assert copies[0]
         assert copies.sum() <= 3
@@ -164,17 +168,18 @@ def test_a_greedy_batch_lowers_the_validation_loss_more_than_the_best_together()
     falls = {True: 0.0, False: 0.0}
     for C in (0.1, 1.0, 10.0):
         problem = make_problem(C=C)
-        chain = begin(problem)
+        snapshot = begin(problem)
         for greedy in falls:
             rule = replace(problem.rule, greedy=greedy)
-            batch = choose(replace(problem, rule=rule), problem.validation, chain, 8)[
-                "p^1"
-            ]
+            batch = choose_batches(
+                replace(problem, rule=rule), problem.validation, snapshot, 8
+            )["p^1"]
             X = np.vstack([problem.labeled.X, problem.pool.X[batch.rows]])
             model = LogisticRegression(C=C, max_iter=10_000, tol=1e-8)
             model.fit(X, np.r_[problem.labeled.labels, batch.labels])
             before, after = (
-                problem.validation.mean_loss(fitted) for fitted in (chain.model, model)
+                problem.validation.mean_loss(fitted)
+                for fitted in (snapshot.model, model)
             )
             falls[greedy] += before - after
     assert falls[True] > falls[False] > 0
@@ -183,12 +188,14 @@ def test_a_greedy_batch_lowers_the_validation_loss_more_than_the_best_together()
 @pytest.mark.parametrize("rule", ["tempered", "paper"])
 def test_only_rows_that_clear_the_smallest_z_are_picked_from(rule: str) -> None:
     problem = make_problem(rule)
-    chain = begin(problem)
+    snapshot = begin(problem)
     picky = replace(problem, min_influence_z=1.5)
-    for name, batch in choose(picky, problem.validation, chain, 4).items():
+    for name, batch in choose_batches(picky, problem.validation, snapshot, 4).items():
         assert len(batch)
         assert (batch.assigned_influence >= 1.5 * batch.influence_se).all()
-        easy = choose(problem, problem.validation, chain, SHORTLIST * 4)[name]
+        easy = choose_batches(problem, problem.validation, snapshot, SHORTLIST * 4)[
+            name
+        ]
         assert (easy.assigned_influence < 1.5 * easy.influence_se).any()
 
 
@@ -207,5 +214,7 @@ def test_labeled_and_weightless_and_given_rows_are_not_available() -> None:
 def test_a_pool_without_rows_left_gives_empty_batches(rule: str) -> None:
     problem = make_problem(rule)
     pool = replace(problem.pool, unlabeled=np.zeros(60, dtype=bool))
-    found = choose(replace(problem, pool=pool), problem.validation, begin(problem), 4)
+    found = choose_batches(
+        replace(problem, pool=pool), problem.validation, begin(problem), 4
+    )
     assert [len(batch) for batch in found.values()] == [0] * len(found)

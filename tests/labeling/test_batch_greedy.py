@@ -17,7 +17,7 @@ from salutary.influence.label_influence import train_hessian
 from salutary.influence.softmax import softmax_model
 from salutary.influence.solvers import factor
 from salutary.labeling import batch_greedy
-from salutary.labeling.batch_greedy import Geometry, pick_greedily
+from salutary.labeling.batch_greedy import FactoredModel, pick_greedily
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
@@ -51,11 +51,11 @@ class Case:
     class_weight: np.ndarray | None = None
     container: Any = np.asarray
 
-    def geometry(self) -> Geometry:
+    def geometry(self) -> FactoredModel:
         model = softmax_model(self.model)
         weight = self.weight_train * self.factor(self.y_train)
         hessian = train_hessian(model, self.container(self.X_train), weight)
-        return Geometry(model, hessian, factor(hessian), self.class_weight)
+        return FactoredModel(model, hessian, factor(hessian), self.class_weight)
 
     def factor(self, labels: np.ndarray) -> np.ndarray:
         if self.class_weight is None:

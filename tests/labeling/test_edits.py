@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from salutary import label_influence, relabel
-from salutary.labeling.edits import Addition, Edit, Switch
+from salutary.labeling.edits import AddRow, SwitchLabel, TrainingEdit
 from salutary.labeling.rows import LabeledRows
 from salutary.pools.arrays import ArrayPool
 
@@ -54,7 +54,7 @@ def test_the_effect_of_a_switch_is_the_derivative_that_split_rows_show(
         y_val=Y[kept],
     )
     rows = np.array([7, 3, 20])
-    effect = Switch(y).effect(influence[rows], rows)
+    effect = SwitchLabel(y).effect(influence[rows], rows)
     assert effect.shape == (3, n_classes)
     assert not effect[np.arange(3), y[rows]].any()
     for place, row in enumerate(rows):
@@ -86,7 +86,7 @@ def test_the_effect_of_a_switch_is_the_derivative_that_split_rows_show(
                 X_val=X[kept],
                 y_val=Y[kept],
             )
-            found = Switch(y).effect(at_middle, np.array([row]))[0, label]
+            found = SwitchLabel(y).effect(at_middle, np.array([row]))[0, label]
             difference = (losses[0] - losses[1]) / 2e-3
             assert found == pytest.approx(difference, rel=1e-4, abs=1e-8)
         # At the model itself, by differences from one side.
@@ -131,7 +131,7 @@ def test_a_pull_is_minus_the_gradient_of_what_the_label_adds(
     logits, own, new, factors = rows
     n_rows, n_classes = logits.shape
     weights = np.ones(n_classes) if factors is None else factors
-    edit: Edit = Switch(own[::-1].copy()) if switches else Addition()
+    edit: TrainingEdit = SwitchLabel(own[::-1].copy()) if switches else AddRow()
     # The pool's rows in reverse, so that rows and places differ.
     places = np.arange(n_rows)[::-1]
     found = edit.pull(softmax(logits, axis=1), places, new, factors)
@@ -152,7 +152,7 @@ def test_a_row_the_model_is_sure_of_keeps_its_digits() -> None:
     probability = np.array([[1.0, 1e-30, 1e-40]])
     rows, label = np.array([0]), np.array([0])
     assert_allclose(
-        Addition().pull(probability, rows, label, None), [[1e-30, -1e-30, -1e-40]]
+        AddRow().pull(probability, rows, label, None), [[1e-30, -1e-30, -1e-40]]
     )
 
 
@@ -160,7 +160,9 @@ def test_a_row_the_model_is_sure_of_keeps_its_digits() -> None:
 def test_switched_rows_stay_where_they_are(container: Any) -> None:
     labeled = LabeledRows(container(X[TRAIN]), Y[TRAIN].copy(), WEIGHT)
     rows, labels = np.array([5, 0]), (Y[[5, 0]] + 1) % 3
-    found = Switch(labeled.labels).training(labeled, pool_of(labeled), rows, labels)
+    found = SwitchLabel(labeled.labels).training(
+        labeled, pool_of(labeled), rows, labels
+    )
     assert (abs(found.X - labeled.X)).max() == 0
     assert_array_equal(found.weight, WEIGHT)
     assert_array_equal(np.flatnonzero(found.labels != Y[TRAIN]), [0, 5])
@@ -175,7 +177,7 @@ def test_added_rows_come_after_the_labeled_ones(container: Any, dtype: type) -> 
     pool = ArrayPool(
         container(X[VAL].astype(dtype)), np.ones(40, dtype=bool), np.arange(40.0)
     )
-    found = Addition().training(labeled, pool, np.array([9, 2]), np.array([1, 0]))
+    found = AddRow().training(labeled, pool, np.array([9, 2]), np.array([1, 0]))
     dense = found.X.toarray() if sparse.issparse(found.X) else found.X
     assert dense.dtype == np.float64
     assert_array_equal(dense[:30], X[TRAIN].astype(dtype))
@@ -186,12 +188,12 @@ def test_added_rows_come_after_the_labeled_ones(container: Any, dtype: type) -> 
 
 def test_the_effect_of_an_addition_is_its_influence() -> None:
     influence = np.arange(6.0).reshape(2, 3)
-    assert_array_equal(Addition().effect(influence, np.array([4, 1])), influence)
+    assert_array_equal(AddRow().effect(influence, np.array([4, 1])), influence)
 
 
 def test_the_effect_of_a_switch_is_taken_of_the_rows_own_class() -> None:
     influence = np.array([[1.0, 2, 4], [8, 16, 32]])
-    found = Switch(np.array([2, 0, 1])).effect(influence, np.array([2, 0]))
+    found = SwitchLabel(np.array([2, 0, 1])).effect(influence, np.array([2, 0]))
     assert_array_equal(found, [[-1, 0, 2], [-24, -16, 0]])
 
 
@@ -209,7 +211,7 @@ def test_a_class_never_loses_its_last_row() -> None:
 
 
 def test_rows_are_taken_in_order_while_their_class_has_another() -> None:
-    edit = Switch(np.array([0, 0, 1, 1, 1]))
+    edit = SwitchLabel(np.array([0, 0, 1, 1, 1]))
     none = np.zeros(0, dtype=np.intp)
     rows, labels = np.array([0, 1, 2, 3, 4]), np.array([1, 1, 0, 0, 0])
     assert edit.without_last(none, none, rows, labels).tolist() == [0, 2, 3, 4]

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ttest_1samp, ttest_rel
 
-from salutary.labeling.guard import FOLDS, judge, mean_fall
+from salutary.labeling.guard import FOLDS, judge, mean_decrease
 from salutary.labeling.splits import deal
 
 LOSSES = arrays(float, 7, elements=st.integers(0, 40).map(lambda tenths: tenths / 10))
@@ -23,19 +23,19 @@ def test_with_equal_weights_the_verdict_is_a_paired_t(
     if np.ptp(change) < 1e-9:  # SciPy warns of rows that all change alike
         expected = "kept" if change.mean() > 1e-9 else "harmful"
         if abs(change.mean()) > 1e-9:
-            assert judge(*mean_fall(kept, now, np.full(7, weight))) == expected
+            assert judge(*mean_decrease(kept, now, np.full(7, weight))) == expected
         return
     t = ttest_rel(kept, now).statistic
     if min(abs(t), abs(t + 1)) > 1e-9:
         expected = "kept" if t > 0 else "harmful" if t < -1 else "waiting"
-        assert judge(*mean_fall(kept, now, np.full(7, weight))) == expected
+        assert judge(*mean_decrease(kept, now, np.full(7, weight))) == expected
 
 
 @given(LOSSES, LOSSES, WEIGHTS.filter(lambda weight: (weight > 0).sum() > 1))
 def test_a_weighted_fall_is_the_sum_written_out(
     before: np.ndarray, after: np.ndarray, weight: np.ndarray
 ) -> None:
-    mean, error = mean_fall(before, after, weight)
+    mean, error = mean_decrease(before, after, weight)
     total = sum(weight)
     rows = [(w / total, b - a) for w, b, a in zip(weight, before, after, strict=True)]
     expected = sum(share * fall for share, fall in rows)
@@ -48,7 +48,7 @@ def test_a_weighted_fall_is_the_sum_written_out(
 def test_an_unweighted_fall_has_the_standard_error_that_scipy_gives() -> None:
     rng = np.random.default_rng(0)
     before, after = rng.gamma(2, size=(2, 40))
-    mean, error = mean_fall(before, after, np.full(40, 3.0))
+    mean, error = mean_decrease(before, after, np.full(40, 3.0))
     expected = ttest_1samp(before - after, 0)
     assert mean / error == pytest.approx(expected.statistic)
     low, high = expected.confidence_interval(0.95)
@@ -65,18 +65,23 @@ def test_the_limits_are_any_fall_and_one_standard_error_up(
     noise = np.array([-1.0, 1.0, -2.0, 2.0])
     error = np.std(noise, ddof=1) / 2
     kept = np.full(4, 10.0)
-    assert judge(*mean_fall(kept, kept - noise - fall * error, np.ones(4))) == verdict
+    assert (
+        judge(*mean_decrease(kept, kept - noise - fall * error, np.ones(4))) == verdict
+    )
 
 
 def test_no_change_leaves_the_verdict_to_later_rounds() -> None:
     losses = np.linspace(0, 2, 5)
-    assert judge(*mean_fall(losses, losses, np.ones(5))) == "waiting"
+    assert judge(*mean_decrease(losses, losses, np.ones(5))) == "waiting"
 
 
 def test_rows_of_weight_zero_do_not_count() -> None:
     before, after = np.zeros(4), np.array([0.1, 0.2, -9.0, -9.0])
-    assert judge(*mean_fall(before, after, np.ones(4))) == "kept"
-    assert judge(*mean_fall(before, after, np.array([1.0, 1.0, 0.0, 0.0]))) == "harmful"
+    assert judge(*mean_decrease(before, after, np.ones(4))) == "kept"
+    assert (
+        judge(*mean_decrease(before, after, np.array([1.0, 1.0, 0.0, 0.0])))
+        == "harmful"
+    )
 
 
 LABELS = st.lists(st.integers(0, 4), max_size=60).map(

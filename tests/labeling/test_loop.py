@@ -18,8 +18,8 @@ from sklearn.metrics import log_loss
 from salutary import label_influence
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling import loop
-from salutary.labeling.batch import choose
-from salutary.labeling.fitting import Chain, fit_converged
+from salutary.labeling.batch import choose_batches
+from salutary.labeling.fitting import Snapshot, fit_converged
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.loop import (
     Round,
@@ -90,7 +90,7 @@ def run(
 
 
 def training_set(problem: Problem, state: State) -> tuple[Any, ...]:
-    rows, labels = state.chain.rows, state.chain.labels
+    rows, labels = state.latest.rows, state.latest.labels
     X = np.vstack([problem.labeled.X, problem.pool.X[rows]])
     codes = np.r_[problem.labeled.labels, labels]
     weight = np.r_[problem.labeled.weight, problem.pool.weight[rows]]
@@ -110,9 +110,9 @@ def test_each_round_labels_the_rows_of_largest_score(
     state = start(problem)
     for _ in range(3):
         X, y, train_weight = training_set(problem, state)
-        rest = np.setdiff1d(np.arange(60), state.chain.rows)
+        rest = np.setdiff1d(np.arange(60), state.latest.rows)
         influence = label_influence(
-            state.chain.model,
+            state.latest.model,
             problem.pool.X[rest],
             X_train=X,
             y_train=y,
@@ -123,7 +123,7 @@ def test_each_round_labels_the_rows_of_largest_score(
         )
         scores = influence * weight[rest, None]
         if rule == "plausible":
-            scores = scores * state.chain.model.predict_proba(problem.pool.X[rest])
+            scores = scores * state.latest.model.predict_proba(problem.pool.X[rest])
         best = np.argsort(-scores.max(axis=1))[:4]
         state, record = advance(problem, state, budget=100)
         assert record is not None
@@ -140,7 +140,7 @@ def test_the_model_is_scikit_learns_fit_of_the_labels_so_far(settings: dict) -> 
     X, y, weight = training_set(problem, state)
     exact = LogisticRegression(solver="newton-cholesky", tol=1e-10, **settings)
     exact.fit(X, y, weight)
-    assert_allclose(state.chain.model.coef_, exact.coef_, rtol=1e-4, atol=1e-6)
+    assert_allclose(state.latest.model.coef_, exact.coef_, rtol=1e-4, atol=1e-6)
     assert rounds[-1].n_labeled == len(y)
     loss = log_loss(
         problem.classes[problem.validation.labels],
@@ -168,7 +168,7 @@ def test_the_size_of_blocks_does_not_change_the_labels(
             block_rows=block_rows,
         )
         state, _ = run(problem, budget=12)
-        outcomes.append((state.chain.rows.tolist(), state.chain.labels.tolist()))
+        outcomes.append((state.latest.rows.tolist(), state.latest.labels.tolist()))
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
@@ -195,13 +195,13 @@ def test_the_last_round_fills_the_budget_exactly() -> None:
     assert [len(record.selection) for record in rounds] == [4, 4, 2]
     assert [record.number for record in rounds] == [1, 2, 3]
     assert state.termination == "budget"
-    assert len(set(state.chain.rows.tolist())) == 10
+    assert len(set(state.latest.rows.tolist())) == 10
 
 
 def test_a_small_pool_is_exhausted() -> None:
     state, rounds = run(make_problem(n_pool=6), budget=10)
     assert [len(record.selection) for record in rounds] == [4, 2]
-    assert sorted(state.chain.rows.tolist()) == list(range(6))
+    assert sorted(state.latest.rows.tolist()) == list(range(6))
     assert state.termination == "pool_exhausted"
 
 
@@ -212,19 +212,19 @@ def test_rows_of_weight_zero_and_labeled_ones_are_passed_over() -> None:
     unlabeled = np.arange(60) % 3 != 1
     pool = replace(problem.pool, unlabeled=unlabeled)
     state, _ = run(replace(problem, pool=pool), budget=100)
-    assert sorted(state.chain.rows.tolist()) == list(range(2, 60, 3))
+    assert sorted(state.latest.rows.tolist()) == list(range(2, 60, 3))
 
 
 def validation_jackknife(problem: Problem, state: State, chosen: Selection) -> Any:
     """Standard errors by leaving one validation row out of the public influence."""
     X, y, weight = training_set(problem, state)
     y_val = problem.classes[problem.validation.labels]
-    rest = np.setdiff1d(np.arange(len(problem.pool.X)), state.chain.rows)
+    rest = np.setdiff1d(np.arange(len(problem.pool.X)), state.latest.rows)
     own = np.searchsorted(rest, chosen.rows), chosen.labels
     n_val = len(y_val)
     left = [
         label_influence(
-            state.chain.model,
+            state.latest.model,
             problem.pool.X[rest],
             X_train=X,
             y_train=y,
@@ -278,7 +278,7 @@ def test_the_best_rows_that_clear_the_smallest_z_are_labeled() -> None:
     problem = replace(make_problem(), min_influence_z=1.6)
     begun = start(problem)
     every = replace(problem, min_influence_z=0.0)
-    (ranked,) = choose(every, problem.validation, begun.chain, 60).values()
+    (ranked,) = choose_batches(every, problem.validation, begun.latest, 60).values()
     z = ranked.assigned_influence / ranked.influence_se
     # Of the five times four best, the four best that clear it, in their order.
     kept = np.flatnonzero(z[:20] >= 1.6)[:4]
@@ -309,7 +309,7 @@ def test_one_validation_row_labels_only_where_no_z_is_asked_for(
         min_influence_z=smallest_z,
     )
     state, rounds = run(problem, budget=10)
-    assert len(state.chain.rows) == n_labels
+    assert len(state.latest.rows) == n_labels
     assert all(np.isnan(record.selection.influence_se).all() for record in rounds)
 
 
@@ -326,11 +326,11 @@ def worst(influence: np.ndarray, probability: np.ndarray) -> np.ndarray:
     return -influence * probability
 
 
-def cold(problem: Problem, chain: Chain) -> LogisticRegression:
-    """scikit-learn's fit of a chain's rows from zero."""
-    X = np.vstack([problem.labeled.X, problem.pool.X[chain.rows]])
-    codes = np.r_[problem.labeled.labels, chain.labels]
-    weight = np.r_[problem.labeled.weight, problem.pool.weight[chain.rows]]
+def cold(problem: Problem, snapshot: Snapshot) -> LogisticRegression:
+    """scikit-learn's fit of a snapshot's rows from zero."""
+    X = np.vstack([problem.labeled.X, problem.pool.X[snapshot.rows]])
+    codes = np.r_[problem.labeled.labels, snapshot.labels]
+    weight = np.r_[problem.labeled.weight, problem.pool.weight[snapshot.rows]]
     model = LogisticRegression(
         C=problem.estimator.C,
         class_weight=problem.estimator.class_weight,
@@ -348,7 +348,7 @@ def unseen_losses(problem: Problem, folds: Any) -> np.ndarray:
     """Canary losses under cold fits of each fold's labels."""
     pairs = zip(problem.folds, folds, strict=True)
     return np.concatenate(
-        [row_losses(cold(problem, chain), fold.canary) for fold, chain in pairs]
+        [row_losses(cold(problem, snapshot), fold.canary) for fold, snapshot in pairs]
     )
 
 
@@ -379,16 +379,16 @@ def test_the_guard_judges_by_losses_of_rows_no_influence_saw(
         assert record.canary_fall / record.canary_se == pytest.approx(
             since.statistic, rel=1e-3, abs=1e-4
         )
-        assert state.chain is record.chain
+        assert state.latest is record.snapshot
         assert state.folds is record.folds
         assert state.rounds == record.number
         if expected == "kept":
             kept, kept_rounds = losses, record.number
-            assert state.kept is record.chain
+            assert state.best is record.snapshot
         else:
-            assert state.kept is before.kept
-        assert state.kept_rounds == kept_rounds
-        losses_kept = row_log_loss(state.canary.kept, problem.canary.labels)
+            assert state.best is before.best
+        assert state.best_round == kept_rounds
+        losses_kept = row_log_loss(state.canary.best, problem.canary.labels)
         assert_allclose(losses_kept, kept, rtol=1e-4, atol=1e-5)
         assert state.canary.start is before.canary.start
         assert state.termination == ("guard" if expected == "harmful" else None)
@@ -398,7 +398,7 @@ def test_the_guard_judges_by_losses_of_rows_no_influence_saw(
         assert state.ending == "guard"
     if rule is worst:
         assert state.ending == "guard"
-        assert len(state.kept) == 0
+        assert len(state.best) == 0
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *verdicts: str) -> list[tuple[Any, ...]]:
@@ -423,9 +423,9 @@ def test_a_round_that_waits_stays_when_a_later_one_does(
     while state.termination is None:
         state, _ = advance(problem, state, budget=16)
         states.append(state)
-    assert [s.kept_rounds for s in states] == [0, 0, 2, 2, 2, 2]
-    assert [len(s.kept) for s in states] == [0, 0, 8, 8, 8, 8]
-    assert len(state.chain) == 16
+    assert [s.best_round for s in states] == [0, 0, 2, 2, 2, 2]
+    assert [len(s.best) for s in states] == [0, 0, 8, 8, 8, 8]
+    assert len(state.latest) == 16
     assert (state.termination, state.ending) == ("budget", "guard")
     assert [s.ending for s in states[:4]] == [None, "guard", None, "guard"]
     # Each is compared with the last that stayed, not with the one before it.
@@ -444,9 +444,9 @@ def test_a_harmful_round_ends_the_run_and_is_undone_with_those_that_waited(
     state, rounds = run(problem, budget=60)
     assert state.termination == state.ending == "guard"
     assert len(rounds) == state.rounds == 3
-    assert state.kept_rounds == 1
-    assert state.kept is rounds[0].chain
-    assert len(state.chain) == 12
+    assert state.best_round == 1
+    assert state.best is rounds[0].snapshot
+    assert len(state.latest) == 12
 
 
 @pytest.mark.parametrize("rule", ["plausible", "paper"])
@@ -455,11 +455,11 @@ def test_a_fold_is_a_run_that_sees_its_own_rows_alone(rule: str) -> None:
     state = start(problem)
     for _ in range(3):
         state, _ = advance(problem, replace(state, termination=None), budget=100)
-    for fold, chain in zip(problem.folds, state.folds, strict=True):
+    for fold, snapshot in zip(problem.folds, state.folds, strict=True):
         alone, _ = run(replace(problem, validation=fold.own, folds=()), budget=12)
-        assert_array_equal(chain.rows, alone.chain.rows)
-        assert_array_equal(chain.labels, alone.chain.labels)
-        assert_array_equal(chain.model.coef_, alone.chain.model.coef_)
+        assert_array_equal(snapshot.rows, alone.latest.rows)
+        assert_array_equal(snapshot.labels, alone.latest.labels)
+        assert_array_equal(snapshot.model.coef_, alone.latest.model.coef_)
 
 
 def with_other_canary_labels(problem: Problem, number: int) -> Problem:
@@ -483,9 +483,9 @@ def test_no_influence_of_a_fold_depends_on_its_canary_rows(number: int) -> None:
     state = start(problem)
     for _ in range(3):
         for place in range(FOLDS):
-            chain = state.folds[place]
+            snapshot = state.folds[place]
             honest, lied_to = (
-                choose(asked, asked.folds[place].own, chain, 4)
+                choose_batches(asked, asked.folds[place].own, snapshot, 4)
                 for asked in (problem, lying)
             )
             assert list(honest) == list(lied_to) == ["p^1", "p^0", "p^2"]
@@ -504,21 +504,21 @@ def test_a_round_uses_the_variant_of_lowest_canary_loss(C: float) -> None:
     state = start(problem)
     for _ in range(4):
         of_folds = [
-            choose(problem, fold.own, chain, 4)
-            for fold, chain in zip(problem.folds, state.folds, strict=True)
+            choose_batches(problem, fold.own, snapshot, 4)
+            for fold, snapshot in zip(problem.folds, state.folds, strict=True)
         ]
         losses = {}
         for name in RULES["tempered"].variants:
-            chains = [
-                Chain(
-                    chain.model,
-                    np.r_[chain.rows, batches[name].rows],
-                    np.r_[chain.labels, batches[name].labels],
+            snapshots = [
+                Snapshot(
+                    snapshot.model,
+                    np.r_[snapshot.rows, batches[name].rows],
+                    np.r_[snapshot.labels, batches[name].labels],
                 )
-                for chain, batches in zip(state.folds, of_folds, strict=True)
+                for snapshot, batches in zip(state.folds, of_folds, strict=True)
             ]
-            losses[name] = unseen_losses(problem, chains).mean()
-        own = choose(problem, problem.validation, state.chain, 4)
+            losses[name] = unseen_losses(problem, snapshots).mean()
+        own = choose_batches(problem, problem.validation, state.latest, 4)
         state, record = advance(problem, replace(state, termination=None), budget=100)
         assert record is not None
         assert record.variant == min(losses, key=losses.__getitem__)
@@ -558,16 +558,16 @@ def test_without_a_choice_to_make_the_tempered_rule_has_plausible_scores(
 def test_a_round_leaves_the_state_it_starts_from_as_it_was() -> None:
     problem = make_problem(rule="tempered", guarded=True)
     state, _ = advance(problem, start(problem), budget=100)
-    coef, rows = state.chain.model.coef_.copy(), state.chain.rows.copy()
+    coef, rows = state.latest.model.coef_.copy(), state.latest.rows.copy()
     first, _ = advance(problem, state, budget=100)
     second, _ = advance(problem, state, budget=100)
     same_state(first, second)
-    assert_array_equal(state.chain.model.coef_, coef)
-    assert_array_equal(state.chain.rows, rows)
+    assert_array_equal(state.latest.model.coef_, coef)
+    assert_array_equal(state.latest.rows, rows)
     assert problem.pool.unlabeled.all()
 
 
-def same_chain(one: Chain, other: Chain) -> None:
+def same_snapshot(one: Snapshot, other: Snapshot) -> None:
     assert_array_equal(one.rows, other.rows)
     assert_array_equal(one.labels, other.labels)
     assert_array_equal(one.model.coef_, other.model.coef_)
@@ -575,15 +575,15 @@ def same_chain(one: Chain, other: Chain) -> None:
 
 
 def same_state(one: State, other: State) -> None:
-    for chain, chain_then in zip(
-        (one.chain, one.kept, *one.folds),
-        (other.chain, other.kept, *other.folds),
+    for snapshot, snapshot_then in zip(
+        (one.latest, one.best, *one.folds),
+        (other.latest, other.best, *other.folds),
         strict=True,
     ):
-        same_chain(chain, chain_then)
-    assert_array_equal(one.canary.kept, other.canary.kept)
+        same_snapshot(snapshot, snapshot_then)
+    assert_array_equal(one.canary.best, other.canary.best)
     assert_array_equal(one.canary.start, other.canary.start)
-    for name in ("rounds", "kept_rounds", "termination", "ending"):
+    for name in ("rounds", "best_round", "termination", "ending"):
         assert getattr(one, name) == getattr(other, name)
 
 
@@ -599,15 +599,15 @@ def test_a_run_with_a_larger_budget_goes_on_as_if_it_always_had_it(
     straight, _ = run(problem, 40)
     same_state(further, straight)
     assert [record.number for record in rounds] == list(range(6, 6 + len(rounds)))
-    assert len(straight.chain) > 20
+    assert len(straight.latest) > 20
 
 
-def restored(problem: Problem, chain: Chain) -> Chain:
+def restored(problem: Problem, snapshot: Snapshot) -> Snapshot:
     """From the numbers that a ledger holds."""
     model = restored_model(
-        problem, chain.model.coef_.copy(), chain.model.intercept_.copy()
+        problem, snapshot.model.coef_.copy(), snapshot.model.intercept_.copy()
     )
-    return Chain(model, chain.rows.copy(), chain.labels.copy())
+    return Snapshot(model, snapshot.rows.copy(), snapshot.labels.copy())
 
 
 @pytest.mark.parametrize("rule", ["tempered", "plausible"])
@@ -619,9 +619,9 @@ def test_a_restored_run_continues_exactly(rule: str, settings: dict) -> None:
         state, _ = advance(problem, state, budget=16)
     resumed = replace(
         state,
-        chain=restored(problem, state.chain),
-        folds=tuple(restored(problem, chain) for chain in state.folds),
-        kept=restored(problem, state.kept),
+        latest=restored(problem, state.latest),
+        folds=tuple(restored(problem, snapshot) for snapshot in state.folds),
+        best=restored(problem, state.best),
     )
     straight, first = run(problem, 16, state)
     again, second = run(problem, 16, resumed)
@@ -673,8 +673,8 @@ def test_canary_weights_stand_in_the_order_of_canary_losses() -> None:
     state, record = advance(problem, start(problem), budget=4)
     assert record is not None
     total = sum(
-        fold.canary.weight @ row_losses(cold(problem, chain), fold.canary)
-        for fold, chain in zip(problem.folds, state.folds, strict=True)
+        fold.canary.weight @ row_losses(cold(problem, snapshot), fold.canary)
+        for fold, snapshot in zip(problem.folds, state.folds, strict=True)
     )
     assert record.canary_loss == pytest.approx(total / weight.sum(), rel=1e-5)
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from salutary.arrays import FloatArray
 from salutary.influence.objectives import bind
-from salutary.labeling.fitting import Chain, fit_converged, training_rows
-from salutary.labeling.guard import fall_of
+from salutary.labeling.fitting import Snapshot, fit_converged, training_rows
+from salutary.labeling.guard import decrease_in
 from salutary.labeling.problem import Fold, Problem
 from salutary.labeling.rows import LabeledRows, join
 
@@ -64,13 +64,13 @@ def train_on_validation(problem: Problem, kept: FloatArray) -> Alternative | Non
     return _judged(problem, kept, lambda fold: fold.own)
 
 
-def labels_on_top(problem: Problem, folds: Sequence[Chain]) -> Alternative | None:
+def labels_on_top(problem: Problem, folds: Sequence[Snapshot]) -> Alternative | None:
     """Labels on top of training on both, against training on both without them.
 
     Parameters
     ----------
     problem : Problem
-    folds : sequence of Chain
+    folds : sequence of Snapshot
         The folds' models with their labels, as after the last round that stayed.
 
     Returns
@@ -81,11 +81,11 @@ def labels_on_top(problem: Problem, folds: Sequence[Chain]) -> Alternative | Non
     """
     if not problem.folds:
         return None
-    chains = iter(folds)
+    snapshots = iter(folds)
 
     def with_labels(fold: Fold) -> LabeledRows:
-        chain = next(chains)
-        return join(training_rows(problem, chain.rows, chain.labels), fold.own)
+        snapshot = next(snapshots)
+        return join(training_rows(problem, snapshot.rows, snapshot.labels), fold.own)
 
     both = _canary_logits(problem, lambda fold: join(problem.labeled, fold.own))
     return _judged(problem, both, with_labels)
@@ -97,7 +97,7 @@ def _judged(
     if not problem.folds:
         return None
     logits = _canary_logits(problem, rows_of)
-    fall, error = fall_of(problem.objective, problem.canary, kept, logits)
+    fall, error = decrease_in(problem.objective, problem.canary, kept, logits)
     value, _ = bind(problem.objective, problem.canary)(logits)
     return Alternative(value, fall, error)
 

@@ -15,7 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from salutary.advice.cross_fitting import Difference, Judged, cross_fit, difference
-from salutary.advice.options import POOL_OPTIONS, Case
+from salutary.advice.options import POOL_OPTIONS, AdviceTask
 from salutary.arrays import as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
@@ -96,16 +96,16 @@ class Advice:
 
 
 def compare(
-    case: Case,
+    task: AdviceTask,
     n_splits: int,
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
 ) -> Advice:
-    """Cross-fit all options there are for a case, and advise one.
+    """Cross-fit all options there are for a task, and advise one.
 
     Parameters
     ----------
-    case : Case
+    task : AdviceTask
         With all validation rows and the whole pool.
     n_splits, n_repeats : int
     fitted : callable, optional
@@ -115,7 +115,7 @@ def compare(
     -------
     Advice
     """
-    used = _drawn(case)
+    used = _drawn(task)
     with threadpool_limits(limits=1, user_api="blas"):
         judged = cross_fit(used, n_splits, n_repeats, fitted)
     option = lowest(judged)
@@ -123,13 +123,13 @@ def compare(
         table=_table(judged),
         option=option,
         sentence=_sentence(judged, option),
-        n_train=len(case.train),
-        n_validation=len(case.validation),
-        n_pool=_n_rows(case),
+        n_train=len(task.train),
+        n_validation=len(task.validation),
+        n_pool=_n_rows(task),
         n_pool_used=_n_rows(used),
         n_splits=n_splits,
         n_repeats=n_repeats,
-        classes_not_validated=absent_classes(case.classes, case.validation.labels),
+        classes_not_validated=absent_classes(task.classes, task.validation.labels),
     )
 
 
@@ -147,12 +147,12 @@ def lowest(judged: dict[str, Judged]) -> str:
     return min(judged, key=lambda name: float(judged[name].loss.mean()))
 
 
-def _drawn(case: Case) -> Case:
-    """The case in float64, as every fit is, with no more of the pool than is used."""
-    pool = case.pool
+def _drawn(task: AdviceTask) -> AdviceTask:
+    """The task in float64, as every fit is, with no more of the pool than is used."""
+    pool = task.pool
     if pool is not None:
         if pool.shape[0] > LARGEST_POOL:
-            rng = np.random.RandomState(case.seed)
+            rng = np.random.RandomState(task.seed)
             rows = rng.choice(pool.shape[0], LARGEST_POOL, replace=False)
             pool = pool[np.sort(rows)]
         pool = as_float64(pool)
@@ -161,9 +161,9 @@ def _drawn(case: Case) -> Case:
         return replace(rows, X=as_float64(rows.X))
 
     return replace(
-        case,
-        train=converted(case.train),
-        validation=converted(case.validation),
+        task,
+        train=converted(task.train),
+        validation=converted(task.validation),
         pool=pool,
     )
 
@@ -173,8 +173,8 @@ def rows_of(number: int) -> str:
     return "1 row" if number == 1 else f"{number} rows"
 
 
-def _n_rows(case: Case) -> int:
-    return 0 if case.pool is None else int(case.pool.shape[0])
+def _n_rows(task: AdviceTask) -> int:
+    return 0 if task.pool is None else int(task.pool.shape[0])
 
 
 def _table(judged: dict[str, Judged]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t
 
-from salutary.advice.options import Case, Fitted, options_of
+from salutary.advice.options import AdviceTask, FittedOption, options_of
 from salutary.arrays import Float64Array, IntArray
 from salutary.influence.uncertainty import standard_error
 from salutary.labeling.splits import deal
@@ -56,13 +56,13 @@ class Difference:
 
 
 def cross_fit(
-    case: Case, n_splits: int, n_repeats: int, fitted: Callable[[str], None]
+    task: AdviceTask, n_splits: int, n_repeats: int, fitted: Callable[[str], None]
 ) -> dict[str, Judged]:
-    """Judge every option there is for a case by repeated, stratified cross-fitting.
+    """Judge every option there is for a task by repeated, stratified cross-fitting.
 
     Parameters
     ----------
-    case : Case
+    task : AdviceTask
     n_splits : int
         Parts of the validation rows. Options are fitted on the training rows, all parts
         but one, and the pool; and judged by that one.
@@ -76,15 +76,15 @@ def cross_fit(
     dict of str to Judged
         By option, in the order of `options_of`.
     """
-    rows, options = case.validation, options_of(case)
+    rows, options = task.validation, options_of(task)
     loss, right = ({name: np.zeros(len(rows)) for name in options} for _ in range(2))
-    fits: dict[str, list[Fitted]] = {name: [] for name in options}
-    parts = _parted(case, n_splits, n_repeats)
+    fits: dict[str, list[FittedOption]] = {name: [] for name in options}
+    parts = _parted(task, n_splits, n_repeats)
     for number, (part, held) in enumerate(parts, start=1):
         judged = rows.take(held)
         for name, option in options.items():
             model = option(part)
-            chance = probabilities(model.model, judged.X, case.classes)
+            chance = probabilities(model.model, judged.X, task.classes)
             loss[name][held] += log_losses(chance, judged.labels)
             right[name][held] += chance.argmax(axis=1) == judged.labels
             fits[name].append(model)
@@ -101,17 +101,17 @@ def cross_fit(
 
 
 def _parted(
-    case: Case, n_splits: int, n_repeats: int
-) -> Iterator[tuple[Case, IntArray]]:
+    task: AdviceTask, n_splits: int, n_repeats: int
+) -> Iterator[tuple[AdviceTask, IntArray]]:
     """Cases with a part of the validation rows, and the numbers of the other rows."""
-    rng = np.random.RandomState(case.seed)
+    rng = np.random.RandomState(task.seed)
     for _ in range(n_repeats):
-        part = deal(case.validation.labels, n_splits, rng)
+        part = deal(task.validation.labels, n_splits, rng)
         for number in range(n_splits):
-            seen = case.validation.take(np.flatnonzero(part != number))
+            seen = task.validation.take(np.flatnonzero(part != number))
             seed = int(rng.randint(2**31))
             yield (
-                replace(case, validation=seen, seed=seed),
+                replace(task, validation=seen, seed=seed),
                 np.flatnonzero(part == number),
             )
 

@@ -1,7 +1,7 @@
 """What may be done with training rows, validation rows and a pool: the options.
 
-An option is a function of a `Case`. To add one, write it and name it in `OPTIONS`, or
-in `POOL_OPTIONS` if it needs a pool.
+An option is a function of an `AdviceTask`. To add one, write it and name it in
+`OPTIONS`, or in `POOL_OPTIONS` if it needs a pool.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import IntArray, Matrix
-from salutary.labeling.edits import Addition, Edit, Switch, default_batch, own_pool
+from salutary.labeling.edits import (
+    AddRow,
+    SwitchLabel,
+    TrainingEdit,
+    default_batch,
+    own_pool,
+)
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.loop import State, run
 from salutary.labeling.problem import Problem, split_folds
@@ -37,7 +43,7 @@ Parts = list[tuple[LabeledRows, LabeledRows]]
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class AdviceTask:
     """What an option may look at.
 
     Parameters
@@ -104,7 +110,7 @@ class Case:
     def relabeled(self) -> State:
         """Where relabeling the training rows ends; two options go by it."""
         train = self.train
-        problem = _problem(self, "tempered", own_pool(train), Switch(train.labels))
+        problem = _problem(self, "tempered", own_pool(train), SwitchLabel(train.labels))
         problem = replace(problem, batch_size=default_batch(len(train)))
         return run(problem, len(train))[0]
 
@@ -121,8 +127,8 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What an option made of a case.
+class FittedOption:
+    """What an option made of a task.
 
     Parameters
     ----------
@@ -139,8 +145,8 @@ class Fitted:
     validation_weight: float = 0.0
 
 
-Option = Callable[[Case], Fitted]
-"""A way to a model that uses what the case shows, and nothing else."""
+Option = Callable[[AdviceTask], FittedOption]
+"""A way to a model that uses what the task shows, and nothing else."""
 
 
 def weighed(rows: LabeledRows, weight: float) -> LabeledRows:
@@ -148,128 +154,136 @@ def weighed(rows: LabeledRows, weight: float) -> LabeledRows:
     return replace(rows, weight=weight * rows.weight)
 
 
-def train_only(case: Case) -> Fitted:
+def train_only(task: AdviceTask) -> FittedOption:
     """The training rows alone."""
-    return Fitted(fit_penalized(case.train_C, case.train, case.classes), case.train_C)
+    return FittedOption(
+        fit_penalized(task.train_C, task.train, task.classes), task.train_C
+    )
 
 
-def validation_only(case: Case) -> Fitted:
+def validation_only(task: AdviceTask) -> FittedOption:
     """The validation rows alone."""
-    C, _ = case.tuned(case.parts)
-    return Fitted(fit_penalized(C, case.validation, case.classes), C, 1.0)
+    C, _ = task.tuned(task.parts)
+    return FittedOption(fit_penalized(C, task.validation, task.classes), C, 1.0)
 
 
-def train_and_validation(case: Case) -> Fitted:
+def train_and_validation(task: AdviceTask) -> FittedOption:
     """All rows a person has labeled."""
-    rows = join(case.train, case.validation)
-    return Fitted(fit_penalized(case.both_C, rows, case.classes), case.both_C, 1.0)
+    rows = join(task.train, task.validation)
+    return FittedOption(
+        fit_penalized(task.both_C, rows, task.classes), task.both_C, 1.0
+    )
 
 
-def weighted_validation(case: Case) -> Fitted:
+def weighted_validation(task: AdviceTask) -> FittedOption:
     """All rows a person has labeled, those for validation weighing more if it helps."""
-    found = {1.0: case.of_both}
+    found = {1.0: task.of_both}
     for weight in VALIDATION_WEIGHTS:
-        found[weight] = case.tuned(case.with_train(weight))
+        found[weight] = task.tuned(task.with_train(weight))
     weight = min(found, key=lambda weight: found[weight][1])
     C, _ = found[weight]
-    rows = join(case.train, weighed(case.validation, weight))
-    return Fitted(fit_penalized(C, rows, case.classes), C, weight)
+    rows = join(task.train, weighed(task.validation, weight))
+    return FittedOption(fit_penalized(C, rows, task.classes), C, weight)
 
 
-def relabeled(case: Case) -> Fitted:
+def relabeled(task: AdviceTask) -> FittedOption:
     """The training rows, some with other labels by their influence."""
-    return Fitted(case.relabeled.kept.model, case.train_C)
+    return FittedOption(task.relabeled.best.model, task.train_C)
 
 
-def relabeled_and_validation(case: Case) -> Fitted:
+def relabeled_and_validation(task: AdviceTask) -> FittedOption:
     """The relabeled training rows, and the validation rows."""
-    kept = case.relabeled.kept
-    edit = Switch(case.train.labels)
-    rows = edit.training(case.train, own_pool(case.train), kept.rows, kept.labels)
-    rows = join(rows, case.validation)
-    return Fitted(fit_penalized(case.both_C, rows, case.classes), case.both_C, 1.0)
+    kept = task.relabeled.best
+    edit = SwitchLabel(task.train.labels)
+    rows = edit.training(task.train, own_pool(task.train), kept.rows, kept.labels)
+    rows = join(rows, task.validation)
+    return FittedOption(
+        fit_penalized(task.both_C, rows, task.classes), task.both_C, 1.0
+    )
 
 
-def self_training(case: Case) -> Fitted:
+def self_training(task: AdviceTask) -> FittedOption:
     """The pool's rows under the model's own predictions, the likeliest first.
 
     As scikit-learn's SelfTrainingClassifier with ``criterion="k_best"``, which does not
     take sample weights.
     """
-    pool, model = _pool(case), train_only(case).model
+    pool, model = _pool(task), train_only(task).model
     rows, labels = _nothing(), _nothing()
-    while len(rows) < min(case.budget, pool.shape[0]):
+    while len(rows) < min(task.budget, pool.shape[0]):
         chance = model.predict_proba(pool)
         chance[rows] = -np.inf
-        size = min(case.batch_size, case.budget - len(rows), pool.shape[0] - len(rows))
+        size = min(task.batch_size, task.budget - len(rows), pool.shape[0] - len(rows))
         chosen = np.argsort(-chance.max(axis=1), kind="stable")[:size]
         rows = np.concatenate([rows, chosen])
         labels = np.concatenate([labels, chance[chosen].argmax(axis=1)])
-        fitted = _with_pool(case, rows, labels)
-        model = fit_penalized(case.train_C, fitted, case.classes, model)
-    return Fitted(model, case.train_C)
+        fitted = _with_pool(task, rows, labels)
+        model = fit_penalized(task.train_C, fitted, task.classes, model)
+    return FittedOption(model, task.train_C)
 
 
-def salutary_paper(case: Case) -> Fitted:
+def salutary_paper(task: AdviceTask) -> FittedOption:
     """Salutary labels by influence alone, as published, but with the guard."""
-    return Fitted(label_pool(case, "paper").kept.model, case.train_C)
+    return FittedOption(label_pool(task, "paper").best.model, task.train_C)
 
 
-def salutary(case: Case) -> Fitted:
+def salutary(task: AdviceTask) -> FittedOption:
     """Salutary labels under the default rule."""
-    return Fitted(case.labeled.kept.model, case.train_C)
+    return FittedOption(task.labeled.best.model, task.train_C)
 
 
-def salutary_and_validation(case: Case) -> Fitted:
+def salutary_and_validation(task: AdviceTask) -> FittedOption:
     """Salutary labels under the default rule; then the validation rows as well."""
-    kept = case.labeled.kept
-    rows = join(_with_pool(case, kept.rows, kept.labels), case.validation)
+    kept = task.labeled.best
+    rows = join(_with_pool(task, kept.rows, kept.labels), task.validation)
     # Not from the run's model: where no label was kept, this is train + validation to
     # the last digit, so that rounding cannot make it seem better.
-    model = fit_penalized(case.both_C, rows, case.classes)
-    return Fitted(model, case.both_C, 1.0)
+    model = fit_penalized(task.both_C, rows, task.classes)
+    return FittedOption(model, task.both_C, 1.0)
 
 
-def label_pool(case: Case, rule: str) -> State:
+def label_pool(task: AdviceTask, rule: str) -> State:
     """Label the pool, from the model of the training rows."""
-    X = _pool(case)
+    X = _pool(task)
     pool = ArrayPool(X, np.ones(X.shape[0], dtype=bool), np.ones(X.shape[0]))
-    return run(_problem(case, rule, pool, Addition()), case.budget)[0]
+    return run(_problem(task, rule, pool, AddRow()), task.budget)[0]
 
 
-def _problem(case: Case, rule: str, pool: ArrayPool, edit: Edit) -> Problem:
+def _problem(
+    task: AdviceTask, rule: str, pool: ArrayPool, edit: TrainingEdit
+) -> Problem:
     return Problem(
-        estimator=LogisticRegression(C=case.train_C),
-        classes=case.classes,
-        labeled=case.train,
-        validation=case.validation,
+        estimator=LogisticRegression(C=task.train_C),
+        classes=task.classes,
+        labeled=task.train,
+        validation=task.validation,
         folds=split_folds(
-            case.validation,
+            task.validation,
             # With fewer there is no guard, and a warning for each run.
-            len(case.validation) >= 2 * FOLDS,
-            np.random.RandomState(case.seed),
+            len(task.validation) >= 2 * FOLDS,
+            np.random.RandomState(task.seed),
         ),
         pool=pool,
         rule=RULES[rule],
         hessian="train",
-        batch_size=case.batch_size,
+        batch_size=task.batch_size,
         edit=edit,
     )
 
 
-def _pool(case: Case) -> Matrix:
-    if case.pool is None:
+def _pool(task: AdviceTask) -> Matrix:
+    if task.pool is None:
         raise ValueError("this option needs a pool; pass one")
-    return case.pool
+    return task.pool
 
 
 def _nothing() -> IntArray:
     return np.zeros(0, dtype=np.intp)
 
 
-def _with_pool(case: Case, rows: IntArray, labels: IntArray) -> LabeledRows:
+def _with_pool(task: AdviceTask, rows: IntArray, labels: IntArray) -> LabeledRows:
     """The training rows and these of the pool, with these labels."""
-    return join(case.train, LabeledRows(_pool(case)[rows], labels, np.ones(len(rows))))
+    return join(task.train, LabeledRows(_pool(task)[rows], labels, np.ones(len(rows))))
 
 
 OPTIONS: dict[str, Option] = {
@@ -294,6 +308,6 @@ POOL_OPTIONS: dict[str, Option] = {
 """Options that need a pool, the simplest first; all come after those without."""
 
 
-def options_of(case: Case) -> dict[str, Option]:
-    """The options there are for a case, the most preferred first."""
-    return OPTIONS if case.pool is None else {**OPTIONS, **POOL_OPTIONS}
+def options_of(task: AdviceTask) -> dict[str, Option]:
+    """The options there are for a task, the most preferred first."""
+    return OPTIONS if task.pool is None else {**OPTIONS, **POOL_OPTIONS}

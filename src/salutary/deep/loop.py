@@ -3,7 +3,7 @@
 The deep model is fine-tuned on the labeled rows and those labeled so far; its
 embeddings make a convex problem, the surrogate, on which a whole run of the loop
 assigns labels; the model is fine-tuned again. `loop.State` says where that stands, with
-deep models in its chains.
+deep models in its snapshots.
 
 The guard is twofold. The surrogate's run is guarded as any run is, by folds of the
 validation rows that influence looks at. And a part of the validation rows, the canary,
@@ -31,8 +31,8 @@ from salutary.arrays import FloatArray, IntArray
 from salutary.deep.trainer import checked_output
 from salutary.influence.objectives import Truth, log_loss, row_log_loss
 from salutary.labeling import loop
-from salutary.labeling.fitting import Chain
-from salutary.labeling.guard import Verdict, fall_of, judge
+from salutary.labeling.fitting import Snapshot
+from salutary.labeling.guard import Verdict, decrease_in, judge
 from salutary.labeling.loop import Canary, Round, State, Termination, before_round
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
@@ -137,9 +137,9 @@ def part_validation(
 
 def start(task: FineTuning) -> State:
     """Fine-tune on the labeled rows alone: the state before the first round."""
-    chain = fine_tuned(task, 0, task.pool[:0], task.pool[:0])
-    logits = logits_of(task, chain, task.canary)
-    return State(chain, (), 0, chain, 0, Canary(logits, logits))
+    snapshot = fine_tuned(task, 0, task.pool[:0], task.pool[:0])
+    logits = logits_of(task, snapshot, task.canary)
+    return State(snapshot, (), 0, snapshot, 0, Canary(logits, logits))
 
 
 def advance(task: FineTuning, state: State, budget: int) -> tuple[State, Round | None]:
@@ -160,7 +160,7 @@ def advance(task: FineTuning, state: State, budget: int) -> tuple[State, Round |
         None when the run ended without a round.
     """
     began = time.perf_counter()
-    before = state.chain
+    before = state.latest
     reason = before_round(len(before), len(task.pool) - len(before), budget)
     if reason is not None:
         return replace(state, termination=reason), None
@@ -169,22 +169,22 @@ def advance(task: FineTuning, state: State, budget: int) -> tuple[State, Round |
     )
     if len(selection) == 0:
         return replace(state, termination=reason), None
-    chain = fine_tuned(
+    snapshot = fine_tuned(
         task,
         state.rounds + 1,
         np.concatenate([before.rows, selection.rows]),
         np.concatenate([before.labels, selection.labels]),
     )
-    logits = logits_of(task, chain, task.canary)
+    logits = logits_of(task, snapshot, task.canary)
     verdict, fall, error = _judged(task, state.canary, logits)
     record = Round(
         number=state.rounds + 1,
         selection=selection,
-        chain=chain,
+        snapshot=snapshot,
         folds=(),
         variant=variant,
-        n_labeled=len(task.labeled) + len(chain),
-        validation_loss=mean_loss(task, logits_of(task, chain, task.own), task.own),
+        n_labeled=len(task.labeled) + len(snapshot),
+        validation_loss=mean_loss(task, logits_of(task, snapshot, task.own), task.own),
         canary_loss=mean_loss(task, logits, task.canary),
         canary_fall=fall,
         canary_se=error,
@@ -196,28 +196,28 @@ def advance(task: FineTuning, state: State, budget: int) -> tuple[State, Round |
 
 def fine_tuned(
     task: FineTuning, number: int, rows: IntArray, labels: IntArray
-) -> Chain:
+) -> Snapshot:
     """The deep model of the labeled rows and the given ones of the pool."""
-    chain = Chain(None, rows, labels)
-    trained, codes = _trained(task, chain)
+    snapshot = Snapshot(None, rows, labels)
+    trained, codes = _trained(task, snapshot)
     held: tuple[Any, Any] = (None, None)
     if len(task.canary):
         held = _rows(task, task.canary), task.classes[task.codes[task.canary]]
     model = task.fine_tune(number, _rows(task, trained), task.classes[codes], *held)
-    return replace(chain, model=model)
+    return replace(snapshot, model=model)
 
 
-def with_validation(task: FineTuning, chain: Chain) -> Any:
-    """The deep model of a chain's rows and all validation rows, after all epochs."""
-    trained, codes = _trained(task, chain)
+def with_validation(task: FineTuning, snapshot: Snapshot) -> Any:
+    """The deep model of a snapshot's rows and all validation rows, after all epochs."""
+    trained, codes = _trained(task, snapshot)
     validation = np.concatenate([task.own, task.canary])
     everything = np.concatenate([trained, validation])
     labels = task.classes[np.concatenate([codes, task.codes[validation]])]
     return task.fine_tune(-1, _rows(task, everything), labels, None, None)
 
 
-def worth_adding(task: FineTuning, first: Chain, kept: Chain) -> Chain:
-    """A chain's labels if they help beside the validation rows, else none.
+def worth_adding(task: FineTuning, first: Snapshot, kept: Snapshot) -> Snapshot:
+    """A snapshot's labels if they help beside the validation rows, else none.
 
     Labels that were chosen for what they do to validation rows may do nothing for a
     model that is trained on these.
@@ -225,13 +225,13 @@ def worth_adding(task: FineTuning, first: Chain, kept: Chain) -> Chain:
     Parameters
     ----------
     task : FineTuning
-    first : Chain
+    first : Snapshot
         The deep model of the labeled rows alone.
-    kept : Chain
+    kept : Snapshot
 
     Returns
     -------
-    Chain
+    Snapshot
         ``kept``, or ``first``, whose training rows have no labels of the run. Judged by
         surrogates on the embeddings of the latter, fold by fold, each with labels of
         its own; without a guard there is nothing to judge by, and they are kept.
@@ -240,21 +240,21 @@ def worth_adding(task: FineTuning, first: Chain, kept: Chain) -> Chain:
         return kept
     problem, _ = surrogate(task, first)
     state, records = run_surrogate(problem, len(kept))
-    if not state.kept_rounds:
+    if not state.best_round:
         return first
-    found = labels_on_top(problem, records[state.kept_rounds - 1].folds)
+    found = labels_on_top(problem, records[state.best_round - 1].folds)
     return kept if found is None or found.fall > 0 else first
 
 
 def assign(
-    task: FineTuning, chain: Chain, size: int
+    task: FineTuning, snapshot: Snapshot, size: int
 ) -> tuple[Selection, str, Termination | None]:
     """Labels for pool rows, by a whole run on a deep model's embeddings.
 
     Parameters
     ----------
     task : FineTuning
-    chain : Chain
+    snapshot : Snapshot
         The deep model, and the pool rows labeled so far.
     size : int
         Labels, at most.
@@ -268,12 +268,12 @@ def assign(
     reason : str or None
         Why the surrogate's run ended.
     """
-    problem, pool = surrogate(task, chain)
+    problem, pool = surrogate(task, snapshot)
     state, records = run_surrogate(problem, size)
     selection = Selection.empty(len(task.classes))
-    for record in records[: state.kept_rounds]:
+    for record in records[: state.best_round]:
         selection = selection.then(record.selection)
-    variants = {record.variant for record in records[: state.kept_rounds]}
+    variants = {record.variant for record in records[: state.best_round]}
     selection = replace(selection, rows=pool[selection.rows])
     return selection, ", ".join(sorted(variants)), state.ending
 
@@ -284,13 +284,13 @@ def run_surrogate(problem: Problem, size: int) -> tuple[State, list[Round]]:
         return loop.run(problem, size)
 
 
-def surrogate(task: FineTuning, chain: Chain) -> tuple[Problem, IntArray]:
+def surrogate(task: FineTuning, snapshot: Snapshot) -> tuple[Problem, IntArray]:
     """The convex problem that a deep model's embeddings make.
 
     Parameters
     ----------
     task : FineTuning
-    chain : Chain
+    snapshot : Snapshot
 
     Returns
     -------
@@ -301,10 +301,10 @@ def surrogate(task: FineTuning, chain: Chain) -> tuple[Problem, IntArray]:
     pool : ndarray of row numbers, dtype intp
         What its pool's rows are in the task.
     """
-    pool = np.setdiff1d(task.pool, chain.rows)
-    trained, codes = _trained(task, chain)
+    pool = np.setdiff1d(task.pool, snapshot.rows)
+    trained, codes = _trained(task, snapshot)
     with task.stage(f"embedding {len(task.codes)} rows") as report, reporting(report):
-        vectors = chain.model.embed(task.X)
+        vectors = snapshot.model.embed(task.X)
     vectors = StandardScaler().fit_transform(
         checked_output(vectors, len(task.codes), "embed")
     )
@@ -327,11 +327,11 @@ def surrogate(task: FineTuning, chain: Chain) -> tuple[Problem, IntArray]:
     return problem, pool
 
 
-def logits_of(task: FineTuning, chain: Chain, rows: IntArray) -> FloatArray:
+def logits_of(task: FineTuning, snapshot: Snapshot, rows: IntArray) -> FloatArray:
     """Logits of rows under a deep model, shape (n_rows, n_classes)."""
     if not len(rows):
         return np.zeros((0, len(task.classes)))
-    chances = chain.model.predict_proba(_rows(task, rows))
+    chances = snapshot.model.predict_proba(_rows(task, rows))
     chances = checked_output(chances, len(rows), "predict_proba", len(task.classes))
     logits: FloatArray = np.log(np.clip(chances, np.finfo(np.float64).tiny, None))
     return logits
@@ -348,11 +348,11 @@ def _rows(task: FineTuning, rows: IntArray) -> Any:
     return _safe_indexing(task.X, rows)
 
 
-def _trained(task: FineTuning, chain: Chain) -> tuple[IntArray, IntArray]:
+def _trained(task: FineTuning, snapshot: Snapshot) -> tuple[IntArray, IntArray]:
     """Rows a deep model is fine-tuned on, and their classes."""
     return (
-        np.concatenate([task.labeled, chain.rows]),
-        np.concatenate([task.codes[task.labeled], chain.labels]),
+        np.concatenate([task.labeled, snapshot.rows]),
+        np.concatenate([task.codes[task.labeled], snapshot.labels]),
     )
 
 
@@ -362,5 +362,5 @@ def _judged(
     if not len(task.canary):
         return "kept", float("nan"), float("nan")
     truth = Truth(task.codes[task.canary], np.ones(len(task.canary)))
-    verdict = judge(*fall_of(log_loss, truth, canary.kept, logits))
-    return verdict, *fall_of(log_loss, truth, canary.start, logits)
+    verdict = judge(*decrease_in(log_loss, truth, canary.best, logits))
+    return verdict, *decrease_in(log_loss, truth, canary.start, logits)

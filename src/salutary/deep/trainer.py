@@ -76,7 +76,7 @@ def checked_output(
     return table
 
 
-class Probed:
+class LinearProbe:
     """A trainer, and a logistic regression on its embeddings of the training rows.
 
     Parameters

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from salutary.advice.comparison import FEWEST_VALIDATION, Advice, compare, rows_of
-from salutary.advice.options import Case
+from salutary.advice.options import AdviceTask
 from salutary.estimators.pipelines import checked_matrix, matrix_like
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import check_labels, encode_classes, encode_labels
@@ -127,7 +127,7 @@ def advise(
         np.ones(matrix.shape[0]),
     )
     _check_parts(len(validation), n_splits)
-    case = Case(
+    task = AdviceTask(
         classes=classes,
         train=LabeledRows(
             train, codes, check_weight(sample_weight, train, "sample_weight")
@@ -138,7 +138,7 @@ def advise(
         batch_size=batch_size,
         seed=int(check_random_state(random_state).randint(2**31)),
     )
-    found = compare(case, n_splits, n_repeats, _Printed() if verbose else _silent)
+    found = compare(task, n_splits, n_repeats, _Printed() if verbose else _silent)
     if found.classes_not_validated:
         warnings.warn(
             f"no validation row has class {', '.join(found.classes_not_validated)}; "

@@ -305,10 +305,10 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
             state, records = run(problem, self.budget, verbose=bool(self.verbose))
-            self._remember(y, unlabeled, records, state.kept_rounds)
+            self._remember(y, unlabeled, records, state.best_round)
             self.termination_condition_ = state.ending
-            model = state.kept.model
-            labeled = training_rows(problem, state.kept.rows, state.kept.labels)
+            model = state.best.model
+            labeled = training_rows(problem, state.best.rows, state.best.labels)
         else:
             self._remember(y, unlabeled, [], 0)
             self.termination_condition_ = "pool_exhausted"

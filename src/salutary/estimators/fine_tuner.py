@@ -26,7 +26,7 @@ from salutary.deep.loop import (
     with_validation,
     worth_adding,
 )
-from salutary.deep.trainer import Probed, Trainer
+from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held
@@ -230,19 +230,19 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             seed=int(rng.randint(2**31)),
         )
         state, records = start(task), []
-        first = state.chain
+        first = state.latest
         while state.termination is None:
             state, record = advance(task, state, self.budget)
             if record is not None:
                 records.append(record)
                 if self.verbose:
                     print(describe(record))
-        self._remember(y, unlabeled, records, state.kept_rounds)
+        self._remember(y, unlabeled, records, state.best_round)
         self.termination_condition_ = state.ending
         refits = self.refit_on_validation
-        self._model = state.kept.model
+        self._model = state.best.model
         if X_val is None if refits == "auto" else refits:
-            self._model = with_validation(task, worth_adding(task, first, state.kept))
+            self._model = with_validation(task, worth_adding(task, first, state.best))
         self.trainer_ = getattr(self._model, "trainer", self._model)
         return self
 
@@ -289,7 +289,7 @@ def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> An
     if X_val is not None and has_fit_parameter(trainer, "X_val"):
         held = {"X_val": X_val, "y_val": y_val}
     if not hasattr(model, "predict_proba"):
-        model = Probed(model)
+        model = LinearProbe(model)
     model.fit(X, y, **held)
     return model
 

@@ -29,7 +29,7 @@ from salutary.influence.labels import (
     encode_labels,
 )
 from salutary.influence.objectives import Objective, find_objective
-from salutary.labeling.edits import Switch, default_batch, own_pool
+from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
 from salutary.labeling.loop import Round, as_limit, run
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
@@ -190,18 +190,18 @@ def relabel(
         batch_size=default_batch(len(labeled)) if batch_size is None else batch_size,
         min_influence_z=min_influence_z,
         objective=find_objective(objective),
-        edit=Switch(labeled.labels),
+        edit=SwitchLabel(labeled.labels),
     )
     with threadpool_limits(limits=1, user_api="blas"):
         state, rounds = run(problem, as_limit(budget), verbose=bool(verbose))
     switched = y.copy()
-    switched[state.kept.rows] = classes[state.kept.labels]
+    switched[state.best.rows] = classes[state.best.labels]
     return Relabeling(
         y=switched,
-        switches=_switches(y, classes, rounds[: state.kept_rounds]),
-        model=joined_again(estimator, transformer, state.kept.model, names),
+        switches=_switches(y, classes, rounds[: state.best_round]),
+        model=joined_again(estimator, transformer, state.best.model, names),
         history=[
-            {**record.summary(), "refused": record.number > state.kept_rounds}
+            {**record.summary(), "refused": record.number > state.best_round}
             for record in rounds
         ],
         termination=str(state.ending),

@@ -15,7 +15,7 @@ from salutary.influence.direction import influence_direction
 from salutary.influence.inputs import check_matrix, check_weight, class_weights
 from salutary.influence.label_influence import train_hessian
 from salutary.influence.labels import encode_groups, encode_labels
-from salutary.influence.newton import Training, newton_falls
+from salutary.influence.newton import Training, newton_decreases
 from salutary.influence.objectives import (
     BoundObjective,
     Objective,
@@ -117,10 +117,10 @@ def add_one_in(
         ),
     )
     training = Training(viewed, X_train, labels, weight)
-    return estimate_falls(model, training, X, added, X_val, bound, estimate)
+    return estimate_decreases(model, training, X, added, X_val, bound, estimate)
 
 
-def estimate_falls(
+def estimate_decreases(
     model: LogisticRegression,
     training: Training,
     X: Matrix,
@@ -150,20 +150,22 @@ def estimate_falls(
     ndarray of shape (n_rows, n_classes), float64
     """
     if estimate == "refit":
-        return refit_falls(model, training, X, added, X_val, objective)
+        return refit_decreases(model, training, X, added, X_val, objective)
     viewed = training.model
     hessian = train_hessian(viewed, training.X, training.weight)
     solver = factor(hessian)
     if estimate == "newton":
         # The products are small; threads would only wait for each other.
         with threadpool_limits(limits=1, user_api="blas"):
-            return newton_falls(training, hessian, solver, X, added, X_val, objective)
+            return newton_decreases(
+                training, hessian, solver, X, added, X_val, objective
+            )
     direction = influence_direction(viewed, hessian, solver, X_val, objective)
     scorer = InfluenceScorer(viewed, direction, np.dtype(np.float64))
     return np.asarray(scorer(X)[0] * added)
 
 
-def refit_falls(
+def refit_decreases(
     model: LogisticRegression,
     training: Training,
     X: Matrix,

@@ -51,7 +51,7 @@ class Training:
     weight: Float64Array
 
 
-def newton_falls(
+def newton_decreases(
     training: Training,
     hessian: Hessian,
     solver: Solver,

@@ -1,4 +1,4 @@
-"""Choose a batch for a chain: score the pool, and pick from what scores best."""
+"""Choose a batch for a snapshot: score the pool, and pick from what scores best."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from salutary.influence.label_influence import curvature_of
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.solvers import factor
 from salutary.influence.uncertainty import influence_errors
-from salutary.labeling.batch_greedy import Geometry, pick_greedily
-from salutary.labeling.batch_refit import refine
-from salutary.labeling.fitting import Chain, training_of
+from salutary.labeling.batch_greedy import FactoredModel, pick_greedily
+from salutary.labeling.batch_refit import pick_by_refit
+from salutary.labeling.fitting import Snapshot, training_of
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.selection import Selection, keep_best, keep_best_of_each_class
@@ -23,8 +23,8 @@ SHORTLIST = 5
 """Rows looked at more closely for each that is labeled."""
 
 
-def choose(
-    problem: Problem, validation: LabeledRows, chain: Chain, size: int
+def choose_batches(
+    problem: Problem, validation: LabeledRows, snapshot: Snapshot, size: int
 ) -> dict[str, Selection]:
     """A batch under each of the problem's variants of its rule.
 
@@ -33,7 +33,7 @@ def choose(
     problem : Problem
     validation : LabeledRows
         The rows influence looks at.
-    chain : Chain
+    snapshot : Snapshot
     size : int
         Rows in a batch, at most.
 
@@ -44,27 +44,27 @@ def choose(
         variants: O(n_pool n_features n_classes) besides a solve; extra memory is a
         block and one byte a pool row.
     """
-    geometry = geometry_of(problem, chain)
+    geometry = factored_model(problem, snapshot)
     closer = problem.estimate != "first_order" or problem.min_influence_z > 0
-    shortlists = score(
-        problem, geometry, validation, chain, SHORTLIST * size if closer else size
+    shortlists = score_pool(
+        problem, geometry, validation, snapshot, SHORTLIST * size if closer else size
     )
     batches = {
-        name: pick(problem, geometry, validation, chain, shortlist, name, size)
+        name: pick_batch(problem, geometry, validation, snapshot, shortlist, name, size)
         for name, shortlist in shortlists.items()
     }
-    done = chain.rows, chain.labels
+    done = snapshot.rows, snapshot.labels
     return {
         name: batch.take(problem.edit.without_last(*done, batch.rows, batch.labels))
         for name, batch in batches.items()
     }
 
 
-def pick(
+def pick_batch(
     problem: Problem,
-    geometry: Geometry,
+    geometry: FactoredModel,
     validation: LabeledRows,
-    chain: Chain,
+    snapshot: Snapshot,
     shortlist: Selection,
     variant: str,
     size: int,
@@ -72,7 +72,7 @@ def pick(
     """A batch from a shortlist: by true effects, one by one, or the best together."""
     scores = problem.variants[variant]
     if problem.estimate != "first_order":
-        return refine(problem, validation, chain, shortlist, scores, size)
+        return pick_by_refit(problem, validation, snapshot, shortlist, scores, size)
     if problem.min_influence_z > 0:
         shortlist = _with_errors(problem, geometry, validation, shortlist)
         shortlist = shortlist.clearing(problem.min_influence_z)
@@ -83,30 +83,32 @@ def pick(
     return _with_errors(problem, geometry, validation, batch)
 
 
-def geometry_of(problem: Problem, chain: Chain) -> Geometry:
-    """A chain's model with the curvature that the problem asks for, factored."""
-    pool, free = problem.pool, available(problem, chain)
-    training, factors = training_of(problem, chain.model, chain.rows, chain.labels)
+def factored_model(problem: Problem, snapshot: Snapshot) -> FactoredModel:
+    """A snapshot's model with the curvature that the problem asks for, factored."""
+    pool, free = problem.pool, available(problem, snapshot)
+    training, factors = training_of(
+        problem, snapshot.model, snapshot.rows, snapshot.labels
+    )
     blocks = (lambda: (X for _, X in pool.blocks(free)), int(free.sum()))
     hessian = curvature_of(
         training.model, training.X, training.weight, blocks, problem.hessian
     )
-    return Geometry(training.model, hessian, factor(hessian), factors)
+    return FactoredModel(training.model, hessian, factor(hessian), factors)
 
 
-def available(problem: Problem, chain: Chain) -> NDArray[np.bool_]:
+def available(problem: Problem, snapshot: Snapshot) -> NDArray[np.bool_]:
     """Pool rows that can still be labeled; a row of weight zero could not help."""
     free = problem.pool.unlabeled & (problem.pool.weight > 0)
-    free[chain.rows] = False
-    free[problem.edit.lonely(chain.rows, chain.labels)] = False
+    free[snapshot.rows] = False
+    free[problem.edit.lonely(snapshot.rows, snapshot.labels)] = False
     return free
 
 
-def score(
+def score_pool(
     problem: Problem,
-    geometry: Geometry,
+    geometry: FactoredModel,
     validation: LabeledRows,
-    chain: Chain,
+    snapshot: Snapshot,
     size: int,
 ) -> dict[str, Selection]:
     """The best rows of the pool under each variant of the rule, in one pass.
@@ -125,7 +127,7 @@ def score(
     scorer = InfluenceScorer(model, direction, pool.X.dtype, geometry.class_weight)
     keep = keep_best_of_each_class if problem.rule.greedy else keep_best
     best = dict.fromkeys(problem.variants, Selection.empty(model.n_classes))
-    for rows, X in pool.blocks(available(problem, chain)):
+    for rows, X in pool.blocks(available(problem, snapshot)):
         influence, probability = scorer(X)
         influence = problem.edit.effect(influence, rows)
         for name, variant in problem.variants.items():
@@ -137,7 +139,7 @@ def score(
 
 
 def _with_errors(
-    problem: Problem, geometry: Geometry, validation: LabeledRows, batch: Selection
+    problem: Problem, geometry: FactoredModel, validation: LabeledRows, batch: Selection
 ) -> Selection:
     pull = problem.edit.pull(
         batch.probability, batch.rows, batch.labels, geometry.class_weight

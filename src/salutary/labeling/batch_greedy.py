@@ -13,7 +13,7 @@ from scipy.special import softmax
 from salutary.arrays import Float64Array, FloatArray, Matrix, as_float64
 from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
 from salutary.influence.solvers import Solver
-from salutary.labeling.edits import Edit
+from salutary.labeling.edits import TrainingEdit
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores
@@ -24,7 +24,7 @@ LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True)
-class Geometry:
+class FactoredModel:
     """What influences are computed from: a fitted model and its factored Hessian.
 
     Parameters
@@ -45,7 +45,7 @@ class Geometry:
 
 def pick_greedily(
     problem: Problem,
-    geometry: Geometry,
+    geometry: FactoredModel,
     validation: LabeledRows,
     shortlist: Selection,
     scores: Scores,
@@ -60,7 +60,7 @@ def pick_greedily(
     Parameters
     ----------
     problem : Problem
-    geometry : Geometry
+    geometry : FactoredModel
     validation : LabeledRows
         The rows influence looks at.
     shortlist : Selection
@@ -143,7 +143,7 @@ def _sample(validation: LabeledRows) -> LabeledRows:
 
 
 def _gradient(
-    problem: Problem, geometry: Geometry, validation: LabeledRows
+    problem: Problem, geometry: FactoredModel, validation: LabeledRows
 ) -> Float64Array:
     """Of the objective of validation rows at the model."""
     X = as_float64(validation.X)
@@ -151,17 +151,19 @@ def _gradient(
     return _slope(geometry, X, objective(geometry.model.logits(X))[1])
 
 
-def _slope(geometry: Geometry, X: Matrix, at_logits: FloatArray) -> Float64Array:
+def _slope(geometry: FactoredModel, X: Matrix, at_logits: FloatArray) -> Float64Array:
     return parameter_gradient(X, at_logits, geometry.model.fit_intercept)
 
 
-def _solved(geometry: Geometry, gradient: Float64Array) -> Float64Array:
+def _solved(geometry: FactoredModel, gradient: Float64Array) -> Float64Array:
     basis = geometry.hessian.basis
     solved: Float64Array = basis.T @ geometry.solver.apply((basis @ gradient)[None])[0]
     return solved
 
 
-def _logits(X: Matrix, parameters: Float64Array, geometry: Geometry) -> Float64Array:
+def _logits(
+    X: Matrix, parameters: Float64Array, geometry: FactoredModel
+) -> Float64Array:
     """Logits of rows under a parameter matrix, (n_rows, n_classes)."""
     n_features = geometry.model.n_features
     logits = X @ parameters[:, :n_features].T
@@ -174,7 +176,10 @@ def _logits(X: Matrix, parameters: Float64Array, geometry: Geometry) -> Float64A
 
 
 def _pull_of(
-    edit: Edit, shortlist: Selection, place: int, class_weight: FloatArray | None
+    edit: TrainingEdit,
+    shortlist: Selection,
+    place: int,
+    class_weight: FloatArray | None,
 ) -> Callable[[Float64Array], Float64Array]:
     """A pick's pull at its row's logits.
 

@@ -7,19 +7,19 @@ from dataclasses import replace
 import numpy as np
 
 from salutary.arrays import as_float64
-from salutary.influence.add_one_in import estimate_falls
-from salutary.labeling.fitting import Chain, extend, training_of
-from salutary.labeling.guard import fall_of
+from salutary.influence.add_one_in import estimate_decreases
+from salutary.labeling.fitting import Snapshot, extend, training_of
+from salutary.labeling.guard import decrease_in
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, keep_best
 
 
-def refine(
+def pick_by_refit(
     problem: Problem,
     validation: LabeledRows,
-    chain: Chain,
+    snapshot: Snapshot,
     shortlist: Selection,
     scores: Scores,
     size: int,
@@ -34,7 +34,7 @@ def refine(
     problem : Problem
     validation : LabeledRows
         What the effects are on.
-    chain : Chain
+    snapshot : Snapshot
         The model, and the pool rows labeled so far.
     shortlist : Selection
         Rows to pick from.
@@ -53,16 +53,18 @@ def refine(
     """
     nothing = Selection.empty(len(problem.classes))
     picked, remaining = nothing, shortlist.rows
-    logits = validation.logits(chain.model)
+    logits = validation.logits(snapshot.model)
     while len(picked) < size and len(remaining):
-        training, factors = training_of(problem, chain.model, chain.rows, chain.labels)
+        training, factors = training_of(
+            problem, snapshot.model, snapshot.rows, snapshot.labels
+        )
         X = as_float64(problem.pool.X[remaining])
         own_weight = np.asarray(problem.pool.weight[remaining], dtype=np.float64)
         added = np.repeat(own_weight[:, None], len(problem.classes), axis=1)
         if factors is not None:
             added = added * factors
-        falls = estimate_falls(
-            chain.model,
+        falls = estimate_decreases(
+            snapshot.model,
             training,
             X,
             added,
@@ -77,11 +79,11 @@ def refine(
         if len(best) == 0:
             break
         remaining = remaining[remaining != best.rows[0]]
-        longer = extend(problem, chain, best.rows, best.labels)
+        longer = extend(problem, snapshot, best.rows, best.labels)
         logits_then = validation.logits(longer.model)
-        _, error = fall_of(problem.objective, validation.truth, logits, logits_then)
+        _, error = decrease_in(problem.objective, validation.truth, logits, logits_then)
         best = replace(best, influence_se=np.array([error]))
         if len(best.clearing(problem.min_influence_z)) == 0:
             continue
-        picked, chain, logits = picked.then(best), longer, logits_then
+        picked, snapshot, logits = picked.then(best), longer, logits_then
     return picked

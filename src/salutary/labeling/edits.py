@@ -12,7 +12,7 @@ from salutary.labeling.rows import LabeledRows, join
 from salutary.pools.arrays import ArrayPool
 
 
-class Edit(Protocol):
+class TrainingEdit(Protocol):
     """How the training rows change when rows of the pool get labels."""
 
     def training(
@@ -50,7 +50,7 @@ class Edit(Protocol):
         """Minus the gradient at the rows' logits of what a unit weight adds to F."""
 
 
-class Addition:
+class AddRow:
     """A label adds its row."""
 
     def training(
@@ -85,7 +85,7 @@ class Addition:
 
 
 @dataclass(frozen=True)
-class Switch:
+class SwitchLabel:
     """A label takes the place of its row's own; the pool is the labeled set itself.
 
     Parameters

@@ -28,7 +28,7 @@ NEWTON_LIMIT = 200
 
 
 @dataclass(frozen=True)
-class Chain:
+class Snapshot:
     """A model and the pool rows it was fitted on besides the labeled set.
 
     Parameters
@@ -46,31 +46,31 @@ class Chain:
         return len(self.rows)
 
 
-def begin(problem: Problem) -> Chain:
+def begin(problem: Problem) -> Snapshot:
     """The model of the labeled rows alone."""
     nothing = np.zeros(0, dtype=np.intp)
-    return Chain(fit(problem, nothing, nothing, None), nothing, nothing)
+    return Snapshot(fit(problem, nothing, nothing, None), nothing, nothing)
 
 
 def extend(
     problem: Problem,
-    chain: Chain,
+    snapshot: Snapshot,
     rows: IntArray,
     labels: IntArray,
     tolerance: float = REFIT_TOLERANCE,
-) -> Chain:
-    """Add pool rows with labels to a chain and refit; with none it stays as it is."""
+) -> Snapshot:
+    """Add pool rows with labels and refit; with none the snapshot stays as it is."""
     if len(rows) == 0:
-        return chain
-    rows = np.concatenate([chain.rows, rows])
-    labels = np.concatenate([chain.labels, labels])
-    return Chain(fit(problem, rows, labels, chain.model, tolerance), rows, labels)
+        return snapshot
+    rows = np.concatenate([snapshot.rows, rows])
+    labels = np.concatenate([snapshot.labels, labels])
+    return Snapshot(fit(problem, rows, labels, snapshot.model, tolerance), rows, labels)
 
 
-def refitted(problem: Problem, chain: Chain) -> Chain:
-    """A chain's rows under the problem's estimator, which may have changed."""
-    model = fit(problem, chain.rows, chain.labels, chain.model)
-    return Chain(model, chain.rows, chain.labels)
+def refitted(problem: Problem, snapshot: Snapshot) -> Snapshot:
+    """A snapshot's rows under the problem's estimator, which may have changed."""
+    model = fit(problem, snapshot.rows, snapshot.labels, snapshot.model)
+    return Snapshot(model, snapshot.rows, snapshot.labels)
 
 
 def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:

@@ -50,7 +50,7 @@ def judge(fall: float, error: float) -> Verdict:
     return "harmful" if -fall > STOPPING * error else "waiting"
 
 
-def mean_fall(
+def mean_decrease(
     before: FloatArray, after: FloatArray, weight: FloatArray
 ) -> tuple[float, float]:
     """Weighted mean fall of the rows' losses, and its standard error."""
@@ -59,7 +59,7 @@ def mean_fall(
     return mean, float(standard_error(fall, weight))
 
 
-def fall_of(
+def decrease_in(
     objective: Objective, truth: Truth, before: FloatArray, after: FloatArray
 ) -> tuple[float, float]:
     """How much an objective of rows falls from some logits to others, and its error.
@@ -82,13 +82,13 @@ def fall_of(
     >>> import numpy as np
     >>> truth = Truth(np.array([0, 1]), np.ones(2))
     >>> guess, better = np.zeros((2, 2)), np.array([[1.0, 0.0], [0.0, 2.0]])
-    >>> fall, error = fall_of(log_loss, truth, guess, better)
+    >>> fall, error = decrease_in(log_loss, truth, guess, better)
     >>> round(fall, 4), round(error, 4)
     (0.4731, 0.0932)
     """
     if objective is log_loss:
         labels, weight = truth.labels, truth.weight
-        return mean_fall(
+        return mean_decrease(
             row_log_loss(before, labels), row_log_loss(after, labels), weight
         )
 

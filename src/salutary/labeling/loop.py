@@ -1,4 +1,4 @@
-"""One round as pure steps over an explicit state: choose, try, refit, judge.
+"""One round as pure steps over an explicit state: choose_batches, try, refit, judge.
 
 A run is `start` and then `advance` until the state's ``termination`` is set, as `run`
 does where nothing has to happen between rounds. The caller keeps what each round
@@ -25,16 +25,16 @@ from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import FloatArray
 from salutary.influence.objectives import bind
-from salutary.labeling.batch import available, choose
+from salutary.labeling.batch import available, choose_batches
 from salutary.labeling.fitting import (
     REFIT_TOLERANCE,
     TRIAL_TOLERANCE,
-    Chain,
+    Snapshot,
     begin,
     extend,
     training_rows,
 )
-from salutary.labeling.guard import Verdict, fall_of, judge
+from salutary.labeling.guard import Verdict, decrease_in, judge
 from salutary.labeling.problem import Problem
 from salutary.labeling.selection import Selection
 
@@ -45,12 +45,12 @@ class Canary:
 
     Parameters
     ----------
-    start, kept : ndarrays of shape (n_val, n_classes)
-        Before the first round and after the last that stayed; empty without a guard.
+    start, best : ndarrays of shape (n_val, n_classes)
+        Before the first round and after the best; empty without a guard.
     """
 
     start: FloatArray
-    kept: FloatArray
+    best: FloatArray
 
 
 @dataclass(frozen=True)
@@ -59,33 +59,33 @@ class State:
 
     Parameters
     ----------
-    chain : Chain
-        The model, and the pool rows labeled so far, also in rounds that may not stay.
-    folds : tuple of Chain
+    latest : Snapshot
+        The model, and the pool rows labeled so far, also in rounds that may be undone.
+    folds : tuple of Snapshot
         The same for each fold of the problem.
     rounds : int
         Rounds run.
-    kept : Chain
-        As it was after the last round that stayed.
-    kept_rounds : int
+    best : Snapshot
+        As it was after the best round.
+    best_round : int
         Its number; 0 for the start.
     canary : Canary
     termination : str or None
         Why no further round can be run, if so.
     """
 
-    chain: Chain
-    folds: tuple[Chain, ...]
+    latest: Snapshot
+    folds: tuple[Snapshot, ...]
     rounds: int
-    kept: Chain
-    kept_rounds: int
+    best: Snapshot
+    best_round: int
     canary: Canary
     termination: Termination | None = None
 
     @property
     def ending(self) -> Termination | None:
         """Why the run ended: "guard" also where the last rounds do not stay."""
-        return "guard" if self.kept_rounds < self.rounds else self.termination
+        return "guard" if self.best_round < self.rounds else self.termination
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class Round:
         From 1.
     selection : Selection
         The rows it labeled, with every class's influence and probability.
-    chain : Chain
+    snapshot : Snapshot
         With these labels.
-    folds : tuple of Chain
+    folds : tuple of Snapshot
     variant : str
         Of the rule, by which the rows were chosen.
     n_labeled : int
@@ -116,8 +116,8 @@ class Round:
 
     number: int
     selection: Selection
-    chain: Chain
-    folds: tuple[Chain, ...]
+    snapshot: Snapshot
+    folds: tuple[Snapshot, ...]
     variant: str
     n_labeled: int
     validation_loss: float
@@ -144,10 +144,10 @@ class Round:
 
 def start(problem: Problem) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
-    chain = begin(problem)
-    folds = (chain,) * len(problem.folds)
+    snapshot = begin(problem)
+    folds = (snapshot,) * len(problem.folds)
     logits = canary_logits(problem, folds)
-    return State(chain, folds, 0, chain, 0, Canary(logits, logits))
+    return State(snapshot, folds, 0, snapshot, 0, Canary(logits, logits))
 
 
 def restored_model(
@@ -162,14 +162,14 @@ def restored_model(
     return model
 
 
-def canary_logits(problem: Problem, folds: Sequence[Chain]) -> FloatArray:
+def canary_logits(problem: Problem, folds: Sequence[Snapshot]) -> FloatArray:
     """Logits of each fold's canary rows under its model, one fold after the other."""
     if not folds:
         return np.zeros((0, len(problem.classes)))
     return np.concatenate(
         [
-            fold.canary.logits(chain.model)
-            for fold, chain in zip(problem.folds, folds, strict=True)
+            fold.canary.logits(snapshot.model)
+            for fold, snapshot in zip(problem.folds, folds, strict=True)
         ]
     )
 
@@ -194,33 +194,33 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
         None when the run ended without a round.
     """
     began = time.perf_counter()
-    n_available = int(available(problem, state.chain).sum())
-    reason = before_round(len(state.chain), n_available, budget)
+    n_available = int(available(problem, state.latest).sum())
+    reason = before_round(len(state.latest), n_available, budget)
     if reason is not None:
         return replace(state, termination=reason), None
-    size = min(problem.batch_size, budget - len(state.chain))
-    batches = choose(problem, problem.validation, state.chain, size)
+    size = min(problem.batch_size, budget - len(state.latest))
+    batches = choose_batches(problem, problem.validation, state.latest, size)
     batches = {name: found for name, found in batches.items() if len(found)}
     if not batches:
         return replace(state, termination="no_positive_influence"), None
     of_folds = [
-        choose(problem, fold.own, chain, size)
-        for fold, chain in zip(problem.folds, state.folds, strict=True)
+        choose_batches(problem, fold.own, snapshot, size)
+        for fold, snapshot in zip(problem.folds, state.folds, strict=True)
     ]
     variant = _best_variant(problem, state, batches, of_folds)
     batch = batches[variant]
-    chain = extend(problem, state.chain, batch.rows, batch.labels)
+    snapshot = extend(problem, state.latest, batch.rows, batch.labels)
     folds = _with_batches(problem, state.folds, of_folds, variant)
     logits = canary_logits(problem, folds)
     verdict, fall, error = _judged(problem, state.canary, logits)
     record = Round(
         number=state.rounds + 1,
         selection=batch,
-        chain=chain,
+        snapshot=snapshot,
         folds=folds,
         variant=variant,
-        n_labeled=len(training_rows(problem, chain.rows, chain.labels)),
-        validation_loss=problem.loss(problem.validation, chain.model),
+        n_labeled=len(training_rows(problem, snapshot.rows, snapshot.labels)),
+        validation_loss=problem.loss(problem.validation, snapshot.model),
         canary_loss=canary_loss(problem, logits),
         canary_fall=fall,
         canary_se=error,
@@ -261,16 +261,18 @@ def run(
 
 def after(state: State, record: Round, logits: FloatArray) -> State:
     """The state once a round stands, whose canary rows have the given logits."""
-    state = replace(state, chain=record.chain, folds=record.folds, rounds=record.number)
+    state = replace(
+        state, latest=record.snapshot, folds=record.folds, rounds=record.number
+    )
     if record.verdict == "harmful":
         return replace(state, termination="guard")
     if record.verdict == "waiting":
         return state
     return replace(
         state,
-        kept=record.chain,
-        kept_rounds=record.number,
-        canary=replace(state.canary, kept=logits),
+        best=record.snapshot,
+        best_round=record.number,
+        canary=replace(state.canary, best=logits),
     )
 
 
@@ -292,16 +294,16 @@ def _best_variant(
 
 def _with_batches(
     problem: Problem,
-    folds: tuple[Chain, ...],
+    folds: tuple[Snapshot, ...],
     of_folds: list[dict[str, Selection]],
     variant: str,
     tolerance: float = REFIT_TOLERANCE,
-) -> tuple[Chain, ...]:
+) -> tuple[Snapshot, ...]:
     return tuple(
         extend(
-            problem, chain, batches[variant].rows, batches[variant].labels, tolerance
+            problem, snapshot, batches[variant].rows, batches[variant].labels, tolerance
         )
-        for chain, batches in zip(folds, of_folds, strict=True)
+        for snapshot, batches in zip(folds, of_folds, strict=True)
     )
 
 
@@ -312,8 +314,8 @@ def _judged(
     if not problem.folds:
         return "kept", float("nan"), float("nan")
     objective, truth = problem.objective, problem.canary
-    verdict = judge(*fall_of(objective, truth, canary.kept, logits))
-    return verdict, *fall_of(objective, truth, canary.start, logits)
+    verdict = judge(*decrease_in(objective, truth, canary.best, logits))
+    return verdict, *decrease_in(objective, truth, canary.start, logits)
 
 
 def canary_loss(problem: Problem, logits: FloatArray) -> float:

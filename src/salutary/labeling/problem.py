@@ -19,7 +19,7 @@ from salutary.influence.objectives import (
     bind,
     log_loss,
 )
-from salutary.labeling.edits import Addition, Edit
+from salutary.labeling.edits import AddRow, TrainingEdit
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule, Scores
@@ -69,7 +69,7 @@ class Problem:
         Rows whose influence is fewer standard errors than this are not labeled.
     objective : callable
         What is to fall on the validation rows.
-    edit : Edit
+    edit : TrainingEdit
         What a label does to the training rows.
     """
 
@@ -85,7 +85,7 @@ class Problem:
     estimate: Estimate = "first_order"
     min_influence_z: float = 0.0
     objective: Objective = log_loss
-    edit: Edit = field(default_factory=Addition)
+    edit: TrainingEdit = field(default_factory=AddRow)
 
     def objective_of(self, rows: LabeledRows) -> BoundObjective:
         """The objective of certain rows."""

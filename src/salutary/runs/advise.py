@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from salutary.advice.comparison import FEWEST_VALIDATION, compare, rows_of
-from salutary.advice.options import Case
+from salutary.advice.options import AdviceTask
 from salutary.errors import InputError
 from salutary.labeling.rows import LabeledRows
 from salutary.progress import Stage, reporting
@@ -59,7 +59,7 @@ def advise_tables(
     doing = "encoding the columns" if sources.texts is None else "embedding the texts"
     with stage(doing) as report, reporting(report):
         _, matrices = fit_encoder(tables, sources, plan.seed)
-    case = Case(
+    task = AdviceTask(
         classes=tables.classes,
         train=_unweighted(matrices["train"], tables.train_labels),
         validation=_unweighted(matrices["validation"], tables.validation_labels),
@@ -68,7 +68,7 @@ def advise_tables(
         batch_size=plan.batch_size,
         seed=plan.seed,
     )
-    advice = compare(case, plan.splits, plan.repeats, fitted)
+    advice = compare(task, plan.splits, plan.repeats, fitted)
     others = [frame for name, frame in tables.features.items() if name != "validation"]
     return {
         "settings": {

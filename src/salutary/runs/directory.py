@@ -21,7 +21,7 @@ from salutary.files import LOCK, claim, writable, write_json
 from salutary.labeling.loop import Round, State, as_limit
 from salutary.progress import Stage
 from salutary.runs.artifacts import LEDGER, REPORT
-from salutary.runs.kind import Finished, Kind, Prepared, Request
+from salutary.runs.kind import Finished, Prepared, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.resume import commit
 from salutary.tables.formats import check_exists, fingerprint
@@ -32,7 +32,7 @@ OF_TEXTS = ("torch", "transformers", "peft")
 
 
 def run_tables(
-    kind: Kind, request: Request, stage: Stage, on_round: Callable[[Round], None]
+    kind: RunKind, request: Request, stage: Stage, on_round: Callable[[Round], None]
 ) -> dict[str, Any]:
     """Run, or continue a run, and write what comes of it.
 
@@ -103,13 +103,13 @@ def _holds_run(out: Path) -> bool:
     return ledger.is_file() and ledger.stat().st_size > 0
 
 
-def _has_all_results(kind: Kind, request: Request, report: dict[str, Any]) -> bool:
+def _has_all_results(kind: RunKind, request: Request, report: dict[str, Any]) -> bool:
     names = (*kind.results(request.sources), REPORT)
     moved = report["settings"].get("embedder") != request.fixed().get("embedder")
     return not moved and all((request.out / name).exists() for name in names)
 
 
-def _check_directory(kind: Kind, request: Request) -> None:
+def _check_directory(kind: RunKind, request: Request) -> None:
     """Refuse to write where something else is."""
     out, texts = request.out, request.sources.texts
     if texts is not None and texts.cache is not None:
@@ -174,7 +174,7 @@ def _open_ledger(path: Path) -> Iterator[Ledger]:
 
 
 def _check_same_run(
-    ledger: Ledger, kind: Kind, request: Request, data: dict[str, str]
+    ledger: Ledger, kind: RunKind, request: Request, data: dict[str, str]
 ) -> None:
     """Refuse to continue a run with other data or settings; name the difference."""
     if not request.resume:
@@ -232,7 +232,7 @@ def _warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
 
 def _open_state(
     ledger: Ledger,
-    kind: Kind,
+    kind: RunKind,
     request: Request,
     prepared: Prepared,
     data: dict[str, str],
@@ -264,7 +264,7 @@ def _open_state(
 
 def _run_rounds(
     ledger: Ledger,
-    kind: Kind,
+    kind: RunKind,
     request: Request,
     prepared: Prepared,
     state: State,
@@ -280,7 +280,7 @@ def _run_rounds(
 
 def _finish(
     ledger: Ledger,
-    kind: Kind,
+    kind: RunKind,
     request: Request,
     prepared: Prepared,
     state: State,

@@ -37,13 +37,13 @@ from salutary.deep.vectors import FILE
 from salutary.errors import InputError
 from salutary.files import write_json, write_text
 from salutary.influence.labels import absent_classes
-from salutary.labeling.fitting import Chain
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import Canary, State
 from salutary.labeling.rules import find_rule
 from salutary.progress import Stage, reporting
 from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS, METRICS
 from salutary.runs.entries import RoundEntry
-from salutary.runs.kind import Finished, Kind, Request
+from salutary.runs.kind import Finished, Request, RunKind
 from salutary.runs.label import agreement_of, write_labels
 from salutary.runs.ledger import Ledger
 from salutary.runs.report import counts_by_class
@@ -244,7 +244,7 @@ def first_entry(task: FineTuning, state: State) -> RoundEntry:
         round=0,
         n_labeled=len(task.labeled),
         validation_loss=mean_loss(
-            task, logits_of(task, state.chain, task.own), task.own
+            task, logits_of(task, state.latest, task.own), task.own
         ),
         canary_loss=None if np.isnan(canary) else canary,
         canary_fall=None,
@@ -253,7 +253,7 @@ def first_entry(task: FineTuning, state: State) -> RoundEntry:
         variant=None,
         verdict="kept",
         seconds=0.0,
-        model=(state.chain.model.coef_, state.chain.model.intercept_),
+        model=(state.latest.model.coef_, state.latest.model.intercept_),
         folds=(),
     )
 
@@ -262,16 +262,16 @@ def restored(ledger: Ledger, task: FineTuning, budget: int) -> State:
     """The state after the ledger's last round, from which the run goes on."""
     record = whole_rounds(ledger, len(task.classes), task.batch_size, budget)
 
-    def chain(entry: RoundEntry) -> Chain:
+    def snapshot(entry: RoundEntry) -> Snapshot:
         return fine_tuned(task, entry.round, *record.labels_by(entry))
 
-    start, kept = chain(record.entries[0]), chain(record.kept)
+    start, kept = snapshot(record.entries[0]), snapshot(record.best)
     return State(
-        chain=chain(record.entries[-1]),
+        latest=snapshot(record.entries[-1]),
         folds=(),
         rounds=record.entries[-1].round,
-        kept=kept,
-        kept_rounds=record.kept.round,
+        best=kept,
+        best_round=record.best.round,
         canary=Canary(
             logits_of(task, start, task.canary), logits_of(task, kept, task.canary)
         ),
@@ -285,7 +285,7 @@ def write(finished: Finished) -> None:
     write_labels(finished)
     lines = [json.dumps(metrics) for metrics in _metrics(finished)]
     write_text(request.out / METRICS, "".join(f"{line}\n" for line in lines))
-    model = finished.state.kept.model
+    model = finished.state.best.model
     if request.settings.refit_on_validation:
         model = with_validation(task, final_chain(finished))
     beside, folder = request.out / f".{ADAPTER}.part", request.out / ADAPTER
@@ -296,9 +296,9 @@ def write(finished: Finished) -> None:
     beside.rename(folder)
 
 
-def final_chain(finished: Finished) -> Chain:
+def final_chain(finished: Finished) -> Snapshot:
     """What the adapter is fine-tuned on, besides the validation table if it is."""
-    task, kept = finished.prepared.problem, finished.state.kept
+    task, kept = finished.prepared.problem, finished.state.best
     if not finished.request.settings.refit_on_validation:
         return kept
     none = task.pool[:0]
@@ -310,17 +310,17 @@ def _metrics(finished: Finished) -> Iterator[dict[str, Any]]:
     task, labels = finished.prepared.problem, finished.assigned
     for entry in finished.entries:
         n_labels = int(np.searchsorted(labels.rounds, entry.round, side="right"))
-        chain = fine_tuned(
+        snapshot = fine_tuned(
             task, entry.round, labels.rows[:n_labels], labels.classes[:n_labels]
         )
         yield {
             "round": entry.round,
             "n_labeled": entry.n_labeled,
-            "epochs": chain.model.n_epochs_,
+            "epochs": snapshot.model.n_epochs_,
             "validation_loss": entry.validation_loss,
-            "validation_accuracy": _accuracy(task, chain, task.own),
+            "validation_accuracy": _accuracy(task, snapshot, task.own),
             "canary_loss": entry.canary_loss,
-            "canary_accuracy": _accuracy(task, chain, task.canary),
+            "canary_accuracy": _accuracy(task, snapshot, task.canary),
             "canary_fall": entry.canary_fall,
             "canary_se": entry.canary_se,
             "verdict": entry.verdict,
@@ -328,10 +328,10 @@ def _metrics(finished: Finished) -> Iterator[dict[str, Any]]:
         }
 
 
-def _accuracy(task: FineTuning, chain: Chain, rows: IntArray) -> float | None:
+def _accuracy(task: FineTuning, snapshot: Snapshot, rows: IntArray) -> float | None:
     if not len(rows):
         return None
-    guesses = logits_of(task, chain, rows).argmax(axis=1)
+    guesses = logits_of(task, snapshot, rows).argmax(axis=1)
     return float(np.mean(guesses == task.codes[rows]))
 
 
@@ -339,13 +339,13 @@ def outcome(finished: Finished) -> dict[str, Any]:
     """Figures for the report."""
     prepared, state = finished.prepared, finished.state
     task: FineTuning = prepared.problem
-    first, last = finished.entries[0], finished.entries[state.kept_rounds]
+    first, last = finished.entries[0], finished.entries[state.best_round]
     features = dict(prepared.tables.features)
     validation = features.pop("validation")
     return {
         "termination": state.ending,
         "rounds": state.rounds,
-        "refused_rounds": state.rounds - state.kept_rounds,
+        "refused_rounds": state.rounds - state.best_round,
         "labels": len(finished.labels.rows),
         "labels_trained_on": len(final_chain(finished)),
         "labels_by_class": counts_by_class(task.classes, finished.labels.classes),
@@ -367,7 +367,7 @@ def _both_tables(finished: Finished) -> dict[str, Any] | None:
     none = task.pool[:0]
     problem, _ = surrogate(task, fine_tuned(task, 0, none, none))
     state, _ = run_surrogate(problem, min(task.batch_size, finished.request.limit))
-    both = train_on_both(problem, state.canary.kept)
+    both = train_on_both(problem, state.canary.best)
     return None if both is None else asdict(both)
 
 
@@ -377,7 +377,7 @@ def results(sources: Sources) -> tuple[str, ...]:
     return LABELS, METRICS, *(f"{ADAPTER}/{name}" for name in files)
 
 
-FINE_TUNING = Kind(
+FINE_TUNING = RunKind(
     "finetune",
     prepare,
     results,

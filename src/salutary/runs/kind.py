@@ -102,11 +102,11 @@ class Finished:
     @property
     def labels(self) -> AssignedLabels:
         """Those that stayed."""
-        return self.assigned.first(len(self.state.kept))
+        return self.assigned.first(len(self.state.best))
 
 
 @dataclass(frozen=True)
-class Kind:
+class RunKind:
     """What one kind of run does that others do not.
 
     Parameters

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from salutary.progress import Stage
 from salutary.runs.artifacts import LABELS, MODEL, write_model
-from salutary.runs.kind import Finished, Kind, Request
+from salutary.runs.kind import Finished, Request, RunKind
 from salutary.runs.report import outcome_of
 from salutary.runs.table_problem import TableProblem, prepare_labeling
 from salutary.tables.writing import write_table
@@ -18,7 +18,7 @@ from salutary.tables.writing import write_table
 def write(finished: Finished) -> None:
     """Write the labels and the model."""
     write_labels(finished)
-    model = finished.prepared.model(finished.state.kept.model)
+    model = finished.prepared.model(finished.state.best.model)
     write_model(model, finished.request.out / MODEL)
 
 
@@ -64,4 +64,4 @@ def prepare(request: Request, stage: Stage) -> TableProblem:
     return prepare_labeling(request.sources, request.settings, stage)
 
 
-LABELING = Kind("label", prepare, lambda sources: (LABELS, MODEL), write, outcome)
+LABELING = RunKind("label", prepare, lambda sources: (LABELS, MODEL), write, outcome)

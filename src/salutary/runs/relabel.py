@@ -11,7 +11,7 @@ from salutary.files import write_text
 from salutary.labeling.fitting import training_rows
 from salutary.progress import Stage
 from salutary.runs.artifacts import MODEL, SWITCHES, write_model
-from salutary.runs.kind import Finished, Kind, Request
+from salutary.runs.kind import Finished, Request, RunKind
 from salutary.runs.report import outcome_of
 from salutary.runs.table_problem import TableProblem, prepare_relabeling
 from salutary.tables.formats import read_table
@@ -23,7 +23,7 @@ def write(finished: Finished) -> None:
     """Write the switches, the training table with the new labels, and the model."""
     write_switches(finished)
     _write_cleaned(finished)
-    model = finished.prepared.model(finished.state.kept.model)
+    model = finished.prepared.model(finished.state.best.model)
     write_model(model, finished.request.out / MODEL)
 
 
@@ -88,9 +88,9 @@ def _write_cleaned(finished: Finished) -> None:
 
 def outcome(finished: Finished) -> dict[str, Any]:
     """How many labels each class has lost and gained."""
-    problem, chain = finished.prepared.problem, finished.state.kept
+    problem, snapshot = finished.prepared.problem, finished.state.best
     before = problem.labeled.labels
-    after = training_rows(problem, chain.rows, chain.labels).labels
+    after = training_rows(problem, snapshot.rows, snapshot.labels).labels
     counts = (
         np.bincount(labels, minlength=len(problem.classes)).tolist()
         for labels in (before, after)
@@ -110,4 +110,4 @@ def prepare(request: Request, stage: Stage) -> TableProblem:
     return prepare_relabeling(request.sources, request.settings, stage)
 
 
-RELABELING = Kind("relabel", prepare, results, write, outcome)
+RELABELING = RunKind("relabel", prepare, results, write, outcome)

@@ -18,14 +18,14 @@ from salutary.runs.kind import Finished
 def outcome_of(finished: Finished) -> dict[str, Any]:
     """Figures that every kind of run has."""
     problem, state = finished.prepared.problem, finished.state
-    first, last = finished.entries[0], finished.entries[state.kept_rounds]
-    both = train_on_both(problem, state.canary.kept)
-    alone = train_on_validation(problem, state.canary.kept)
+    first, last = finished.entries[0], finished.entries[state.best_round]
+    both = train_on_both(problem, state.canary.best)
+    alone = train_on_validation(problem, state.canary.best)
     return {
         "termination": state.ending,
         "C": problem.estimator.C,
         "rounds": state.rounds,
-        "refused_rounds": state.rounds - state.kept_rounds,
+        "refused_rounds": state.rounds - state.best_round,
         "labels": len(finished.labels.rows),
         "labels_by_class": counts_by_class(problem.classes, finished.labels.classes),
         "validation_rows": len(problem.validation),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from salutary.arrays import IntArray
-from salutary.labeling.fitting import Chain
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import (
     Canary,
     Round,
@@ -45,24 +45,24 @@ def restored(ledger: Ledger, problem: Problem, budget: int) -> State:
     of_folds = ledger.fold_labels(len(problem.folds))
     first, last = record.entries[0], record.entries[-1]
 
-    def chain(entry: RoundEntry) -> Chain:
-        return Chain(restored_model(problem, *entry.model), *record.labels_by(entry))
+    def snapshot(entry: RoundEntry) -> Snapshot:
+        return Snapshot(restored_model(problem, *entry.model), *record.labels_by(entry))
 
-    def folds(entry: RoundEntry) -> tuple[Chain, ...]:
+    def folds(entry: RoundEntry) -> tuple[Snapshot, ...]:
         return tuple(
-            Chain(restored_model(problem, *coefficients), *_until(entry, *labels))
+            Snapshot(restored_model(problem, *coefficients), *_until(entry, *labels))
             for coefficients, labels in zip(entry.folds, of_folds, strict=True)
         )
 
     return State(
-        chain=chain(last),
+        latest=snapshot(last),
         folds=folds(last),
         rounds=last.round,
-        kept=chain(record.kept),
-        kept_rounds=record.kept.round,
+        best=snapshot(record.best),
+        best_round=record.best.round,
         canary=Canary(
             canary_logits(problem, folds(first)),
-            canary_logits(problem, folds(record.kept)),
+            canary_logits(problem, folds(record.best)),
         ),
         termination=record.termination,
     )
@@ -84,8 +84,8 @@ class Record:
     labels: AssignedLabels
 
     @property
-    def kept(self) -> RoundEntry:
-        """The last round that stayed."""
+    def best(self) -> RoundEntry:
+        """The best round."""
         return [entry for entry in self.entries if entry.verdict == "kept"][-1]
 
     @property
@@ -125,7 +125,7 @@ def start_entry(problem: Problem, state: State) -> RoundEntry:
     return RoundEntry(
         round=0,
         n_labeled=len(problem.labeled),
-        validation_loss=problem.loss(problem.validation, state.chain.model),
+        validation_loss=problem.loss(problem.validation, state.latest.model),
         canary_loss=_or_none(canary_loss(problem, state.canary.start)),
         canary_fall=None,
         canary_se=None,
@@ -133,14 +133,14 @@ def start_entry(problem: Problem, state: State) -> RoundEntry:
         variant=None,
         verdict="kept",
         seconds=0.0,
-        model=coefficients_of(state.chain),
-        folds=tuple(coefficients_of(chain) for chain in state.folds),
+        model=coefficients_of(state.latest),
+        folds=tuple(coefficients_of(snapshot) for snapshot in state.folds),
     )
 
 
-def coefficients_of(chain: Chain) -> Coefficients:
-    """Those of a chain's model."""
-    return chain.model.coef_, chain.model.intercept_
+def coefficients_of(snapshot: Snapshot) -> Coefficients:
+    """Those of a snapshot's model."""
+    return snapshot.model.coef_, snapshot.model.intercept_
 
 
 def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
@@ -151,8 +151,8 @@ def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
     entry = RoundEntry(
         **figures,
         verdict=record.verdict,
-        model=coefficients_of(record.chain),
-        folds=tuple(coefficients_of(chain) for chain in record.folds),
+        model=coefficients_of(record.snapshot),
+        folds=tuple(coefficients_of(snapshot) for snapshot in record.folds),
     )
     chosen = record.selection
     labels = AssignedLabels(
@@ -164,7 +164,7 @@ def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
         influence_se=chosen.influence_se,
     )
     named = [str(ids[row]) for row in chosen.rows.tolist()]
-    of_folds = tuple((chain.rows, chain.labels) for chain in record.folds)
+    of_folds = tuple((snapshot.rows, snapshot.labels) for snapshot in record.folds)
     ledger.commit(entry, labels, named, of_folds)
 
 

@@ -14,7 +14,13 @@ from sklearn.pipeline import Pipeline
 from salutary.errors import InputError
 from salutary.influence.add_one_in import Estimate
 from salutary.influence.objectives import ExpectedCost, Objective, find_objective
-from salutary.labeling.edits import Addition, Edit, Switch, default_batch, own_pool
+from salutary.labeling.edits import (
+    AddRow,
+    SwitchLabel,
+    TrainingEdit,
+    default_batch,
+    own_pool,
+)
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
@@ -123,7 +129,7 @@ def prepare_labeling(
     C = settings.C
     if C is None:
         C = cross_validated(rows["train"], tables.classes, settings.seed)
-    problem = _problem(sources, settings, C, tables, rows, pool, Addition())
+    problem = _problem(sources, settings, C, tables, rows, pool, AddRow())
     features = tables.features
     return _with_tables(
         problem,
@@ -163,7 +169,7 @@ def prepare_relabeling(
     C = settings.C
     if C is None:
         C = validated(labeled, rows["validation"], tables.classes)
-    edit = Switch(labeled.labels)
+    edit = SwitchLabel(labeled.labels)
     problem = _problem(sources, settings, C, tables, rows, own_pool(labeled), edit)
     return _with_tables(problem, tables, encoder, unseen={})
 
@@ -193,7 +199,7 @@ def _problem(
     tables: Tables,
     rows: dict[str, LabeledRows],
     pool: ArrayPool,
-    edit: Edit,
+    edit: TrainingEdit,
 ) -> Problem:
     objective: Objective
     if sources.costs is not None:

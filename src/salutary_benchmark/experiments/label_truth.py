@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from salutary.errors import InputError
 from salutary.labeling import loop
-from salutary.labeling.fitting import Chain
+from salutary.labeling.fitting import Snapshot
 from salutary_benchmark.experiments.experiment import (
     Cell,
     Experiment,
@@ -56,18 +56,18 @@ def measure(
             yield {**asdict(cell), "round": number, **row}
 
 
-def _rounds(strategy: Salutary, task: Task) -> Iterator[Chain]:
+def _rounds(strategy: Salutary, task: Task) -> Iterator[Snapshot]:
     """What stays of the labels, from before the first round on."""
     problem = strategy.problem(task)
     state = loop.start(problem)
-    yield state.kept
+    yield state.best
     while state.termination is None:
         state, record = loop.advance(problem, state, task.setting.budget)
         if record is not None:
-            yield state.kept
+            yield state.best
 
 
-def _treated(task: Task, kept: Chain) -> Iterator[dict[str, Any]]:
+def _treated(task: Task, kept: Snapshot) -> Iterator[dict[str, Any]]:
     X_pool, y_pool = task.split.pool
     truth = y_pool[kept.rows]
     differs = kept.labels != truth
@@ -92,7 +92,7 @@ def _treated(task: Task, kept: Chain) -> Iterator[dict[str, Any]]:
         }
 
 
-def _counted(task: Task, kept: Chain) -> Iterator[dict[str, Any]]:
+def _counted(task: Task, kept: Snapshot) -> Iterator[dict[str, Any]]:
     differs = kept.labels != task.split.pool[1][kept.rows]
     for label in np.unique(kept.labels):
         of_class = kept.labels == label

@@ -87,7 +87,7 @@ class Salutary:
     def _step(self, task: Task, state: loop.State) -> Step:
         """What a run that ended here would leave: the rounds that stay."""
         labeled, (X_pool, y_pool) = task.split.labeled, task.split.pool
-        kept = state.kept
+        kept = state.best
         rows = joined(labeled, (X_pool[kept.rows], kept.labels))
         agreement = _agreement(kept.labels, y_pool[kept.rows])
         if not self.then_validation:
@@ -103,20 +103,20 @@ def _retuned(
 ) -> tuple[Problem, loop.State]:
     """The problem with the C that is best now, and its models refitted."""
     labeled, (X_pool, _) = task.split.labeled, task.split.pool
-    rows = joined(labeled, (X_pool[state.chain.rows], state.chain.labels))
+    rows = joined(labeled, (X_pool[state.latest.rows], state.latest.labels))
     chosen = estimator(task, rows, n_human=len(labeled[1]))
     if chosen.C == problem.estimator.C:
         return problem, state
     problem = replace(problem, estimator=chosen)
     state = replace(
         state,
-        chain=refitted(problem, state.chain),
-        folds=tuple(refitted(problem, chain) for chain in state.folds),
+        latest=refitted(problem, state.latest),
+        folds=tuple(refitted(problem, snapshot) for snapshot in state.folds),
     )
-    if state.kept_rounds == state.rounds:
+    if state.best_round == state.rounds:
         logits = loop.canary_logits(problem, state.folds)
-        canary = replace(state.canary, kept=logits)
-        state = replace(state, kept=state.chain, canary=canary)
+        canary = replace(state.canary, best=logits)
+        state = replace(state, best=state.latest, canary=canary)
     return problem, state
 
 

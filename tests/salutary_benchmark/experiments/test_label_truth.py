@@ -51,7 +51,7 @@ def test_treatments_are_refits_of_the_labels_a_run_leaves(
     state = loop.start(problem)
     while state.termination is None:
         state, _ = loop.advance(problem, state, SETTING.budget)
-    rows, labels = state.chain.rows, state.chain.labels
+    rows, labels = state.latest.rows, state.latest.labels
     (X, y), (X_pool, y_pool) = task.split.labeled, task.split.pool
     truth = y_pool[rows]
     right = labels == truth
