@@ -37,7 +37,7 @@ def problem(n_pool: int) -> Problem:
         labeled=rows(N_TRAIN),
         validation=rows(N_VAL),
         folds=(),
-        pool=ArrayPool(pool.X, np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        pool=ArrayPool.of(pool.X),
         rule=find_rule("plausible"),
         hessian="train",
         batch_size=10,

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from salutary.advice.comparison import behind_best
 from salutary.advice.cross_fitting import cross_fit, difference
 from salutary.advice.options import AdviceTask, options_of
-from salutary.labeling.tuning import log_losses, probabilities
+from salutary.influence.objectives import log_losses
+from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.catalog import NINE
 from salutary_benchmark.data.noise import with_wrong_labels
 from salutary_benchmark.experiments.pictures import Display

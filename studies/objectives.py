@@ -147,14 +147,13 @@ def models(
                 weight = compute_sample_weight("balanced", number)
                 balanced = replace(rows, weight=weight)
                 yield f"{name}, {kind} weights", fit_converged(plain, balanced, classes)
-    n_pool = len(drawn.pool)
     problem = Problem(
         estimator=plain,
         classes=classes,
         labeled=drawn.labeled,
         validation=drawn.validation,
         folds=split_folds(drawn.validation, True, np.random.RandomState(seed)),
-        pool=ArrayPool(drawn.pool.X, np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        pool=ArrayPool.of(drawn.pool.X),
         rule=RULES["tempered"],
         hessian="train",
         batch_size=BATCH,

@@ -30,7 +30,7 @@ from salutary.pools.arrays import ArrayPool
 from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import Rows, load
 from salutary_benchmark.data.splits import make_encoder, split
-from salutary_benchmark.strategies.task import tuned
+from salutary_benchmark.strategies.task import best_C
 from speed.measure import data_folder
 
 PENALTIES = ("0.02", "0.1", "1", "tuned")
@@ -132,7 +132,6 @@ def problem_of(
     drawn: Drawn, C: float, rule: Rule, seed: int, *, guard: bool
 ) -> Problem:
     """What a run works on."""
-    n_pool, pool = len(drawn.pool), drawn.pool
     rng = np.random.RandomState(seed)
     return Problem(
         estimator=LogisticRegression(C=C),
@@ -140,7 +139,7 @@ def problem_of(
         labeled=drawn.labeled,
         validation=drawn.validation,
         folds=split_folds(drawn.validation, guard, rng),
-        pool=ArrayPool(pool.X, np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        pool=ArrayPool.of(drawn.pool.X),
         rule=rule,
         hessian="train",
         batch_size=BATCH,
@@ -262,7 +261,7 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
 def measure(data: str, validation: float, seed: int) -> Iterator[dict[str, Any]]:
     """All penalties on one draw; a tuned one that is among the others' is not rerun."""
     drawn = draw(data, validation, seed)
-    chosen = tuned((drawn.labeled.X, drawn.labeled.labels))
+    chosen = best_C((drawn.labeled.X, drawn.labeled.labels))
     penalties = {C: chosen if C == "tuned" else float(C) for C in PENALTIES}
     found = {C: compare(drawn, C, seed) for C in set(penalties.values())}
     for C, value in penalties.items():

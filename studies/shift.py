@@ -21,8 +21,9 @@ from matplotlib.figure import Figure
 from scipy.stats import ttest_1samp
 
 from salutary.advice.options import AdviceTask, options_of
+from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.tuning import log_losses, probabilities
+from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.splits import make_encoder
 from salutary_benchmark.experiments.pictures import Display
 from speed.measure import data_folder

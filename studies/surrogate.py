@@ -34,7 +34,7 @@ from torch.utils.data import TensorDataset
 from salutary import label_influence
 from salutary.arrays import IntArray
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.tuning import validated
+from salutary.labeling.tuning import best_C_by_validation
 from salutary_benchmark.experiments.pictures import Display
 from studies.finetuning import draw, trainer
 from studies.writing import environment, write_study
@@ -160,7 +160,7 @@ def by_regression(model: Any, given: Setup) -> tuple[Scores, Scores]:
     pool, train, val = map(scaler.transform, (pool, train, val))
     classes = np.unique(given.y)
     y, y_val = given.y[given.labeled], given.y[given.validation]
-    C = validated(
+    C = best_C_by_validation(
         LabeledRows(train, y, np.ones(len(y))),
         LabeledRows(val, y_val, np.ones(len(y_val))),
         classes,

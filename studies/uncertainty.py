@@ -90,7 +90,7 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
         labeled=rows(labeled),
         validation=rows(first),
         folds=(),
-        pool=ArrayPool(X[pool], np.ones(len(pool), dtype=bool), np.ones(len(pool))),
+        pool=ArrayPool.of(X[pool]),
         rule=find_rule("plausible"),
         hessian="train",
         batch_size=N_SELECTED,

@@ -30,7 +30,7 @@ def problem(guard: bool) -> Problem:
         labeled=rows(LABELED),
         validation=validation,
         folds=split_folds(validation, guard, np.random.RandomState(0)),
-        pool=ArrayPool(X[70:], np.ones(20, dtype=bool), np.ones(20)),
+        pool=ArrayPool.of(X[70:]),
         rule=RULES["plausible"],
         hessian="train",
         batch_size=5,

@@ -21,7 +21,7 @@ from salutary.advice.comparison import Advice, compare, lowest
 from salutary.advice.cross_fitting import Judged, cross_fit
 from salutary.advice.options import OPTIONS, POOL_OPTIONS, AdviceTask
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.splits import deal
+from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import PENALTIES
 
 X, Y = make_blobs(150, 4, centers=3, cluster_std=4.0, random_state=3)
@@ -59,9 +59,7 @@ def test_training_rows_alone_against_scikit_learn_on_the_same_folds() -> None:
     rng = np.random.RandomState(5)
     losses, right, chosen = np.zeros(45), np.zeros(45), []
     for _ in range(2):
-        part = deal(y_val, 3, rng)
-        for number in range(3):
-            seen, held = part != number, part == number
+        for seen, held in stratified_parts(y_val, 3, rng):
             rng.randint(2**31)  # the seed of the fold
             models = [
                 LogisticRegression(C=C, tol=1e-8, max_iter=10_000).fit(X_train, y_train)
@@ -72,7 +70,7 @@ def test_training_rows_alone_against_scikit_learn_on_the_same_folds() -> None:
                 key=lambda m: log_loss(y_val[seen], m.predict_proba(X_val[seen])),
             )
             chosen.append(model.C)
-            for row in np.flatnonzero(held):
+            for row in held:
                 chance = model.predict_proba(X_val[[row]])
                 losses[row] += log_loss(y_val[[row]], chance, labels=[0, 1, 2]) / 2
                 right[row] += accuracy_score(y_val[[row]], [chance.argmax()]) / 2

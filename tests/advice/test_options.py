@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import PredefinedSplit, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from salutary import SalutaryClassifier
@@ -26,14 +26,14 @@ from salutary.advice.options import (
     validation_only,
     weighted_validation,
 )
+from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.splits import deal
+from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import (
     PENALTIES,
+    best_C,
     fit_penalized,
-    log_losses,
     probabilities,
-    tuned,
 )
 
 X, Y = make_blobs(300, 4, centers=3, cluster_std=4.0, random_state=3)
@@ -66,9 +66,8 @@ def refit(C: float, X: np.ndarray, y: np.ndarray, weight: object = None) -> np.n
 
 
 def parts() -> list[tuple[np.ndarray, np.ndarray]]:
-    """The validation rows to fit on and to judge by, as the task deals them."""
-    part = deal(Y[VALIDATION], 3, np.random.RandomState(7))
-    return list(PredefinedSplit(part).split())
+    """The validation rows to fit on and to judge by, as the task parts them."""
+    return stratified_parts(Y[VALIDATION], 3, np.random.RandomState(7))
 
 
 def loss_of_both(C: float, weight: float) -> float:
@@ -99,14 +98,13 @@ def test_training_rows_are_tuned_by_the_validation_rows(task: AdviceTask) -> Non
 
 
 def test_validation_rows_are_tuned_by_cross_validation(task: AdviceTask) -> None:
-    part = deal(Y[VALIDATION], 3, np.random.RandomState(7))
     scores = [
         cross_val_score(
             LogisticRegression(C=C),
             X[VALIDATION],
             Y[VALIDATION],
             scoring="neg_log_loss",
-            cv=PredefinedSplit(part),
+            cv=parts(),
         ).mean()
         for C in PENALTIES
     ]
@@ -278,4 +276,4 @@ def test_an_absent_class_has_no_chance_and_losses_are_scikit_learns() -> None:
 
 def test_of_penalties_that_do_alike_the_smallest_is_taken() -> None:
     alike = (rows(TRAIN, np.ones(300, dtype=np.intp)), rows(VALIDATION))
-    assert tuned([alike], np.arange(3), (0.1, 1.0))[0] == 0.1
+    assert best_C([alike], np.arange(3), (0.1, 1.0))[0] == 0.1

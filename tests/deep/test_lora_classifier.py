@@ -169,7 +169,7 @@ def test_vectors_are_kept_and_belong_to_the_weights(
         ({"target_modules": ["no"]}, ["a", "b"], [0, 1], "cannot be changed: Target"),
         ({"model": "/nowhere/at/all"}, ["a", "b"], [0, 1], "is no folder, and the hub"),
         ({}, ["a", None], [0, 1], "row 1: the text is missing"),
-        ({}, ["a", "b"], [1, 1], "y has one class only"),
+        ({}, ["a", "b"], [1, 1], "y contains only one class"),
         ({}, ["a", "b", "c"], [1, 0], "inconsistent numbers of samples"),
         ({"learning_rate": 2}, ["a", "b"], [0, 1], "above 0 and at most 1: 2"),
         (

@@ -163,9 +163,9 @@ def test_labels_of_any_kind() -> None:
     ("parameters", "y", "held", "message"),
     [
         ({"layer": "9"}, [0, 1, 2], None, "has no layer '9'; it has 0, 1"),
-        ({}, [1, 1, 1], None, "y has one class only"),
+        ({}, [1, 1, 1], None, "y contains only one class"),
         ({}, [0, 1, 1], None, "returns shape .1, 3. for a row, but there are 2"),
-        ({}, [0, 1, 2], [3], "y_val has 3, which y lacks"),
+        ({}, [0, 1, 2], [3], r"y_val has the class 3 \(row 0\)"),
         ({"learning_rate": 2.0}, [0, 1, 2], None, "above 0 and at most 1: 2.0"),
         ({"epochs": 1.5}, [0, 1, 2], None, "epochs must be a whole number from 1"),
         ({}, [0, 1, 2], [], "X_val has no rows"),

@@ -19,7 +19,7 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
-from salutary.labeling.tuning import validated
+from salutary.labeling.tuning import best_C_by_validation
 from salutary.pools.arrays import ArrayPool
 
 
@@ -84,7 +84,7 @@ def test_with_fixed_embeddings_labels_are_the_classifiers(digits: Any) -> None:
     scaled = StandardScaler().fit_transform(np.vstack([X, X_val]))
     train, val = scaled[:100], scaled[400:]
     classes = np.arange(10)
-    C = validated(
+    C = best_C_by_validation(
         LabeledRows(train, y[:100], np.ones(100)),
         LabeledRows(val, y_val, np.ones(len(val))),
         classes,
@@ -222,7 +222,7 @@ def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
         labeled=LabeledRows(scaled[:100], true[:100], np.ones(100)),
         validation=val,
         folds=folds,
-        pool=ArrayPool(scaled[:400], np.ones(400, dtype=bool), np.ones(400)),
+        pool=ArrayPool.of(scaled[:400]),
         rule=find_rule("plausible"),
         hessian="train",
         batch_size=10,

@@ -40,7 +40,7 @@ def make_problem(
         labeled=LabeledRows(X[:20], y[:20], np.ones(20)),
         validation=validation,
         folds=split_folds(validation, True, np.random.RandomState(0)),
-        pool=ArrayPool(X[80:], np.ones(n_pool, dtype=bool), np.ones(n_pool)),
+        pool=ArrayPool.of(X[80:]),
         rule=find_rule(rule),
         hessian="train",
         batch_size=4,
@@ -147,7 +147,7 @@ def test_copies_in_the_pool_are_not_all_picked_by_a_greedy_rule() -> None:
         X = np.vstack(
             [np.tile(problem.pool.X[first[name].rows], (10, 1)), problem.pool.X]
         )
-        pool = ArrayPool(X, np.ones(70, dtype=bool), np.ones(70))
+        pool = ArrayPool.of(X)
         rule = problem.rule
         together = replace(problem, pool=pool, rule=replace(rule, greedy=False))
         batch = choose_batches(together, problem.validation, snapshot, 10)[name]

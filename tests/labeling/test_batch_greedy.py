@@ -99,7 +99,7 @@ class Case:
             labeled=labeled,
             validation=self.validation,
             folds=(),
-            pool=ArrayPool(self.container(X), np.ones(len(X), dtype=bool), weight),
+            pool=ArrayPool.of(self.container(X), weight),
             rule=RULES["tempered"],
             hessian="train",
             batch_size=10,

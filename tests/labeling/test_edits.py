@@ -24,7 +24,7 @@ WEIGHT = np.linspace(0.5, 2, 30)
 
 
 def pool_of(rows: LabeledRows) -> ArrayPool:
-    return ArrayPool(rows.X, np.ones(len(rows), dtype=bool), rows.weight)
+    return ArrayPool.of(rows.X, rows.weight)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ttest_1samp, ttest_rel
 
 from salutary.labeling.guard import FOLDS, judge, mean_decrease
-from salutary.labeling.splits import deal
+from salutary.labeling.splits import stratified_parts
 
 LOSSES = arrays(float, 7, elements=st.integers(0, 40).map(lambda tenths: tenths / 10))
 WEIGHTS = arrays(float, 7, elements=st.integers(0, 5).map(float))
@@ -89,12 +89,23 @@ LABELS = st.lists(st.integers(0, 4), max_size=60).map(
 )
 
 
+def part_numbers(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Number of each row's part; every other row must be in the rest."""
+    numbers = np.full(labels.shape, -1)
+    parts = stratified_parts(labels, FOLDS, np.random.RandomState(seed))
+    for number, (rest, part) in enumerate(parts):
+        assert_array_equal(np.sort(np.r_[rest, part]), np.arange(len(labels)))
+        assert len(part) > 0
+        numbers[part] = number
+    return numbers
+
+
 @given(LABELS, st.integers(0, 2**32 - 1))
 def test_parts_and_those_of_each_class_differ_by_one_row_at_most(
     labels: np.ndarray, seed: int
 ) -> None:
-    part = deal(labels, FOLDS, np.random.RandomState(seed))
-    assert part.shape == labels.shape
+    part = part_numbers(labels, seed)
+    assert (part >= 0).all()
     for chosen in (part, *(part[labels == label] for label in range(5))):
         sizes = np.bincount(chosen, minlength=FOLDS)
         assert len(sizes) == FOLDS
@@ -106,7 +117,7 @@ def test_parts_and_those_of_each_class_differ_by_one_row_at_most(
 )
 def test_a_seed_fixes_the_parts_and_another_deals_anew(labels: np.ndarray) -> None:
     def parts(seed: int) -> np.ndarray:
-        return deal(labels, FOLDS, np.random.RandomState(seed))
+        return part_numbers(labels, seed)
 
     assert_array_equal(parts(1), parts(1))
     assert (parts(1) != parts(2)).any()
@@ -114,9 +125,7 @@ def test_a_seed_fixes_the_parts_and_another_deals_anew(labels: np.ndarray) -> No
 
 def test_every_row_comes_into_every_part_as_often() -> None:
     labels = np.repeat([0, 1], [5, 7])
-    parts = np.array(
-        [deal(labels, FOLDS, np.random.RandomState(s)) for s in range(3000)]
-    )
+    parts = np.array([part_numbers(labels, seed) for seed in range(3000)])
     frequency = (parts[:, :, None] == np.arange(FOLDS)).mean(axis=0)
     # Of the 5 and 7, one part has more than its third; which one is not drawn.
     assert_allclose(frequency[:5], [[2 / 5, 2 / 5, 1 / 5]] * 5, atol=0.04)

@@ -10,9 +10,10 @@ from scipy.stats import t
 
 from salutary.advice.options import AdviceTask, FittedOption, options_of
 from salutary.arrays import Float64Array, IntArray
+from salutary.influence.objectives import log_losses
 from salutary.influence.uncertainty import standard_error
-from salutary.labeling.splits import deal
-from salutary.labeling.tuning import log_losses, probabilities
+from salutary.labeling.splits import stratified_parts
+from salutary.labeling.tuning import probabilities
 
 CONFIDENCE = 0.95
 
@@ -106,14 +107,9 @@ def _parted(
     """Cases with a part of the validation rows, and the numbers of the other rows."""
     rng = np.random.RandomState(task.seed)
     for _ in range(n_repeats):
-        part = deal(task.validation.labels, n_splits, rng)
-        for number in range(n_splits):
-            seen = task.validation.take(np.flatnonzero(part != number))
+        for seen, held in stratified_parts(task.validation.labels, n_splits, rng):
             seed = int(rng.randint(2**31))
-            yield (
-                replace(task, validation=seen, seed=seed),
-                np.flatnonzero(part == number),
-            )
+            yield replace(task, validation=task.validation.take(seen), seed=seed), held
 
 
 def difference(loss: Float64Array, other: Float64Array) -> Difference:

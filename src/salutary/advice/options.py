@@ -28,8 +28,8 @@ from salutary.labeling.loop import State, run
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
-from salutary.labeling.splits import deal
-from salutary.labeling.tuning import PENALTIES, fit_penalized, tuned
+from salutary.labeling.splits import stratified_parts
+from salutary.labeling.tuning import PENALTIES, best_C, fit_penalized
 from salutary.pools.arrays import ArrayPool
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
@@ -75,26 +75,21 @@ class AdviceTask:
     @cached_property
     def parts(self) -> Parts:
         """The validation rows less a third, and that third, in three ways."""
-        part = deal(
-            self.validation.labels, TUNING_PARTS, np.random.RandomState(self.seed)
-        )
+        rows, rng = self.validation, np.random.RandomState(self.seed)
         return [
-            (
-                self.validation.take(np.flatnonzero(part != number)),
-                self.validation.take(np.flatnonzero(part == number)),
-            )
-            for number in np.unique(part)
+            (rows.take(rest), rows.take(part))
+            for rest, part in stratified_parts(rows.labels, TUNING_PARTS, rng)
         ]
 
     @cached_property
     def train_C(self) -> float:
         """Tuned for the training rows alone, by all validation rows."""
-        return self.tuned([(self.train, self.validation)])[0]
+        return self.best_C([(self.train, self.validation)])[0]
 
     @cached_property
     def of_both(self) -> tuple[float, float]:
         """C and loss, tuned for training and validation rows by cross-validation."""
-        return self.tuned(self.with_train(1.0))
+        return self.best_C(self.with_train(1.0))
 
     @property
     def both_C(self) -> float:
@@ -114,9 +109,9 @@ class AdviceTask:
         problem = replace(problem, batch_size=default_batch(len(train)))
         return run(problem, len(train))[0]
 
-    def tuned(self, parts: Parts) -> tuple[float, float]:
-        """The best C and its loss, see `salutary.labeling.tuning.tuned`."""
-        return tuned(parts, self.classes, self.penalties)
+    def best_C(self, parts: Parts) -> tuple[float, float]:
+        """The best C and its loss, see `salutary.labeling.tuning.best_C`."""
+        return best_C(parts, self.classes, self.penalties)
 
     def with_train(self, weight: float) -> Parts:
         """The parts with the training rows, beside which validation rows weigh this."""
@@ -163,7 +158,7 @@ def train_only(task: AdviceTask) -> FittedOption:
 
 def validation_only(task: AdviceTask) -> FittedOption:
     """The validation rows alone."""
-    C, _ = task.tuned(task.parts)
+    C, _ = task.best_C(task.parts)
     return FittedOption(fit_penalized(C, task.validation, task.classes), C, 1.0)
 
 
@@ -179,7 +174,7 @@ def weighted_validation(task: AdviceTask) -> FittedOption:
     """All rows a person has labeled, those for validation weighing more if it helps."""
     found = {1.0: task.of_both}
     for weight in VALIDATION_WEIGHTS:
-        found[weight] = task.tuned(task.with_train(weight))
+        found[weight] = task.best_C(task.with_train(weight))
     weight = min(found, key=lambda weight: found[weight][1])
     C, _ = found[weight]
     rows = join(task.train, weighed(task.validation, weight))
@@ -244,8 +239,7 @@ def salutary_and_validation(task: AdviceTask) -> FittedOption:
 
 def label_pool(task: AdviceTask, rule: str) -> State:
     """Label the pool, from the model of the training rows."""
-    X = _pool(task)
-    pool = ArrayPool(X, np.ones(X.shape[0], dtype=bool), np.ones(X.shape[0]))
+    pool = ArrayPool.of(_pool(task))
     return run(_problem(task, rule, pool, AddRow()), task.budget)[0]
 
 

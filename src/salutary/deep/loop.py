@@ -39,7 +39,7 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule
 from salutary.labeling.selection import Selection
 from salutary.labeling.splits import hold_out
-from salutary.labeling.tuning import validated
+from salutary.labeling.tuning import best_C_by_validation
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage, reporting, silent
 
@@ -310,16 +310,14 @@ def surrogate(task: FineTuning, snapshot: Snapshot) -> tuple[Problem, IntArray]:
     )
     labeled = LabeledRows(vectors[trained], codes, np.ones(len(codes)))
     own = LabeledRows(vectors[task.own], task.codes[task.own], np.ones(len(task.own)))
-    C = validated(labeled, own, task.classes)
+    C = best_C_by_validation(labeled, own, task.classes)
     problem = Problem(
         estimator=LogisticRegression(C=C),
         classes=task.classes,
         labeled=labeled,
         validation=own,
         folds=split_folds(own, len(task.canary) > 0, np.random.RandomState(task.seed)),
-        pool=ArrayPool(
-            vectors[pool], np.ones(len(pool), dtype=bool), np.ones(len(pool))
-        ),
+        pool=ArrayPool.of(vectors[pool]),
         rule=task.rule,
         hessian="train",
         batch_size=SURROGATE_BATCH,

@@ -20,7 +20,7 @@ from salutary.deep.texts import Pooling, Text, as_bytes, as_texts, n_characters
 from salutary.deep.vectors import Vectors, embed
 from salutary.errors import InputError, needs
 from salutary.influence.inputs import check_held
-from salutary.influence.labels import encode, encode_held
+from salutary.influence.labels import encode_training_labels, encode_validation_labels
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel
@@ -154,10 +154,11 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             from salutary.deep.lora import fine_tune
         check_held(X_val, y_val)
         texts, plan, held = as_texts(X), self._plan(), None
-        self.classes_, codes = encode(texts, y)
+        self.classes_, codes = encode_training_labels(y, texts)
         if X_val is not None:
             held_texts = as_texts(X_val)
-            held = held_texts, encode_held(held_texts, y_val, self.classes_)
+            codes_val = encode_validation_labels(y_val, self.classes_, held_texts)
+            held = held_texts, codes_val
         loaded = self.load_base()
         warn_of_cut(loaded, texts)
         self.base_fingerprint_ = loaded.fingerprint.hex()

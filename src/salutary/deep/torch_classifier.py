@@ -18,7 +18,7 @@ from salutary.deep.torch_embedder import TorchEmbedder, as_rows, check_module
 from salutary.deep.vectors import Vectors
 from salutary.errors import needs
 from salutary.influence.inputs import check_held
-from salutary.influence.labels import encode, encode_held
+from salutary.influence.labels import encode_training_labels, encode_validation_labels
 from salutary.influence.objectives import row_log_loss
 
 if TYPE_CHECKING:
@@ -135,11 +135,11 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_module(self.module)
         check_held(X_val, y_val)
         rows = _finite(as_rows(X), "X")
-        self.classes_, codes = encode(rows, y)
+        self.classes_, codes = encode_training_labels(y, rows)
         held = None
         if X_val is not None:
             held = _finite(as_rows(X_val), "X_val")
-            held_codes = encode_held(held, y_val, self.classes_)
+            held_codes = encode_validation_labels(y_val, self.classes_, held)
         plan = Plan(
             self.epochs,
             self.batch_size,

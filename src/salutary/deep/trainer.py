@@ -13,7 +13,7 @@ from sklearn.utils.validation import _num_samples
 
 from salutary.deep.vectors import Vectors
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.tuning import cross_validated
+from salutary.labeling.tuning import best_C_by_cross_validation
 
 
 @runtime_checkable
@@ -94,7 +94,7 @@ class LinearProbe:
         vectors = checked_output(self.trainer.embed(X), len(codes), "embed")
         scaled = StandardScaler().fit_transform(vectors)
         rows = LabeledRows(scaled, codes, np.ones(len(codes)))
-        C = cross_validated(rows, self.classes_, seed=0)
+        C = best_C_by_cross_validation(rows, self.classes_, seed=0)
         self._probe = make_pipeline(
             StandardScaler(), LogisticRegression(C=C, max_iter=10_000)
         ).fit(vectors, codes)

@@ -13,7 +13,7 @@ from salutary.advice.comparison import FEWEST_VALIDATION, Advice, compare, rows_
 from salutary.advice.options import AdviceTask
 from salutary.estimators.pipelines import checked_matrix, matrix_like
 from salutary.influence.inputs import check_weight
-from salutary.influence.labels import check_labels, encode_classes, encode_labels
+from salutary.influence.labels import encode_training_labels, encode_validation_labels
 from salutary.labeling.rows import LabeledRows
 
 
@@ -118,12 +118,11 @@ def advise(
     ):
         check_scalar(value, name, Integral, min_val=least)
     train, columns = checked_matrix(X, "X")
-    labels = check_labels(y, "y", train)
-    classes, codes = encode_classes(labels, np.zeros(len(labels), dtype=bool))
+    classes, codes = encode_training_labels(y, train)
     matrix = matrix_like(train, columns, X_val, "X_val")
     validation = LabeledRows(
         matrix,
-        encode_labels(check_labels(y_val, "y_val", matrix), classes, "y_val"),
+        encode_validation_labels(y_val, classes, matrix),
         np.ones(matrix.shape[0]),
     )
     _check_parts(len(validation), n_splits)

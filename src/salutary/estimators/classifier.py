@@ -35,7 +35,7 @@ from salutary.influence.inputs import check_finite, check_held, check_size, chec
 from salutary.influence.labels import (
     encode_classes,
     encode_groups,
-    encode_labels,
+    encode_validation_labels,
     find_unlabeled,
 )
 from salutary.influence.objectives import Objective, find_objective
@@ -332,7 +332,7 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
 
     def _validation_rows(self, X_val: Any, y_val: Any, groups_val: Any) -> LabeledRows:
         matrix = self._matrix(X_val, "X_val")
-        codes = encode_labels(y_val, self.classes_, "y_val", matrix)
+        codes = encode_validation_labels(y_val, self.classes_, matrix)
         groups = encode_groups(groups_val, matrix)
         return LabeledRows(matrix, codes, np.ones(len(codes)), groups)
 

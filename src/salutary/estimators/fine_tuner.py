@@ -30,7 +30,11 @@ from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held
-from salutary.influence.labels import encode_classes, encode_labels, find_unlabeled
+from salutary.influence.labels import (
+    encode_classes,
+    encode_validation_labels,
+    find_unlabeled,
+)
 from salutary.labeling.loop import describe
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.splits import split_off
@@ -208,10 +212,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
                 labeled, codes, self.validation_fraction, rng
             )
         else:
-            check_consistent_length(X_val, y_val)
-            val_codes = encode_labels(y_val, self.classes_, "y_val")
-            if not len(val_codes):
-                raise ValueError("X_val has no rows; pass some, or None")
+            val_codes = encode_validation_labels(y_val, self.classes_, X_val)
             validation = len(codes) + np.arange(len(val_codes))
             X, codes = _joined(X, X_val), np.concatenate([codes, val_codes])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)

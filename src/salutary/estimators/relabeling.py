@@ -24,9 +24,9 @@ from salutary.estimators.pipelines import (
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import (
     check_labels,
-    encode_classes,
     encode_groups,
-    encode_labels,
+    encode_training_labels,
+    encode_validation_labels,
 )
 from salutary.influence.objectives import Objective, find_objective
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
@@ -34,7 +34,7 @@ from salutary.labeling.loop import Round, as_limit, run
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
-from salutary.labeling.tuning import validated
+from salutary.labeling.tuning import best_C_by_validation
 
 
 @dataclass(frozen=True)
@@ -166,17 +166,19 @@ def relabel(
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
     y = check_labels(y, "y", X)
-    classes, codes = encode_classes(y, np.zeros(len(y), dtype=bool))
+    classes, codes = encode_training_labels(y, X)
     weight = check_weight(sample_weight, X, "sample_weight")
     labeled = LabeledRows(X, codes, weight)
     validation = LabeledRows(
         X_val,
-        encode_labels(check_labels(y_val, "y_val", X_val), classes, "y_val"),
+        encode_validation_labels(y_val, classes, X_val),
         np.ones(X_val.shape[0]),
         encode_groups(groups_val, X_val),
     )
     if estimator is None:
-        template = LogisticRegression(C=validated(labeled, validation, classes))
+        template = LogisticRegression(
+            C=best_C_by_validation(labeled, validation, classes)
+        )
     template = with_chosen_penalty(template, X, y, weight)
     problem = Problem(
         estimator=template,

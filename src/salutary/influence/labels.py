@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from salutary.arrays import IntArray, Matrix
 
@@ -133,59 +137,49 @@ def encode_classes(
     return classes, codes
 
 
-def encode(X: Any, y: Any) -> tuple[NDArray[Any], IntArray]:
-    """Classes and the position of each row's among them.
+def encode_training_labels(y: Any, X: Matrix) -> tuple[NDArray[Any], IntArray]:
+    """Sorted classes of rows that all have a label, and each row's position among them.
 
     Parameters
     ----------
-    X : sequence of rows
     y : array-like of shape (n_rows,)
+        Every value is a class, -1 as well.
+    X : sequence of rows
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n_rows,), dtype intp
 
     Raises
     ------
     ValueError
-        For one class only, a missing label (names its row), or another number of labels
-        than rows.
+        As `check_labels`; and for fewer than two classes, or numbers that are no
+        classes.
 
     Examples
     --------
-    >>> encode([[1], [2], [3]], ["b", "a", "b"])
-    (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
+    >>> classes, codes = encode_training_labels(["b", "a", "b"], [[1], [2], [3]])
+    >>> classes.tolist(), codes.tolist()
+    (['a', 'b'], [1, 0, 1])
     """
-    labels = _labels(X, y, "y")
-    classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError("y has one class only; pass rows of another")
-    return classes, codes.astype(np.intp)
+    labels = check_labels(y, "y", X)
+    return encode_classes(labels, np.zeros(len(labels), dtype=bool))
 
 
-def encode_held(X_val: Any, y_val: Any, classes: NDArray[Any]) -> IntArray:
-    """Positions of held rows' labels among the classes.
+def encode_validation_labels(
+    y_val: Any, classes: NDArray[Any], X_val: Matrix
+) -> IntArray:
+    """Position of each validation row's label among the training rows' classes.
 
     Raises
     ------
     ValueError
-        As `encode`; for no rows, and for a class that is not among them.
+        As `check_labels`; and for no rows, or a label that is none of the classes.
     """
-    labels = _labels(X_val, y_val, "y_val")
-    if not len(labels):
+    if _num_samples(X_val) == 0:
         raise ValueError("X_val has no rows; pass some, or None")
-    strange = np.setdiff1d(labels, classes).tolist()
-    if strange:
-        raise ValueError(f"y_val has {strange[0]!r}, which y lacks; add rows")
-    return np.searchsorted(classes, labels).astype(np.intp)
-
-
-def _labels(X: Any, y: Any, name: str) -> NDArray[Any]:
-    labels = column_or_1d(y)
-    check_consistent_length(X, labels)
-    missing = missing_rows(labels)
-    if len(missing):
-        raise ValueError(
-            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
-        )
-    # Texts among objects sort, and are saved, as texts.
-    return labels if labels.dtype != object else np.array(labels.tolist())
+    return encode_labels(check_labels(y_val, "y_val", X_val), classes, "y_val")
 
 
 def encode_labels(

@@ -79,6 +79,30 @@ def row_log_loss(logits: FloatArray, labels: IntArray) -> FloatArray:
     return loss
 
 
+def log_losses(probability: FloatArray, labels: IntArray) -> FloatArray:
+    """Log loss of each row, as scikit-learn's: what cannot be counts 36, not infinity.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_rows, n_classes)
+        Probability of each class.
+    labels : ndarray of shape (n_rows,), dtype intp
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_losses(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 1])).round(2)
+    array([ 0.69, 36.04])
+    """
+    own = probability[np.arange(len(labels)), labels]
+    losses: FloatArray = -np.log(np.clip(own, np.finfo(float).eps, 1.0))
+    return losses
+
+
 @dataclass(frozen=True)
 class LogLoss:
     """Weighted mean log loss of labeled rows: J of the design, in nats.

@@ -174,4 +174,4 @@ def default_batch(n_rows: int) -> int:
 
 def own_pool(labeled: LabeledRows) -> ArrayPool:
     """The labeled rows as the pool whose labels are switched."""
-    return ArrayPool(labeled.X, np.ones(len(labeled), dtype=bool), labeled.weight)
+    return ArrayPool.of(labeled.X, labeled.weight)

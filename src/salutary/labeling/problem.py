@@ -23,7 +23,7 @@ from salutary.labeling.edits import AddRow, TrainingEdit
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule, Scores
-from salutary.labeling.splits import deal
+from salutary.labeling.splits import stratified_parts
 from salutary.pools.arrays import ArrayPool
 
 
@@ -142,13 +142,9 @@ def split_folds(
     """
     if not guard:
         return ()
-    part = deal(validation.labels, FOLDS, rng)
     folds = tuple(
-        Fold(
-            validation.take(np.flatnonzero(part != number)),
-            validation.take(np.flatnonzero(part == number)),
-        )
-        for number in range(FOLDS)
+        Fold(validation.take(own), validation.take(canary))
+        for own, canary in stratified_parts(validation.labels, FOLDS, rng)
     )
     weighed = (rows.weight.any() for fold in folds for rows in (fold.own, fold.canary))
     if len(validation) < 2 * FOLDS or not all(weighed):

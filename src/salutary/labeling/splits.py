@@ -79,8 +79,10 @@ def split_off(
     return labeled[kept], labeled[held]
 
 
-def deal(labels: IntArray, n_parts: int, rng: np.random.RandomState) -> IntArray:
-    """Deal rows into parts, class by class.
+def stratified_parts(
+    labels: IntArray, n_parts: int, rng: np.random.RandomState
+) -> list[tuple[IntArray, IntArray]]:
+    """Cut rows into parts, each with its share of every class.
 
     Unlike scikit-learn's StratifiedKFold it does so for classes of any size.
 
@@ -92,17 +94,24 @@ def deal(labels: IntArray, n_parts: int, rng: np.random.RandomState) -> IntArray
 
     Returns
     -------
-    ndarray of shape (n_rows,), dtype intp
-        Each row's part. Parts, and the parts of a class, differ by one row at most.
+    list of (rest, part), ndarrays of row numbers, dtype intp, rising
+        Every row is in one part, and in the rest of every other. Parts, and the shares
+        of a class, differ by one row at most. There is no empty part: of fewer rows
+        than ``n_parts``, each is a part.
 
     Examples
     --------
     >>> import numpy as np
-    >>> np.bincount(deal(np.repeat([0, 1], [4, 3]), 3, np.random.RandomState(0)))
-    array([3, 2, 2])
+    >>> rng = np.random.RandomState(0)
+    >>> parts = stratified_parts(np.repeat([0, 1], [4, 3]), 3, rng)
+    >>> [(len(rest), len(part)) for rest, part in parts]
+    [(4, 3), (5, 2), (5, 2)]
     """
     shuffled = rng.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    part = np.empty(len(labels), dtype=np.intp)
-    part[by_class] = np.arange(len(labels)) % n_parts
-    return part
+    number = np.empty(len(labels), dtype=np.intp)
+    number[by_class] = np.arange(len(labels)) % n_parts
+    return [
+        (np.flatnonzero(number != own), np.flatnonzero(number == own))
+        for own in range(min(n_parts, len(labels)))
+    ]

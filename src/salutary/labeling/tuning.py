@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import Float64Array, IntArray, Matrix
+from salutary.arrays import Float64Array, Matrix
+from salutary.influence.objectives import log_losses
 from salutary.labeling.fitting import REFIT_TOLERANCE, fit_converged
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.splits import deal
+from salutary.labeling.splits import stratified_parts
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Values of C that tuning chooses from.
@@ -76,36 +77,10 @@ def probabilities(model: Any, X: Matrix, classes: NDArray[Any]) -> Float64Array:
     return found
 
 
-def log_losses(chance: Float64Array, labels: IntArray) -> Float64Array:
-    """Log loss of each row, as scikit-learn's: what cannot be counts 36, not infinity.
-
-    Parameters
-    ----------
-    chance : ndarray of shape (n_rows, n_classes)
-        Probability of each class.
-    labels : ndarray of shape (n_rows,), dtype intp
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> log_losses(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 1])).round(2)
-    array([ 0.69, 36.04])
-    """
-    own = chance[np.arange(len(labels)), labels]
-    losses: Float64Array = -np.log(np.clip(own, np.finfo(float).eps, 1.0))
-    return losses
-
-
-def tuned(
-    parts: Sequence[tuple[LabeledRows, LabeledRows]],
-    classes: NDArray[Any],
-    penalties: Sequence[float],
+def lowest_loss(
+    penalties: Sequence[float], loss_of: Callable[[float], float]
 ) -> tuple[float, float]:
-    """The C with the lowest log loss on rows its models were not fitted on.
+    """The C with the lowest loss, and that loss.
 
     From the strongest penalty on, the search ends where the loss rises: beyond, models
     fit noise, and take longest to. This is the lowest loss of all unless there are two
@@ -113,11 +88,39 @@ def tuned(
 
     Parameters
     ----------
+    penalties : sequence of float
+        Values of C, rising; of equals the smallest is taken.
+    loss_of : callable
+        Loss under a C, on rows that its models were not fitted on.
+
+    Examples
+    --------
+    >>> lowest_loss([0.1, 1.0, 10.0, 100.0], lambda C: abs(C - 2))
+    (1.0, 1.0)
+    """
+    best, lowest = penalties[0], np.inf
+    for C in penalties:
+        loss = loss_of(C)
+        if loss >= lowest:
+            break
+        best, lowest = C, loss
+    return best, lowest
+
+
+def best_C(
+    parts: Sequence[tuple[LabeledRows, LabeledRows]],
+    classes: NDArray[Any],
+    penalties: Sequence[float],
+) -> tuple[float, float]:
+    """The C with the lowest log loss on rows its models were not fitted on.
+
+    Parameters
+    ----------
     parts : sequence of (LabeledRows, LabeledRows)
         Rows to fit on and rows to judge by.
     classes : ndarray of shape (n_classes,), sorted
     penalties : sequence of float
-        Rising; of equals the smallest is taken.
+        See `lowest_loss`.
 
     Returns
     -------
@@ -125,9 +128,9 @@ def tuned(
     loss : float
         Summed over the rows judged by.
     """
-    best, lowest = penalties[0], np.inf
     models: list[Any] = [None] * len(parts)
-    for C in penalties:
+
+    def loss_of(C: float) -> float:
         loss = 0.0
         for number, (fitted, judged) in enumerate(parts):
             models[number] = fit_penalized(
@@ -135,24 +138,25 @@ def tuned(
             )
             chance = probabilities(models[number], judged.X, classes)
             loss += float(log_losses(chance, judged.labels).sum())
-        if loss >= lowest:
-            break
-        best, lowest = C, loss
-    return best, lowest
+        return loss
+
+    return lowest_loss(penalties, loss_of)
 
 
-def validated(
+def best_C_by_validation(
     rows: LabeledRows, validation: LabeledRows, classes: NDArray[Any]
 ) -> float:
-    """The best C for labeled rows, by validation rows.
+    """The best C of `PENALTIES` for labeled rows, by validation rows.
 
     For labels that are noisy, among which those left out would be noisy too.
     """
-    return tuned([(rows, validation)], classes, PENALTIES)[0]
+    return best_C([(rows, validation)], classes, PENALTIES)[0]
 
 
-def cross_validated(rows: LabeledRows, classes: NDArray[Any], seed: int) -> float:
-    """The best C for labeled rows, by cross-validation among themselves.
+def best_C_by_cross_validation(
+    rows: LabeledRows, classes: NDArray[Any], seed: int
+) -> float:
+    """The best C of `PENALTIES` for labeled rows, by cross-validation of themselves.
 
     Parameters
     ----------
@@ -161,18 +165,10 @@ def cross_validated(rows: LabeledRows, classes: NDArray[Any], seed: int) -> floa
     classes : ndarray of shape (n_classes,), sorted
     seed : int
         Fixes the parts.
-
-    Returns
-    -------
-    float
-        Of `PENALTIES`.
     """
-    part = deal(rows.labels, N_PARTS, np.random.RandomState(seed))
+    rng = np.random.RandomState(seed)
     parts = [
-        (
-            rows.take(np.flatnonzero(part != number)),
-            rows.take(np.flatnonzero(part == number)),
-        )
-        for number in np.unique(part)
+        (rows.take(rest), rows.take(part))
+        for rest, part in stratified_parts(rows.labels, N_PARTS, rng)
     ]
-    return tuned(parts, classes, PENALTIES)[0]
+    return best_C(parts, classes, PENALTIES)[0]

@@ -32,6 +32,13 @@ class ArrayPool:
     weight: FloatArray
     block_rows: int = BLOCK_ROWS
 
+    @classmethod
+    def of(cls, X: Matrix, weight: FloatArray | None = None) -> ArrayPool:
+        """A pool of all rows; each gets a weight of one unless others are given."""
+        n_rows = X.shape[0]
+        weight = np.ones(n_rows) if weight is None else weight
+        return cls(X, np.ones(n_rows, dtype=bool), weight)
+
     def blocks(self, available: NDArray[np.bool_]) -> Iterator[tuple[IntArray, Matrix]]:
         """Yield (row numbers, rows) of the available rows; copies a block at most."""
         for batch in gen_batches(self.X.shape[0], self.block_rows):

@@ -24,7 +24,10 @@ from salutary.labeling.edits import (
 from salutary.labeling.problem import Problem, split_folds
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
-from salutary.labeling.tuning import cross_validated, validated
+from salutary.labeling.tuning import (
+    best_C_by_cross_validation,
+    best_C_by_validation,
+)
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage, reporting
 from salutary.tables.costs import read_costs
@@ -124,11 +127,10 @@ def prepare_labeling(
     """
     tables, encoder, rows = _read(sources, settings, stage)
     matrix = rows.pop("pool").X
-    n_pool = matrix.shape[0]
-    pool = ArrayPool(matrix, np.ones(n_pool, dtype=bool), np.ones(n_pool))
+    pool = ArrayPool.of(matrix)
     C = settings.C
     if C is None:
-        C = cross_validated(rows["train"], tables.classes, settings.seed)
+        C = best_C_by_cross_validation(rows["train"], tables.classes, settings.seed)
     problem = _problem(sources, settings, C, tables, rows, pool, AddRow())
     features = tables.features
     return _with_tables(
@@ -168,7 +170,7 @@ def prepare_relabeling(
     labeled = rows["train"]
     C = settings.C
     if C is None:
-        C = validated(labeled, rows["validation"], tables.classes)
+        C = best_C_by_validation(labeled, rows["validation"], tables.classes)
     edit = SwitchLabel(labeled.labels)
     problem = _problem(sources, settings, C, tables, rows, own_pool(labeled), edit)
     return _with_tables(problem, tables, encoder, unseen={})

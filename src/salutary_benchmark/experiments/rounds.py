@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salutary.influence.objectives import log_losses
+from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import Rows, load
 from salutary_benchmark.data.noise import human_labels, with_wrong_labels
-from salutary_benchmark.data.splits import Part, Split, make_encoder, split
+from salutary_benchmark.data.splits import Split, make_encoder, split
 from salutary_benchmark.experiments.experiment import Cell
 from salutary_benchmark.experiments.memory import peak_memory, reset_peak_memory
 from salutary_benchmark.strategies.registry import STRATEGIES
@@ -41,15 +43,16 @@ MEASURES = ("accuracy", "log_loss", "balanced_accuracy", "validation_loss")
 def judged(model: Any, task: Task) -> dict[str, float]:
     """How a model does on the test rows, and its validation loss."""
     y = task.split.test[1]
-    chance = _probability(model, task, task.split.test)
+    chance = probabilities(model, task.split.test[0], task.classes)
     right = chance.argmax(axis=1) == y
     rows, right_rows = np.bincount(y), np.bincount(y, weights=right)
-    validation = _probability(model, task, task.split.validation)
+    X_val, y_val = task.split.validation
+    validation = probabilities(model, X_val, task.classes)
     return {
         "accuracy": float(np.mean(right)),
-        "log_loss": _log_loss(y, chance),
+        "log_loss": float(log_losses(chance, y).mean()),
         "balanced_accuracy": float(np.mean(right_rows[rows > 0] / rows[rows > 0])),
-        "validation_loss": _log_loss(task.split.validation[1], validation),
+        "validation_loss": float(log_losses(validation, y_val).mean()),
     }
 
 
@@ -89,19 +92,6 @@ def task_of(cell: Cell, setting: Setting, folder: Path | None) -> Task:
     """The split of a cell's seed, encoded, with the setting's wrong labels."""
     drawn = prepared(cell.dataset, folder, setting, cell.seed)
     return Task(drawn, setting.for_pool(len(drawn.pool[1])), cell.seed)
-
-
-def _log_loss(y: NDArray[np.intp], chance: NDArray[np.float64]) -> float:
-    """As scikit-learn's, whose checks of every row take longer than its sums."""
-    own = chance[np.arange(len(y)), y]
-    return -float(np.mean(np.log(np.maximum(own, np.finfo(float).eps))))
-
-
-def _probability(model: Any, task: Task, part: Part) -> NDArray[np.float64]:
-    """Of every class of the data set; zero for those the model never saw."""
-    chance = np.zeros((len(part[1]), len(task.classes)))
-    chance[:, model.classes_] = model.predict_proba(part[0])
-    return chance
 
 
 def prepared(name: str, folder: Path | None, setting: Setting, seed: int) -> Split:

@@ -76,9 +76,7 @@ class Salutary:
             labeled=_weighed(labeled),
             validation=validation,
             folds=split_folds(validation, self.guard, rng),
-            pool=ArrayPool(
-                X_pool, np.ones(len(X_pool), dtype=bool), np.ones(len(X_pool))
-            ),
+            pool=ArrayPool.of(X_pool),
             rule=RULES[self.rule],
             hessian=task.setting.hessian,
             batch_size=task.setting.batch_size,

@@ -14,8 +14,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from salutary.errors import InputError
 from salutary.influence.label_influence import HessianRows
+from salutary.influence.objectives import log_losses
 from salutary.labeling.fitting import fit_converged
 from salutary.labeling.rows import LabeledRows
+from salutary.labeling.tuning import lowest_loss
 from salutary_benchmark.data.noise import Noise
 from salutary_benchmark.data.splits import Part, Split
 
@@ -190,35 +192,32 @@ def estimator(
     setting = task.setting
     C = setting.C
     if C is None:
-        C = tuned(rows, n_human, fit_intercept=setting.fit_intercept)
+        C = best_C(rows, n_human, fit_intercept=setting.fit_intercept)
     return LogisticRegression(C=C, fit_intercept=setting.fit_intercept, max_iter=10_000)
 
 
-def tuned(
+def best_C(
     rows: Part, n_human: int | None = None, *, fit_intercept: bool = True
 ) -> float:
     """The C of `PENALTIES` with the lowest log loss in cross-validation.
 
-    From the strongest penalty on, the search ends where the loss rises: beyond, models
-    fit noise, and take longest to. This is the lowest loss of all unless there are two
-    dips.
-
-    Only rows with human labels are judged; rows with assigned labels are in every
-    training part. Judged rows of a class that no row of the training part has are left
-    out. Where rows are too few to be parted, C is 1.
+    See `salutary.labeling.tuning.lowest_loss` for where the search ends. Only rows with
+    human labels are judged; rows with assigned labels are in every training part.
+    Judged rows of a class that no row of the training part has are left out. Where rows
+    are too few to be parted, C is 1.
     """
     # Of every fold one model, which starts from its last fit.
     folds = [(_tunable(fit_intercept), *parts) for parts in _folds(rows, n_human)]
-    best, lowest = PENALTIES[-1], np.inf
-    for C in PENALTIES if folds else ():
-        loss = sum(
+    if not folds:
+        return PENALTIES[-1]
+
+    def loss_of(C: float) -> float:
+        return sum(
             _loss(model.set_params(C=C).fit(*fitted), *judged)
             for model, fitted, judged in folds
         )
-        if loss >= lowest:
-            break
-        best, lowest = C, loss
-    return best
+
+    return lowest_loss(PENALTIES, loss_of)[0]
 
 
 def _tunable(fit_intercept: bool) -> LogisticRegression:
@@ -234,9 +233,7 @@ def _loss(model: LogisticRegression, X: Any, y: NDArray[Any]) -> float:
     """The summed log loss of the rows of classes that the model knows."""
     known = np.isin(y, model.classes_)
     truth = np.searchsorted(model.classes_, y[known])
-    chance = model.predict_proba(X[known])[np.arange(len(truth)), truth]
-    # As scikit-learn's log_loss: an impossible row counts much, not infinitely.
-    return -float(np.log(np.maximum(chance, np.finfo(float).eps)).sum())
+    return float(log_losses(model.predict_proba(X[known]), truth).sum())
 
 
 def _folds(rows: Part, n_human: int | None) -> Iterator[tuple[Part, Part]]:

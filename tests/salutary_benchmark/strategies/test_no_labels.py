@@ -19,8 +19,8 @@ from salutary_benchmark.strategies.task import (
     Setting,
     Step,
     Task,
+    best_C,
     joined,
-    tuned,
 )
 
 IMAGES, DIGITS = load_digits(return_X_y=True)
@@ -187,7 +187,7 @@ def test_a_tuned_run_is_a_loop_that_tunes_on_human_labels_after_each_round() -> 
     )
     known, left, penalties = labeled, np.arange(len(X_pool)), []
     for step in Salutary("plausible")(task):
-        C = tuned(known, len(labeled[1]))
+        C = best_C(known, len(labeled[1]))
         penalties.append(C)
         model = plain(C).fit(*known)
         assert step.model.C == C

@@ -13,10 +13,10 @@ from salutary_benchmark.strategies.task import (
     PENALTIES,
     Setting,
     Task,
+    best_C,
     estimator,
     fit,
     joined,
-    tuned,
 )
 
 
@@ -64,11 +64,11 @@ def test_tuning_chooses_as_scikit_learns_grid_search(
         scoring="neg_log_loss",
         cv=StratifiedKFold(3, shuffle=True, random_state=0),
     ).fit(*rows)
-    assert tuned(rows, fit_intercept=fit_intercept) == search.best_params_["C"]
+    assert best_C(rows, fit_intercept=fit_intercept) == search.best_params_["C"]
 
 
 def test_the_problems_above_are_not_all_tuned_alike() -> None:
-    chosen = {tuned(problem(*arguments)) for arguments in PROBLEMS}
+    chosen = {best_C(problem(*arguments)) for arguments in PROBLEMS}
     assert len(chosen) >= 3
 
 
@@ -100,24 +100,24 @@ def test_assigned_labels_are_trained_on_but_not_judged(seed: int, right: float) 
     wrong[:n_human] = False
     y = np.where(wrong, (y + 1) % 3, y)
     expected = losses((X, y), n_human)
-    assert tuned((X, y), n_human) == PENALTIES[int(np.argmin(expected))]
+    assert best_C((X, y), n_human) == PENALTIES[int(np.argmin(expected))]
 
 
 def test_assigned_labels_of_a_class_that_no_human_gave_are_trained_on() -> None:
     X, y = problem(0, 120, 2, 1.0)
     y[60:80] = 7
     expected = losses((X, y), 60)
-    assert tuned((X, y), 60) == PENALTIES[int(np.argmin(expected))]
+    assert best_C((X, y), 60) == PENALTIES[int(np.argmin(expected))]
 
 
 def test_all_labels_are_human_unless_it_is_said() -> None:
     rows = problem(2, 60, 3, 8.0)
-    assert tuned(rows) == tuned(rows, 60)
+    assert best_C(rows) == best_C(rows, 60)
     # Garbage is not predicted, so where it is judged a strong penalty is best.
     X, y = problem(3, 120, 2, 0.1)
     y[60:] = np.random.default_rng(0).integers(2, size=60)
     expected = [PENALTIES[int(np.argmin(losses((X, y), n)))] for n in (120, 60)]
-    assert [tuned((X, y)), tuned((X, y), 60)] == expected
+    assert [best_C((X, y)), best_C((X, y), 60)] == expected
     assert expected[0] != expected[1]
 
 
@@ -127,7 +127,7 @@ def test_classes_absent_from_a_fold_are_left_out(n_rare: int, rare: int) -> None
     X, y = problem(1, 90, 2, 1.0)
     labels = np.delete(np.arange(3), rare)[y]
     labels[:n_rare] = rare
-    assert tuned((X, labels)) in PENALTIES
+    assert best_C((X, labels)) in PENALTIES
 
 
 def test_a_class_of_one_row_is_judged_by_no_fold() -> None:
@@ -147,7 +147,7 @@ def test_a_class_of_one_row_is_judged_by_no_fold() -> None:
             totals[position] += log_loss(
                 y[judged], chance, labels=model.classes_, normalize=False
             )
-    assert tuned((X, y)) == PENALTIES[int(np.argmin(totals))]
+    assert best_C((X, y)) == PENALTIES[int(np.argmin(totals))]
 
 
 def test_a_far_outlier_does_not_end_tuning() -> None:
@@ -159,12 +159,12 @@ def test_a_far_outlier_does_not_end_tuning() -> None:
         scoring="neg_log_loss",
         cv=StratifiedKFold(3, shuffle=True, random_state=0),
     ).fit(X, y)
-    assert tuned((X, y)) == search.best_params_["C"]
+    assert best_C((X, y)) == search.best_params_["C"]
 
 
 def test_few_rows_of_every_class_can_be_tuned_on() -> None:
     X, y = problem(0, 6, 1, 1.0)
-    assert tuned((X, np.array([0, 0, 1, 1, 2, 2]) + y)) in PENALTIES
+    assert best_C((X, np.array([0, 0, 1, 1, 2, 2]) + y)) in PENALTIES
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -219,9 +219,9 @@ def tunings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
         rows: Part, n_human: int | None = None, *, fit_intercept: bool = True
     ) -> float:
         asked.append((len(rows[1]) if n_human is None else n_human, fit_intercept))
-        return tuned(rows, n_human, fit_intercept=fit_intercept)
+        return best_C(rows, n_human, fit_intercept=fit_intercept)
 
-    monkeypatch.setattr(task_module, "tuned", noted)
+    monkeypatch.setattr(task_module, "best_C", noted)
     return asked
 
 
@@ -233,9 +233,9 @@ def test_only_a_setting_without_a_penalty_is_tuned(
     assert tunings == []
     task = task_of(Setting(C=None, fit_intercept=False))
     model = fit(task, rows, n_human=30)
-    assert tuned(rows, 30, fit_intercept=False) == model.C
+    assert best_C(rows, 30, fit_intercept=False) == model.C
     assert not model.fit_intercept
-    assert tuned(rows, fit_intercept=False) == estimator(task, rows).C
+    assert best_C(rows, fit_intercept=False) == estimator(task, rows).C
     assert tunings == [(30, False), (60, False)]
 
 
