@@ -22,7 +22,8 @@ from salutary.labeling import loop
 from salutary.labeling.fitting import Snapshot, begin
 from salutary.labeling.guard import mean_decrease
 from salutary.labeling.loop import State, advance, canary_logits, start
-from salutary.labeling.problem import Fold, Problem, split_folds
+from salutary.labeling.definition import Fold, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.splits import hold_out

@@ -57,7 +57,7 @@ def newton_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
 def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """The best of a shortlist by true effects."""
     validation = problem.validation
-    geometry = factored_model(problem, snapshot)
+    geometry = factor_snapshot(problem, snapshot)
     found = score(problem, geometry, validation, snapshot, SHORTLIST * BATCH)["p^1"]
     training, _ = training_of(problem, snapshot.model, snapshot.rows, snapshot.labels)
     X = as_float64(problem.pool.X[found.rows])
