@@ -398,7 +398,9 @@ def test_vectors_of_very_large_integers_are_numbers(tmp_path: Path) -> None:
 
 
 def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
-    from salutary.runs.table_problem import Settings, prepare_labeling
+    from salutary.runs.kind import Request
+    from salutary.runs.label import LABELING
+    from salutary.runs.table_problem import Settings
     from salutary.tables.sources import Sources, Texts
 
     sources = Sources(
@@ -408,7 +410,8 @@ def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
         texts=Texts(("text",), decoder, device="cpu"),
     )
     settings = Settings("paper", None, 3, False, 0)
-    prepared = prepare_labeling(
-        sources, settings, lambda name: nullcontext(lambda done, total: None)
+    request = Request(sources, settings, 10, texts / "run", resume=False)
+    prepared = LABELING.prepare(
+        request, lambda name: nullcontext(lambda done, total: None)
     )
     assert prepared.embedder is not None

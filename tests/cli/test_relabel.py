@@ -423,7 +423,7 @@ FORKS.set_forkserver_preload(["salutary.runs.directory", "salutary.cli.main"])
 
 KILLED = """
 import os, signal
-from salutary import ledger, relabel_run
+from salutary.runs import ledger, relabel
 from salutary.cli.main import main
 
 def die(*_, **__):
@@ -443,8 +443,8 @@ def after(self, entry, *rest):
 PLACES = {
     "before a commit": "ledger.Ledger.commit = fatal",
     "after a commit": "ledger.Ledger.commit = after",
-    "before the switches": "relabel_run.write_table = die",
-    "before the cleaned table": "relabel_run._write_cleaned = die",
+    "before the switches": "relabel.write_table = die",
+    "before the cleaned table": "relabel._write_cleaned = die",
     "before the ledger calls it finished": "ledger.Ledger.set_facts = die",
 }
 

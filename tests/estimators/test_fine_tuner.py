@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
 from salutary.advice.after_run import Alternative, labels_on_top
 from salutary.deep.trainer import Trainer
-from salutary.labeling.fitting import Snapshot
 from salutary.labeling.definition import split_folds
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule

@@ -133,7 +133,7 @@ FORKS.set_forkserver_preload(["salutary.runs.label", "salutary.cli.main"])
 
 SCRIPT = """
 import os, signal, sys
-from salutary import artifacts, label_run, ledger, table_run
+from salutary.runs import artifacts, directory, label, ledger
 from salutary.cli.main import main
 
 def die(*_, **__):
@@ -215,7 +215,7 @@ ledger.Ledger.commit = fatal
 """,
         7,
     ),
-    "before it writes": ("label_run.write_table = die", 20),
+    "before it writes": ("label.write_table = die", 20),
     "before the labels are in place": ("os.fsync = die", 20),
     "before the model is in place": (
         "left = [None]; os.fsync = lambda file: left.pop() if left else die()",
@@ -318,7 +318,7 @@ def test_a_killed_run_that_abstains_resumes_to_the_same_labels(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("place", ["label_run.write_table = die", "os.fsync = die"])
+@pytest.mark.parametrize("place", ["label.write_table = die", "os.fsync = die"])
 def test_a_run_killed_after_a_harmful_round_ends_there(
     place: str, folder: Path, tmp_path: Path
 ) -> None:
@@ -686,7 +686,7 @@ def test_the_number_of_threads_changes_no_bit(tmp_path: Path) -> None:
         environment = {**os.environ, **dict.fromkeys(names, threads)}
         out = tmp_path / threads
         command = arguments(tmp_path, out, "--budget", "20")
-        quick = "label_run.write_model = lambda *_: None"
+        quick = "label.write_model = lambda *_: None"
         subprocess.run(
             [sys.executable, "-c", f"{SCRIPT}{quick}\nmain({command!r})"],
             check=True,
@@ -819,7 +819,7 @@ def test_results_of_two_budgets_are_not_taken_for_a_runs(
 ) -> None:
     out = shutil.copytree(uninterrupted, tmp_path / "run")
     longer = arguments(folder, out, "--resume", "--budget", "210")
-    killed = process(longer, tmp_path / "log", "label_run.write_model = die")
+    killed = process(longer, tmp_path / "log", "label.write_model = die")
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     assert len(labels_of(out)) == 210  # beside the model of 200
