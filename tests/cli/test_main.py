@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from importlib.metadata import Distribution, PackageNotFoundError, entry_points
@@ -69,6 +70,16 @@ def test_a_commands_help_has_an_example_and_every_option(
 ) -> None:
     out = shown([command, "--help"], capsys)
     assert [word for word in words if word not in out] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["label", "--help"]], ids=" ".join)
+def test_help_does_not_wait_for_numpy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from salutary.cli.main import main; main(sys.argv[1:]); "
+        "sys.exit(bool({'numpy', 'pyarrow', 'skactiveml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def plugins(monkeypatch: pytest.MonkeyPatch, load: Callable[[], object]) -> None:
