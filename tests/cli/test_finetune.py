@@ -165,7 +165,9 @@ def test_an_ending_by_the_surrogates_guard_is_called_so(whole: Path) -> None:
     report = json.loads((whole / "run.json").read_text())
     report["outcome"] |= {"termination": "guard", "refused_rounds": 0}
     first, *_ = finetune_summary(report, whole)
-    assert first.endswith("; the surrogate's guard let no further label through")
+    assert first.endswith(
+        "; the guard of the logistic regression let no further label through"
+    )
     report["outcome"]["refused_rounds"] = 2
     first, *_ = finetune_summary(report, whole)
     assert first.endswith("; the guard undid the last 2 rounds")

@@ -89,7 +89,7 @@ def test_texts_are_embedded_and_labeled(
     np.testing.assert_allclose(pool, expected[SIZES["train"] :], atol=1e-4)
     # C is as good as any by scikit-learn's own cross-validation, nearly.
     C = report["outcome"]["C"]
-    assert f"C                {C:g}, tuned" in capsys.readouterr().out
+    assert f"C                  {C:g}, tuned" in capsys.readouterr().out
     train, y = expected[: SIZES["train"]], frames["train"]["kind"]
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     losses = {

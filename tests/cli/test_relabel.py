@@ -163,7 +163,7 @@ def test_without_C_the_best_by_the_validation_table_is_taken(
     report = report_of(tmp_path / "run")
     C = report["outcome"]["C"]
     assert report["settings"]["C"] is None
-    assert f"C                {C:g}, tuned by the validation table" in (
+    assert f"C                  {C:g}, tuned by the validation table" in (
         capsys.readouterr().out
     )
     train, validation = tables()
