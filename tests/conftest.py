@@ -1,6 +1,7 @@
 """Settings and data that every test shares."""
 
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,3 +65,21 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     GPT2Model(config).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
+    """Run a command that must exit with 2; its one line on standard error."""
+
+    from salutary.cli.main import main
+
+    def refusal(arguments: list[str]) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        lines = capsys.readouterr().err.splitlines()
+        assert (exit.value.code, len(lines)) == (2, 1), lines
+        assert lines[0].startswith("salutary: ")
+        return lines[0]
+
+    return refusal

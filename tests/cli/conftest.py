@@ -107,19 +107,3 @@ def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_dir(_finished: Path, folder: Path) -> Path:
     """A finished run of the tables, a copy for each test."""
     return shutil.copytree(_finished, folder / "run")
-
-
-@pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
-    """Run a command that must exit with 2; its one line on standard error."""
-
-    def refusal(arguments: list[str]) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main(arguments)
-        lines = capsys.readouterr().err.splitlines()
-        assert (exit.value.code, len(lines)) == (2, 1), lines
-        assert lines[0].startswith("salutary: ")
-        return lines[0]
-
-    return refusal

@@ -168,21 +168,6 @@ def wait_for(words: str, log: Path, run: BaseProcess) -> None:
         time.sleep(0.001)
 
 
-@pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
-    """Run a command that must exit with 2; its one line on standard error."""
-
-    def refusal(arguments: list[str]) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main(arguments)
-        lines = capsys.readouterr().err.splitlines()
-        assert (exit.value.code, len(lines)) == (2, 1), lines
-        return lines[0]
-
-    return refusal
-
-
 # Where the process kills itself, and the rounds its ledger must have by then.
 PLACES = {
     "before its first transaction": ("ledger.Ledger.begin = die", None),
