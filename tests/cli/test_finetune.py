@@ -357,7 +357,10 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
     ("change", "message"),
     [
         (["--text-column", "words"], "train.csv: has no text column 'words'"),
-        (["--model", "/nowhere/at/all"], "/nowhere/at/all: is no folder, and the hub"),
+        (
+            ["--model", "/nowhere/at/all"],
+            "/nowhere/at/all: there is no such folder, and the Hug",
+        ),
         (["--target", "text"], "has no text column 'text' besides target"),
         (["--rank", "0"], "--rank 0: must be at least 1"),
         (["--epochs", "0"], "--epochs 0: must be at least 1"),

@@ -363,7 +363,7 @@ class Unprobed(Fixed):
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        (Unprobed(), "embed returned shape .* or what is no number"),
+        (Unprobed(), "embed returned an array of shape .* not finite"),
         (Odd(chances=lambda X: np.ones((len(X), 3))), "predict_proba returned shape"),
         (Odd(chances=lambda X: np.full((len(X), 10), np.nan)), "no number"),
         (Odd(lambda X: np.ones((3, 2)), lambda X: np.ones((len(X), 10)) / 10), "embed"),
