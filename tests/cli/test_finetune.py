@@ -371,7 +371,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
         (["--text-pair", "other"], "train.csv: has no text column 'other'"),
         (["--device", "nowhere"], "device 'nowhere' cannot be used"),
         (["--learning-rate", "3"], "--learning-rate 3.0: must be above 0 and at most"),
-        (["--rank", "9"], "rank 9 is above the model's width; pass 8 at most"),
+        (["--rank", "9"], "rank must be at most 8, the model's hidden size, got 9"),
         (["--device", "meta"], "device 'meta' cannot be used"),
     ],
 )

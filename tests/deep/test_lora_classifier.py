@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from salutary import LoraClassifier, TransformerEmbedder
+from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.errors import InputError
 
 pytest.importorskip("peft", reason="needs salutary[text]")
@@ -29,7 +32,7 @@ def classifier(folder: str, **parameters: Any) -> LoraClassifier:
 
 
 FOREIGN = "ignore:.*is_gradient_checkpointing:FutureWarning"
-"""How peft speaks to transformers."""
+"""peft reads an attribute that transformers has deprecated."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,7 @@ def test_peft_itself_loads_the_adapter(
         "classifier.json",
         "layer.safetensors",
     ]
+    assert sorted(ADAPTER_FILES) == sorted(path.name for path in tmp_path.iterdir())
     model = PeftModel.from_pretrained(AutoModel.from_pretrained(minilm), tmp_path)
     tokens = AutoTokenizer.from_pretrained(minilm)(
         TEXTS, padding=True, return_tensors="pt"
@@ -223,7 +227,7 @@ def test_what_cannot_be_fine_tuned_is_refused(
 
 
 @pytest.mark.parametrize("held", [{"X_val": ["a"]}, {"y_val": [0]}])
-def test_held_texts_and_labels_go_together(decoder: str, held: Any) -> None:
+def test_validation_texts_and_labels_go_together(decoder: str, held: Any) -> None:
     with pytest.raises(ValueError, match="X_val and y_val go together"):
         classifier(decoder).fit(["a", "b"], [0, 1], **held)
 
@@ -235,7 +239,7 @@ def saved(decoder: str, tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
-def test_a_folder_that_is_no_adapter_is_refused(saved: Path, minilm: str) -> None:
+def test_a_folder_that_is_not_an_adapter_is_refused(saved: Path, minilm: str) -> None:
     with pytest.raises(InputError, match=r"holds no classifier\.json"):
         LoraClassifier.load(saved.parent)
     with pytest.raises(
@@ -245,6 +249,27 @@ def test_a_folder_that_is_no_adapter_is_refused(saved: Path, minilm: str) -> Non
     (saved / "adapter_model.safetensors").rename(saved / "adapter_model.bin")
     with pytest.raises(InputError, match=r"holds no adapter_model\.safetensors"):
         LoraClassifier.load(saved)
+
+
+WITHOUT = """
+import sys
+sys.modules["peft"] = None
+from salutary import LoraClassifier
+from salutary.deep.adapter_files import ADAPTER_FILES
+LoraClassifier.load(sys.argv[1])
+"""
+
+
+def test_loading_without_peft_says_which_extra_to_install(saved: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(saved)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stderr.strip().endswith(
+        "MissingExtraError: peft is not installed; pip install 'salutary[text]'"
+    )
 
 
 def test_a_model_that_has_an_adapter_is_refused(saved: Path, decoder: str) -> None:

@@ -68,7 +68,7 @@ def test_a_linear_module_ends_at_the_optimum_of_scikit_learn() -> None:
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
 
-def test_the_epoch_that_does_best_on_held_rows_is_kept() -> None:
+def test_the_epoch_that_does_best_on_validation_rows_is_kept() -> None:
     X, y = digits()
     seen: list[tuple[int, int]] = []
     model = classifier(network(), epochs=60, patience=5, learning_rate=1e-2)
@@ -204,7 +204,7 @@ def test_a_single_row_left_over_joins_the_batch_before() -> None:
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_what_is_no_number_is_named_by_its_row() -> None:
+def test_a_value_that_is_not_finite_is_named_by_its_row() -> None:
     X, y = digits()
     X[7, 3] = np.nan
     with pytest.raises(ValueError, match=r"X has NaN, or a value .* in row 7"):

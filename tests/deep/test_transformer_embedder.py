@@ -167,7 +167,9 @@ def test_a_saved_embedder_has_no_weights_and_refuses_other_ones(
         loaded.set_params(model=decoder).transform(["a"])
 
 
-def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path, minilm: str) -> None:
+def test_what_is_not_a_model_is_refused_in_one_line(
+    tmp_path: Path, minilm: str
+) -> None:
     (tmp_path / "config.json").write_text("{}")
     cases = {
         str(tmp_path): "is not a model that transformers can load",
@@ -302,11 +304,13 @@ def test_a_tokenizer_without_words_or_with_too_many_is_refused(
         TransformerEmbedder(str(folder)).fit([])
 
 
-def test_a_tokenizer_without_any_mark_still_pads(decoder: str, copy_of: Any) -> None:
+def test_a_tokenizer_without_special_tokens_still_pads(
+    decoder: str, copy_of: Any
+) -> None:
     folder = copy_of(decoder)
     config = json.loads((folder / "tokenizer_config.json").read_text())
-    for mark in ("eos_token", "pad_token", "bos_token"):
-        config.pop(mark, None)
+    for special in ("eos_token", "pad_token", "bos_token"):
+        config.pop(special, None)
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     embedder = TransformerEmbedder(str(folder), pooling="last", device="cpu")
     found = embedder.fit_transform(["a b c", "d"])

@@ -1,4 +1,4 @@
-"""Batches, the store on disk, and kills; the model is a function here."""
+"""Batches, the store on disk, and interruptions; the model is a function here."""
 
 import os
 import signal

@@ -37,7 +37,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     weight_decay : float
         Weight decay of AdamW.
     device : str or None
-        For instance "cpu" or "cuda:1"; see `salutary.deep.devices.pick_device`.
+        For instance "cpu" or "cuda:1"; None for the fastest available.
     cache_dir : path or None
         Folder that keeps vectors.
     random_state : int, RandomState instance or None

@@ -102,17 +102,20 @@ def checked_output(
         If the shape is another one, or a number is not finite.
     """
     table = np.asarray(found)
-    columns = "n" if n_columns is None else n_columns
     if (
         table.ndim != 2
         or len(table) != n_rows
         or n_columns not in (None, table.shape[1])
-        or not np.isfinite(table).all()
     ):
+        columns = "n_features" if n_columns is None else n_columns
         raise ValueError(
-            f"the trainer's {method} returned an array of shape {table.shape} for "
-            f"{n_rows} rows, or numbers that are not finite; it must return finite "
-            f"numbers of shape ({n_rows}, {columns})"
+            f"the trainer's {method} returned shape {table.shape} for {n_rows} rows; "
+            f"it must return shape ({n_rows}, {columns})"
+        )
+    if not np.isfinite(table).all():
+        raise ValueError(
+            f"the trainer's {method} returned numbers that are not finite; train with "
+            "a smaller learning rate, or scale the rows"
         )
     return table
 
