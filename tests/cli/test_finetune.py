@@ -359,7 +359,10 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
     ("change", "message"),
     [
         (["--text-column", "words"], "train.csv: has no text column 'words'"),
-        (["--model", "/nowhere/at/all"], "/nowhere/at/all: is no folder, and the hub"),
+        (
+            ["--model", "/nowhere/at/all"],
+            "/nowhere/at/all: there is no such folder, and the Hug",
+        ),
         (["--target", "text"], "has no text column 'text' besides target"),
         (["--rank", "0"], "--rank 0: must be at least 1"),
         (["--epochs", "0"], "--epochs 0: must be at least 1"),
@@ -370,7 +373,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
         (["--text-pair", "other"], "train.csv: has no text column 'other'"),
         (["--device", "nowhere"], "device 'nowhere' cannot be used"),
         (["--learning-rate", "3"], "--learning-rate 3.0: must be above 0 and at most"),
-        (["--rank", "9"], "rank 9 is above the model's width; pass 8 at most"),
+        (["--rank", "9"], "rank must be at most 8, the model's hidden size, got 9"),
         (["--device", "meta"], "device 'meta' cannot be used"),
     ],
 )

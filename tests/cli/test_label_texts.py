@@ -247,11 +247,11 @@ def test_what_is_asked_of_texts_must_make_sense(
         ],
         "train.csv: has no text column 'words'": [*embedder, "--text-column", "words"],
         "train.csv: has no text column 'kind'": [*embedder, "--text-column", "kind"],
-        "is no folder, and the hub has no such model": [
+        "there is no such folder, and the Hugging Face hub": [
             *column,
             *["--embedder", "nobody/nothing"],
         ],
-        "is no model that transformers can load": [
+        "is not a model that transformers can load": [
             *column,
             *["--embedder", str(texts)],
         ],
@@ -318,7 +318,7 @@ def test_a_run_whose_model_has_moved_is_told_where_it_is(
     folder = folder.rename(tmp_path / "moved")
     words = ["predict", str(texts / "run"), str(texts / "pool.csv")]
     words += ["--out", str(texts / "out.csv")]
-    assert "is no folder" in refusal(words)
+    assert "there is no such folder" in refusal(words)
     main([*arguments(texts), *of_texts(texts, str(folder)), "--resume"])
     assert (texts / "run" / "labels.parquet").read_bytes() == labels
     main(words)
