@@ -18,9 +18,10 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, logging
 from transformers.utils.hub import cached_file
 
 from salutary.deep.devices import pick_dtype, weights_sha256
-from salutary.deep.texts import Pooling, Text, as_bytes, n_characters
+from salutary.deep.texts import Text, as_bytes, n_characters
 from salutary.deep.vectors import Vectors, embed
 from salutary.errors import InputError
+from salutary.names import Pooling
 
 DEFAULT_MAX_LENGTH = 512
 """Maximum number of tokens of a text; longer texts take much more time."""

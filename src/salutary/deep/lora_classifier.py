@@ -21,12 +21,12 @@ from salutary.deep.adapter_files import (
     write_adapter,
 )
 from salutary.deep.network_classifier import NetworkClassifier
-from salutary.deep.texts import Pooling, Text, as_texts
-from salutary.deep.texts import warn_of_cut as warn_of_cut
+from salutary.deep.texts import Text, as_texts, warn_of_cut
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError, MissingExtraError, needs
 from salutary.influence.inputs import check_held
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
+from salutary.names import Pooling
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel

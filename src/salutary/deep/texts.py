@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,6 @@ from salutary.errors import InputError
 
 Text = str | tuple[str, str]
 """A row's text, or its pair of texts, for instance a question and an answer."""
-
-Pooling = Literal["mean", "cls", "last"]
-"""The vector of a text: mean over its tokens, first token's, or last token's vector."""
 
 
 def as_texts(X: Any) -> list[Text]:

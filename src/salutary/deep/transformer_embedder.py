@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from salutary.deep.texts import Pooling, as_texts, warn_of_cut
+from salutary.deep.texts import as_texts, warn_of_cut
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError, needs
+from salutary.names import Pooling
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel

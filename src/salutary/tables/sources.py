@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from salutary.deep.texts import Pooling
+from salutary.names import Pooling
 
 
 @dataclass(frozen=True)
