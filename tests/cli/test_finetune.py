@@ -358,7 +358,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
     [
         (["--text-column", "words"], "train.csv: has no text column 'words'"),
         (["--model", "/nowhere/at/all"], "/nowhere/at/all: is no folder, and the hub"),
-        (["--target", "text"], "has no text column 'text' besides target"),
+        (["--target", "text"], "has no text column 'text' besides the target"),
         (["--rank", "0"], "--rank 0: must be at least 1"),
         (["--epochs", "0"], "--epochs 0: must be at least 1"),
         (["--max-length", "0"], "--max-length 0: must be at least 1"),

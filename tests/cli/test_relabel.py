@@ -662,7 +662,7 @@ REFUSED = {
         "has no target column 'sort', only 'id', 'size', 'age', 'note', 'kind'; pass "
         "one of them as --target",
     ),
-    "empty target": (empty_target, [], "is empty in row 59 (as NA and null are, too)"),
+    "empty target": (empty_target, [], "is empty in row 59 (NA and null count as emp"),
     "a tiny C": (nothing, ["--C", "1e-320"], "must be at least 1e-100"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
     "no id": (nothing, ["--id", "name"], "has no column 'id'"),

@@ -24,7 +24,7 @@ from salutary.runs.artifacts import LEDGER, REPORT
 from salutary.runs.kind import Finished, Prepared, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.resume import commit
-from salutary.tables.formats import check_exists, fingerprint
+from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
@@ -88,7 +88,7 @@ def run_tables(
 def _fingerprint(path: Path) -> str:
     try:
         check_exists(path)
-        return fingerprint(path)
+        return file_sha256(path)
     except OSError as error:
         remedy = "mend the permissions"
         if error.errno == errno.ENAMETOOLONG:
