@@ -38,8 +38,11 @@ from salutary.names import EstimateName, HessianRows, ObjectiveName, RuleName
 from salutary.pools.arrays import ArrayPool
 
 
-class SalutaryClassifier(  # type: ignore[misc]
-    TransductionMixin, PipelineMixin, ClassifierMixin, BaseEstimator
+class SalutaryClassifier(
+    TransductionMixin,
+    PipelineMixin,
+    ClassifierMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """Logistic regression that labels unlabeled rows by their influence.
 
