@@ -719,7 +719,10 @@ BAD_COSTS = {
     "an unknown class's remedy": ([("cow", "cat", "1"), *PAIRS], "; drop the row"),
     "no number": ([("bird", "cat", "dear"), *PAIRS[1:]], "column 'cost'"),
     "a huge cost": ([("bird", "cat", "1e160"), *PAIRS[1:]], "1e+160 in row 0"),
-    "no cost": ([("bird", "cat", ""), *PAIRS[1:]], "no finite number in row 0"),
+    "no cost": (
+        [("bird", "cat", ""), *PAIRS[1:]],
+        "does not have a finite number in row 0",
+    ),
     "infinity": ([*PAIRS[:3], ("cat", "dog", "inf"), *PAIRS[4:]], "number in row 3"),
 }
 
