@@ -358,8 +358,8 @@ def test_a_column_of_vectors_is_as_good_as_its_numbers(
 @pytest.mark.parametrize(
     ("vector", "words"),
     [
-        ([1.0], "row 2: is no vector of 2 numbers"),
-        (None, "row 2: is no vector of 2 numbers"),
+        ([1.0], "row 2: is not a vector of 2 numbers"),
+        (None, "row 2: is not a vector of 2 numbers"),
         ([1.0, None], "row 2: has a number that is missing or too large"),
         ([1.0, float("inf")], "row 2: has a number that is missing or too large"),
     ],
@@ -385,7 +385,9 @@ def test_an_entry_called_as_a_column_is_refused(
         columns = {"v[0]": 7.0, "v": [[1.0, 2.0]] * n, "kind": list("xy") * (n // 2)}
         pd.DataFrame(columns).to_parquet(tmp_path / f"{name}.parquet")
     line = refusal(arguments(tmp_path, "parquet"))
-    assert "column 'v': an entry of its vectors is called as the column 'v[0]'" in line
+    assert (
+        "column 'v': an entry of its vectors has the name of the column 'v[0]'" in line
+    )
 
 
 def test_vectors_of_very_large_integers_are_numbers(tmp_path: Path) -> None:

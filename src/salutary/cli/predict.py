@@ -54,7 +54,7 @@ def predict(
     with display(0, "rows") as shown:
         with shown.stage("predicting"):
             predictions = _predictions(model, columns, features)
-        _write(predictions, out)
+        write_table(predictions, out)
     print(f"Wrote {predictions.num_rows} predictions to {out}")
 
 
@@ -125,28 +125,3 @@ def _predictions(
     columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
     columns.update(zip(_probability_columns(model), probability.T, strict=True))
     return pa.table(columns)
-
-
-def _write(predictions: pa.Table, out: Path) -> None:
-    import pyarrow.csv
-
-    from salutary.files import write_whole
-    from salutary.tables.writing import write_table
-
-    if out.suffix.lower() == ".parquet":
-        write_table(predictions, out)
-    elif out.suffix.lower() == ".csv":
-        write_whole(out, lambda beside: pyarrow.csv.write_csv(predictions, beside))
-    else:
-        frame = predictions.to_pandas()
-        write_whole(
-            out,
-            lambda beside: frame.to_json(
-                beside,
-                orient="records",
-                lines=True,
-                double_precision=15,
-                date_format="iso",
-                date_unit="ns",
-            ),
-        )
