@@ -75,6 +75,7 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
         )
     # Imported here: 'salutary --help' needs none of it.
     from salutary.files import writable
+    from salutary.tables.writing import write_table
 
     if not writable(out.parent):
         raise InputError(
