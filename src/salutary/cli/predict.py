@@ -49,6 +49,9 @@ def predict(
     Example: salutary predict runs/first new.csv --out predictions.csv
     """
     _check_out(out, run_dir, table)
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.tables.writing import write_table
+
     # Nothing is shown before all that may be refused has been checked.
     model, columns, features = _read(run_dir, table)
     with display(0, "rows") as shown:
@@ -75,7 +78,6 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
         )
     # Imported here: 'salutary --help' needs none of it.
     from salutary.files import writable
-    from salutary.tables.writing import write_table
 
     if not writable(out.parent):
         raise InputError(
