@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,16 @@ from salutary.errors import InputError
 LOCK = "run.lock"
 """The file that a process locks while it writes to a directory."""
 
+PART = ".part"
+"""Ends the stem of a file that is being written."""
+
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file under a temporary name, then rename it.
 
-    After an interruption the file is either complete or as it was before.
+    After an interruption the file is either complete or as it was before. The temporary
+    name is a new one each time and is created by this process, so that neither a link
+    that waits in the folder nor another process that writes the same file is followed.
 
     Parameters
     ----------
@@ -44,7 +50,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     ...     path.read_text()
     '42'
     """
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    temporary = _new_file(path)
     try:
         write(temporary)
         with temporary.open("rb+") as file:
@@ -52,6 +58,20 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _new_file(path: Path) -> Path:
+    """An empty file beside a path, as readable as any new file of this process."""
+    # Its name holds no part of a long one, which could then be too long.
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.stem[:100]}.", suffix=f"{PART}{path.suffix}", dir=path.parent
+    )
+    mask = os.umask(0)
+    os.umask(mask)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o666 & ~mask)
+    return temporary
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,9 +105,15 @@ def claim(out: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process that is still running has claimed the directory.
+        If another process that is still running has claimed the directory, or a link
+        is in it: what is written there would change a file somewhere else.
+
+    Notes
+    -----
+    Files that an interrupted process left half written are removed.
     """
     out.mkdir(parents=True, exist_ok=True)
+    refuse_links(out)
     lock = FileLock(out / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -97,6 +123,27 @@ def claim(out: Path) -> Iterator[None]:
             "pass another --out"
         ) from None
     try:
+        for leftover in out.glob(f".*{PART}*"):
+            if leftover.is_file():
+                leftover.unlink()
         yield
     finally:
         lock.release()
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a directory, or one in it, that holds a link.
+
+    Raises
+    ------
+    InputError
+        Names the first one.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in sorted((*folders, *files)):
+            path = Path(place) / name
+            if path.is_symlink():
+                raise InputError(
+                    f"{path}: is a link, which a run's directory never holds; remove "
+                    "it, or pass another --out"
+                )
