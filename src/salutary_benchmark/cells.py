@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
 from salutary_benchmark.experiments.experiment import UNCHECKED, Cell
+from salutary_benchmark.strategies.true_labels import IMPORTED_WHEN_CALLED
 from salutary_benchmark.suites import Suite
+
+# Now, so that the seconds of no cell hold the import.
+for _name in IMPORTED_WHEN_CALLED:
+    import_module(_name)
 
 Status = Literal["done", "failed", "time limit"]
 

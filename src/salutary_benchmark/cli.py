@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from salutary.cli.terminal import display, printable
-from salutary.errors import InputError
+from salutary.errors import InputError, needs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +90,7 @@ def run(
         raise InputError(f"--jobs {jobs}: must be at least 1, or -1 for every core")
     if not time_limit > 0:
         raise InputError(f"--time-limit {time_limit:g}: must be positive")
-    with _needs_extra():
+    with needs("benchmark"):
         from salutary_benchmark.cells import parse_cell
         from salutary_benchmark.data.loading import data_folder
         from salutary_benchmark.runner import Request
@@ -149,7 +147,7 @@ def report(
 
     Example: salutary benchmark report runs/paper
     """
-    with _needs_extra():
+    with needs("benchmark"):
         from salutary_benchmark.report import write
 
     with display(0, "parts") as shown, shown.stage("writing the report"):
@@ -163,10 +161,9 @@ def list_all() -> None:
 
     Example: salutary benchmark list
     """
-    with _needs_extra():
-        from salutary_benchmark.data.catalog import DATA_SETS
-        from salutary_benchmark.strategies.registry import STRATEGIES
-        from salutary_benchmark.suites import SUITES
+    from salutary_benchmark.data.catalog import DATA_SETS
+    from salutary_benchmark.strategies.registry import STRATEGIES
+    from salutary_benchmark.suites import SUITES
 
     print("Suites")
     for suite in SUITES.values():
@@ -182,17 +179,6 @@ def list_all() -> None:
             f"    {data.preprocessing}; beware: {data.caution}"
         )
     print(f"Strategies\n  {', '.join(STRATEGIES)}")
-
-
-@contextmanager
-def _needs_extra() -> Iterator[None]:
-    """Say which extra to install when a library of the benchmark is missing."""
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(
-            f"the benchmark needs {error.name}; pip install 'salutary[benchmark]'"
-        ) from None
 
 
 def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> None:

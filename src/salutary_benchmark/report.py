@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# Pictures and tests import these; here, a missing one is found before any is written.
+import scikit_posthocs  # noqa: F401
+import statsmodels  # noqa: F401
 from jinja2 import Environment, PackageLoader
 
 from salutary.errors import InputError

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from salutary_benchmark.experiments import factors
 from salutary_benchmark.experiments.experiment import Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.side_by_side import SIDE_BY_SIDE, mean_and_error
 from salutary_benchmark.strategies.registry import in_order
 
@@ -77,9 +78,8 @@ class TurningPoints:
         keys = ["dataset", "setting", "strategy"]
         means = self.curves().groupby(level=keys, observed=True).mean()
         styles = styles_of(in_order(means.index.unique("strategy")))
-        pairs = list(means.groupby(level=["dataset", "setting"], observed=True))
-        figure, panels = panels_of(len(pairs), columns=4)
-        for panel, (pair, curves) in zip(panels, pairs, strict=True):
+
+        def draw(panel: Axes, curves: pd.DataFrame) -> None:
             of_pair = curves.droplevel(["dataset", "setting"])
             for strategy, style in styles.items():
                 if strategy in of_pair.index:
@@ -88,11 +88,15 @@ class TurningPoints:
                     if strategy not in ONE_FIT:
                         lowest = int(line.to_numpy().argmin())
                         panel.plot(lowest, line.iloc[lowest], "x", color=style["color"])
-            panel.set_title(" ".join(map(str, pair)), fontsize=9)
-        panels[0].set_ylabel("log loss")
-        panels[0].set_xlabel("round")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            means.groupby(level=["dataset", "setting"], observed=True),
+            draw,
+            columns=4,
+            xlabel="round",
+            ylabel="log loss",
+            title_size=9,
+        )
 
 
 def show(results: pd.DataFrame) -> Shown:

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from salutary_benchmark.experiments.experiment import Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.side_by_side import mean_and_error
 from salutary_benchmark.experiments.statistics import MEASURES, final
 from salutary_benchmark.strategies.registry import in_order
@@ -74,12 +75,13 @@ class FactorCurves:
         found = self.frame()
         styles = styles_of(in_order(found["strategy"].unique()))
         groups = [
-            (name, of_set, factor, names)
+            (f"{name}: {factor}", (of_set, names))
             for name, of_set in found.groupby("dataset")
             for factor, names in levels(present(of_set)).items()
         ]
-        figure, panels = panels_of(len(groups), columns=2)
-        for panel, (name, of_set, factor, names) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, group: tuple[pd.DataFrame, list[str]]) -> None:
+            of_set, names = group
             for strategy, style in styles.items():
                 line = of_set[of_set["strategy"] == strategy].set_index("setting")
                 line = line.reindex(names)
@@ -94,10 +96,9 @@ class FactorCurves:
             panel.set_xticks(
                 range(len(names)), [level.rpartition("=")[2] for level in names]
             )
-            panel.set_title(f"{name}: {factor}", fontsize=10)
-        panels[0].set_ylabel(self.measure.replace("_", " "))
-        add_legend(figure, panels)
-        return figure
+
+        ylabel = self.measure.replace("_", " ")
+        return draw_panels(groups, draw, columns=2, ylabel=ylabel)
 
 
 def sections(results: pd.DataFrame) -> Iterator[Picture | Table]:

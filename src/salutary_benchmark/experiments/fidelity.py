@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
@@ -22,7 +23,7 @@ from salutary_benchmark.experiments.experiment import (
     Shown,
     Table,
 )
-from salutary_benchmark.experiments.pictures import add_legend, panels_of
+from salutary_benchmark.experiments.pictures import draw_panels
 from salutary_benchmark.experiments.rounds import task_of
 from salutary_benchmark.experiments.side_by_side import mean_and_error
 from salutary_benchmark.strategies.task import Setting, fit
@@ -128,13 +129,12 @@ class FidelityCurves:
     def plot(self) -> Figure:
         """A panel for each data set, bars of one standard error."""
         found = self.frame()
-        groups = list(found.groupby("dataset"))
-        figure, panels = panels_of(len(groups), columns=2)
         colors = {"first_order": "tab:orange", "newton": "tab:blue"}
         styles = dict(
             zip(sorted(found["labeled"].unique()), (":", "--", "-", "-."), strict=False)
         )
-        for panel, (name, of_set) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             for (estimate, labeled), line in of_set.groupby(["estimate", "labeled"]):
                 panel.errorbar(
                     line["C"],
@@ -148,11 +148,14 @@ class FidelityCurves:
             panel.set_xscale("log")
             if self.measure.endswith("error"):
                 panel.set_yscale("log")
-            panel.set_title(str(name), fontsize=10)
-        panels[0].set_xlabel("C")
-        panels[0].set_ylabel(self.measure.replace("_", " "))
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"),
+            draw,
+            columns=2,
+            xlabel="C",
+            ylabel=self.measure.replace("_", " "),
+        )
 
 
 _TITLES = {

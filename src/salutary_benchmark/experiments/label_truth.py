@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
@@ -23,7 +24,7 @@ from salutary_benchmark.experiments.experiment import (
     Table,
 )
 from salutary_benchmark.experiments.factors import ERRORS, as_texts
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.rounds import judged, task_of
 from salutary_benchmark.strategies.no_labels import Salutary
 from salutary_benchmark.strategies.registry import STRATEGIES
@@ -147,10 +148,9 @@ class Differing:
     def plot(self) -> Figure:
         """A panel for each data set and setting, with bars of one standard error."""
         found = self.frame()
-        groups = list(found.groupby(["dataset", "setting"], observed=True))
         styles = styles_of(list(found["strategy"].unique()))
-        figure, panels = panels_of(len(groups))
-        for panel, (pair, of_pair) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_pair: pd.DataFrame) -> None:
             for strategy, style in styles.items():
                 line = of_pair[of_pair["strategy"] == strategy]
                 panel.errorbar(
@@ -160,17 +160,19 @@ class Differing:
                     label=strategy,
                     **style,
                 )
-            panel.set_title(" ".join(map(str, pair)), fontsize=10)
             # Rules that abstain from rows take more rounds; most of them end alike.
             panel.set_xscale("log")
             panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             panel.xaxis.set_minor_locator(NullLocator())
             panel.set_ylim(-0.03, 1.03)
-        panels[0].set_xlabel("round")
-        panels[0].set_ylabel("part of the labels that differ")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby(["dataset", "setting"], observed=True),
+            draw,
+            xlabel="round",
+            ylabel="part of the labels that differ",
+        )
 
 
 @dataclass(frozen=True)
@@ -211,10 +213,9 @@ class Treatments:
     def plot(self) -> Figure:
         """A panel for each data set and setting: gains of each rule, treated."""
         found = self.frame()
-        groups = list(found.groupby(["dataset", "setting"], observed=True))
         strategies = list(found["strategy"].unique())
-        figure, panels = panels_of(len(groups))
-        for panel, (pair, of_pair) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_pair: pd.DataFrame) -> None:
             for place, treatment in enumerate(TREATMENTS):
                 bars = of_pair[of_pair["treatment"] == treatment]
                 bars = bars.set_index("strategy").reindex(strategies)
@@ -231,10 +232,12 @@ class Treatments:
                 [name.removeprefix("Salutary-") for name in strategies],
                 fontsize=7,
             )
-            panel.set_title(" ".join(map(str, pair)), fontsize=10)
-        panels[0].set_ylabel(f"gain in {self.measure.replace('_', ' ')}")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby(["dataset", "setting"], observed=True),
+            draw,
+            ylabel=f"gain in {self.measure.replace('_', ' ')}",
+        )
 
 
 def by_class(results: pd.DataFrame) -> pd.DataFrame:

@@ -5,13 +5,13 @@ Each has its figures as ``frame()`` and draws itself with ``plot()``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -22,22 +22,57 @@ from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS
 from salutary_benchmark.strategies.registry import in_order
 from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 
-COLUMNS = 3
-"""Panels side by side."""
+Rows = TypeVar("Rows")
 
 
-def panels_of(n: int, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, side by side and below each other."""
-    n_rows = -(-n // columns)
+def draw_panels(
+    groups: Iterable[tuple[Any, Rows]],
+    draw: Callable[[Axes, Rows], None],
+    *,
+    columns: int = 3,
+    xlabel: str = "",
+    ylabel: str = "",
+    title_size: int = 10,
+) -> Figure:
+    """Draw a panel for each group, with one legend for all of them.
+
+    Parameters
+    ----------
+    groups : iterable of (title, rows)
+        As `DataFrame.groupby` yields them; a title of several parts is a tuple.
+    draw : callable
+        Draws rows into a panel.
+    columns : int, default=3
+        Panels side by side.
+    xlabel, ylabel : str, optional
+        Labels of the first panel's axes, which hold for all panels.
+    title_size : int, default=10
+        Font size of the titles.
+
+    Returns
+    -------
+    Figure
+    """
+    groups = list(groups)
+    n_rows = -(-len(groups) // columns)
     figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
-    panels = figure.subplots(n_rows, columns, squeeze=False).ravel()
-    for panel in panels[n:]:
+    panels = list(figure.subplots(n_rows, columns, squeeze=False).flat)
+    for panel in panels[len(groups) :]:
         panel.set_axis_off()
-    return figure, list(panels[:n])
+    for panel, (title, rows) in zip(panels, groups, strict=False):
+        draw(panel, rows)
+        parts = title if isinstance(title, tuple) else (title,)
+        panel.set_title(" ".join(map(str, parts)), fontsize=title_size)
+    if xlabel:
+        panels[0].set_xlabel(xlabel)
+    if ylabel:
+        panels[0].set_ylabel(ylabel)
+    _add_legend(figure, panels)
+    return figure
 
 
-def add_legend(figure: Figure, panels: list[Axes]) -> None:
-    """What all panels have, beside them."""
+def _add_legend(figure: Figure, panels: list[Axes]) -> None:
+    """Name each line once, beside the panels."""
     handles = {
         label: handle
         for panel in panels
@@ -110,11 +145,9 @@ class LearningCurves:
     def plot(self) -> Figure:
         """A panel for each data set."""
         found = self.frame()
-        names = list(found["dataset"].unique())
-        figure, panels = panels_of(len(names))
         styles = styles_of(in_order(found["strategy"].unique()))
-        for panel, name in zip(panels, names, strict=True):
-            of_set = found[found["dataset"] == name]
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             for strategy, style in styles.items():
                 line = of_set[of_set["strategy"] == strategy]
                 panel.plot(line["round"], line["mean"], label=strategy, **style)
@@ -123,12 +156,14 @@ class LearningCurves:
                     panel.fill_between(
                         line["round"], low, high, color=style["color"], alpha=0.15
                     )
-            panel.set_title(name, fontsize=10)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels[0].set_ylabel(self.measure.replace("_", " "))
-        panels[0].set_xlabel("round")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"),
+            draw,
+            xlabel="round",
+            ylabel=self.measure.replace("_", " "),
+        )
 
 
 @dataclass(frozen=True)
@@ -155,6 +190,8 @@ class AverageRanks:
 
     def plot(self) -> Figure:
         """The critical-difference diagram; just the ranks for a single data set."""
+        import scikit_posthocs
+
         ranked = ranks(self.results, self.measure)
         figure = Figure(figsize=(10, 1.2 + 0.2 * ranked.shape[1]), layout="constrained")
         panel = figure.subplots()
@@ -191,15 +228,14 @@ class TimeAgainstAccuracy:
     def plot(self) -> Figure:
         """A panel for each data set, time on a logarithmic axis."""
         found = self.frame()
-        names = list(found["dataset"].unique())
-        figure, panels = panels_of(len(names))
         styles = styles_of(in_order(found["strategy"].unique()))
         markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
-        for panel, name in zip(panels, names, strict=True):
-            of_set = found[found["dataset"] == name].set_index("strategy")
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
+            points = of_set.set_index("strategy")
             for strategy, style in styles.items():
-                if strategy in of_set.index:
-                    point = of_set.loc[strategy]
+                if strategy in points.index:
+                    point = points.loc[strategy]
                     panel.plot(
                         max(point["seconds"], 1e-3),
                         point["accuracy"],
@@ -211,8 +247,7 @@ class TimeAgainstAccuracy:
             panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.xaxis.set_major_formatter("{x:g}")
             panel.xaxis.set_minor_locator(NullLocator())
-            panel.set_title(name, fontsize=10)
-        panels[0].set_xlabel("seconds")
-        panels[0].set_ylabel("accuracy")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"), draw, xlabel="seconds", ylabel="accuracy"
+        )

@@ -32,6 +32,7 @@ from salutary_benchmark.experiments.memory import (
 )
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.strategies.task import Setting, Task
+from salutary_benchmark.strategies.true_labels import IMPORTED_WHEN_CALLED
 
 DATA = "synthetic"
 """scikit-learn's make_classification stands for the data set."""
@@ -71,9 +72,9 @@ def measure(cell: Cell, size: Size, folder: Path | None) -> Iterator[dict[str, A
     ``seconds`` and ``peak_mb`` are of the strategy, without making the data; the second
     is what it needs beyond the data. One that was stopped has its limit's seconds.
     """
-    # Forked from a server that has imported all of it, and has no threads.
+    # Forked from a server that has no threads, and has imported all that is timed.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *IMPORTED_WHEN_CALLED])
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_run, args=(cell, size, sender))
     child.start()

@@ -15,7 +15,7 @@ from scipy.stats import linregress
 
 from salutary_benchmark.experiments import runtime
 from salutary_benchmark.experiments.experiment import Experiment, Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.strategies.registry import in_order
 
 FACTORS = ("n_pool", "n_features", "n_classes")
@@ -63,9 +63,8 @@ class Growth:
         """A panel for each factor, log-log; bars from the smallest to the largest."""
         found = self.frame()
         styles = styles_of(in_order(found["strategy"].unique()))
-        figure, panels = panels_of(len(FACTORS))
-        figure.set_size_inches(13, 5)
-        for panel, factor in zip(panels, FACTORS, strict=True):
+
+        def draw(panel: Axes, factor: str) -> None:
             along = found[(found["factor"] == factor) & (found["n_done"] > 0)]
             for strategy, style in styles.items():
                 line = along[along["strategy"] == strategy]
@@ -81,18 +80,19 @@ class Growth:
             panel.set_xticks(levels, [f"{level:g}" for level in levels], fontsize=8)
             panel.xaxis.set_minor_locator(NullLocator())
             panel.set_xlabel(_NAMES[factor])
-        if self.measure == "run_seconds":
-            self._mark_limits(panels)
-        panels[0].set_ylabel(_MEASURES[self.measure])
-        add_legend(figure, panels)
+            if self.measure == "run_seconds":
+                self._mark_limits(panel)
+
+        untitled = [("", factor) for factor in FACTORS]
+        figure = draw_panels(untitled, draw, ylabel=_MEASURES[self.measure])
+        figure.set_size_inches(13, 5)
         return figure
 
-    def _mark_limits(self, panels: list[Axes]) -> None:
+    def _mark_limits(self, panel: Axes) -> None:
         """A line at the time limit that stopped cells were given."""
         stopped = self.results[self.results["ending"] == "time limit"]
         for limit in stopped["run_seconds"].unique():
-            for panel in panels:
-                panel.axhline(limit, color="0.4", linestyle=":", label="time limit")
+            panel.axhline(limit, color="0.4", linestyle=":", label="time limit")
 
 
 def slopes(found: pd.DataFrame) -> pd.DataFrame:

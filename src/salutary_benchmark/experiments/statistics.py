@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, wilcoxon
-from statsmodels.stats.multitest import multipletests
 
 from salutary_benchmark.experiments.experiment import CELL_COLUMNS
 from salutary_benchmark.strategies.true_labels import TRUE_LABELS
@@ -96,6 +95,8 @@ def compared(results: pd.DataFrame, strategy: str, measure: str) -> pd.DataFrame
     -----
     Splits of one data set share rows, so the tests are somewhat too sure.
     """
+    from statsmodels.stats.multitest import multipletests
+
     table = final(results).pivot_table(
         index=["dataset", "seed"], columns="strategy", values=measure
     )

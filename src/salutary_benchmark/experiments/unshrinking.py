@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -20,7 +21,7 @@ from sklearn.model_selection import KFold
 from salutary_benchmark.data.splits import Part
 from salutary_benchmark.experiments import factors, rounds
 from salutary_benchmark.experiments.experiment import Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of
+from salutary_benchmark.experiments.pictures import draw_panels
 from salutary_benchmark.experiments.side_by_side import SIDE_BY_SIDE
 from salutary_benchmark.experiments.statistics import final
 from salutary_benchmark.strategies.task import Task
@@ -94,9 +95,8 @@ class Unshrinking:
     def plot(self) -> Figure:
         """A panel for each data set, bars of one standard error."""
         found = self.frame()
-        groups = list(found.groupby("dataset"))
-        figure, panels = panels_of(len(groups), columns=2)
-        for panel, (name, of_set) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             names = factors.present(of_set)
             for part in PARTS:
                 line = of_set[of_set["part"] == part].set_index("setting")
@@ -112,11 +112,14 @@ class Unshrinking:
             panel.set_xticks(
                 range(len(names)), [setting.rpartition("=")[2] for setting in names]
             )
-            panel.set_title(str(name), fontsize=10)
-        panels[0].set_xlabel("C")
-        panels[0].set_ylabel("gain in log loss")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"),
+            draw,
+            columns=2,
+            xlabel="C",
+            ylabel="gain in log loss",
+        )
 
 
 def show(results: pd.DataFrame) -> Shown:

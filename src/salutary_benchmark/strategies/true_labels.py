@@ -10,15 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skactiveml.classifier import SklearnClassifier
-from skactiveml.pool import (
-    Badge,
-    BatchBALD,
-    CoreSet,
-    RandomSampling,
-    TypiClust,
-    UncertaintySampling,
-)
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
@@ -27,6 +18,12 @@ from sklearn.utils import resample
 from salutary.influence.label_influence import label_influence
 from salutary_benchmark.data.splits import Part
 from salutary_benchmark.strategies.task import Step, Strategy, Task, fit, joined
+
+IMPORTED_WHEN_CALLED = ("skactiveml.classifier", "skactiveml.pool")
+"""Modules that strategies import when they run; import them before timing one.
+
+The strategies' names are thus known where scikit-activeml is not installed.
+"""
 
 COMMITTEE = 10
 """Bootstrap models whose disagreement BatchBALD measures."""
@@ -122,19 +119,30 @@ def _by_model(make: Callable[[int], Any]) -> Query:
     return query
 
 
-def _wrapped(task: Task, model: LogisticRegression, rows: Part) -> SklearnClassifier:
+def _wrapped(task: Task, model: LogisticRegression, rows: Part) -> Any:
     """A logistic regression as scikit-activeml wants it, fitted on some rows."""
+    from skactiveml.classifier import SklearnClassifier
+
     return SklearnClassifier(model, classes=task.classes).fit(*rows)
 
 
-def _uncertainty(method: str, seed: int) -> Any:
-    return UncertaintySampling(method=method, random_state=seed)
+def _make(name: str, seed: int, **parameters: Any) -> Any:
+    """A query strategy of scikit-activeml, by the name of its class."""
+    from skactiveml import pool
+
+    return getattr(pool, name)(random_state=seed, **parameters)
+
+
+def _by_uncertainty(method: str) -> Strategy:
+    return buying(_by_model(partial(_make, "UncertaintySampling", method=method)))
 
 
 def _typical(seed: int) -> Any:
     # Its authors too cluster in mini-batches above fifty clusters. The first centers
     # are drawn from three batches of rows; with larger ones that takes longest.
-    return TypiClust(
+    return _make(
+        "TypiClust",
+        seed,
         cluster_algo=MiniBatchKMeans,
         cluster_algo_dict={
             "n_init": 1,
@@ -142,7 +150,6 @@ def _typical(seed: int) -> Any:
             "batch_size": 256,
             "random_state": seed,
         },
-        random_state=seed,
     )
 
 
@@ -159,7 +166,7 @@ def batch_bald(market: Market, size: int) -> NDArray[np.intp]:
     n_candidates = min(BALD_CANDIDATES, len(market.X_pool))
     drawn = rng.choice(len(market.X_pool), n_candidates, replace=False)
     return _active(
-        lambda seed: BatchBALD(random_state=seed),
+        partial(_make, "BatchBALD"),
         market,
         size,
         ensemble=committee,
@@ -211,12 +218,12 @@ def _largest(score: NDArray[np.floating], size: int) -> NDArray[np.intp]:
 
 
 TRUE_LABELS: dict[str, Strategy] = {
-    "Random": buying(_by_rows(lambda seed: RandomSampling(random_state=seed))),
-    "Entropy": buying(_by_model(partial(_uncertainty, "entropy"))),
-    "Margin": buying(_by_model(partial(_uncertainty, "margin_sampling"))),
-    "LeastConfident": buying(_by_model(partial(_uncertainty, "least_confident"))),
-    "CoreSet": buying(_by_rows(lambda seed: CoreSet(random_state=seed))),
-    "BADGE": buying(_by_model(lambda seed: Badge(random_state=seed))),
+    "Random": buying(_by_rows(partial(_make, "RandomSampling"))),
+    "Entropy": _by_uncertainty("entropy"),
+    "Margin": _by_uncertainty("margin_sampling"),
+    "LeastConfident": _by_uncertainty("least_confident"),
+    "CoreSet": buying(_by_rows(partial(_make, "CoreSet"))),
+    "BADGE": buying(_by_model(partial(_make, "Badge"))),
     "BatchBALD": buying(batch_bald),
     "TypiClust": buying(_by_rows(_typical)),
     "ISAL": buying(isal),
