@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
-
+from salutary_benchmark.versions import environment
 from speed import bank_loop, embedding, importing, scoring
 from speed.measure import data_folder
 
-PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn")
-
 
 def main() -> None:
-    found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    print(f"Python {platform.python_version()}, {found}", flush=True)
+    print(environment(), flush=True)
     for measured in scoring.speed():
         print(measured.line(), flush=True)
     for line in scoring.memory():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -10,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from salutary_benchmark.data import loading
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Where the data sets are beside a checkout, unless SALUTARY_DATA names a folder."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,8 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def data_folder() -> Path | None:
-    """The real data sets: $SALUTARY_DATA, or shared/data beside the checkout."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("SALUTARY_DATA", beside))
-    return folder if folder.is_dir() else None
+    """The folder of the real data sets, or None if there is none here."""
+    return loading.data_folder(None) or (BESIDE if BESIDE.is_dir() else None)
 
 
 def read_complete_bank(folder: Path) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from salutary.influence.objectives import log_losses
 from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.catalog import NINE
 from salutary_benchmark.data.noise import with_wrong_labels
-from salutary_benchmark.experiments.pictures import Display
+from salutary_benchmark.experiments.experiment import Display
 from studies.rules_runs import BATCH, BUDGET, N_LABELED, ROWS, draw
 from studies.writing import environment, write_study
 

@@ -38,10 +38,9 @@ from salutary.deep.loop import (
 )
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rules import find_rule
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
+from salutary_benchmark.experiments.experiment import Display
 from studies.networks import SmallCNN
-from studies.writing import RESULTS, environment, write_study
+from studies.writing import RESULTS, environment, real_data, write_study
 
 TEXTS = {"sst2": "sst2_sentences", "ag_news": "ag_news", "mrpc": "mrpc", "rte": "rte"}
 IMAGES = {"mnist": "mnist", "cifar10": "cifar10_subset"}
@@ -80,9 +79,7 @@ def draw(data: str, n_val: int, seed: int) -> Drawn:
 
 
 def _rows(data: str) -> tuple[Any, IntArray]:
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    folder = real_data()
     if data in IMAGES:
         with np.load(folder / f"{IMAGES[data]}.npz", allow_pickle=False) as found:
             images = np.concatenate([found["x_train"], found["x_test"]])

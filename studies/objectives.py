@@ -41,9 +41,8 @@ from salutary.pools.arrays import ArrayPool
 from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import load
 from salutary_benchmark.data.splits import make_encoder
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.writing import environment, write_study
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
 
 COSTS = np.array([[0.0, 1.0], [10.0, 0.0]])
 """Of a call that sells nothing, and of a subscriber who is not called."""
@@ -110,12 +109,12 @@ def draw(case: str, seed: int) -> Drawn:
 def _rows(case: str) -> tuple[pd.DataFrame, IntArray, IntArray]:
     """Features, classes and groups of all rows there are."""
     if case == HAIR:
-        X = load(find_data_set("celeba"), data_folder()).X
+        X = load(find_data_set("celeba"), real_data()).X
         blond, male = ((X[name].to_numpy() > 0) for name in ("Blond_Hair", "Male"))
         y = blond.astype(np.intp)
         return X.drop(columns="Blond_Hair"), y, 2 * y + male
     name, _, column = case.split(", ")[0].partition(" by ")
-    rows = load(find_data_set(name), data_folder())
+    rows = load(find_data_set(name), real_data())
     y = rows.y.astype(np.intp)
     return (
         rows.X,

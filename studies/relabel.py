@@ -28,9 +28,8 @@ import salutary
 from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import Rows, load
 from salutary_benchmark.data.splits import make_encoder
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.writing import environment, write_study
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
 
 SETS = ("waveform", "electric", "celeba", "mnist")
 NOISE = {"symmetric 20%": 0.2, "symmetric 40%": 0.4, "class-dependent 40%": 0.4}
@@ -60,7 +59,7 @@ class Drawn:
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> Rows:
-    return load(find_data_set(name), data_folder())
+    return load(find_data_set(name), real_data())
 
 
 def draw(case: str, seed: int) -> Drawn:
@@ -88,9 +87,7 @@ def draw(case: str, seed: int) -> Drawn:
 
 def _peoples_labels(n_rows: int) -> Labels:
     """CIFAR-10N's labels by one person each, the worst of three, in our order."""
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    folder = real_data()
     with np.load(folder / "cifar10n_labels.npz", allow_pickle=False) as found:
         labels = found["worse_label"][found["subset_index"]]
     given = np.zeros(n_rows, dtype=np.intp)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import pandas as pd
 
 from salutary_benchmark.data.catalog import NINE
-from salutary_benchmark.experiments.pictures import Display
+from salutary_benchmark.experiments.experiment import Display
 from studies.rules_runs import (
     BATCH,
     BUDGET,

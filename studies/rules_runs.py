@@ -31,7 +31,7 @@ from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import Rows, load
 from salutary_benchmark.data.splits import make_encoder, split
 from salutary_benchmark.strategies.task import best_C
-from speed.measure import data_folder
+from studies.writing import real_data
 
 PENALTIES = ("0.02", "0.1", "1", "tuned")
 SEEDS_OF_OTHERS = 2
@@ -60,7 +60,7 @@ class Drawn:
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> Rows:
-    return load(find_data_set(name), data_folder())
+    return load(find_data_set(name), real_data())
 
 
 def draw(name: str, validation: float, seed: int) -> Drawn:

@@ -25,9 +25,8 @@ from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.splits import make_encoder
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.writing import environment, write_study
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
 
 CASES = ("wine, white to red", "celeba, women to men", "celeba, young to old", "bank")
 SIZES = (50, 200)
@@ -42,9 +41,7 @@ REFERENCE = "train + validation"
 @lru_cache(maxsize=1)
 def halves(case: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows to train on, and those to do well on, with their ``label``."""
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    folder = real_data()
     if case.startswith("wine"):
         rows = pd.read_parquet(folder / "wine_quality.parquet")
         # Of the rarest grades red wine has ten bottles.

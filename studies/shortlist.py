@@ -20,7 +20,12 @@ from matplotlib.figure import Figure
 
 from salutary.arrays import as_float64
 from salutary.influence.add_one_in import estimate_decreases
-from salutary.labeling.batch import SHORTLIST, choose_batches, factored_model, score
+from salutary.labeling.batch import (
+    SHORTLIST,
+    choose_batches,
+    factored_model,
+    score_pool,
+)
 from salutary.labeling.fitting import Snapshot, begin, extend, training_of
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, Rule
@@ -58,7 +63,9 @@ def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """The best of a shortlist by true effects."""
     validation = problem.validation
     geometry = factored_model(problem, snapshot)
-    found = score(problem, geometry, validation, snapshot, SHORTLIST * BATCH)["p^1"]
+    found = score_pool(problem, geometry, validation, snapshot, SHORTLIST * BATCH)[
+        "p^1"
+    ]
     training, _ = training_of(problem, snapshot.model, snapshot.rows, snapshot.labels)
     X = as_float64(problem.pool.X[found.rows])
     falls = estimate_decreases(

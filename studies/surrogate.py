@@ -35,7 +35,7 @@ from salutary import label_influence
 from salutary.arrays import IntArray
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import best_C_by_validation
-from salutary_benchmark.experiments.pictures import Display
+from salutary_benchmark.experiments.experiment import Display
 from studies.finetuning import draw, trainer
 from studies.writing import environment, write_study
 

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import scale
 
 from salutary.influence.direction import influence_direction
 from salutary.influence.label_influence import train_hessian
@@ -32,8 +36,7 @@ from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
-from studies.add_one_in import data_set
-from studies.writing import environment, write_study
+from studies.writing import environment, real_data, write_study
 
 SETS = ("digits", "waveform_40", "grid_stability", "celeba_attributes")
 PENALTIES = (0.02, 0.1, 1.0)
@@ -43,6 +46,24 @@ N_LABELED, N_RANDOM, N_SELECTED = 300, 100, 10
 RULES = ("plausible", "paper")
 WIDTH = 1.96
 """Standard errors on either side of an interval that shall cover 95%."""
+
+
+LARGEST = 12_000
+"""Rows above which a data set is sampled."""
+
+
+@lru_cache(maxsize=1)
+def data_set(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """One-hot encoded, standardized features, and classes."""
+    if name == "digits":
+        X, y = load_digits(return_X_y=True)
+        return scale(X), y
+    frame = pd.read_parquet(real_data() / f"{name}.parquet")
+    if len(frame) > LARGEST:
+        frame = frame.sample(LARGEST, random_state=0)
+    labels = frame.pop("label")
+    y = np.unique(labels, return_inverse=True)[1]
+    return scale(pd.get_dummies(frame).to_numpy(np.float64)), y
 
 
 @dataclass(frozen=True)

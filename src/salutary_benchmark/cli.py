@@ -34,7 +34,8 @@ benchmark = typer.Typer(
 def overview(context: typer.Context) -> None:
     """Compare strategies on real data sets, with reports anyone can rerun.
 
-    Start with 'salutary benchmark list'.
+    Start with 'salutary benchmark list'. 'run' and 'report' need further packages: pip
+    install 'salutary[benchmark]'.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -18,6 +18,7 @@ from salutary.files import write_text, write_whole
 from salutary_benchmark.experiments.experiment import Picture, Table
 from salutary_benchmark.runner import RUN, read_results
 from salutary_benchmark.suites import find_suite
+from salutary_benchmark.versions import sentence
 
 MARKDOWN = "report.md"
 HTML = "report.html"
@@ -99,13 +100,10 @@ def _markdown_cell(text: str) -> str:
 
 
 def _made_with(run: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    made_with = sentence(run["python"], run["versions"])
     seconds = run["wall_seconds"]
     took = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
-    return (
-        f"Python {run['python']}, {versions}; {run['cells']} cells in {took} on "
-        f"{run['cores']} cores"
-    )
+    return f"{made_with}; {run['cells']} cells in {took} on {run['cores']} cores"
 
 
 def _not_done(run: dict[str, Any]) -> Iterator[Table]:

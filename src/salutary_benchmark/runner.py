@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,11 @@ from salutary_benchmark.data.catalog import DATA_SETS
 from salutary_benchmark.data.loading import load
 from salutary_benchmark.experiments.experiment import CELL_COLUMNS, Cell
 from salutary_benchmark.suites import Suite
+from salutary_benchmark.versions import versions_of
 
 JOURNAL = "cells.jsonl"
 RESULTS = "results.parquet"
 RUN = "run.json"
-
-PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn", "scikit-activeml")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def run(
     began = time.perf_counter()
     made_with = _described(request)
     _check_continues(request.out, made_with)
-    made_with["data"] = _fingerprints(request)
+    made_with["data"] = _data_fingerprints(request)
     with claim(request.out):
         earlier = _check_continues(request.out, made_with)
         if not (request.out / RUN).is_file():
@@ -173,17 +171,18 @@ def _described(request: Request) -> dict[str, Any]:
                     "strategies": suite.strategies,
                 },
                 "python": platform.python_version(),
-                "versions": {package: version(package) for package in PACKAGES},
+                "versions": versions_of("scikit-activeml"),
             }
         )
     )
     return described
 
 
-def _fingerprints(request: Request) -> dict[str, str]:
-    """Read every data set, so that a mistake ends the run before the first cell.
+def _data_fingerprints(request: Request) -> dict[str, str]:
+    """Hash of each data set's content; all are read before the first cell is run.
 
-    One that is not in the catalog is made by its experiment, from versions on record.
+    A data set that is not in the catalog is made by its experiment, out of nothing but
+    the packages whose versions are recorded.
     """
     return {
         name: load(DATA_SETS[name], request.folder).fingerprint

@@ -60,12 +60,6 @@ def folder(tmp_path: Path, frames: dict[str, pd.DataFrame]) -> Path:
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def _warnings_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command replaces the hook that shows warnings; undo that."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-
-
 def label_arguments(folder: Path) -> list[str]:
     return [
         *["label", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
@@ -107,19 +101,3 @@ def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_dir(_finished: Path, folder: Path) -> Path:
     """A finished run of the tables, a copy for each test."""
     return shutil.copytree(_finished, folder / "run")
-
-
-@pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
-    """Run a command that must exit with 2; its one line on standard error."""
-
-    def refusal(arguments: list[str]) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main(arguments)
-        lines = capsys.readouterr().err.splitlines()
-        assert (exit.value.code, len(lines)) == (2, 1), lines
-        assert lines[0].startswith("salutary: ")
-        return lines[0]
-
-    return refusal

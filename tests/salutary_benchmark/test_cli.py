@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -106,13 +107,55 @@ def test_a_folder_without_the_data_is_refused_before_anything_is_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_without_the_extra_it_says_which_one_to_install(
-    monkeypatch: pytest.MonkeyPatch, refusal: Refusal
+EXTRA = ("skactiveml", "scikit_posthocs", "statsmodels", "pooch")
+"""Packages of the extra that nothing else of salutary brings."""
+
+
+def without_the_extra(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """The command in a process that cannot import the packages of the extra."""
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({EXTRA})); "
+        "from salutary.cli.main import main; main(sys.argv[1:])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+
+
+def test_the_list_needs_no_extra(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["benchmark", "list"])
+    with_extra = capsys.readouterr().out
+    found = without_the_extra(["benchmark", "list"])
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == with_extra
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["benchmark", "--help"]])
+def test_help_needs_no_extra_and_says_how_to_install_it(arguments: list[str]) -> None:
+    found = without_the_extra(arguments)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "benchmark" in found.stdout
+    if len(arguments) > 1:
+        assert "pip install 'salutary[benchmark]'" in " ".join(found.stdout.split())
+
+
+def test_without_the_extra_a_run_or_report_says_what_to_install(
+    out: Path, tmp_path: Path
 ) -> None:
-    for module in [name for name in sys.modules if name.startswith("salutary.bench")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "skactiveml.pool", None)
-    assert "pip install 'salutary[benchmark]'" in refusal(["benchmark", "list"])
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for arguments in (
+        [*RUN_QUICK, "--out", str(tmp_path / "run")],
+        [*RUN_QUICK, "--only", "digits/Margin/0"],
+        ["benchmark", "report", str(out)],
+    ):
+        found = without_the_extra(arguments)
+        assert found.returncode == 2
+        assert found.stdout == ""
+        (line,) = found.stderr.splitlines()
+        assert line.startswith("salutary: ")
+        assert line.endswith("is not installed; pip install 'salutary[benchmark]'")
+    assert not (tmp_path / "run").exists()
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_without_a_command_it_shows_its_help(

@@ -35,7 +35,8 @@ class DataSet:
     preprocessing, caution : str
         What is done to the raw rows, and what leaks or misleads.
     fingerprint : str
-        Of the raw content, as `salutary_benchmark.data.loading.fingerprint` takes it.
+        SHA-256 of the raw content, see
+        `salutary_benchmark.data.loading.content_sha256`.
     prepare : callable
         Raw content to features and labels.
     """

@@ -97,7 +97,7 @@ def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
     if folder is None or not data.file:
         try:
             raw = fetch(data.name)
-            return raw, fingerprint(raw), data.source
+            return raw, content_sha256(raw), data.source
         except FetchError as error:
             raise InputError(
                 f"{data.name}: {error}; put {data.file} in a folder and pass it as "
@@ -111,7 +111,7 @@ def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
         )
     try:
         raw = pd.read_parquet(path) if path.suffix == ".parquet" else read_arrays(path)
-        return raw, fingerprint(raw), str(path)
+        return raw, content_sha256(raw), str(path)
     except PermissionError:
         raise InputError(f"{path}: cannot be read; mend its permissions") from None
     except Exception:
@@ -130,7 +130,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 _BOOKKEEPING = ["split", "domain"]
 
 
-def fingerprint(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
+def content_sha256(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
     """SHA-256 of a table's or of arrays' content, whatever file held it.
 
     Numbers count as float64 and all else as text, so that the same rows have the same
@@ -141,9 +141,9 @@ def fingerprint(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
     --------
     >>> import pandas as pd
     >>> whole = pd.DataFrame({"a": [1, 2], "label": ["x", "y"]})
-    >>> fingerprint(whole) == fingerprint(whole.astype({"a": float}))
+    >>> content_sha256(whole) == content_sha256(whole.astype({"a": float}))
     True
-    >>> fingerprint(whole) == fingerprint(whole[::-1])
+    >>> content_sha256(whole) == content_sha256(whole[::-1])
     False
     """
     digest = hashlib.sha256()

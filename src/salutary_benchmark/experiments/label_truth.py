@@ -26,6 +26,7 @@ from salutary_benchmark.experiments.experiment import (
 from salutary_benchmark.experiments.factors import ERRORS, as_texts
 from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.rounds import judged, task_of
+from salutary_benchmark.experiments.statistics import final
 from salutary_benchmark.strategies.no_labels import Salutary
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.strategies.task import Setting, Task, fit, joined
@@ -109,13 +110,6 @@ def _counted(task: Task, kept: Snapshot) -> Iterator[dict[str, Any]]:
 def of_all_classes(results: pd.DataFrame) -> pd.DataFrame:
     """The rows that were judged."""
     return results[results["label"] == EVERY]
-
-
-def final(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each cell's last round."""
-    keys = ["dataset", "strategy", "setting", "seed"]
-    last = results.groupby(keys, observed=True)["round"].transform("max")
-    return results[results["round"] == last]
 
 
 @dataclass(frozen=True)

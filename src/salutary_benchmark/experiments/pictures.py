@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from salutary_benchmark.experiments.experiment import Display as Display  # for studies
 from salutary_benchmark.experiments.statistics import final, ranks
 from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS
 from salutary_benchmark.strategies.registry import in_order

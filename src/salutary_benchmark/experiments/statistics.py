@@ -39,7 +39,7 @@ class Claim:
 
 
 def final(results: pd.DataFrame) -> pd.DataFrame:
-    """The last round of each cell.
+    """The rows of each cell's last round.
 
     Parameters
     ----------
@@ -49,12 +49,11 @@ def final(results: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Of the same columns, one row for each cell.
+        Of the same columns.
     """
-    results = results.reset_index(drop=True)
     keys = [name for name in CELL_COLUMNS if name in results]
-    last = results.groupby(keys, sort=False, observed=True)["round"].idxmax()
-    return results.loc[last].reset_index(drop=True)
+    last = results.groupby(keys, observed=True)["round"].transform("max")
+    return results[results["round"] == last].reset_index(drop=True)
 
 
 def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -13,14 +13,13 @@ from salutary.errors import InputError
 from salutary.labeling import loop
 from salutary.labeling.fitting import refitted
 from salutary.labeling.problem import Problem, split_folds
-from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
 from salutary.pools.arrays import ArrayPool
-from salutary_benchmark.data.splits import Part
 from salutary_benchmark.strategies.task import (
     Step,
     Strategy,
     Task,
+    as_labeled_rows,
     estimator,
     fit,
     joined,
@@ -69,11 +68,11 @@ class Salutary:
                 "labels are of classes that the labeled rows have"
             )
         rng = np.random.RandomState(task.seed)
-        validation = _weighed(task.split.validation)
+        validation = as_labeled_rows(task.split.validation, task.classes)
         return Problem(
             estimator=estimator(task, labeled),
             classes=task.classes,
-            labeled=_weighed(labeled),
+            labeled=as_labeled_rows(labeled, task.classes),
             validation=validation,
             folds=split_folds(validation, self.guard, rng),
             pool=ArrayPool.of(X_pool),
@@ -121,11 +120,6 @@ def _retuned(
 def _with_penalty(task: Task, C: float) -> Task:
     """The task with C settled."""
     return replace(task, setting=replace(task.setting, C=C))
-
-
-def _weighed(part: Part) -> LabeledRows:
-    X, y = part
-    return LabeledRows(X, y, np.ones(len(y)))
 
 
 def _agreement(assigned: IntArray, true: IntArray) -> float:

@@ -154,6 +154,12 @@ def joined(*parts: Part) -> Part:
     )
 
 
+def as_labeled_rows(rows: Part, classes: NDArray[Any]) -> LabeledRows:
+    """The rows as the library has them: labels as positions, and all weights one."""
+    X, y = rows
+    return LabeledRows(X, np.searchsorted(classes, y), np.ones(len(y)))
+
+
 def fit(
     task: Task,
     rows: Part,
@@ -176,13 +182,11 @@ def fit(
     -------
     LogisticRegression
     """
-    X, y = rows
-    classes, labels = np.unique(y, return_inverse=True)
+    classes = np.unique(rows[1])
     if previous is not None and not np.array_equal(previous.classes_, classes):
         previous = None
-    weighed = LabeledRows(X, labels.astype(np.intp), np.ones(len(y)))
     model = estimator(task, rows, n_human=n_human)
-    return fit_converged(model, weighed, classes, previous)
+    return fit_converged(model, as_labeled_rows(rows, classes), classes, previous)
 
 
 def estimator(

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from salutary.labeling.fitting import fit_converged
-from salutary.labeling.rows import LabeledRows
-from salutary_benchmark.strategies.task import Step, Strategy, Task, fit, joined
+from salutary_benchmark.strategies.task import (
+    Step,
+    Strategy,
+    Task,
+    as_labeled_rows,
+    fit,
+    joined,
+)
 from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 
 WEAKER = tuple(10.0**power for power in np.arange(-3, 2.25, 0.25))
@@ -37,22 +41,17 @@ def train_unshrunk(task: Task) -> Iterator[Step]:
     What a model of the very same rows reaches if, as salutary labels do, it looks at
     the validation rows to undo the shrinking.
     """
-    X, y = task.split.labeled
     X_val, y_val = task.split.validation
-    model = fit(task, (X, y))
-    rows = _weighed(X, y, model.classes_)
+    model = fit(task, task.split.labeled)
+    rows = as_labeled_rows(task.split.labeled, model.classes_)
     known = np.isin(y_val, model.classes_)
-    judges = _weighed(X_val[known], y_val[known], model.classes_)
+    judges = as_labeled_rows((X_val[known], y_val[known]), model.classes_)
     models = []
     for C in WEAKER:
         penalized = clone(model).set_params(C=C)
         model = fit_converged(penalized, rows, model.classes_, model)
         models.append(model)
-    yield Step(min(models, key=judges.mean_loss), len(y))
-
-
-def _weighed(X: Any, y: NDArray[Any], classes: NDArray[Any]) -> LabeledRows:
-    return LabeledRows(X, np.searchsorted(classes, y), np.ones(len(y)))
+    yield Step(min(models, key=judges.mean_loss), len(rows))
 
 
 VARIANTS: dict[str, Strategy] = {

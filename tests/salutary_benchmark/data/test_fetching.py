@@ -15,7 +15,7 @@ from salutary.errors import InputError
 from salutary_benchmark.data import fetching
 from salutary_benchmark.data.catalog import DATA_SETS
 from salutary_benchmark.data.fetching import RETRIES, FetchError, cache, fetch
-from salutary_benchmark.data.loading import fingerprint, load
+from salutary_benchmark.data.loading import content_sha256, load
 
 WINE = "/uci/186/wine+quality.zip"
 BANK = "/uci/222/bank+marketing.zip"
@@ -277,7 +277,7 @@ def test_what_is_fetched_is_what_the_folder_has(
     data = DATA_SETS[name]
     assert callable(as_published)
     publisher.files[path] = as_published(pd.read_parquet(data_folder / data.file))
-    assert fingerprint(fetch(name)) == data.fingerprint
+    assert content_sha256(fetch(name)) == data.fingerprint
     fetched, local = load(data, None), load(data, data_folder)
     pd.testing.assert_frame_equal(fetched.X, local.X)
     np.testing.assert_array_equal(fetched.y, local.y)
