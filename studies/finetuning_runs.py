@@ -16,17 +16,9 @@ from sklearn.base import clone
 
 from salutary import LoraClassifier, TorchClassifier
 from salutary.arrays import IntArray
-from salutary.deep.loop import (
-    FineTuning,
-    advance,
-    assign,
-    fine_tuned,
-    part_validation,
-    start,
-    with_validation,
-    worth_adding,
-)
+from salutary.deep.loop import FineTuning, part_validation, run_surrogate
 from salutary.labeling.fitting import Snapshot
+from salutary.labeling.loop import advance, start
 from salutary.labeling.rules import find_rule
 from studies.networks import SmallCNN
 from studies.writing import real_data
@@ -114,7 +106,7 @@ def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
             copy.set_params(epochs=2)
         return copy.fit(X, y, X_val, y_val)
 
-    own, canary = part_validation(
+    own_rows, canary_rows = part_validation(
         drawn.validation, drawn.y[drawn.validation], True, np.random.RandomState(seed)
     )
     return FineTuning(
@@ -123,8 +115,8 @@ def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
         codes=drawn.y,
         labeled=drawn.labeled,
         pool=drawn.pool,
-        own=own,
-        canary=canary,
+        own_rows=own_rows,
+        canary_rows=canary_rows,
         classes=np.unique(drawn.y),
         rule=find_rule("tempered"),
         batch_size=BUDGET,
@@ -142,7 +134,6 @@ def measure(data: str, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
-    none = task.pool[:0]
     state = start(task)
     first = state.latest
     yield _judged("labeled only", task, first)
@@ -154,38 +145,42 @@ def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
         yield _judged(f"+ {budget} salutary", task, state.best)
         if budget == BUDGET:
             salutary = state.best
-    everything = np.concatenate([task.own, task.canary])
-    published = replace(task, rule=find_rule("paper"), own=everything)
-    picked, _, _ = assign(replace(published, canary=none), first, BUDGET)
-    yield _judged(
-        f"+ {BUDGET} salutary, paper's rule",
-        task,
-        fine_tuned(task, 1, picked.rows, picked.labels),
-    )
+    yield _judged(f"+ {BUDGET} salutary, paper's rule", task, _published(task, first))
     bought = np.random.default_rng(seed).choice(task.pool, BUDGET, replace=False)
     yield _judged(
         f"+ {BUDGET} random true",
         task,
-        fine_tuned(task, 1, bought, task.codes[bought]),
+        task.fine_tuned(1, bought, task.codes[bought]),
     )
-    both = Snapshot(with_validation(task, Snapshot(None, none, none)), none, none)
+    both = replace(first, model=task.with_validation(first))
     yield _judged("train + validation", task, both)
     with_labels = both
     if len(salutary):
-        with_labels = replace(salutary, model=with_validation(task, salutary))
+        with_labels = replace(salutary, model=task.with_validation(salutary))
     yield _judged(f"train + validation + {BUDGET} salutary", task, with_labels)
-    stays = len(worth_adding(task, first, salutary)) > 0
+    stays = len(task.worth_adding(first, salutary)) > 0
     yield _judged(IF_WORTH, task, with_labels if stays else both)
     if n_val == VALIDATION[-1]:
-        every = fine_tuned(task, 1, task.pool, task.codes[task.pool])
+        every = task.fine_tuned(1, task.pool, task.codes[task.pool])
         yield _judged("everything labeled", task, every)
+
+
+def _published(task: FineTuning, first: Snapshot) -> Snapshot:
+    """A first round by the published rule: all validation rows, and no guard."""
+    everything = np.concatenate([task.own_rows, task.canary_rows])
+    published = replace(
+        task, rule=find_rule("paper"), own_rows=everything, canary_rows=task.pool[:0]
+    )
+    problem, pool = published.surrogate(first)
+    best = run_surrogate(problem, BUDGET)[0].best
+    return task.fine_tuned(1, pool[best.rows], best.labels)
 
 
 def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
     """A task of the drawn rows alone, as all rows of a task are embedded."""
-    parts = [drawn.labeled, drawn.pool, drawn.test, task.own, task.canary]
+    parts = [drawn.labeled, drawn.pool, drawn.test, task.own_rows, task.canary_rows]
     ends = np.cumsum([0, *map(len, parts)])
-    labeled, pool, _, own, canary = (
+    labeled, pool, _, own_rows, canary_rows = (
         np.arange(*ends[n : n + 2]) for n in range(len(parts))
     )
     rows = np.concatenate(parts)
@@ -196,8 +191,8 @@ def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
         codes=drawn.y[rows],
         labeled=labeled,
         pool=pool,
-        own=own,
-        canary=canary,
+        own_rows=own_rows,
+        canary_rows=canary_rows,
     )
 
 

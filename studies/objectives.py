@@ -32,9 +32,10 @@ from salutary.influence.objectives import (
     balanced_log_loss,
 )
 from salutary.influence.objectives import log_loss as mean_log_loss
+from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged
 from salutary.labeling.loop import run
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
 from salutary.pools.arrays import ArrayPool

@@ -19,10 +19,11 @@ from sklearn.preprocessing import FunctionTransformer
 from salutary.arrays import FloatArray
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling import loop
+from salutary.labeling.definition import Fold, split_folds
 from salutary.labeling.fitting import Snapshot, begin
 from salutary.labeling.guard import mean_decrease
-from salutary.labeling.loop import State, advance, canary_logits, start
-from salutary.labeling.problem import Fold, Problem, split_folds
+from salutary.labeling.loop import State, advance, start
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.splits import hold_out
@@ -173,7 +174,8 @@ def trajectory(problem: Problem) -> list[State]:
 
 def canary_losses(problem: Problem, state: State) -> FloatArray:
     """Log loss of each canary row under the fold that never saw it."""
-    return row_log_loss(canary_logits(problem, state.folds), problem.canary.labels)
+    logits = problem.canary_logits(state.latest, state.folds)
+    return row_log_loss(logits, problem.canary.labels)
 
 
 def last_kept(losses: list[FloatArray], keeping: float, stopping: float) -> int:

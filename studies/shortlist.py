@@ -23,10 +23,10 @@ from salutary.influence.add_one_in import estimate_decreases
 from salutary.labeling.batch import (
     SHORTLIST,
     choose_batches,
-    factored_model,
+    factor_snapshot,
     score_pool,
 )
-from salutary.labeling.fitting import Snapshot, begin, extend, training_of
+from salutary.labeling.fitting import Snapshot, begin, extend, weighted_training_rows
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.selection import Selection, keep_best
@@ -62,13 +62,13 @@ def newton_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
 def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """The best of a shortlist by true effects."""
     validation = problem.validation
-    geometry = factored_model(problem, snapshot)
-    found = score_pool(problem, geometry, validation, snapshot, SHORTLIST * BATCH)[
+    factored = factor_snapshot(problem, snapshot)
+    found = score_pool(problem, factored, validation, snapshot, SHORTLIST * BATCH)[
         "p^1"
     ]
-    training, _ = training_of(problem, snapshot.model, snapshot.rows, snapshot.labels)
+    training, _ = weighted_training_rows(problem, snapshot)
     X = as_float64(problem.pool.X[found.rows])
-    falls = estimate_decreases(
+    decreases = estimate_decreases(
         snapshot.model,
         training,
         X,
@@ -77,10 +77,10 @@ def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
         problem.objective_of(validation),
         "newton",
     )
-    probability = training.model.probability(X)
-    scores = PLAUSIBLE.variants["p^1"](falls, probability)
+    probability = factored.model.probability(X)
+    scores = PLAUSIBLE.variants["p^1"](decreases, probability)
     nothing = Selection.empty(len(problem.classes))
-    return keep_best(nothing, found.rows, scores, falls, probability, BATCH)
+    return keep_best(nothing, found.rows, scores, decreases, probability, BATCH)
 
 
 WAYS: dict[str, Way] = {

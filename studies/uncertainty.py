@@ -24,11 +24,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
 from salutary.influence.direction import influence_direction
-from salutary.influence.label_influence import train_hessian
+from salutary.influence.factored import FactoredModel, factor_model
 from salutary.influence.objectives import LogLoss, log_loss
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import Hessian, SoftmaxModel, softmax_model
-from salutary.influence.solvers import Solver, factor
+from salutary.influence.softmax import softmax_model
 from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.batch import choose_batches
 from salutary.labeling.fitting import begin
@@ -66,27 +65,20 @@ def data_set(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
     return scale(pd.get_dummies(frame).to_numpy(np.float64)), y
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A model fitted on the labeled rows, and its Hessian, factored."""
-
-    model: SoftmaxModel
-    hessian: Hessian
-    solver: Solver
-
-    def influence(
-        self, X: NDArray[np.float64], labels: NDArray[np.intp], sample: LabeledRows
-    ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
-        """Influences of rows under a label each on a sample, and standard errors."""
-        objective = LogLoss(sample.labels, sample.weight)
-        shared = self.model, self.hessian, self.solver
-        direction = influence_direction(*shared, sample.X, objective)
-        influence, _ = InfluenceScorer(self.model, direction, X.dtype)(X)
-        gradient = self.model.probability(X)
-        gradient[np.arange(len(labels)), labels] -= 1
-        judged = sample.X, log_loss, sample.truth
-        errors = influence_errors(*shared, X, gradient, *judged)
-        return influence[np.arange(len(labels)), labels], errors
+def influence_of(
+    factored: FactoredModel,
+    X: NDArray[np.float64],
+    labels: NDArray[np.intp],
+    sample: LabeledRows,
+) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    """Influence of each row under its label on a sample, and the standard errors."""
+    objective = LogLoss(sample.labels, sample.weight)
+    direction = influence_direction(factored, sample.X, objective)
+    influence, _ = InfluenceScorer(factored, direction, X.dtype)(X)
+    gradient = factored.model.probability(X)
+    gradient[np.arange(len(labels)), labels] -= 1
+    errors = influence_errors(factored, X, gradient, sample.X, log_loss, sample.truth)
+    return influence[np.arange(len(labels)), labels], errors
 
 
 def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
@@ -118,8 +110,7 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
     )
     snapshot, fresh = begin(problem), rows(second)
     model = softmax_model(snapshot.model)
-    hessian = train_hessian(model, X[labeled], np.ones(N_LABELED))
-    fitted = Fitted(model, hessian, factor(hessian))
+    factored = factor_model(model, X[labeled], np.ones(N_LABELED))
     some = rng.choice(len(pool), N_RANDOM, replace=False)
     classes = rng.integers(model.n_classes, size=N_RANDOM)
     for n_validation in N_VALIDATION:
@@ -131,8 +122,8 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
             choices[rule] = best.rows, best.labels
         for choice, (chosen, labels) in choices.items():
             of_pool = X[pool[chosen]]
-            found, error = fitted.influence(of_pool, labels, validation)
-            truth, its_error = fitted.influence(of_pool, labels, fresh)
+            found, error = influence_of(factored, of_pool, labels, validation)
+            truth, its_error = influence_of(factored, of_pool, labels, fresh)
             apart = np.abs(found - truth) / np.hypot(error, its_error)
             yield {
                 "n_validation": n_validation,

@@ -7,10 +7,11 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from salutary.advice.after_run import train_on_both
+from salutary.advice.after_run import train_and_validation
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling.loop import start
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.definition import split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
 from salutary.pools.arrays import ArrayPool
@@ -53,14 +54,14 @@ def test_each_canary_row_is_judged_by_a_model_that_has_not_seen_it() -> None:
             for row, label in zip(fold.canary.X, fold.canary.labels, strict=True)
         )
     assert len(losses) == len(VALIDATION)
-    found = train_on_both(guarded, logits)
+    found = train_and_validation(guarded, logits)
     assert found is not None
     assert found.canary_loss == pytest.approx(np.mean(losses), abs=1e-6)
-    assert found.fall == pytest.approx(kept.mean() - np.mean(losses), abs=1e-6)
+    assert found.decrease == pytest.approx(kept.mean() - np.mean(losses), abs=1e-6)
     expected = ttest_rel(kept, losses).statistic
-    assert found.fall / found.se == pytest.approx(expected, rel=1e-4)
+    assert found.decrease / found.se == pytest.approx(expected, rel=1e-4)
 
 
 def test_without_a_guard_there_is_nothing_to_judge_by() -> None:
     unguarded = problem(guard=False)
-    assert train_on_both(unguarded, start(unguarded).canary.best) is None
+    assert train_and_validation(unguarded, start(unguarded).canary.best) is None

@@ -16,7 +16,8 @@ from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
 from salutary.advice.after_run import Alternative, labels_on_top
 from salutary.deep.trainer import Trainer
 from salutary.labeling.fitting import Snapshot
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.definition import split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
 from salutary.labeling.tuning import best_C_by_validation
@@ -193,7 +194,7 @@ def test_labels_stay_beside_the_validation_rows_only_if_they_help(digits: Any) -
     kept = np.arange(100, 130)
     for shift in (0, 1):  # all right, all wrong
         snapshot = Snapshot(None, kept, (digits[4][kept] + shift) % 10)
-        assert (beside_validation(digits, snapshot).fall > 0) == (shift == 0)
+        assert (beside_validation(digits, snapshot).decrease > 0) == (shift == 0)
 
 
 @pytest.mark.parametrize("fall", [1.0, -1.0])
@@ -244,7 +245,7 @@ def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
                 normalize=False,
             )
         losses.append(total / len(y_val))
-    assert found.fall == pytest.approx(losses[0] - losses[1], abs=1e-5)
+    assert found.decrease == pytest.approx(losses[0] - losses[1], abs=1e-5)
     return found
 
 

@@ -13,7 +13,8 @@ from salutary import label_influence
 from salutary.labeling.batch import SHORTLIST, available, choose_batches, factored_model
 from salutary.labeling.batch_greedy import pick_greedily
 from salutary.labeling.fitting import Snapshot, begin, extend
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.definition import split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
 from salutary.labeling.selection import Selection
@@ -113,7 +114,7 @@ def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
         )
         expected = pick_greedily(
             problem,
-            factored_model(problem, snapshot),
+            factor_snapshot(problem, snapshot),
             problem.validation,
             shortlist,
             problem.rule.variants[name],

@@ -29,7 +29,8 @@ from salutary.labeling.loop import (
     restored_model,
     start,
 )
-from salutary.labeling.problem import Fold, Problem, split_folds
+from salutary.labeling.definition import Fold, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, find_rule
 from salutary.labeling.selection import Selection

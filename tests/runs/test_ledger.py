@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from salutary.errors import InputError
-from salutary.runs.entries import (
+from salutary.runs.record import (
     AssignedLabels,
     Coefficients,
     RoundEntry,

@@ -4,45 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from salutary.arrays import FloatArray
 from salutary.influence.objectives import bind
+from salutary.labeling.definition import Definition, Fold
 from salutary.labeling.fitting import Snapshot, fit_converged, training_rows
 from salutary.labeling.guard import decrease_in
-from salutary.labeling.problem import Fold, Problem
 from salutary.labeling.rows import LabeledRows, join
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """A model of other rows beside one of a run's labels.
+    """A model of other training rows, compared with one of a run's labels.
 
     Parameters
     ----------
     canary_loss : float
-        The objective of the former on validation rows that it was not fitted on.
-    fall : float
-        How much lower that is than the latter's on the same rows.
+        The objective of the other model on validation rows it was not fitted on.
+    decrease : float
+        How much lower that is than the labels' on the same rows.
     se : float
-        Standard error of ``fall``.
+        Standard error of ``decrease``.
     """
 
     canary_loss: float
-    fall: float
+    decrease: float
     se: float
 
+    def figures(self) -> dict[str, Any]:
+        """The same as a run's report has it."""
+        return {
+            "canary_loss": self.canary_loss,
+            "fall": self.decrease,
+            "se": self.se,
+        }
 
-def train_on_both(problem: Problem, kept: FloatArray) -> Alternative | None:
+
+def train_and_validation(problem: Definition, best: FloatArray) -> Alternative | None:
     """Train on labeled and validation rows, and judge as the guard judges the run.
 
     Parameters
     ----------
-    problem : Problem
-    kept : ndarray of shape (n_val, n_classes)
-        Logits of each canary row after the last round that stayed, one fold after the
-        other.
+    problem : Definition
+    best : ndarray of shape (n_val, n_classes)
+        Logits of each canary row after the run's best round, one fold after another.
 
     Returns
     -------
@@ -50,28 +58,28 @@ def train_on_both(problem: Problem, kept: FloatArray) -> Alternative | None:
         None without a guard, which leaves no rows to judge by. A fold's model is fitted
         on the labeled rows and on the validation rows that its influences looked at.
     """
-    return _judged(problem, kept, lambda fold: join(problem.labeled, fold.own))
+    return _compared(problem, best, lambda fold: join(problem.labeled, fold.own))
 
 
-def train_on_validation(problem: Problem, kept: FloatArray) -> Alternative | None:
-    """As `train_on_both`, of the validation rows alone.
+def validation_only(problem: Definition, best: FloatArray) -> Alternative | None:
+    """As `train_and_validation`, of the validation rows alone.
 
     None also where a fold's rows lack a class.
     """
     n_classes = len(problem.classes)
     if any(len(np.unique(fold.own.labels)) < n_classes for fold in problem.folds):
         return None
-    return _judged(problem, kept, lambda fold: fold.own)
+    return _compared(problem, best, lambda fold: fold.own)
 
 
-def labels_on_top(problem: Problem, folds: Sequence[Snapshot]) -> Alternative | None:
-    """Labels on top of training on both, against training on both without them.
+def labels_on_top(problem: Definition, folds: Sequence[Snapshot]) -> Alternative | None:
+    """Labels on top of train + validation, against train + validation without them.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Definition
     folds : sequence of Snapshot
-        The folds' models with their labels, as after the last round that stayed.
+        The folds' models with their labels, as after the best round.
 
     Returns
     -------
@@ -88,22 +96,23 @@ def labels_on_top(problem: Problem, folds: Sequence[Snapshot]) -> Alternative | 
         return join(training_rows(problem, snapshot.rows, snapshot.labels), fold.own)
 
     both = _canary_logits(problem, lambda fold: join(problem.labeled, fold.own))
-    return _judged(problem, both, with_labels)
+    return _compared(problem, both, with_labels)
 
 
-def _judged(
-    problem: Problem, kept: FloatArray, rows_of: Callable[[Fold], LabeledRows]
+def _compared(
+    problem: Definition, best: FloatArray, rows_of: Callable[[Fold], LabeledRows]
 ) -> Alternative | None:
+    """A model of the rows that a function makes of each fold, and given logits."""
     if not problem.folds:
         return None
     logits = _canary_logits(problem, rows_of)
-    fall, error = decrease_in(problem.objective, problem.canary, kept, logits)
+    decrease, error = decrease_in(problem.objective, problem.canary, best, logits)
     value, _ = bind(problem.objective, problem.canary)(logits)
-    return Alternative(value, fall, error)
+    return Alternative(value, decrease, error)
 
 
 def _canary_logits(
-    problem: Problem, rows_of: Callable[[Fold], LabeledRows]
+    problem: Definition, rows_of: Callable[[Fold], LabeledRows]
 ) -> FloatArray:
     """Logits of each fold's canary rows under a model of other rows."""
     return np.concatenate(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import IntArray, Matrix
+from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import (
     AddRow,
     SwitchLabel,
@@ -25,12 +26,14 @@ from salutary.labeling.edits import (
 )
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.loop import State, run
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import PENALTIES, best_C, fit_penalized
+from salutary.names import RuleName
 from salutary.pools.arrays import ArrayPool
+from salutary.pools.protocol import Pool
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
 """What a validation row may weigh, besides one, beside a training row of one."""
@@ -237,14 +240,14 @@ def salutary_and_validation(task: AdviceTask) -> FittedOption:
     return FittedOption(model, task.both_C, 1.0)
 
 
-def label_pool(task: AdviceTask, rule: str) -> State:
+def label_pool(task: AdviceTask, rule: RuleName) -> State:
     """Label the pool, from the model of the training rows."""
     pool = ArrayPool.of(_pool(task))
     return run(_problem(task, rule, pool, AddRow()), task.budget)[0]
 
 
 def _problem(
-    task: AdviceTask, rule: str, pool: ArrayPool, edit: TrainingEdit
+    task: AdviceTask, rule: RuleName, pool: Pool, edit: TrainingEdit
 ) -> Problem:
     return Problem(
         estimator=LogisticRegression(C=task.train_C),

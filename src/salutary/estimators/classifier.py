@@ -39,12 +39,14 @@ from salutary.influence.labels import (
     find_unlabeled,
 )
 from salutary.influence.objectives import Objective, find_objective
+from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
 from salutary.labeling.loop import run
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.splits import split_off
+from salutary.names import EstimateName, HessianRows, ObjectiveName, RuleName
 from salutary.pools.arrays import ArrayPool
 
 
@@ -196,14 +198,14 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
         self,
         estimator: Any = None,
         *,
-        rule: str | Scores = "tempered",
-        estimate: str = "first_order",
-        hessian: str = "train",
+        rule: RuleName | Scores = "tempered",
+        estimate: EstimateName = "first_order",
+        hessian: HessianRows = "train",
         budget: int = 100,
         batch_size: int = 10,
         min_influence_z: float = 0.0,
         validation_fraction: float = 0.2,
-        objective: str | Objective = "log_loss",
+        objective: ObjectiveName | Objective = "log_loss",
         guard: bool = True,
         refit_on_validation: bool | str = "auto",
         random_state: Any = None,
@@ -357,9 +359,9 @@ class SalutaryClassifier(TransductionMixin, ClassifierMixin, BaseEstimator):  # 
             folds=split_folds(validation, self.guard, rng),
             pool=pool,
             rule=find_rule(self.rule),
-            hessian=self.hessian,  # type: ignore[arg-type]
+            hessian=self.hessian,
             batch_size=self.batch_size,
-            estimate=self.estimate,  # type: ignore[arg-type]
+            estimate=self.estimate,
             min_influence_z=self.min_influence_z,
             objective=find_objective(self.objective),
         )

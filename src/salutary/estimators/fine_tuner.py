@@ -20,11 +20,7 @@ from sklearn.utils.validation import (
 
 from salutary.deep.loop import (
     FineTuning,
-    advance,
     part_validation,
-    start,
-    with_validation,
-    worth_adding,
 )
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
@@ -35,9 +31,10 @@ from salutary.influence.labels import (
     encode_validation_labels,
     find_unlabeled,
 )
-from salutary.labeling.loop import describe
+from salutary.labeling.loop import run, start
 from salutary.labeling.rules import RULES, Scores, find_rule
 from salutary.labeling.splits import split_off
+from salutary.names import RuleName
 
 
 class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -145,7 +142,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         self,
         trainer: Trainer,
         *,
-        rule: str | Scores = "tempered",
+        rule: RuleName | Scores = "tempered",
         budget: int = 100,
         batch_size: int = 100,
         validation_fraction: float = 0.2,
@@ -223,27 +220,23 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             codes=codes,
             labeled=labeled,
             pool=np.flatnonzero(unlabeled),
-            own=own,
-            canary=canary,
+            own_rows=own,
+            canary_rows=canary,
             classes=self.classes_,
             rule=find_rule(self.rule),
             batch_size=self.batch_size,
             seed=int(rng.randint(2**31)),
         )
-        state, records = start(task), []
-        first = state.latest
-        while state.termination is None:
-            state, record = advance(task, state, self.budget)
-            if record is not None:
-                records.append(record)
-                if self.verbose:
-                    print(describe(record))
+        begun = start(task)
+        state, records = run(task, self.budget, begun, verbose=bool(self.verbose))
         self._remember(y, unlabeled, records, state.best_round)
         self.termination_condition_ = state.ending
         refits = self.refit_on_validation
         self._model = state.best.model
         if X_val is None if refits == "auto" else refits:
-            self._model = with_validation(task, worth_adding(task, first, state.best))
+            self._model = task.with_validation(
+                task.worth_adding(begun.latest, state.best)
+            )
         self.trainer_ = getattr(self._model, "trainer", self._model)
         return self
 

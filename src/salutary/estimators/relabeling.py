@@ -29,12 +29,14 @@ from salutary.influence.labels import (
     encode_validation_labels,
 )
 from salutary.influence.objectives import Objective, find_objective
+from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
 from salutary.labeling.loop import Round, as_limit, run
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.tuning import best_C_by_validation
+from salutary.names import ObjectiveName, RuleName
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def relabel(
     y_val: Any,
     *,
     estimator: Any = None,
-    rule: str | Scores = "tempered",
-    objective: str | Objective = "log_loss",
+    rule: RuleName | Scores = "tempered",
+    objective: ObjectiveName | Objective = "log_loss",
     budget: int | None = None,
     batch_size: int | None = None,
     min_influence_z: float = 0.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from scipy import sparse
@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from salutary.arrays import Float64Array, Matrix, as_float64
 from salutary.influence.direction import influence_direction
+from salutary.influence.factored import factor_model
 from salutary.influence.inputs import check_matrix, check_weight, class_weights
-from salutary.influence.label_influence import train_hessian
 from salutary.influence.labels import encode_groups, encode_labels
-from salutary.influence.newton import Training, newton_decreases
+from salutary.influence.newton import TrainingRows, newton_decreases
 from salutary.influence.objectives import (
     BoundObjective,
     Objective,
@@ -25,9 +25,7 @@ from salutary.influence.objectives import (
 )
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import softmax_model
-from salutary.influence.solvers import factor
-
-Estimate = Literal["first_order", "newton", "refit"]
+from salutary.names import EstimateName, ObjectiveName
 
 
 def add_one_in(
@@ -39,11 +37,11 @@ def add_one_in(
     X_val: Any,
     y_val: Any,
     sample_weight: Any = None,
-    estimate: Estimate = "first_order",
-    objective: str | Objective = "log_loss",
+    estimate: EstimateName = "first_order",
+    objective: ObjectiveName | Objective = "log_loss",
     groups_val: Any = None,
 ) -> Float64Array:
-    """Fall of the validation loss when a row is added with weight 1 under each class.
+    """Decrease of the validation loss when a row is added under each class.
 
     Parameters
     ----------
@@ -96,8 +94,10 @@ def add_one_in(
     >>> bool(abs(newton - refit).max() < 1e-3 * abs(refit).max())
     True
     """
-    if estimate not in get_args(Estimate):
-        raise ValueError(f"estimate must be one of {get_args(Estimate)}: {estimate!r}")
+    if estimate not in get_args(EstimateName):
+        raise ValueError(
+            f"estimate must be one of {get_args(EstimateName)}: {estimate!r}"
+        )
     viewed = softmax_model(model)
     X = as_float64(check_matrix(X, "X", model))
     X_train = as_float64(check_matrix(X_train, "X_train", model))
@@ -116,27 +116,27 @@ def add_one_in(
             encode_groups(groups_val, X_val),
         ),
     )
-    training = Training(viewed, X_train, labels, weight)
+    training = TrainingRows(X_train, labels, weight)
     return estimate_decreases(model, training, X, added, X_val, bound, estimate)
 
 
 def estimate_decreases(
     model: LogisticRegression,
-    training: Training,
+    training: TrainingRows,
     X: Matrix,
     added: Float64Array,
     X_val: Matrix,
     objective: BoundObjective,
-    estimate: Estimate,
+    estimate: EstimateName,
 ) -> Float64Array:
-    """Fall of the objective when each row is added under each class, by any estimate.
+    """Decrease of the objective when each row is added under each class.
 
     Parameters
     ----------
     model : LogisticRegression
         Fitted.
-    training : Training
-        ``model`` as a softmax model, and its rows.
+    training : TrainingRows
+        What ``model`` was fitted on.
     X : matrix of shape (n_rows, n_features), float64
     added : ndarray of shape (n_rows, n_classes)
         Weight each row is added with under each class.
@@ -151,30 +151,26 @@ def estimate_decreases(
     """
     if estimate == "refit":
         return refit_decreases(model, training, X, added, X_val, objective)
-    viewed = training.model
-    hessian = train_hessian(viewed, training.X, training.weight)
-    solver = factor(hessian)
+    factored = factor_model(softmax_model(model), training.X, training.weight)
     if estimate == "newton":
         # The products are small; threads would only wait for each other.
         with threadpool_limits(limits=1, user_api="blas"):
-            return newton_decreases(
-                training, hessian, solver, X, added, X_val, objective
-            )
-    direction = influence_direction(viewed, hessian, solver, X_val, objective)
-    scorer = InfluenceScorer(viewed, direction, np.dtype(np.float64))
+            return newton_decreases(factored, training, X, added, X_val, objective)
+    direction = influence_direction(factored, X_val, objective)
+    scorer = InfluenceScorer(factored, direction, np.dtype(np.float64))
     return np.asarray(scorer(X)[0] * added)
 
 
 def refit_decreases(
     model: LogisticRegression,
-    training: Training,
+    training: TrainingRows,
     X: Matrix,
     added: Float64Array,
     X_val: Matrix,
     objective: BoundObjective,
 ) -> Float64Array:
     """Refit with each row under each class, from the model's own coefficients."""
-    before, _ = objective(training.model.logits(X_val))
+    before, _ = objective(softmax_model(model).logits(X_val))
     stack = sparse.vstack if sparse.issparse(training.X) else np.vstack
     refit = clone(model).set_params(
         warm_start=True,
@@ -182,8 +178,8 @@ def refit_decreases(
         max_iter=max(model.max_iter, 10_000),
         class_weight=None,
     )
-    falls = np.empty((X.shape[0], training.model.n_classes))
-    for row, code in np.ndindex(*falls.shape):
+    decreases = np.empty((X.shape[0], len(model.classes_)))
+    for row, code in np.ndindex(*decreases.shape):
         refit.coef_ = model.coef_.copy()
         refit.intercept_ = np.array(model.intercept_, ndmin=1)
         refit.fit(
@@ -191,5 +187,5 @@ def refit_decreases(
             model.classes_[np.append(training.labels, code)],
             sample_weight=np.append(training.weight, added[row, code]),
         )
-        falls[row, code] = before - objective(softmax_model(refit).logits(X_val))[0]
-    return falls
+        decreases[row, code] = before - objective(softmax_model(refit).logits(X_val))[0]
+    return decreases

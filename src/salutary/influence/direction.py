@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 
 from salutary.arrays import Float64Array, Matrix, as_float64
+from salutary.influence.factored import FactoredModel
 from salutary.influence.objectives import BoundObjective
-from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
-from salutary.influence.solvers import Solver, Status
+from salutary.influence.softmax import parameter_gradient
+from salutary.influence.solvers import Status
 
 GAUGE_TOLERANCE = 1e-8
 
@@ -19,20 +20,13 @@ class InfluenceWarning(UserWarning):
 
 
 def influence_direction(
-    model: SoftmaxModel,
-    hessian: Hessian,
-    solver: Solver,
-    X_val: Matrix,
-    objective: BoundObjective,
+    factored: FactoredModel, X_val: Matrix, objective: BoundObjective
 ) -> Float64Array:
     r"""Solve :math:`H u = \nabla J`; one solve serves every row and class.
 
     Parameters
     ----------
-    model : SoftmaxModel
-    hessian : Hessian
-    solver : Solver
-        ``hessian`` factored.
+    factored : FactoredModel
     X_val : matrix of shape (n_val, n_features)
     objective : callable
         J as a function of the validation rows' logits.
@@ -52,6 +46,7 @@ def influence_direction(
     InfluenceWarning
         If the solve cannot be trusted.
     """
+    model, hessian = factored.model, factored.hessian
     X_val = as_float64(X_val)
     _, logit_gradient = objective(model.logits(X_val))
     drift = np.abs(logit_gradient.sum(axis=1))
@@ -63,7 +58,7 @@ def influence_direction(
             "objective as a function of the probabilities"
         )
     gradient = parameter_gradient(X_val, logit_gradient, model.fit_intercept)
-    solution = solver.solve(hessian.basis @ gradient)
+    solution = factored.solver.solve(hessian.basis @ gradient)
     warn_unless_trusted(solution.status)
     return hessian.basis.T @ solution.value
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, get_args
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import numpy as np
 from scipy.special import softmax
@@ -14,13 +14,13 @@ from threadpoolctl import threadpool_limits
 
 from salutary.arrays import (
     BLOCK_ROWS,
-    Float64Array,
     FloatArray,
     IntArray,
     Matrix,
     as_float64,
 )
 from salutary.influence.direction import InfluenceWarning, influence_direction
+from salutary.influence.factored import FactoredModel, factor_with_pool
 from salutary.influence.inputs import (
     as_matrix,
     check_finite,
@@ -38,14 +38,10 @@ from salutary.influence.objectives import (
 )
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import (
-    Hessian,
-    SoftmaxModel,
     parameter_gradient,
     softmax_model,
 )
-from salutary.influence.solvers import Solver, factor
-
-HessianRows = Literal["train", "pool", "both"]
+from salutary.names import HessianRows, ObjectiveName
 
 LARGEST_EXCESS = 1e-6
 """Part of its value that a converged model's objective may be above the minimum."""
@@ -62,7 +58,7 @@ def label_influence(
     val_weight: Any = None,
     hessian: HessianRows = "train",
     y_train: Any = None,
-    objective: str | Objective = "log_loss",
+    objective: ObjectiveName | Objective = "log_loss",
     groups_val: Any = None,
 ) -> FloatArray:
     r"""Fall of the validation loss per unit weight of each row under each class.
@@ -180,12 +176,11 @@ def label_influence(
     # and on one thread the sums are the same on any number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         pool = (pool_blocks, X_pool.shape[0])
-        curvature = curvature_of(viewed, X_train, weight, pool, hessian)
-        solver = factor(curvature)
+        factored = factor_with_pool(viewed, X_train, weight, factors, hessian, pool)
         if codes is not None:
-            _warn_unless_converged(viewed, curvature, solver, X_train, codes, weight)
-        direction = influence_direction(viewed, curvature, solver, X_val, bound)
-        scorer = InfluenceScorer(viewed, direction, X_pool.dtype, factors)
+            _warn_unless_converged(factored, X_train, codes, weight)
+        direction = influence_direction(factored, X_val, bound)
+        scorer = InfluenceScorer(factored, direction, X_pool.dtype)
         influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
         with np.errstate(all="ignore"):
             for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
@@ -197,63 +192,8 @@ def label_influence(
     return influence
 
 
-def train_hessian(
-    model: SoftmaxModel, X_train: Matrix, train_weight: FloatArray
-) -> Hessian:
-    """Hessian of the training objective; the rows' probabilities are kept."""
-    X_train = as_float64(X_train)
-    block = (X_train, model.probability(X_train), train_weight)
-    return Hessian(model, lambda: [block], X_train.shape[0])
-
-
-def curvature_of(
-    model: SoftmaxModel,
-    X_train: Matrix,
-    train_weight: FloatArray,
-    pool: tuple[Callable[[], Iterable[Matrix]], int],
-    rows: HessianRows,
-) -> Hessian:
-    """Hessian with the curvature of the training rows, of the pool, or of both.
-
-    Parameters
-    ----------
-    model : SoftmaxModel
-    X_train : matrix of shape (n_train, n_features)
-    train_weight : ndarray of shape (n_train,)
-    pool : (callable, int)
-        Yields the pool's rows in blocks, anew at each call; and their number.
-    rows : {"train", "pool", "both"}
-
-    Returns
-    -------
-    Hessian
-        For "pool" and "both" the weighted mean curvature (pool rows weigh one) times
-        the total training weight. The pool's probabilities are computed block by block,
-        anew in each pass, so that memory does not grow with it.
-    """
-    n_train, (pool_blocks, n_pool) = X_train.shape[0], pool
-    if rows == "train":
-        return train_hessian(model, X_train, train_weight)
-    total = float(train_weight.sum())
-    weight_of_rows = n_pool + (total if rows == "both" else 0.0)
-    scale = total / weight_of_rows
-
-    def blocks() -> Iterator[tuple[Matrix, Float64Array, FloatArray]]:
-        if rows == "both":
-            yield X_train, model.probability(X_train), train_weight * scale
-        for block in pool_blocks():
-            yield block, model.probability(block), np.full(block.shape[0], scale)
-
-    return Hessian(model, blocks, n_pool + (n_train if rows == "both" else 0))
-
-
 def _warn_unless_converged(
-    model: SoftmaxModel,
-    hessian: Hessian,
-    solver: Solver,
-    X_train: Matrix,
-    labels: IntArray,
-    weight: FloatArray,
+    factored: FactoredModel, X_train: Matrix, labels: IntArray, weight: FloatArray
 ) -> None:
     """Warn when the objective is noticeably above its minimum.
 
@@ -261,6 +201,7 @@ def _warn_unless_converged(
     it depends neither on the features' units nor on how sure the model is. Influences
     are off by about its square root.
     """
+    model = factored.model
     X_train = as_float64(X_train)
     logits = model.logits(X_train)
     value = weight @ row_log_loss(logits, labels) + model.l2 / 2 * np.sum(model.coef**2)
@@ -269,8 +210,8 @@ def _warn_unless_converged(
     residual *= weight[:, None]
     gradient = parameter_gradient(X_train, residual, model.fit_intercept)
     gradient[:, : model.n_features] += model.l2 * model.coef
-    reduced = hessian.basis @ gradient
-    excess = float(np.vdot(reduced, solver.solve(reduced).value)) / 2
+    reduced = factored.hessian.basis @ gradient
+    excess = float(np.vdot(reduced, factored.solver.solve(reduced).value)) / 2
     if excess > LARGEST_EXCESS * value:
         warnings.warn(
             f"the model has not converged: its objective is still about "

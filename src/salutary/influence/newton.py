@@ -10,9 +10,8 @@ from scipy.special import log_softmax, softmax
 from sklearn.utils import gen_batches
 
 from salutary.arrays import Float64Array, IntArray, Matrix
+from salutary.influence.factored import FactoredModel
 from salutary.influence.objectives import BoundObjective
-from salutary.influence.softmax import Hessian, SoftmaxModel
-from salutary.influence.solvers import Solver
 
 MOST_STEPS = 10
 """Newton steps; most candidates stop after three, implausible labels take more."""
@@ -33,28 +32,26 @@ BATCH_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Training:
-    """A converged model and the rows it was fitted on.
+class TrainingRows:
+    """The rows that a model was fitted on.
 
     Parameters
     ----------
-    model : SoftmaxModel
     X : matrix of shape (n_train, n_features), float64
     labels : ndarray of shape (n_train,), dtype intp
+        Position of each row's class.
     weight : ndarray of shape (n_train,)
         Class weights included.
     """
 
-    model: SoftmaxModel
     X: Matrix
     labels: IntArray
     weight: Float64Array
 
 
 def newton_decreases(
-    training: Training,
-    hessian: Hessian,
-    solver: Solver,
+    factored: FactoredModel,
+    training: TrainingRows,
     X: Matrix,
     added: Float64Array,
     X_val: Matrix,
@@ -64,37 +61,35 @@ def newton_decreases(
 
     Parameters
     ----------
-    training : Training
-    hessian : Hessian
-        Of the training objective at ``training.model``.
-    solver : Solver
-        ``hessian`` factored.
+    factored : FactoredModel
+        With the Hessian of the training objective.
+    training : TrainingRows
     X : matrix of shape (n_rows, n_features), float64
     added : ndarray of shape (n_rows, n_classes)
         Weight each row is added with under each class.
     X_val : matrix of shape (n_val, n_features), float64
     objective : callable
-        J of the validation rows' logits.
+        J as a function of the validation rows' logits.
 
     Returns
     -------
     ndarray of shape (n_rows, n_classes)
+        Decrease of J.
     """
-    n_classes = training.model.n_classes
-    before, _ = objective(training.model.logits(X_val))
+    model = factored.model
+    before, _ = objective(model.logits(X_val))
     rows_held = training.X.shape[0] + X_val.shape[0]
-    size = max(1, BATCH_CELLS // (rows_held * n_classes**2))
-    falls = np.empty((X.shape[0], n_classes))
+    size = max(1, BATCH_CELLS // (rows_held * model.n_classes**2))
+    decreases = np.empty((X.shape[0], model.n_classes))
     for batch in gen_batches(X.shape[0], size):
         rows = X[batch].toarray() if sparse.issparse(X) else X[batch]
-        candidates = _Candidates.of(training, hessian, rows, added[batch])
-        optimum = candidates.minimize(solver)
-        logits = candidates.logits(X_val, optimum)
+        candidates = _Candidates.of(factored, training, rows, added[batch])
+        logits = candidates.logits(X_val, candidates.minimize())
         values = [
             objective(logits[:, place])[0] for place in range(len(candidates.labels))
         ]
-        falls[batch] = before - np.reshape(values, (-1, n_classes))
-    return falls
+        decreases[batch] = before - np.reshape(values, (-1, model.n_classes))
+    return decreases
 
 
 @dataclass(frozen=True)
@@ -105,8 +100,8 @@ class _Candidates:
     coordinates; logits as (n_rows, n, K).
     """
 
-    training: Training
-    hessian: Hessian
+    factored: FactoredModel
+    training: TrainingRows
     rows: Float64Array
     labels: IntArray
     weight: Float64Array
@@ -114,16 +109,16 @@ class _Candidates:
     @classmethod
     def of(
         cls,
-        training: Training,
-        hessian: Hessian,
+        factored: FactoredModel,
+        training: TrainingRows,
         X: Float64Array,
         added: Float64Array,
     ) -> _Candidates:
-        if training.model.fit_intercept:
+        if factored.model.fit_intercept:
             X = np.column_stack([X, np.ones(len(X))])
         return cls(
+            factored,
             training,
-            hessian,
             np.repeat(X, added.shape[1], axis=0),
             np.tile(np.arange(added.shape[1]), len(X)),
             added.ravel(),
@@ -139,18 +134,18 @@ class _Candidates:
 
     def logits(self, X: Matrix, parameters: Float64Array) -> Float64Array:
         """Logits of rows under each candidate's parameters, (n_rows, n, K)."""
-        coef = np.einsum("ak,nad->nkd", self.hessian.basis, parameters)
-        n_features = self.training.model.n_features
+        coef = np.einsum("ak,nad->nkd", self.factored.hessian.basis, parameters)
+        n_features = self.factored.model.n_features
         flat = coef.reshape(-1, coef.shape[2])
         logits = np.asarray(X @ flat[:, :n_features].T)
-        if self.training.model.fit_intercept:
+        if self.factored.model.fit_intercept:
             logits += flat[:, -1]
         return logits.reshape(X.shape[0], *coef.shape[:2])
 
     def own_logits(self, parameters: Float64Array) -> Float64Array:
         """Logits of each candidate's own row, (n, K)."""
         reduced = np.einsum("nad,nd->na", parameters, self.rows)
-        own: Float64Array = reduced @ self.hessian.basis
+        own: Float64Array = reduced @ self.factored.hessian.basis
         return own
 
     def evaluate(self, parameters: Float64Array) -> _Point:
@@ -165,7 +160,7 @@ class _Candidates:
         loss = self.training.weight @ (np.log(total) + top - chosen)
         own = log_softmax(self.own_logits(parameters), axis=1)
         loss -= self.weight * own[np.arange(len(own)), self.labels]
-        penalty = np.einsum("nad,d->n", parameters**2, self.hessian.penalty())
+        penalty = np.einsum("nad,d->n", parameters**2, self.factored.hessian.penalty())
         return _Point(parameters, loss + penalty / 2, probability, np.exp(own))
 
     def gradient(self, point: _Point) -> Float64Array:
@@ -174,7 +169,10 @@ class _Candidates:
         residual[np.arange(len(residual)), :, self.training.labels] -= 1
         own = point.own_probability.copy()
         own[np.arange(len(own)), self.labels] -= 1
-        return self._back(residual, own) + self.hessian.penalty() * point.parameters
+        return (
+            self._back(residual, own)
+            + self.factored.hessian.penalty() * point.parameters
+        )
 
     def product(self, point: _Point, vectors: Float64Array) -> Float64Array:
         """Each candidate's Hessian times a vector of its own, (n, K - 1, d)."""
@@ -185,25 +183,27 @@ class _Candidates:
         own = self.own_logits(vectors)
         own -= np.einsum("nk,nk->n", own_probability, own)[:, None]
         own *= own_probability
-        return self._back(logits, own) + self.hessian.penalty() * vectors
+        return self._back(logits, own) + self.factored.hessian.penalty() * vectors
 
     def _back(self, logits: Float64Array, own: Float64Array) -> Float64Array:
         """From weights on logits to parameters: the transpose of `logits`."""
         n_rows, n, n_classes = logits.shape
         weighted = (logits * self.training.weight[:, None, None]).reshape(n_rows, -1)
         coef = np.asarray(self.training.X.T @ weighted).T
-        if self.training.model.fit_intercept:
+        if self.factored.model.fit_intercept:
             coef = np.column_stack([coef, weighted.sum(axis=0)])
         coef = coef.reshape(n, n_classes, -1)
         coef += (own * self.weight[:, None])[:, :, None] * self.rows[:, None, :]
-        reduced: Float64Array = np.einsum("ak,nkd->nad", self.hessian.basis, coef)
+        reduced: Float64Array = np.einsum(
+            "ak,nkd->nad", self.factored.hessian.basis, coef
+        )
         return reduced
 
-    def minimize(self, solver: Solver) -> Float64Array:
+    def minimize(self) -> Float64Array:
         """Each candidate's optimal parameters, from the model's own."""
-        begin = self.hessian.basis @ self.training.model.parameters
+        begin = self.factored.hessian.basis @ self.factored.model.parameters
         parameters = np.repeat(begin[None], len(self.labels), axis=0)
-        point, step = self.evaluate(parameters), self._first_step(solver)
+        point, step = self.evaluate(parameters), self._first_step()
         first = -_dot(self.gradient(point), step)
         enough = SMALLEST_DECREMENT * np.minimum(1.0, first)
         point = self._damped(point, step)
@@ -212,28 +212,29 @@ class _Candidates:
             parameters[moving] = point.parameters
             part = self.take(moving)
             gradient = part.gradient(point)
-            scaled = solver.apply(gradient)
+            scaled = self.factored.solver.apply(gradient)
             still = np.flatnonzero(_dot(gradient, scaled) > enough[moving])
             if len(still) == 0:
                 return parameters
             moving, point = moving[still], point.take(still)
             part = self.take(moving)
-            step = part._newton_step(point, gradient[still], scaled[still], solver)
+            step = part._newton_step(point, gradient[still], scaled[still])
             point = part._damped(point, step)
         parameters[moving] = point.parameters
         return parameters
 
-    def _first_step(self, solver: Solver) -> Float64Array:
+    def _first_step(self) -> Float64Array:
         """Newton's step at the model: the factored Hessian and the row's curvature."""
-        basis, n_classes = self.hessian.basis, self.training.model.n_classes
+        hessian, n_classes = self.factored.hessian, self.factored.model.n_classes
+        basis = hessian.basis
         reduced = n_classes - 1
         rows = self.rows[::n_classes]
-        sides = np.zeros((len(rows), reduced, *self.hessian.shape))
+        sides = np.zeros((len(rows), reduced, *hessian.shape))
         diagonal = np.arange(reduced)
         sides[:, diagonal, diagonal] = rows[:, None, :]
-        solved = solver.apply(sides.reshape(-1, *self.hessian.shape))
+        solved = self.factored.solver.apply(sides.reshape(-1, *hessian.shape))
         solved = solved.reshape(sides.shape)
-        begin = basis @ self.training.model.parameters
+        begin = basis @ self.factored.model.parameters
         probability = softmax(rows @ begin.T @ basis, axis=1)
         mean = probability @ basis.T
         curvature = np.einsum("nk,ak,bk->nab", probability, basis, basis)
@@ -244,14 +245,13 @@ class _Candidates:
         system = np.eye(reduced) + weight[..., None, None] * (curvature @ gain)[:, None]
         share = np.linalg.solve(system, (weight[..., None] * slope)[..., None])[..., 0]
         step: Float64Array = -np.einsum("nca,nabd->ncbd", share, solved)
-        return step.reshape(-1, *self.hessian.shape)
+        return step.reshape(-1, *hessian.shape)
 
     def _newton_step(
         self,
         point: _Point,
         gradient: Float64Array,
         scaled: Float64Array,
-        solver: Solver,
     ) -> Float64Array:
         """Newton's step by conjugate gradients, preconditioned with the model's H."""
         residual, search = -gradient, -scaled
@@ -266,7 +266,7 @@ class _Candidates:
             length[~going] = 0.0
             step += length[:, None, None] * search
             residual = residual - length[:, None, None] * product
-            scaled = solver.apply(residual)
+            scaled = self.factored.solver.apply(residual)
             previous, size = size, _dot(residual, scaled)
             going &= size > STEP_TOLERANCE**2 * first
             if not going.any():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp, softmax
 
 from salutary.arrays import FloatArray, IntArray
+from salutary.names import ObjectiveName
 
 LARGEST_COST = 1e30
 """Squares of larger costs, times those of logits, leave too little room for sums."""
@@ -287,7 +288,7 @@ def _share_of(kinds: IntArray, weight: FloatArray) -> FloatArray:
     return share
 
 
-OBJECTIVES: dict[str, Objective] = {
+OBJECTIVES: dict[ObjectiveName, Objective] = {
     "log_loss": log_loss,
     "balanced": balanced_log_loss,
     "worst_group": WorstGroup(),
@@ -298,7 +299,7 @@ BY_TABLE = "cost"
 """What the command line calls `ExpectedCost`, which needs a table."""
 
 
-def find_objective(objective: str | Objective) -> Objective:
+def find_objective(objective: ObjectiveName | Objective) -> Objective:
     """The objective of a name, or a caller's own.
 
     Raises

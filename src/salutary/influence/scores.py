@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from salutary.arrays import Float64Array, FloatArray, Matrix
-from salutary.influence.softmax import SoftmaxModel
+from salutary.influence.factored import FactoredModel
 
 
 class InfluenceScorer:
@@ -20,22 +20,20 @@ class InfluenceScorer:
 
     Parameters
     ----------
-    model : SoftmaxModel
+    factored : FactoredModel
     direction : ndarray of shape (n_classes, n_features + fit_intercept)
         u, see `salutary.influence.direction`.
     dtype : float32 or float64
         Of the rows and of the results.
-    class_weight : ndarray of shape (n_classes,), optional
-        Factor that the training objective applies to a row of each class.
     """
 
     def __init__(
         self,
-        model: SoftmaxModel,
+        factored: FactoredModel,
         direction: Float64Array,
         dtype: np.dtype[np.floating],
-        class_weight: FloatArray | None = None,
     ) -> None:
+        model, class_weight = factored.model, factored.class_weight
         n_features = model.n_features
         stacked = np.vstack([model.coef, direction[:, :n_features]])
         self._weights = np.ascontiguousarray(stacked, dtype=dtype)

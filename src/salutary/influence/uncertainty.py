@@ -9,9 +9,9 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix, as_float64
+from salutary.influence.factored import FactoredModel
 from salutary.influence.objectives import Objective, Truth, bind, log_loss
-from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
-from salutary.influence.solvers import Solver
+from salutary.influence.softmax import SoftmaxModel, parameter_gradient
 
 BATCH_ROWS = 64
 """Candidates whose effects on all validation rows are held at once."""
@@ -116,9 +116,7 @@ def jackknife_error(values: FloatArray) -> Float64Array:
 
 
 def influence_errors(
-    model: SoftmaxModel,
-    hessian: Hessian,
-    solver: Solver,
+    factored: FactoredModel,
     X: Matrix,
     gradient: FloatArray,
     X_val: Matrix,
@@ -135,10 +133,7 @@ def influence_errors(
 
     Parameters
     ----------
-    model : SoftmaxModel
-    hessian : Hessian
-    solver : Solver
-        ``hessian`` factored.
+    factored : FactoredModel
     X : matrix of shape (n_rows, n_features)
     gradient : ndarray of shape (n_rows, n_classes)
         At each row's logits, of what a unit weight adds to the training objective: of
@@ -172,16 +167,14 @@ def influence_errors(
     >>> import numpy as np
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from salutary.influence.label_influence import train_hessian
+    >>> from salutary.influence.factored import factor_model
     >>> from salutary.influence.softmax import softmax_model
-    >>> from salutary.influence.solvers import factor
     >>> from salutary.influence.objectives import log_loss
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X[::5], y[::5])
     >>> viewed = softmax_model(model)
-    >>> hessian = train_hessian(viewed, X[::5], np.ones(30))
     >>> errors = influence_errors(
-    ...     viewed, hessian, factor(hessian), X[2:4],
+    ...     factor_model(viewed, X[::5], np.ones(30)), X[2:4],
     ...     viewed.probability(X[2:4]) - np.eye(3)[[0, 1]],
     ...     X[1::5], log_loss, Truth(y[1::5], np.ones(30)),
     ... )
@@ -190,37 +183,37 @@ def influence_errors(
     """
     if len(gradient) == 0:
         return np.zeros(0)
+    model, basis = factored.model, factored.hessian.basis
     X, X_val = as_float64(X), as_float64(X_val)
     if sparse.issparse(X):
         X = X.toarray()
     if model.fit_intercept:
         X = np.column_stack([X, np.ones(len(X))])
     if objective is log_loss:
-        return _of_log_loss(model, hessian, solver, X, gradient, X_val, truth)
+        return _of_log_loss(factored, X, gradient, X_val, truth)
     logits = model.logits(X_val)
     parts = []
     for kept in left_out(truth.weight):
         _, slope = bind(objective, truth.take(kept))(logits[kept])
         change = parameter_gradient(X_val[kept], slope, model.fit_intercept)
-        direction = hessian.basis.T @ solver.solve(hessian.basis @ change).value
+        direction = basis.T @ factored.solver.solve(basis @ change).value
         parts.append(np.einsum("ik,ik->i", gradient, X @ direction.T))
     return jackknife_error(np.array(parts).reshape(-1, len(gradient)))
 
 
 def _of_log_loss(
-    model: SoftmaxModel,
-    hessian: Hessian,
-    solver: Solver,
+    factored: FactoredModel,
     rows: Float64Array,
     gradient: FloatArray,
     X_val: Matrix,
     truth: Truth,
 ) -> Float64Array:
+    model, hessian = factored.model, factored.hessian
     slope = gradient @ hessian.basis.T
     val_slope = _logit_gradient(model, X_val, truth.labels) @ hessian.basis.T
     errors = np.empty(len(gradient))
     for batch in gen_batches(len(gradient), BATCH_ROWS):
-        solved = solver.apply(slope[batch, :, None] * rows[batch, None, :])
+        solved = factored.solver.apply(slope[batch, :, None] * rows[batch, None, :])
         effect = np.zeros((len(solved), X_val.shape[0]))
         for place in range(hessian.shape[0]):
             logits = (X_val @ solved[:, place, : model.n_features].T).T

@@ -1,4 +1,4 @@
-"""Choose a batch for a snapshot: score the pool, and pick from what scores best."""
+"""Score the pool in one pass, and pick a batch from the rows with the best scores."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salutary.influence.direction import influence_direction
-from salutary.influence.label_influence import curvature_of
+from salutary.influence.factored import FactoredModel, factor_with_pool
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.solvers import factor
+from salutary.influence.softmax import softmax_model
 from salutary.influence.uncertainty import influence_errors
-from salutary.labeling.batch_greedy import FactoredModel, pick_greedily
+from salutary.labeling.batch_greedy import pick_greedily
 from salutary.labeling.batch_refit import pick_by_refit
-from salutary.labeling.fitting import Snapshot, training_of
-from salutary.labeling.problem import Problem
+from salutary.labeling.definition import Definition
+from salutary.labeling.fitting import Snapshot, weighted_training_rows
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.selection import Selection, keep_best, keep_best_of_each_class
+from salutary.labeling.selection import (
+    Selection,
+    keep_best,
+    keep_best_of_each_class,
+)
 
 SHORTLIST = 5
 """Rows looked at more closely for each that is labeled."""
 
 
 def choose_batches(
-    problem: Problem, validation: LabeledRows, snapshot: Snapshot, size: int
+    problem: Definition, validation: LabeledRows, snapshot: Snapshot, size: int
 ) -> dict[str, Selection]:
     """A batch under each of the problem's variants of its rule.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Definition
     validation : LabeledRows
         The rows influence looks at.
     snapshot : Snapshot
@@ -44,13 +48,13 @@ def choose_batches(
         variants: O(n_pool n_features n_classes) besides a solve; extra memory is a
         block and one byte a pool row.
     """
-    geometry = factored_model(problem, snapshot)
+    factored = factor_snapshot(problem, snapshot)
     closer = problem.estimate != "first_order" or problem.min_influence_z > 0
     shortlists = score_pool(
-        problem, geometry, validation, snapshot, SHORTLIST * size if closer else size
+        problem, factored, validation, snapshot, SHORTLIST * size if closer else size
     )
     batches = {
-        name: pick_batch(problem, geometry, validation, snapshot, shortlist, name, size)
+        name: pick_batch(problem, factored, validation, snapshot, shortlist, name, size)
         for name, shortlist in shortlists.items()
     }
     done = snapshot.rows, snapshot.labels
@@ -61,8 +65,8 @@ def choose_batches(
 
 
 def pick_batch(
-    problem: Problem,
-    geometry: FactoredModel,
+    problem: Definition,
+    factored: FactoredModel,
     validation: LabeledRows,
     snapshot: Snapshot,
     shortlist: Selection,
@@ -74,29 +78,31 @@ def pick_batch(
     if problem.estimate != "first_order":
         return pick_by_refit(problem, validation, snapshot, shortlist, scores, size)
     if problem.min_influence_z > 0:
-        shortlist = _with_errors(problem, geometry, validation, shortlist)
+        shortlist = _with_errors(problem, factored, validation, shortlist)
         shortlist = shortlist.clearing(problem.min_influence_z)
     if problem.rule.greedy:
-        batch = pick_greedily(problem, geometry, validation, shortlist, scores, size)
+        batch = pick_greedily(problem, factored, validation, shortlist, scores, size)
     else:
         batch = shortlist.take(slice(size))
-    return _with_errors(problem, geometry, validation, batch)
+    return _with_errors(problem, factored, validation, batch)
 
 
-def factored_model(problem: Problem, snapshot: Snapshot) -> FactoredModel:
+def factor_snapshot(problem: Definition, snapshot: Snapshot) -> FactoredModel:
     """A snapshot's model with the curvature that the problem asks for, factored."""
     pool, free = problem.pool, available(problem, snapshot)
-    training, factors = training_of(
-        problem, snapshot.model, snapshot.rows, snapshot.labels
-    )
+    training, class_weight = weighted_training_rows(problem, snapshot)
     blocks = (lambda: (X for _, X in pool.blocks(free)), int(free.sum()))
-    hessian = curvature_of(
-        training.model, training.X, training.weight, blocks, problem.hessian
+    return factor_with_pool(
+        softmax_model(snapshot.model),
+        training.X,
+        training.weight,
+        class_weight,
+        problem.hessian,
+        blocks,
     )
-    return FactoredModel(training.model, hessian, factor(hessian), factors)
 
 
-def available(problem: Problem, snapshot: Snapshot) -> NDArray[np.bool_]:
+def available(problem: Definition, snapshot: Snapshot) -> NDArray[np.bool_]:
     """Pool rows that can still be labeled; a row of weight zero could not help."""
     free = problem.pool.unlabeled & (problem.pool.weight > 0)
     free[snapshot.rows] = False
@@ -105,28 +111,27 @@ def available(problem: Problem, snapshot: Snapshot) -> NDArray[np.bool_]:
 
 
 def score_pool(
-    problem: Problem,
-    geometry: FactoredModel,
+    problem: Definition,
+    factored: FactoredModel,
     validation: LabeledRows,
     snapshot: Snapshot,
     size: int,
 ) -> dict[str, Selection]:
     """The best rows of the pool under each variant of the rule, in one pass.
 
-    Rows with positive scores only. So many in all, or of each label where picks are to
-    be greedy.
+    Returns
+    -------
+    dict of str to Selection
+        Rows with positive scores only: ``size`` of them, or ``size`` of each label
+        where picks are greedy.
     """
-    pool, model = problem.pool, geometry.model
+    pool, n_classes = problem.pool, factored.model.n_classes
     direction = influence_direction(
-        model,
-        geometry.hessian,
-        geometry.solver,
-        validation.X,
-        problem.objective_of(validation),
+        factored, validation.X, problem.objective_of(validation)
     )
-    scorer = InfluenceScorer(model, direction, pool.X.dtype, geometry.class_weight)
+    scorer = InfluenceScorer(factored, direction, pool.dtype)
     keep = keep_best_of_each_class if problem.rule.greedy else keep_best
-    best = dict.fromkeys(problem.variants, Selection.empty(model.n_classes))
+    best = dict.fromkeys(problem.variants, Selection.empty(n_classes))
     for rows, X in pool.blocks(available(problem, snapshot)):
         influence, probability = scorer(X)
         influence = problem.edit.effect(influence, rows)
@@ -139,16 +144,17 @@ def score_pool(
 
 
 def _with_errors(
-    problem: Problem, geometry: FactoredModel, validation: LabeledRows, batch: Selection
+    problem: Definition,
+    factored: FactoredModel,
+    validation: LabeledRows,
+    batch: Selection,
 ) -> Selection:
     pull = problem.edit.pull(
-        batch.probability, batch.rows, batch.labels, geometry.class_weight
+        batch.probability, batch.rows, batch.labels, factored.class_weight
     )
     errors = influence_errors(
-        geometry.model,
-        geometry.hessian,
-        geometry.solver,
-        problem.pool.X[batch.rows],
+        factored,
+        problem.pool.take(batch.rows),
         -pull,
         validation.X,
         problem.objective,

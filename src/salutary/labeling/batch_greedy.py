@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -11,10 +10,10 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 
 from salutary.arrays import Float64Array, FloatArray, Matrix, as_float64
-from salutary.influence.softmax import Hessian, SoftmaxModel, parameter_gradient
-from salutary.influence.solvers import Solver
+from salutary.influence.factored import FactoredModel
+from salutary.influence.softmax import parameter_gradient
+from salutary.labeling.definition import Definition
 from salutary.labeling.edits import TrainingEdit
-from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, round_significant
@@ -23,29 +22,9 @@ LOOKED_AT = 1_000
 """Validation rows on which the direction is renewed after a pick."""
 
 
-@dataclass(frozen=True)
-class FactoredModel:
-    """What influences are computed from: a fitted model and its factored Hessian.
-
-    Parameters
-    ----------
-    model : SoftmaxModel
-    hessian : Hessian
-    solver : Solver
-        ``hessian`` factored.
-    class_weight : ndarray of shape (n_classes,) or None
-        Factor that the training objective applies to a row of each class.
-    """
-
-    model: SoftmaxModel
-    hessian: Hessian
-    solver: Solver
-    class_weight: FloatArray | None
-
-
 def pick_greedily(
-    problem: Problem,
-    geometry: FactoredModel,
+    problem: Definition,
+    factored: FactoredModel,
     validation: LabeledRows,
     shortlist: Selection,
     scores: Scores,
@@ -59,8 +38,8 @@ def pick_greedily(
 
     Parameters
     ----------
-    problem : Problem
-    geometry : FactoredModel
+    problem : Definition
+    factored : FactoredModel
     validation : LabeledRows
         The rows influence looks at.
     shortlist : Selection
@@ -93,25 +72,25 @@ def pick_greedily(
     (`salutary.labeling.batch_refit`).
     """
     shortlist = shortlist.take(np.argsort(shortlist.rows))
-    X = as_float64(problem.pool.X[shortlist.rows])
+    X = as_float64(problem.pool.take(shortlist.rows))
     weight = np.asarray(problem.pool.weight[shortlist.rows], dtype=np.float64)
     own = np.arange(len(shortlist)), shortlist.labels
-    logits = geometry.model.logits(X)
+    logits = factored.model.logits(X)
     seen = _sample(validation)
     X_seen = as_float64(seen.X)
-    seen_logits = geometry.model.logits(X_seen)
+    seen_logits = factored.model.logits(X_seen)
     objective = problem.objective_of(seen)
-    unseen = _gradient(problem, geometry, validation)
-    unseen = unseen - _gradient(problem, geometry, seen)
+    unseen = _gradient(problem, factored, validation)
+    unseen = unseen - _gradient(problem, factored, seen)
     free = np.ones(len(shortlist), dtype=bool)
     picked: list[int] = []
     while len(picked) < size and free.any():
-        gradient = _slope(geometry, X_seen, objective(seen_logits)[1])
-        slope = _logits(X, _solved(geometry, gradient + unseen), geometry)
+        gradient = _slope(factored, X_seen, objective(seen_logits)[1])
+        slope = _logits(X, factored.solved(gradient + unseen), factored)
         probability = softmax(logits, axis=1)
         influence = np.einsum("ik,ik->i", probability, slope)[:, None] - slope
-        if geometry.class_weight is not None:
-            influence = influence * geometry.class_weight
+        if factored.class_weight is not None:
+            influence = influence * factored.class_weight
         effect = problem.edit.effect(influence, shortlist.rows)
         score = np.where(free, scores(effect, probability)[own] * weight, -np.inf)
         if score.max() <= 0:
@@ -120,12 +99,12 @@ def pick_greedily(
         picked.append(best)
         free[best] = False
 
-        pull = _pull_of(problem.edit, shortlist, best, geometry.class_weight)
-        move = _solved(geometry, _slope(geometry, X[[best]], pull(logits[best])[None]))
-        change = _logits(X, move, geometry)
+        pull = _pull_of(problem.edit, shortlist, best, factored.class_weight)
+        move = factored.solved(_slope(factored, X[[best]], pull(logits[best])[None]))
+        change = _logits(X, move, factored)
         length = _length(logits[best], change[best], pull, float(weight[best]))
         logits = logits + length * change
-        seen_logits = seen_logits + length * _logits(X_seen, move, geometry)
+        seen_logits = seen_logits + length * _logits(X_seen, move, factored)
     return shortlist.take(np.array(picked, dtype=np.intp))
 
 
@@ -143,34 +122,28 @@ def _sample(validation: LabeledRows) -> LabeledRows:
 
 
 def _gradient(
-    problem: Problem, geometry: FactoredModel, validation: LabeledRows
+    problem: Definition, factored: FactoredModel, validation: LabeledRows
 ) -> Float64Array:
     """Of the objective of validation rows at the model."""
     X = as_float64(validation.X)
     objective = problem.objective_of(validation)
-    return _slope(geometry, X, objective(geometry.model.logits(X))[1])
+    return _slope(factored, X, objective(factored.model.logits(X))[1])
 
 
-def _slope(geometry: FactoredModel, X: Matrix, at_logits: FloatArray) -> Float64Array:
-    return parameter_gradient(X, at_logits, geometry.model.fit_intercept)
-
-
-def _solved(geometry: FactoredModel, gradient: Float64Array) -> Float64Array:
-    basis = geometry.hessian.basis
-    solved: Float64Array = basis.T @ geometry.solver.apply((basis @ gradient)[None])[0]
-    return solved
+def _slope(factored: FactoredModel, X: Matrix, at_logits: FloatArray) -> Float64Array:
+    return parameter_gradient(X, at_logits, factored.model.fit_intercept)
 
 
 def _logits(
-    X: Matrix, parameters: Float64Array, geometry: FactoredModel
+    X: Matrix, parameters: Float64Array, factored: FactoredModel
 ) -> Float64Array:
     """Logits of rows under a parameter matrix, (n_rows, n_classes)."""
-    n_features = geometry.model.n_features
+    n_features = factored.model.n_features
     logits = X @ parameters[:, :n_features].T
     if sparse.issparse(logits):
         logits = logits.toarray()
     logits = np.asarray(logits)
-    if geometry.model.fit_intercept:
+    if factored.model.fit_intercept:
         logits = logits + parameters[:, -1]
     return logits
 

@@ -1,4 +1,4 @@
-"""Choose a batch from a shortlist by true effects, one row after the other."""
+"""Pick a batch from a shortlist by what each row truly does, one after the other."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from salutary.arrays import as_float64
+from salutary.arrays import IntArray, as_float64
 from salutary.influence.add_one_in import estimate_decreases
-from salutary.labeling.fitting import Snapshot, extend, training_of
+from salutary.influence.softmax import softmax_model
+from salutary.labeling.definition import Definition
+from salutary.labeling.fitting import Snapshot, extend, weighted_training_rows
 from salutary.labeling.guard import decrease_in
-from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, keep_best
 
 
 def pick_by_refit(
-    problem: Problem,
+    problem: Definition,
     validation: LabeledRows,
     snapshot: Snapshot,
     shortlist: Selection,
@@ -31,9 +32,9 @@ def pick_by_refit(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Definition
     validation : LabeledRows
-        What the effects are on.
+        Rows on which the effects are estimated.
     snapshot : Snapshot
         The model, and the pool rows labeled so far.
     shortlist : Selection
@@ -41,41 +42,26 @@ def pick_by_refit(
     scores : callable
         Of a rule's variant.
     size : int
+        Picks, at most.
 
     Returns
     -------
     Selection
         In the order they were picked; fewer than ``size`` where no further row would
-        help. Its influence is the estimated fall of the objective, with the row's own
-        weight; its standard error that of what the refit with the row did to the
-        objective. Costs an estimate of the shortlist and a refit for each
-        row picked, or passed over for the problem's ``min_influence_z``.
+        help. Its influence is the estimated decrease of the objective, with the row's
+        own weight. Its standard error is that of what the refit with the row did to the
+        objective.
+
+    Notes
+    -----
+    Costs an estimate of the shortlist and a refit for each row that is picked, or
+    passed over for the problem's ``min_influence_z``.
     """
     nothing = Selection.empty(len(problem.classes))
     picked, remaining = nothing, shortlist.rows
     logits = validation.logits(snapshot.model)
     while len(picked) < size and len(remaining):
-        training, factors = training_of(
-            problem, snapshot.model, snapshot.rows, snapshot.labels
-        )
-        X = as_float64(problem.pool.X[remaining])
-        own_weight = np.asarray(problem.pool.weight[remaining], dtype=np.float64)
-        added = np.repeat(own_weight[:, None], len(problem.classes), axis=1)
-        if factors is not None:
-            added = added * factors
-        falls = estimate_decreases(
-            snapshot.model,
-            training,
-            X,
-            added,
-            as_float64(validation.X),
-            problem.objective_of(validation),
-            problem.estimate,
-        )
-        probability = training.model.probability(X)
-        best = keep_best(
-            nothing, remaining, scores(falls, probability), falls, probability, 1
-        )
+        best = _best_of(problem, validation, snapshot, remaining, scores)
         if len(best) == 0:
             break
         remaining = remaining[remaining != best.rows[0]]
@@ -87,3 +73,33 @@ def pick_by_refit(
             continue
         picked, snapshot, logits = picked.then(best), longer, logits_then
     return picked
+
+
+def _best_of(
+    problem: Definition,
+    validation: LabeledRows,
+    snapshot: Snapshot,
+    rows: IntArray,
+    scores: Scores,
+) -> Selection:
+    """The one of some pool rows with the best score; none if no score is positive."""
+    training, factors = weighted_training_rows(problem, snapshot)
+    X = as_float64(problem.pool.take(rows))
+    own_weight = np.asarray(problem.pool.weight[rows], dtype=np.float64)
+    added = np.repeat(own_weight[:, None], len(problem.classes), axis=1)
+    if factors is not None:
+        added = added * factors
+    decreases = estimate_decreases(
+        snapshot.model,
+        training,
+        X,
+        added,
+        as_float64(validation.X),
+        problem.objective_of(validation),
+        problem.estimate,
+    )
+    probability = softmax_model(snapshot.model).probability(X)
+    nothing = Selection.empty(len(problem.classes))
+    return keep_best(
+        nothing, rows, scores(decreases, probability), decreases, probability, 1
+    )

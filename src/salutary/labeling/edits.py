@@ -10,13 +10,14 @@ import numpy as np
 from salutary.arrays import FloatArray, IntArray, as_float64
 from salutary.labeling.rows import LabeledRows, join
 from salutary.pools.arrays import ArrayPool
+from salutary.pools.protocol import Pool
 
 
 class TrainingEdit(Protocol):
     """How the training rows change when rows of the pool get labels."""
 
     def training(
-        self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray, labels: IntArray
     ) -> LabeledRows:
         """The labeled rows once the given pool rows have the given labels."""
 
@@ -54,10 +55,10 @@ class AddRow:
     """A label adds its row."""
 
     def training(
-        self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray, labels: IntArray
     ) -> LabeledRows:
         """The labeled rows and after them the pool rows."""
-        return join(labeled, LabeledRows(pool.X[rows], labels, pool.weight[rows]))
+        return join(labeled, LabeledRows(pool.take(rows), labels, pool.weight[rows]))
 
     def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
         """None: a label takes no other's place."""
@@ -97,7 +98,7 @@ class SwitchLabel:
     own: IntArray
 
     def training(
-        self, labeled: LabeledRows, pool: ArrayPool, rows: IntArray, labels: IntArray
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray, labels: IntArray
     ) -> LabeledRows:
         """The labeled rows in their order, in float64, some with other labels."""
         changed = labeled.labels.copy()

@@ -1,4 +1,4 @@
-"""Fit a problem's model to convergence on the rows that have a label."""
+"""Fit a run's model to convergence on the rows that have a label."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import Float64Array, IntArray
 from salutary.influence.inputs import class_weights
-from salutary.influence.newton import Training
-from salutary.influence.softmax import softmax_model
-from salutary.labeling.problem import Problem
+from salutary.influence.newton import TrainingRows
+from salutary.labeling.definition import Definition
 from salutary.labeling.rows import LabeledRows
 
 REFIT_TOLERANCE = 1e-8
@@ -46,14 +45,14 @@ class Snapshot:
         return len(self.rows)
 
 
-def begin(problem: Problem) -> Snapshot:
+def begin(problem: Definition) -> Snapshot:
     """The model of the labeled rows alone."""
     nothing = np.zeros(0, dtype=np.intp)
     return Snapshot(fit(problem, nothing, nothing, None), nothing, nothing)
 
 
 def extend(
-    problem: Problem,
+    problem: Definition,
     snapshot: Snapshot,
     rows: IntArray,
     labels: IntArray,
@@ -67,32 +66,34 @@ def extend(
     return Snapshot(fit(problem, rows, labels, snapshot.model, tolerance), rows, labels)
 
 
-def refitted(problem: Problem, snapshot: Snapshot) -> Snapshot:
+def refitted(problem: Definition, snapshot: Snapshot) -> Snapshot:
     """A snapshot's rows under the problem's estimator, which may have changed."""
     model = fit(problem, snapshot.rows, snapshot.labels, snapshot.model)
     return Snapshot(model, snapshot.rows, snapshot.labels)
 
 
-def training_rows(problem: Problem, rows: IntArray, labels: IntArray) -> LabeledRows:
+def training_rows(problem: Definition, rows: IntArray, labels: IntArray) -> LabeledRows:
     """The labeled rows once the given pool rows have the given labels."""
     return problem.edit.training(problem.labeled, problem.pool, rows, labels)
 
 
-def training_of(
-    problem: Problem, model: LogisticRegression, rows: IntArray, labels: IntArray
-) -> tuple[Training, Float64Array | None]:
-    """A fitted model with the rows it was fitted on, and its class weights, if any."""
-    training = training_rows(problem, rows, labels)
-    weight = np.asarray(training.weight, dtype=np.float64)
-    factors = class_weights(model, problem.classes[training.labels], weight)
+def weighted_training_rows(
+    problem: Definition, snapshot: Snapshot
+) -> tuple[TrainingRows, Float64Array | None]:
+    """The rows a snapshot's model was fitted on, and its class weights, if any.
+
+    The rows' weights include those of their classes.
+    """
+    rows = training_rows(problem, snapshot.rows, snapshot.labels)
+    weight = np.asarray(rows.weight, dtype=np.float64)
+    factors = class_weights(snapshot.model, problem.classes[rows.labels], weight)
     if factors is not None:
-        weight = weight * factors[training.labels]
-    viewed = softmax_model(model)
-    return Training(viewed, training.X, training.labels, weight), factors
+        weight = weight * factors[rows.labels]
+    return TrainingRows(rows.X, rows.labels, weight), factors
 
 
 def fit(
-    problem: Problem,
+    problem: Definition,
     rows: IntArray,
     labels: IntArray,
     previous: LogisticRegression | None,

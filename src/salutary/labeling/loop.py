@@ -1,51 +1,116 @@
-"""One round as pure steps over an explicit state: choose_batches, try, refit, judge.
+"""A run as rounds over an explicit state: propose a batch, judge it, keep or undo it.
 
-A run is `start` and then `advance` until the state's ``termination`` is set, as `run`
-does where nothing has to happen between rounds. The caller keeps what each round
-decided (the classifier in ``history_``, the command line in its ledger), so a run
-resumes from that exactly where it stopped.
+A run is `start` and then `rounds` until the state's ``termination`` is set. The caller
+keeps what each round decided (the classifier in ``history_``, the command line in its
+ledger), so a run resumes from that exactly where it stopped. What is labeled and what
+is refitted is up to the `Steps`: a logistic regression's (`Problem`) or a deep model's
+(`FineTuning`).
 
-With a guard the run is cross-validated as it goes: beside it runs one fold for each
-part of the validation rows, whose influences see the other parts only. What the folds'
-models do on the parts they never saw decides which of a rule's variants a round uses,
-and which rounds stay.
+Rounds are judged on canary rows: validation rows that influence does not see. A round
+is **undone** when the run ends and an earlier one has the lowest canary loss.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
+from numpy.typing import NDArray
 
-from salutary.arrays import FloatArray
-from salutary.influence.objectives import bind
-from salutary.labeling.batch import available, choose_batches
-from salutary.labeling.fitting import (
-    REFIT_TOLERANCE,
-    TRIAL_TOLERANCE,
-    Snapshot,
-    begin,
-    extend,
-    training_rows,
-)
+from salutary.arrays import FloatArray, IntArray
+from salutary.influence.objectives import Objective, Truth, bind
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.guard import Verdict, decrease_in, judge
-from salutary.labeling.problem import Problem
 from salutary.labeling.selection import Selection
+
+Termination = Literal["budget", "no_positive_influence", "guard", "pool_exhausted"]
+"""Why a run ends."""
+
+Coefficients = tuple[FloatArray, FloatArray]
+"""scikit-learn's coef_ and intercept_, (1 or n_classes, n_features) and
+(1 or n_classes,), float64."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A batch, and the models refitted with it.
+
+    Parameters
+    ----------
+    selection : Selection
+        The rows it labels; at least one.
+    variant : str
+        Of the rule, by which the rows were chosen.
+    snapshot : Snapshot
+        With these labels.
+    folds : tuple of Snapshot
+        Each with the labels of its own batch.
+    """
+
+    selection: Selection
+    variant: str
+    snapshot: Snapshot
+    folds: tuple[Snapshot, ...] = ()
+
+
+class Steps(Protocol):
+    """What the loop asks of whatever is labeled and refitted."""
+
+    @property
+    def classes(self) -> NDArray[np.generic]:
+        """Sorted, shape (n_classes,)."""
+
+    @property
+    def batch_size(self) -> int:
+        """Labels a round."""
+
+    @property
+    def objective(self) -> Objective:
+        """What is to fall on the validation rows."""
+
+    @property
+    def canary(self) -> Truth:
+        """The canary rows; none without a guard."""
+
+    def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
+        """The model of the labeled rows alone, and those of the folds."""
+
+    def n_available(self, latest: Snapshot) -> int:
+        """Pool rows that can still be labeled."""
+
+    def n_trained_on(self, snapshot: Snapshot) -> int:
+        """Rows a snapshot's model was fitted on."""
+
+    def propose(
+        self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
+    ) -> Proposal | Termination:
+        """The batch of a round, of ``size`` rows at most; or why there is none."""
+
+    def canary_logits(
+        self, latest: Snapshot, folds: tuple[Snapshot, ...]
+    ) -> FloatArray:
+        """Logits of the canary rows under models that have not seen them."""
+
+    def validation_loss(self, snapshot: Snapshot) -> float:
+        """The objective of the rows that influence looks at."""
+
+    def restored(
+        self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
+    ) -> Snapshot:
+        """The snapshot after a round, of what a record holds of it."""
 
 
 @dataclass(frozen=True)
 class Canary:
-    """Logits of the validation rows, each under the fold that never saw it.
+    """Logits of the canary rows, each under a model that never saw it.
 
     Parameters
     ----------
-    start, best : ndarrays of shape (n_val, n_classes)
+    start, best : ndarrays of shape (n_canary, n_classes)
         Before the first round and after the best; empty without a guard.
     """
 
@@ -55,7 +120,7 @@ class Canary:
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands.
+    """How far a run has come.
 
     Parameters
     ----------
@@ -66,7 +131,7 @@ class State:
     rounds : int
         Rounds run.
     best : Snapshot
-        As it was after the best round.
+        As it was after the round with the lowest canary loss.
     best_round : int
         Its number; 0 for the start.
     canary : Canary
@@ -84,8 +149,17 @@ class State:
 
     @property
     def ending(self) -> Termination | None:
-        """Why the run ended: "guard" also where the last rounds do not stay."""
-        return "guard" if self.best_round < self.rounds else self.termination
+        """Why the run ended: "guard" whenever rounds are undone."""
+        return "guard" if self.n_undone else self.termination
+
+    @property
+    def n_undone(self) -> int:
+        """Rounds after the best, which are undone if the run ends here."""
+        return self.rounds - self.best_round
+
+    def undoes(self, number: int) -> bool:
+        """Whether a round is undone if the run ends here."""
+        return number > self.best_round
 
 
 @dataclass(frozen=True)
@@ -108,9 +182,10 @@ class Round:
     validation_loss : float
         The objective of the validation rows after the round.
     canary_loss, canary_fall, canary_se : float
-        The same under the folds that never saw the rows; how much it has fallen since
-        the start, and the standard error of that. NaN without a guard.
+        The objective of the canary rows; how much it has decreased since the start, and
+        the standard error of that. NaN without a guard.
     verdict : {"kept", "waiting", "harmful"}
+        See `salutary.labeling.guard.judge`.
     seconds : float
     """
 
@@ -142,44 +217,74 @@ class Round:
         }
 
 
-def start(problem: Problem) -> State:
+def start(problem: Steps) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
-    snapshot = begin(problem)
-    folds = (snapshot,) * len(problem.folds)
-    logits = canary_logits(problem, folds)
+    snapshot, folds = problem.first()
+    logits = problem.canary_logits(snapshot, folds)
     return State(snapshot, folds, 0, snapshot, 0, Canary(logits, logits))
 
 
-def restored_model(
-    problem: Problem, coef: FloatArray, intercept: FloatArray
-) -> LogisticRegression:
-    """A fitted model from its coefficients, without refitting."""
-    model = clone(problem.estimator)
-    model.classes_ = problem.classes
-    model.coef_, model.intercept_ = coef, intercept
-    model.n_features_in_ = coef.shape[1]
-    model.n_iter_ = np.zeros(1, dtype=np.int32)
-    return model
+def rounds(
+    problem: Steps, budget: int, state: State
+) -> Iterator[tuple[State, Round | None]]:
+    """Run round after round from a state, to the end.
+
+    Parameters
+    ----------
+    problem : Steps
+    budget : int
+        Labels to assign in all.
+    state : State
+
+    Yields
+    ------
+    state : State
+        After each round; nothing where the given state has terminated.
+    round : Round or None
+        None, the last time, where the run ended without a further round.
+    """
+    while state.termination is None:
+        state, record = advance(problem, state, budget)
+        yield state, record
 
 
-def canary_logits(problem: Problem, folds: Sequence[Snapshot]) -> FloatArray:
-    """Logits of each fold's canary rows under its model, one fold after the other."""
-    if not folds:
-        return np.zeros((0, len(problem.classes)))
-    return np.concatenate(
-        [
-            fold.canary.logits(snapshot.model)
-            for fold, snapshot in zip(problem.folds, folds, strict=True)
-        ]
-    )
+def run(
+    problem: Steps, budget: int, state: State | None = None, *, verbose: bool = False
+) -> tuple[State, list[Round]]:
+    """Run to the end.
+
+    Parameters
+    ----------
+    problem : Steps
+    budget : int
+        Labels to assign in all.
+    state : State, optional
+        From `start` by default.
+    verbose : bool
+        Whether to print a line a round.
+
+    Returns
+    -------
+    state : State
+    records : list of Round
+        Those that are undone, too.
+    """
+    state, records = start(problem) if state is None else state, []
+    for after, record in rounds(problem, budget, state):
+        state = after
+        if record is not None:
+            records.append(record)
+            if verbose:
+                print(describe(record))
+    return state, records
 
 
-def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round | None]:
+def advance(problem: Steps, state: State, budget: int) -> tuple[State, Round | None]:
     """Run one round, or find that none can be run.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Steps
     state : State
         Not terminated.
     budget : int
@@ -188,162 +293,37 @@ def advance(problem: Problem, state: State, budget: int) -> tuple[State, Round |
     Returns
     -------
     state : State
-        After a round that made the canary rows' loss worse, with the termination
+        After a round that made the canary loss clearly worse, with the termination
         "guard".
     round : Round or None
         None when the run ended without a round.
     """
     began = time.perf_counter()
-    n_available = int(available(problem, state.latest).sum())
-    reason = before_round(len(state.latest), n_available, budget)
+    n_assigned = len(state.latest)
+    reason = before_round(n_assigned, problem.n_available(state.latest), budget)
     if reason is not None:
         return replace(state, termination=reason), None
-    size = min(problem.batch_size, budget - len(state.latest))
-    batches = choose_batches(problem, problem.validation, state.latest, size)
-    batches = {name: found for name, found in batches.items() if len(found)}
-    if not batches:
-        return replace(state, termination="no_positive_influence"), None
-    of_folds = [
-        choose_batches(problem, fold.own, snapshot, size)
-        for fold, snapshot in zip(problem.folds, state.folds, strict=True)
-    ]
-    variant = _best_variant(problem, state, batches, of_folds)
-    batch = batches[variant]
-    snapshot = extend(problem, state.latest, batch.rows, batch.labels)
-    folds = _with_batches(problem, state.folds, of_folds, variant)
-    logits = canary_logits(problem, folds)
-    verdict, fall, error = _judged(problem, state.canary, logits)
+    number, size = state.rounds + 1, min(problem.batch_size, budget - n_assigned)
+    found = problem.propose(number, state.latest, state.folds, size)
+    if isinstance(found, str):
+        return replace(state, termination=found), None
+    logits = problem.canary_logits(found.snapshot, found.folds)
+    verdict, decrease, error = _judged(problem, state.canary, logits)
     record = Round(
-        number=state.rounds + 1,
-        selection=batch,
-        snapshot=snapshot,
-        folds=folds,
-        variant=variant,
-        n_labeled=len(training_rows(problem, snapshot.rows, snapshot.labels)),
-        validation_loss=problem.loss(problem.validation, snapshot.model),
+        number=number,
+        selection=found.selection,
+        snapshot=found.snapshot,
+        folds=found.folds,
+        variant=found.variant,
+        n_labeled=problem.n_trained_on(found.snapshot),
+        validation_loss=problem.validation_loss(found.snapshot),
         canary_loss=canary_loss(problem, logits),
-        canary_fall=fall,
+        canary_fall=decrease,
         canary_se=error,
         verdict=verdict,
         seconds=time.perf_counter() - began,
     )
-    return after(state, record, logits), record
-
-
-def run(
-    problem: Problem, budget: int, *, verbose: bool = False
-) -> tuple[State, list[Round]]:
-    """Run to the end.
-
-    Parameters
-    ----------
-    problem : Problem
-    budget : int
-        Labels to assign in all.
-    verbose : bool
-        Whether to print a line a round.
-
-    Returns
-    -------
-    state : State
-    rounds : list of Round
-        Those that were undone, too.
-    """
-    state, rounds = start(problem), []
-    while state.termination is None:
-        state, record = advance(problem, state, budget)
-        if record is not None:
-            rounds.append(record)
-            if verbose:
-                print(describe(record))
-    return state, rounds
-
-
-def after(state: State, record: Round, logits: FloatArray) -> State:
-    """The state once a round stands, whose canary rows have the given logits."""
-    state = replace(
-        state, latest=record.snapshot, folds=record.folds, rounds=record.number
-    )
-    if record.verdict == "harmful":
-        return replace(state, termination="guard")
-    if record.verdict == "waiting":
-        return state
-    return replace(
-        state,
-        best=record.snapshot,
-        best_round=record.number,
-        canary=replace(state.canary, best=logits),
-    )
-
-
-def _best_variant(
-    problem: Problem,
-    state: State,
-    batches: dict[str, Selection],
-    of_folds: list[dict[str, Selection]],
-) -> str:
-    """The variant whose refitted models do best on the canary rows; ties: the first."""
-    if len(batches) == 1:
-        return next(iter(batches))
-    losses = {}
-    for name in batches:
-        folds = _with_batches(problem, state.folds, of_folds, name, TRIAL_TOLERANCE)
-        losses[name] = canary_loss(problem, canary_logits(problem, folds))
-    return min(losses, key=losses.__getitem__)
-
-
-def _with_batches(
-    problem: Problem,
-    folds: tuple[Snapshot, ...],
-    of_folds: list[dict[str, Selection]],
-    variant: str,
-    tolerance: float = REFIT_TOLERANCE,
-) -> tuple[Snapshot, ...]:
-    return tuple(
-        extend(
-            problem, snapshot, batches[variant].rows, batches[variant].labels, tolerance
-        )
-        for snapshot, batches in zip(folds, of_folds, strict=True)
-    )
-
-
-def _judged(
-    problem: Problem, canary: Canary, logits: FloatArray
-) -> tuple[Verdict, float, float]:
-    """The verdict, the canary loss's fall since the start, and its standard error."""
-    if not problem.folds:
-        return "kept", float("nan"), float("nan")
-    objective, truth = problem.objective, problem.canary
-    verdict = judge(*decrease_in(objective, truth, canary.best, logits))
-    return verdict, *decrease_in(objective, truth, canary.start, logits)
-
-
-def canary_loss(problem: Problem, logits: FloatArray) -> float:
-    """The objective of the canary rows; NaN without a guard."""
-    if not problem.folds:
-        return float("nan")
-    return bind(problem.objective, problem.canary)(logits)[0]
-
-
-VERDICTS: dict[Verdict, str] = {
-    "kept": "",
-    "waiting": " (later rounds decide whether this one stays)",
-    "harmful": " (worse: undone by the guard)",
-}
-
-
-def describe(record: Round) -> str:
-    """One line about a round, for people."""
-    line = (
-        f"round {record.number}: {record.n_labeled} labeled rows, "
-        f"validation loss {record.validation_loss:.4f}"
-    )
-    if not np.isnan(record.canary_loss):
-        line += f", canary loss {record.canary_loss:.4f}"
-    return line + VERDICTS[record.verdict]
-
-
-Termination = Literal["budget", "no_positive_influence", "guard", "pool_exhausted"]
+    return _after(state, record, logits), record
 
 
 def before_round(n_assigned: int, n_available: int, budget: int) -> Termination | None:
@@ -374,6 +354,59 @@ def before_round(n_assigned: int, n_available: int, budget: int) -> Termination 
     return None
 
 
+def canary_loss(problem: Steps, logits: FloatArray) -> float:
+    """The objective of the canary rows; NaN without a guard."""
+    if not len(problem.canary):
+        return float("nan")
+    return bind(problem.objective, problem.canary)(logits)[0]
+
+
 def as_limit(budget: int | None) -> int:
     """A budget as a number; as large as can be for None."""
     return sys.maxsize if budget is None else budget
+
+
+def _judged(
+    problem: Steps, canary: Canary, logits: FloatArray
+) -> tuple[Verdict, float, float]:
+    """The verdict, the canary loss's decrease since the start, and its error."""
+    objective, truth = problem.objective, problem.canary
+    if not len(truth):
+        return "kept", float("nan"), float("nan")
+    verdict = judge(*decrease_in(objective, truth, canary.best, logits))
+    return verdict, *decrease_in(objective, truth, canary.start, logits)
+
+
+def _after(state: State, record: Round, logits: FloatArray) -> State:
+    """The state once a round is judged, whose canary rows have the given logits."""
+    state = replace(
+        state, latest=record.snapshot, folds=record.folds, rounds=record.number
+    )
+    if record.verdict == "harmful":
+        return replace(state, termination="guard")
+    if record.verdict == "waiting":
+        return state
+    return replace(
+        state,
+        best=record.snapshot,
+        best_round=record.number,
+        canary=replace(state.canary, best=logits),
+    )
+
+
+VERDICTS: dict[Verdict, str] = {
+    "kept": "",
+    "waiting": " (later rounds decide whether this one is undone)",
+    "harmful": " (worse: undone by the guard)",
+}
+
+
+def describe(record: Round) -> str:
+    """One line about a round, for people."""
+    line = (
+        f"round {record.number}: {record.n_labeled} labeled rows, "
+        f"validation loss {record.validation_loss:.4f}"
+    )
+    if not np.isnan(record.canary_loss):
+        line += f", canary loss {record.canary_loss:.4f}"
+    return line + VERDICTS[record.verdict]

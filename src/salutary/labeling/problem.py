@@ -1,159 +1,141 @@
-"""What a run works on: labeled, validation and canary rows, and a pool."""
+"""A run of labels for a logistic regression: what it works on, and its steps."""
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from salutary.influence.add_one_in import Estimate
-from salutary.influence.label_influence import HessianRows
-from salutary.influence.objectives import (
-    BoundObjective,
-    Objective,
-    Truth,
-    bind,
-    log_loss,
+from salutary.arrays import FloatArray, IntArray
+from salutary.labeling.batch import available, choose_batches
+from salutary.labeling.definition import Definition
+from salutary.labeling.fitting import (
+    REFIT_TOLERANCE,
+    TRIAL_TOLERANCE,
+    Snapshot,
+    begin,
+    extend,
+    training_rows,
 )
-from salutary.labeling.edits import AddRow, TrainingEdit
-from salutary.labeling.guard import FOLDS
-from salutary.labeling.rows import LabeledRows
-from salutary.labeling.rules import Rule, Scores
-from salutary.labeling.splits import stratified_parts
-from salutary.pools.arrays import ArrayPool
+from salutary.labeling.loop import (
+    Coefficients,
+    Proposal,
+    Termination,
+    canary_loss,
+)
+from salutary.labeling.selection import Selection
 
 
 @dataclass(frozen=True)
-class Fold:
-    """Validation rows parted into those influence looks at and those it does not.
+class Problem(Definition):
+    """A `Definition` with the `Steps` that `salutary.labeling.loop` runs.
 
-    Parameters
-    ----------
-    own : LabeledRows
-        What the influences of this fold's run look at.
-    canary : LabeledRows
-        What only the guard looks at.
+    Beside the run's own model go those of the folds, one for each part of the
+    validation rows, whose influences see the other parts only.
     """
 
-    own: LabeledRows
-    canary: LabeledRows
+    def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
+        """The model of the labeled rows, for the run and for all folds alike."""
+        snapshot = begin(self)
+        return snapshot, (snapshot,) * len(self.folds)
 
+    def n_available(self, latest: Snapshot) -> int:
+        """Pool rows that can still be labeled."""
+        return int(available(self, latest).sum())
 
-@dataclass(frozen=True)
-class Problem:
-    """What stays the same during a run.
+    def n_trained_on(self, snapshot: Snapshot) -> int:
+        """Rows a snapshot's model was fitted on."""
+        return len(training_rows(self, snapshot.rows, snapshot.labels))
 
-    Parameters
-    ----------
-    estimator : LogisticRegression
-        Unfitted.
-    classes : ndarray of shape (n_classes,), sorted
-    labeled : LabeledRows
-        The labeled set, at least one row of each class.
-    validation : LabeledRows
-        The rows influence looks at.
-    folds : tuple of Fold
-        The same rows, parted in several ways for the guard; none without a guard.
-    pool : ArrayPool
-    rule : Rule
-    hessian : {"train", "pool", "both"}
-    batch_size : int
-        Labels a round.
-    estimate : {"first_order", "newton", "refit"}
-        Other than first order, it decides about a shortlist.
-    min_influence_z : float
-        Rows whose influence is fewer standard errors than this are not labeled.
-    objective : callable
-        What is to fall on the validation rows.
-    edit : TrainingEdit
-        What a label does to the training rows.
-    """
+    def propose(
+        self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
+    ) -> Proposal | Termination:
+        """Choose a batch for the run and for every fold, under one variant; refit."""
+        batches = choose_batches(self, self.validation, latest, size)
+        batches = {name: found for name, found in batches.items() if len(found)}
+        if not batches:
+            return "no_positive_influence"
+        of_folds = [
+            choose_batches(self, fold.own, snapshot, size)
+            for fold, snapshot in zip(self.folds, folds, strict=True)
+        ]
+        variant = self._best_variant(list(batches), folds, of_folds)
+        batch = batches[variant]
+        return Proposal(
+            selection=batch,
+            variant=variant,
+            snapshot=extend(self, latest, batch.rows, batch.labels),
+            folds=self._extended(folds, of_folds, variant, REFIT_TOLERANCE),
+        )
 
-    estimator: LogisticRegression
-    classes: NDArray[np.generic]
-    labeled: LabeledRows
-    validation: LabeledRows
-    folds: tuple[Fold, ...]
-    pool: ArrayPool
-    rule: Rule
-    hessian: HessianRows
-    batch_size: int
-    estimate: Estimate = "first_order"
-    min_influence_z: float = 0.0
-    objective: Objective = log_loss
-    edit: TrainingEdit = field(default_factory=AddRow)
+    def canary_logits(self, latest: Snapshot, folds: Sequence[Snapshot]) -> FloatArray:
+        """Logits of each fold's canary rows under its model, one fold after another."""
+        return self._fold_logits(folds)
 
-    def objective_of(self, rows: LabeledRows) -> BoundObjective:
-        """The objective of certain rows."""
-        return bind(self.objective, rows.truth)
+    def _fold_logits(self, folds: Sequence[Snapshot]) -> FloatArray:
+        if not folds:
+            return np.zeros((0, len(self.classes)))
+        return np.concatenate(
+            [
+                fold.canary.logits(snapshot.model)
+                for fold, snapshot in zip(self.folds, folds, strict=True)
+            ]
+        )
 
-    def loss(self, rows: LabeledRows, model: LogisticRegression) -> float:
-        """The objective's value for rows under a fitted model."""
-        return self.objective_of(rows)(rows.logits(model))[0]
+    def validation_loss(self, snapshot: Snapshot) -> float:
+        """The objective of all validation rows."""
+        return self.loss(self.validation, snapshot.model)
 
-    @property
-    def variants(self) -> dict[str, Scores]:
-        """The rule's ways to score that a round tries.
+    def restored(
+        self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
+    ) -> Snapshot:
+        """A snapshot from its rows and coefficients, without refitting."""
+        return Snapshot(restored_model(self, *coefficients), rows, labels)
 
-        Only the first without canary rows to choose by: on rows that influence sees,
-        the most influential label always seems best. And only the first with a true
-        estimate, which leaves nothing to temper.
-        """
-        if self.folds and self.estimate == "first_order":
-            return dict(self.rule.variants)
-        return dict(islice(self.rule.variants.items(), 1))
+    def _best_variant(
+        self,
+        names: list[str],
+        folds: tuple[Snapshot, ...],
+        of_folds: list[dict[str, Selection]],
+    ) -> str:
+        """The variant whose refitted models do best on the canary rows; ties: first."""
+        if len(names) == 1:
+            return names[0]
+        losses = {}
+        for name in names:
+            tried = self._extended(folds, of_folds, name, TRIAL_TOLERANCE)
+            losses[name] = canary_loss(self, self._fold_logits(tried))
+        return min(losses, key=losses.__getitem__)
 
-    @property
-    def canary(self) -> Truth:
-        """The folds' canary rows, one fold after the other."""
-        parts = [fold.canary.truth for fold in self.folds]
-        groups = [part.groups for part in parts if part.groups is not None]
-        return Truth(
-            np.concatenate([part.labels for part in parts]),
-            np.concatenate([part.weight for part in parts]),
-            np.concatenate(groups) if groups else None,
+    def _extended(
+        self,
+        folds: tuple[Snapshot, ...],
+        of_folds: list[dict[str, Selection]],
+        variant: str,
+        tolerance: float,
+    ) -> tuple[Snapshot, ...]:
+        return tuple(
+            extend(
+                self,
+                snapshot,
+                batches[variant].rows,
+                batches[variant].labels,
+                tolerance,
+            )
+            for snapshot, batches in zip(folds, of_folds, strict=True)
         )
 
 
-def split_folds(
-    validation: LabeledRows, guard: bool, rng: np.random.RandomState
-) -> tuple[Fold, ...]:
-    """Part the validation rows for the guard.
-
-    Parameters
-    ----------
-    validation : LabeledRows
-    guard : bool
-    rng : numpy.random.RandomState
-
-    Returns
-    -------
-    tuple of Fold
-        Each row is the canary of one fold; empty without a guard.
-
-    Warns
-    -----
-    UserWarning
-        If there are too few rows to part, which leaves the run unguarded.
-    """
-    if not guard:
-        return ()
-    folds = tuple(
-        Fold(validation.take(own), validation.take(canary))
-        for own, canary in stratified_parts(validation.labels, FOLDS, rng)
-    )
-    weighed = (rows.weight.any() for fold in folds for rows in (fold.own, fold.canary))
-    if len(validation) < 2 * FOLDS or not all(weighed):
-        warnings.warn(
-            f"{len(validation)} validation rows are too few to guard the run with; "
-            f"pass {2 * FOLDS} or more, or switch the guard off to say that none is "
-            "wanted",
-            UserWarning,
-            stacklevel=3,
-        )
-        return ()
-    return folds
+def restored_model(
+    problem: Definition, coef: FloatArray, intercept: FloatArray
+) -> LogisticRegression:
+    """A fitted model from its coefficients, without refitting."""
+    model = clone(problem.estimator)
+    model.classes_ = problem.classes
+    model.coef_, model.intercept_ = coef, intercept
+    model.n_features_in_ = coef.shape[1]
+    model.n_iter_ = np.zeros(1, dtype=np.int32)
+    return model

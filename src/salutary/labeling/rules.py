@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from salutary.arrays import FloatArray
+from salutary.names import RuleName
 
 Scores = Callable[[FloatArray, FloatArray], FloatArray]
 """(influence, probability) -> scores, all of shape (n_rows, n_classes).
@@ -69,7 +70,7 @@ def _power(exponent: float) -> dict[str, Scores]:
     return {f"p^{exponent:g}": partial(tempered, exponent=exponent)}
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[RuleName, Rule] = {
     "tempered": Rule(
         {
             name: scores
@@ -84,7 +85,7 @@ RULES: dict[str, Rule] = {
 """The rules by name, the default first."""
 
 
-def find_rule(rule: str | Scores) -> Rule:
+def find_rule(rule: RuleName | Scores) -> Rule:
     """The rule of a name, or a checked form of a caller's own scores.
 
     Parameters

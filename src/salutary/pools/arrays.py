@@ -14,7 +14,7 @@ from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray, Matrix
 
 @dataclass(frozen=True)
 class ArrayPool:
-    """Rows of a dense or CSR matrix, of which some are unlabeled.
+    """Rows of a dense or CSR matrix, of which some are unlabeled; a `Pool`.
 
     Parameters
     ----------
@@ -34,10 +34,20 @@ class ArrayPool:
 
     @classmethod
     def of(cls, X: Matrix, weight: FloatArray | None = None) -> ArrayPool:
-        """A pool of all rows; each gets a weight of one unless others are given."""
+        """A pool of all rows; each weighs one unless weights are given."""
         n_rows = X.shape[0]
         weight = np.ones(n_rows) if weight is None else weight
         return cls(X, np.ones(n_rows, dtype=bool), weight)
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """Of the rows."""
+        dtype: np.dtype[np.floating] = self.X.dtype
+        return dtype
+
+    def take(self, rows: IntArray) -> Matrix:
+        """The rows of the given numbers, in that order."""
+        return self.X[rows]
 
     def blocks(self, available: NDArray[np.bool_]) -> Iterator[tuple[IntArray, Matrix]]:
         """Yield (row numbers, rows) of the available rows; copies a block at most."""

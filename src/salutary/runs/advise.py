@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from salutary.advice.comparison import FEWEST_VALIDATION, compare, rows_of
 from salutary.advice.options import AdviceTask
 from salutary.errors import InputError
-from salutary.labeling.rows import LabeledRows
-from salutary.progress import Stage, reporting
-from salutary.tables.encoding import count_recurring, fit_encoder
+from salutary.progress import Stage
+from salutary.runs.table_problem import encode_tables, recurring_rows
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 
@@ -56,20 +53,17 @@ def advise_tables(
     with stage("reading the tables"):
         tables = read_tables(sources)
         _check_validation(tables, plan, sources)
-    doing = "encoding the columns" if sources.texts is None else "embedding the texts"
-    with stage(doing) as report, reporting(report):
-        _, matrices = fit_encoder(tables, sources, plan.seed)
+    encoded = encode_tables(tables, sources, plan.seed, stage)
     task = AdviceTask(
         classes=tables.classes,
-        train=_unweighted(matrices["train"], tables.train_labels),
-        validation=_unweighted(matrices["validation"], tables.validation_labels),
-        pool=matrices.get("pool"),
+        train=encoded.train,
+        validation=encoded.validation,
+        pool=encoded.pool,
         budget=plan.budget,
         batch_size=plan.batch_size,
         seed=plan.seed,
     )
     advice = compare(task, plan.splits, plan.repeats, fitted)
-    others = [frame for name, frame in tables.features.items() if name != "validation"]
     return {
         "settings": {
             "target": sources.target,
@@ -78,14 +72,8 @@ def advise_tables(
             **asdict(plan),
         },
         **advice.to_dict(),
-        "recurring_validation_rows": count_recurring(
-            tables.features["validation"], *others
-        ),
+        "recurring_validation_rows": recurring_rows(tables),
     }
-
-
-def _unweighted(X: Any, labels: Any) -> LabeledRows:
-    return LabeledRows(X, labels, np.ones(len(labels)))
 
 
 def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:

@@ -18,12 +18,13 @@ from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
 from salutary.files import LOCK, claim, writable, write_json
-from salutary.labeling.loop import Round, State, as_limit
+from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
 from salutary.runs.artifacts import LEDGER, REPORT
-from salutary.runs.kind import Finished, Prepared, Request, RunKind
+from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
-from salutary.runs.resume import commit
+from salutary.runs.record import Record
+from salutary.runs.resume import commit, first_entry, is_cut_short, restored
 from salutary.tables.formats import check_exists, fingerprint
 from salutary.tables.sources import Sources
 
@@ -38,7 +39,7 @@ def run_tables(
 
     Parameters
     ----------
-    kind : Kind
+    kind : RunKind
     request : Request
     stage : callable
         Shows a person the steps besides the rounds.
@@ -62,13 +63,14 @@ def run_tables(
         _check_directory(kind, request)
         paths = request.sources.paths().items()
         data = {name: _fingerprint(path) for name, path in paths}
-        prepared = None
+        prepared: PreparedRun | None = None
         if not _holds_run(request.out):
             prepared = kind.prepare(request, stage)
         with claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
+            record = None
             if not ledger.is_empty():
-                _check_same_run(ledger, kind, request, data)
-                report: dict[str, Any] | None = ledger.fact("report")
+                record = _read_same_run(ledger, kind, request, data)
+                report: dict[str, Any] | None = record.facts.get("report")
                 if report and request.limit <= as_limit(report["settings"]["budget"]):
                     if _has_all_results(kind, request, report):
                         with stage("the run had finished; nothing is changed"):
@@ -79,8 +81,15 @@ def run_tables(
             if prepared is None:
                 prepared = kind.prepare(request, stage)
             with stage("fitting the first model"):
-                state = _open_state(ledger, kind, request, prepared, data)
-            state = _run_rounds(ledger, kind, request, prepared, state, on_round)
+                if record is None:
+                    state = _begin(ledger, kind, request, prepared, data)
+                else:
+                    state = _continue(ledger, request, prepared, record)
+            for after, found in rounds(prepared.problem, request.limit, state):
+                state = after
+                if found is not None:
+                    commit(ledger, found, prepared.ids)
+                    on_round(found)
             with stage("writing the results"):
                 return _finish(ledger, kind, request, prepared, state)
 
@@ -173,43 +182,46 @@ def _open_ledger(path: Path) -> Iterator[Ledger]:
         ) from None
 
 
-def _check_same_run(
+def _read_same_run(
     ledger: Ledger, kind: RunKind, request: Request, data: dict[str, str]
-) -> None:
-    """Refuse to continue a run with other data or settings; name the difference."""
+) -> Record:
+    """What the ledger holds; refuse to continue it with other data or settings."""
+    out = request.out
     if not request.resume:
-        raise InputError(f"{request.out}: holds a run already; pass --resume")
+        raise InputError(f"{out}: holds a run already; pass --resume")
     if not ledger.is_sound():
         raise InputError(
-            f"{request.out / LEDGER}: is not as it was written, so it was edited or "
-            "damaged; restore it, or pass another --out"
+            f"{out / LEDGER}: is not as it was written, so it was edited or damaged; "
+            "restore it, or pass another --out"
         )
-    if ledger.fact("kind") != kind.name:
+    record = ledger.read()
+    facts = record.facts
+    if facts["kind"] != kind.name:
         raise InputError(
-            f"{request.out}: holds a run of 'salutary {ledger.fact('kind')}'; pass "
-            "another --out"
+            f"{out}: holds a run of 'salutary {facts['kind']}'; pass another --out"
         )
     for name, value in request.fixed().items():
-        before = ledger.fact("settings").get(name)
+        before = facts["settings"].get(name)
         # A language model may lie elsewhere by now; its fingerprint is looked at.
         if before != value and name != "embedder":
             raise InputError(
-                f"{request.out}: was started with {name} = {before!r}, not {value!r}; "
-                "pass the same, or another --out"
+                f"{out}: was started with {name} = {before!r}, not {value!r}; pass the "
+                "same, or another --out"
             )
     for name, path in request.sources.paths().items():
-        if ledger.fact("data").get(name) != data[name]:
+        if facts["data"].get(name) != data[name]:
             raise InputError(
-                f"{path}: is not the {name} table that {request.out} was started with; "
-                "pass the same data, or another --out"
+                f"{path}: is not the {name} table that {out} was started with; pass "
+                "the same data, or another --out"
             )
-    before = ledger.fact("settings")["budget"]
-    if request.limit < as_limit(before) and ledger.fact("report") is None:
+    before = facts["settings"]["budget"]
+    if request.limit < as_limit(before) and facts.get("report") is None:
         raise InputError(
-            f"{request.out}: was started with budget = {before}, which "
-            f"{request.budget} cannot shrink; pass at least the same"
+            f"{out}: was started with budget = {before}, which {request.budget} cannot "
+            "shrink; pass at least the same"
         )
-    _warn_of_versions(ledger.fact("versions"), versions(request.sources))
+    _warn_of_versions(facts["versions"], versions(request.sources))
+    return record
 
 
 def versions(sources: Sources) -> dict[str, str]:
@@ -230,51 +242,43 @@ def _warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
             )
 
 
-def _open_state(
+def _begin(
     ledger: Ledger,
     kind: RunKind,
     request: Request,
-    prepared: Prepared,
+    prepared: PreparedRun,
     data: dict[str, str],
 ) -> State:
-    """The state the ledger holds, or the start of a new run, written to it."""
-    problem = prepared.problem
+    """The start of a new run, written to its ledger."""
+    problem, paths = prepared.problem, request.sources.paths()
+    state = start(problem)
+    facts = {
+        "kind": kind.name,
+        "settings": {**request.fixed(), "budget": request.budget},
+        "files": {name: str(path) for name, path in paths.items()},
+        "data": data,
+        "versions": versions(request.sources),
+        "embedder": prepared.embedder,
+    }
+    ledger.begin(facts, problem.classes.tolist(), first_entry(problem, state))
+    return state
+
+
+def _continue(
+    ledger: Ledger, request: Request, prepared: PreparedRun, record: Record
+) -> State:
+    """The state that a run's record leads to, under what is asked for now."""
     settings = {**request.fixed(), "budget": request.budget}
-    if ledger.is_empty():
-        state = kind.start(problem)
-        facts = {
-            "kind": kind.name,
-            "settings": settings,
-            "files": {name: str(p) for name, p in request.sources.paths().items()},
-            "data": data,
-            "versions": versions(request.sources),
-            "embedder": prepared.embedder,
-        }
-        ledger.begin(facts, problem.classes.tolist(), kind.first(problem, state))
-        return state
-    if ledger.fact("embedder") != prepared.embedder:
+    if record.facts["embedder"] != prepared.embedder:
         raise InputError(
             f"{request.out}: was started with another model in "
             f"{settings['embedder']}; put that one there, or pass another --out"
         )
-    state = kind.restored(ledger, problem, request.limit)
+    if is_cut_short(record, prepared.problem.batch_size, request.limit):
+        ledger.forget(record.entries[-1].round)
+        record = ledger.read()
+    state = restored(record, prepared.problem)
     ledger.set_facts(settings=settings, report=None)
-    return state
-
-
-def _run_rounds(
-    ledger: Ledger,
-    kind: RunKind,
-    request: Request,
-    prepared: Prepared,
-    state: State,
-    on_round: Callable[[Round], None],
-) -> State:
-    while state.termination is None:
-        state, record = kind.advance(prepared.problem, state, request.limit)
-        if record is not None:
-            commit(ledger, record, prepared.ids)
-            on_round(record)
     return state
 
 
@@ -282,24 +286,24 @@ def _finish(
     ledger: Ledger,
     kind: RunKind,
     request: Request,
-    prepared: Prepared,
+    prepared: PreparedRun,
     state: State,
 ) -> dict[str, Any]:
     """Write the outputs, each whole, and only then call the run finished."""
-    n_classes = len(prepared.problem.classes)
-    assigned = ledger.labels(n_classes)
-    finished = Finished(request, prepared, state, assigned, ledger.rounds())
+    record = ledger.read()
+    facts = record.facts
+    finished = FinishedRun(request, prepared, state, record)
     report = {
-        "settings": ledger.fact("settings"),
+        "settings": facts["settings"],
         "data": {
             name: {
-                "file": ledger.fact("files")[name],
-                "sha256": ledger.fact("data")[name],
+                "file": facts["files"][name],
+                "sha256": facts["data"][name],
                 "rows": prepared.n_rows.get(name),
             }
             for name in request.sources.paths()
         },
-        "versions": ledger.fact("versions"),
+        "versions": facts["versions"],
         "outcome": kind.outcome(finished),
     }
     out = request.out

@@ -1,20 +1,16 @@
-"""What the user asked a run for."""
+"""What a run is asked for, what it is made of, and what a kind of run must do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from salutary.labeling import loop
-from salutary.labeling.loop import Round, State, as_limit
+from salutary.labeling.loop import State, Steps, as_limit
 from salutary.progress import Stage
-from salutary.runs.entries import AssignedLabels, RoundEntry
-from salutary.runs.ledger import Ledger
-from salutary.runs.resume import restored, start_entry
+from salutary.runs.record import AssignedLabels, Record, RoundEntry
 from salutary.tables.sources import Sources
 
 
@@ -58,12 +54,12 @@ class Request:
         return as_limit(self.budget)
 
 
-class Prepared(Protocol):
-    """Tables made a problem, as far as every kind of run looks at it."""
+class PreparedRun(Protocol):
+    """The tables as something the loop can run, with the way back to them."""
 
     @property
-    def problem(self) -> Any:
-        """What the steps of the run work on; has ``classes``."""
+    def problem(self) -> Steps:
+        """The steps of the run."""
 
     @property
     def ids(self) -> pa.Array:
@@ -74,70 +70,63 @@ class Prepared(Protocol):
         """Rows of each table."""
 
     @property
+    def recurring(self) -> int:
+        """Validation rows that another table has as well."""
+
+    @property
     def embedder(self) -> str | None:
         """Fingerprint of the language model, if there is one."""
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A run that has ended, and all that its results are made of.
 
     Parameters
     ----------
     request : Request
-    prepared : TableProblem or another
+    prepared : PreparedRun
+        Of the kind of run.
     state : State
-    assigned : AssignedLabels
-        Of all rounds.
-    entries : list of RoundEntry
-        All rounds, from round 0.
+    record : Record
+        As the ledger has it.
     """
 
     request: Request
     prepared: Any
     state: State
-    assigned: AssignedLabels
-    entries: list[RoundEntry]
+    record: Record
 
     @property
     def labels(self) -> AssignedLabels:
-        """Those that stayed."""
-        return self.assigned.first(len(self.state.best))
+        """Those of the rounds that were not undone."""
+        return self.record.labels.first(len(self.state.best))
+
+    @property
+    def best_entry(self) -> RoundEntry:
+        """The best round."""
+        return self.record.entries[self.state.best_round]
 
 
-@dataclass(frozen=True)
-class RunKind:
-    """What one kind of run does that others do not.
+class RunKind(Protocol):
+    """What one kind of run does that others do not."""
 
-    Parameters
-    ----------
-    name : str
-        Its command; a run of another is not continued.
-    prepare : callable
-        Makes a problem of the tables.
-    results : callable
-        Names of what it leaves besides the record.
-    write : callable
-        Writes that into the run's directory.
-    outcome : callable
-        Figures for the report.
-    start, advance : callable
-        As those of `salutary.labeling.loop`, of its problem.
-    first : callable
-        Round 0 for the ledger.
-    restored : callable
-        The state after a ledger's last round.
-    scratch : tuple of str
-        What it may have left when killed before its ledger began.
-    """
+    @property
+    def name(self) -> str:
+        """Its command; a run of another kind is not continued."""
 
-    name: str
-    prepare: Callable[[Request, Stage], Prepared]
-    results: Callable[[Sources], tuple[str, ...]]
-    write: Callable[[Finished], None]
-    outcome: Callable[[Finished], dict[str, Any]]
-    start: Callable[[Any], State] = loop.start
-    advance: Callable[[Any, State, int], tuple[State, Round | None]] = loop.advance
-    first: Callable[[Any, State], RoundEntry] = start_entry
-    restored: Callable[[Ledger, Any, int], State] = restored
-    scratch: tuple[str, ...] = ()
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """Names of what it may leave if interrupted before its ledger began."""
+
+    def prepare(self, request: Request, stage: Stage) -> PreparedRun:
+        """Make a problem of the tables; raises InputError for what cannot be used."""
+
+    def results(self, sources: Sources) -> tuple[str, ...]:
+        """Names of the files it leaves besides the record."""
+
+    def write(self, finished: FinishedRun) -> None:
+        """Write these files into the run's directory, each whole."""
+
+    def outcome(self, finished: FinishedRun) -> dict[str, Any]:
+        """Figures for the report."""

@@ -7,23 +7,71 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from salutary.labeling.edits import AddRow
+from salutary.labeling.tuning import best_C_by_cross_validation
+from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage
 from salutary.runs.artifacts import LABELS, MODEL, write_model
-from salutary.runs.kind import Finished, Request, RunKind
-from salutary.runs.report import outcome_of
-from salutary.runs.table_problem import TableProblem, prepare_labeling
+from salutary.runs.kind import FinishedRun, Request
+from salutary.runs.report import convex_figures
+from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
+from salutary.tables.encoding import unseen_categories
+from salutary.tables.reading import read_tables
+from salutary.tables.sources import Sources
 from salutary.tables.writing import write_table
 
 
-def write(finished: Finished) -> None:
-    """Write the labels and the model."""
-    write_labels(finished)
-    model = finished.prepared.model(finished.state.best.model)
-    write_model(model, finished.request.out / MODEL)
+class LabelRun:
+    """A `RunKind`: labels add rows of the pool to the training rows."""
+
+    name = "label"
+    scratch: tuple[str, ...] = ()
+
+    def prepare(self, request: Request, stage: Stage) -> TableProblem:
+        """Read, check and encode three tables.
+
+        Raises
+        ------
+        InputError
+            For anything in the tables that cannot be used.
+        """
+        sources, settings = request.sources, request.settings
+        with stage("reading the tables"):
+            tables = read_tables(sources)
+        encoded = encode_tables(tables, sources, settings.seed, stage)
+        C = settings.C
+        if C is None:
+            C = best_C_by_cross_validation(encoded.train, tables.classes, settings.seed)
+        pool = ArrayPool.of(encoded.pool)
+        problem = make_problem(encoded, sources, settings, C, pool, AddRow())
+        features = tables.features
+        unseen = unseen_categories(encoded.encoder, features["train"], features["pool"])
+        return TableProblem(problem, encoded, tables.ids, unseen)
+
+    def results(self, sources: Sources) -> tuple[str, ...]:
+        """Names of the labels and the model."""
+        return LABELS, MODEL
+
+    def write(self, finished: FinishedRun) -> None:
+        """Write the labels and the model."""
+        write_labels(finished)
+        model = finished.prepared.model(finished.state.best.model)
+        write_model(model, finished.request.out / MODEL)
+
+    def outcome(self, finished: FinishedRun) -> dict[str, Any]:
+        """Figures for the report."""
+        return {
+            **convex_figures(finished),
+            "agreement": agreement_of(finished),
+            "unseen_categories": finished.prepared.unseen,
+        }
 
 
-def write_labels(finished: Finished) -> None:
-    """Write ``labels.parquet``: every label that stayed, in the order of assignment."""
+LABELING = LabelRun()
+
+
+def write_labels(finished: FinishedRun) -> None:
+    """Write ``labels.parquet``: every label that was kept, in order."""
     prepared, labels = finished.prepared, finished.labels
     named = prepared.problem.classes[labels.classes]
     rule = finished.request.settings.rule
@@ -41,27 +89,10 @@ def write_labels(finished: Finished) -> None:
     write_table(table, finished.request.out / LABELS)
 
 
-def outcome(finished: Finished) -> dict[str, Any]:
-    """Figures for the report."""
-    return {
-        **outcome_of(finished),
-        "agreement": agreement_of(finished),
-        "unseen_categories": finished.prepared.unseen,
-    }
-
-
-def agreement_of(finished: Finished) -> float | None:
+def agreement_of(finished: FinishedRun) -> float | None:
     """Share of the labels that are the pool's own, where it has them."""
     prepared, labels = finished.prepared, finished.labels
     if prepared.pool_labels is None or not len(labels.rows):
         return None
     named = prepared.problem.classes[labels.classes]
     return float(np.mean(prepared.pool_labels[labels.rows] == named))
-
-
-def prepare(request: Request, stage: Stage) -> TableProblem:
-    """Make a problem of three tables."""
-    return prepare_labeling(request.sources, request.settings, stage)
-
-
-LABELING = RunKind("label", prepare, lambda sources: (LABELS, MODEL), write, outcome)

@@ -19,84 +19,15 @@ import numpy as np
 
 from salutary.arrays import IntArray
 from salutary.errors import InputError
-from salutary.runs.entries import (
+from salutary.labeling.loop import Coefficients
+from salutary.runs.record import (
     AssignedLabels,
-    Coefficients,
     FoldLabels,
+    Record,
     RoundEntry,
     RowsAndClasses,
 )
-
-APPLICATION = 0x5A1B71A0
-"""SQLite's application_id, by which a ledger is known."""
-
-FORMAT = 4
-"""SQLite's user_version: of the tables below."""
-
-SCHEMA = """
-CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE classes (class INTEGER PRIMARY KEY, label TEXT NOT NULL);
-CREATE TABLE rounds (
-    round INTEGER PRIMARY KEY,
-    n_labeled INTEGER NOT NULL,
-    validation_loss REAL NOT NULL,
-    canary_loss REAL,
-    canary_fall REAL,
-    canary_se REAL,
-    largest_influence REAL,
-    variant TEXT,
-    verdict TEXT NOT NULL,
-    seconds REAL NOT NULL,
-    coef BLOB NOT NULL,
-    intercept BLOB NOT NULL,
-    digest TEXT
-);
-CREATE TABLE fold_models (
-    round INTEGER NOT NULL REFERENCES rounds,
-    fold INTEGER NOT NULL,
-    coef BLOB NOT NULL,
-    intercept BLOB NOT NULL,
-    PRIMARY KEY (round, fold)
-);
-CREATE TABLE fold_labels (
-    fold INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    row INTEGER NOT NULL,
-    round INTEGER NOT NULL REFERENCES rounds,
-    class INTEGER NOT NULL REFERENCES classes,
-    PRIMARY KEY (fold, position)
-);
-CREATE TABLE labels (
-    position INTEGER PRIMARY KEY,
-    row INTEGER NOT NULL UNIQUE,
-    id TEXT NOT NULL,
-    round INTEGER NOT NULL REFERENCES rounds,
-    class INTEGER NOT NULL REFERENCES classes,
-    influence_se REAL
-);
-CREATE TABLE class_scores (
-    position INTEGER NOT NULL REFERENCES labels,
-    class INTEGER NOT NULL REFERENCES classes,
-    influence REAL NOT NULL,
-    probability REAL NOT NULL,
-    PRIMARY KEY (position, class)
-);
-CREATE VIEW assigned AS
-    SELECT labels.position, labels.row, labels.id, labels.round, classes.label,
-           class_scores.influence, labels.influence_se, class_scores.probability
-    FROM labels JOIN classes USING (class) JOIN class_scores USING (position, class)
-    WHERE labels.round <= (SELECT max(round) FROM rounds WHERE verdict = 'kept')
-    ORDER BY labels.position;
-"""
-
-OF_A_ROUND = (
-    "SELECT * FROM fold_models WHERE round = ? ORDER BY fold",
-    "SELECT * FROM fold_labels WHERE round = ? ORDER BY fold, position",
-    "SELECT * FROM labels WHERE round = ? ORDER BY position",
-    "SELECT class_scores.* FROM class_scores JOIN labels USING (position) "
-    "WHERE round = ? ORDER BY position, class_scores.class",
-)
-"""What a round's digest is taken of, besides its own row and the digest before."""
+from salutary.runs.schema import APPLICATION, FORMAT, OF_A_ROUND, SCHEMA
 
 
 class Ledger:
@@ -173,11 +104,18 @@ class Ledger:
             self._insert_round(first)
             self._seal(first.round)
 
-    def fact(self, key: str) -> Any:
-        """A fact of the run, or None."""
-        query = "SELECT value FROM run WHERE key = ?"
-        row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+    def read(self) -> Record:
+        """All that the ledger holds of a run that has begun."""
+        facts = self._all("SELECT key, value FROM run WHERE key != 'digest'")
+        entries = self._rounds()
+        return Record(
+            facts={key: json.loads(value) for key, value in facts},
+            entries=entries,
+            labels=self._labels(),
+            fold_labels=tuple(
+                self._fold_labels(fold) for fold in range(len(entries[0].folds))
+            ),
+        )
 
     def set_facts(self, **facts: Any) -> None:
         """Replace facts, in one transaction."""
@@ -233,10 +171,9 @@ class Ledger:
             for table in ("labels", "fold_labels", "fold_models", "rounds"):
                 connection.execute(f"DELETE FROM {table} WHERE round = ?", (number,))
 
-    def rounds(self) -> list[RoundEntry]:
-        """All rounds, from round 0."""
+    def _rounds(self) -> list[RoundEntry]:
         folds: dict[int, list[Coefficients]] = {}
-        for number, coef, intercept in self._connection.execute(
+        for number, coef, intercept in self._all(
             "SELECT round, coef, intercept FROM fold_models ORDER BY round, fold"
         ):
             folds.setdefault(number, []).append(_coefficients(coef, intercept))
@@ -251,26 +188,23 @@ class Ledger:
             for *figures, coef, intercept, _ in rows
         ]
 
-    def fold_labels(self, n_folds: int) -> tuple[FoldLabels, ...]:
-        """What each fold has labeled, in the order of assignment."""
+    def _fold_labels(self, fold: int) -> FoldLabels:
+        """What a fold has labeled, in the order of assignment."""
         query = (
             "SELECT row, class, round FROM fold_labels WHERE fold = ? ORDER BY position"
         )
-        found = []
-        for fold in range(n_folds):
-            rows = self._connection.execute(query, (fold,)).fetchall()
-            columns = np.array(rows, dtype=np.intp).reshape(-1, 3)
-            found.append((columns[:, 0], columns[:, 1], columns[:, 2]))
-        return tuple(found)
+        columns = np.array(self._all(query, fold), dtype=np.intp).reshape(-1, 3)
+        return columns[:, 0], columns[:, 1], columns[:, 2]
 
-    def labels(self, n_classes: int) -> AssignedLabels:
+    def _labels(self) -> AssignedLabels:
         """All labels in the order of assignment."""
-        rows = self._connection.execute(
+        rows = self._all(
             "SELECT row, round, class, influence_se FROM labels ORDER BY position"
-        ).fetchall()
-        scores = self._connection.execute(
+        )
+        scores = self._all(
             "SELECT influence, probability FROM class_scores ORDER BY position, class"
-        ).fetchall()
+        )
+        n_classes = self._all("SELECT count(*) FROM classes")[0][0]
         columns = np.array([row[:3] for row in rows], dtype=np.intp).reshape(-1, 3)
         table = np.array(scores, dtype=np.float64).reshape(-1, n_classes, 2)
         return AssignedLabels(

@@ -2,33 +2,92 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from salutary.errors import InputError
 from salutary.files import write_text
+from salutary.labeling.edits import SwitchLabel, own_pool
 from salutary.labeling.fitting import training_rows
+from salutary.labeling.tuning import best_C_by_validation
 from salutary.progress import Stage
 from salutary.runs.artifacts import MODEL, SWITCHES, write_model
-from salutary.runs.kind import Finished, Request, RunKind
-from salutary.runs.report import outcome_of
-from salutary.runs.table_problem import TableProblem, prepare_relabeling
+from salutary.runs.kind import FinishedRun, Request
+from salutary.runs.report import convex_figures
+from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
 from salutary.tables.formats import read_table
+from salutary.tables.reading import read_tables
 from salutary.tables.sources import Sources
 from salutary.tables.writing import _cleaned_csv, _cleaned_json, write_table
 
 
-def write(finished: Finished) -> None:
-    """Write the switches, the training table with the new labels, and the model."""
-    write_switches(finished)
-    _write_cleaned(finished)
-    model = finished.prepared.model(finished.state.best.model)
-    write_model(model, finished.request.out / MODEL)
+class RelabelRun:
+    """A `RunKind`: labels take the place of those of the training table."""
+
+    name = "relabel"
+    scratch: tuple[str, ...] = ()
+
+    def prepare(self, request: Request, stage: Stage) -> TableProblem:
+        """Read, check and encode two tables.
+
+        Raises
+        ------
+        InputError
+            For anything in the tables that cannot be used.
+        """
+        sources, settings = request.sources, request.settings
+        with stage("reading the tables"):
+            tables = read_tables(sources)
+        encoded = encode_tables(tables, sources, settings.seed, stage)
+        if tables.ids is None:
+            raise InputError(
+                f"{sources.train}: has no id column {sources.id_column!r}; add it"
+            )
+        C, train = settings.C, encoded.train
+        if C is None:
+            C = best_C_by_validation(train, encoded.validation, tables.classes)
+        edit = SwitchLabel(train.labels)
+        problem = make_problem(encoded, sources, settings, C, own_pool(train), edit)
+        return TableProblem(problem, encoded, tables.ids, unseen={})
+
+    def results(self, sources: Sources) -> tuple[str, ...]:
+        """Names of the switches, the cleaned table and the model."""
+        return SWITCHES, cleaned_name(sources), MODEL
+
+    def write(self, finished: FinishedRun) -> None:
+        """Write the switches, the training table with the new labels, and the model."""
+        write_switches(finished)
+        _write_cleaned(finished)
+        model = finished.prepared.model(finished.state.best.model)
+        write_model(model, finished.request.out / MODEL)
+
+    def outcome(self, finished: FinishedRun) -> dict[str, Any]:
+        """Figures for the report, and how each class's number of rows has changed."""
+        problem, best = finished.prepared.problem, finished.state.best
+        before = problem.labeled.labels
+        after = training_rows(problem, best.rows, best.labels).labels
+        counts = (
+            np.bincount(labels, minlength=len(problem.classes)).tolist()
+            for labels in (before, after)
+        )
+        return {
+            **convex_figures(finished),
+            "training_rows_by_class": {
+                str(label): list(pair)
+                for label, *pair in zip(problem.classes.tolist(), *counts, strict=True)
+            },
+            "cleaned": cleaned_name(finished.request.sources),
+        }
 
 
-def write_switches(finished: Finished) -> None:
-    """Write ``switches.parquet``: every switch that stayed, in its order."""
+RELABELING = RelabelRun()
+
+
+def write_switches(finished: FinishedRun) -> None:
+    """Write ``switches.parquet``: every switch that was kept, in its order."""
     prepared, labels = finished.prepared, finished.labels
     problem = prepared.problem
     old = problem.classes[problem.labeled.labels[labels.rows]]
@@ -49,18 +108,13 @@ def write_switches(finished: Finished) -> None:
     write_table(table, finished.request.out / SWITCHES)
 
 
-def results(sources: Sources) -> tuple[str, ...]:
-    """Names of the files that hold the switches, the cleaned table and the model."""
-    return SWITCHES, cleaned_name(sources), MODEL
-
-
 def cleaned_name(sources: Sources) -> str:
     """What the cleaned table is called: of the training table's kind."""
     train = sources.train
     return "cleaned" + (".parquet" if train.is_dir() else train.suffix.lower())
 
 
-def _write_cleaned(finished: Finished) -> None:
+def _write_cleaned(finished: FinishedRun) -> None:
     """Write the training table as it is, but for the labels that were switched."""
     problem, train = finished.prepared.problem, finished.request.sources.train
     # A label is written as the first row that has its class writes it.
@@ -74,40 +128,19 @@ def _write_cleaned(finished: Finished) -> None:
     elif out.suffix == ".jsonl":
         write_text(out, _cleaned_json(train.read_text("utf-8-sig"), target, source))
     else:
-        table = read_table(train, keep_index=True)
-        places = np.arange(table.num_rows)
-        places[list(source)] = list(source.values())
-        own = table[target].combine_chunks()
-        is_view = pa.types.is_string_view(own.type)  # of which Arrow takes nothing
-        plain = own.cast(pa.string()) if is_view else own
-        labels = plain.take(pa.array(places))
-        labels = labels.cast(own.type) if is_view else labels
-        column = table.column_names.index(target)
-        write_table(table.set_column(column, target, labels), out)
+        _write_cleaned_parquet(train, target, source, out)
 
 
-def outcome(finished: Finished) -> dict[str, Any]:
-    """How many labels each class has lost and gained."""
-    problem, snapshot = finished.prepared.problem, finished.state.best
-    before = problem.labeled.labels
-    after = training_rows(problem, snapshot.rows, snapshot.labels).labels
-    counts = (
-        np.bincount(labels, minlength=len(problem.classes)).tolist()
-        for labels in (before, after)
-    )
-    return {
-        **outcome_of(finished),
-        "training_rows_by_class": {
-            str(label): list(pair)
-            for label, *pair in zip(problem.classes.tolist(), *counts, strict=True)
-        },
-        "cleaned": cleaned_name(finished.request.sources),
-    }
-
-
-def prepare(request: Request, stage: Stage) -> TableProblem:
-    """Make a problem of two tables."""
-    return prepare_relabeling(request.sources, request.settings, stage)
-
-
-RELABELING = RunKind("relabel", prepare, results, write, outcome)
+def _write_cleaned_parquet(
+    train: Path, target: str, source: dict[int, int], out: Path
+) -> None:
+    table = read_table(train, keep_index=True)
+    places = np.arange(table.num_rows)
+    places[list(source)] = list(source.values())
+    own = table[target].combine_chunks()
+    is_view = pa.types.is_string_view(own.type)  # of which Arrow takes nothing
+    plain = own.cast(pa.string()) if is_view else own
+    labels = plain.take(pa.array(places))
+    labels = labels.cast(own.type) if is_view else labels
+    column = table.column_names.index(target)
+    write_table(table.set_column(column, target, labels), out)

@@ -1,46 +1,66 @@
-"""The figures of a finished run."""
+"""The figures of a finished run, as run.json has them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salutary.advice.after_run import train_on_both, train_on_validation
+from salutary.advice.after_run import (
+    Alternative,
+    train_and_validation,
+    validation_only,
+)
 from salutary.arrays import IntArray
 from salutary.influence.labels import absent_classes
-from salutary.labeling.problem import Problem
-from salutary.runs.kind import Finished
+from salutary.labeling.definition import Definition
+from salutary.runs.kind import FinishedRun
 
 
-def outcome_of(finished: Finished) -> dict[str, Any]:
-    """Figures that every kind of run has."""
+def run_figures(finished: FinishedRun, validation_labels: IntArray) -> dict[str, Any]:
+    """Figures that every kind of run has.
+
+    Parameters
+    ----------
+    finished : FinishedRun
+    validation_labels : ndarray of shape (n_rows,), dtype intp
+        Classes of the rows that influence looked at.
+    """
     problem, state = finished.prepared.problem, finished.state
-    first, last = finished.entries[0], finished.entries[state.best_round]
-    both = train_on_both(problem, state.canary.best)
-    alone = train_on_validation(problem, state.canary.best)
+    first, best = finished.record.entries[0], finished.best_entry
+    classes = problem.classes
     return {
         "termination": state.ending,
-        "C": problem.estimator.C,
         "rounds": state.rounds,
-        "refused_rounds": state.rounds - state.best_round,
+        "refused_rounds": state.n_undone,
         "labels": len(finished.labels.rows),
-        "labels_by_class": counts_by_class(problem.classes, finished.labels.classes),
-        "validation_rows": len(problem.validation),
-        "validation_loss": [first.validation_loss, last.validation_loss],
-        "guessing_loss": _guessing_loss(problem),
-        "canary_rows": len(problem.canary) if problem.folds else 0,
-        "canary_loss": [first.canary_loss, last.canary_loss],
-        "canary_se": last.canary_se,
-        "both_tables": None if both is None else asdict(both),
-        "validation_only": None if alone is None else asdict(alone),
+        "labels_by_class": counts_by_class(classes, finished.labels.classes),
+        "validation_rows": len(validation_labels),
+        "validation_loss": [first.validation_loss, best.validation_loss],
+        "canary_rows": len(problem.canary),
+        "canary_loss": [first.canary_loss, best.canary_loss],
+        "canary_se": best.canary_se,
         "recurring_validation_rows": finished.prepared.recurring,
-        "classes_not_validated": absent_classes(
-            problem.classes, problem.validation.labels
-        ),
+        "classes_not_validated": absent_classes(classes, validation_labels),
     }
+
+
+def convex_figures(finished: FinishedRun) -> dict[str, Any]:
+    """Figures of a run whose model is a logistic regression of the tables' columns."""
+    problem, best = finished.prepared.problem, finished.state.canary.best
+    return {
+        **run_figures(finished, problem.validation.labels),
+        "C": problem.estimator.C,
+        "guessing_loss": _guessing_loss(problem),
+        "both_tables": figures_of(train_and_validation(problem, best)),
+        "validation_only": figures_of(validation_only(problem, best)),
+    }
+
+
+def figures_of(found: Alternative | None) -> dict[str, Any] | None:
+    """Those of what else the rows could do, if there was anything to judge it by."""
+    return None if found is None else found.figures()
 
 
 def counts_by_class(classes: NDArray[Any], labels: IntArray) -> dict[str, int]:
@@ -52,7 +72,7 @@ def counts_by_class(classes: NDArray[Any], labels: IntArray) -> dict[str, int]:
     }
 
 
-def _guessing_loss(problem: Problem) -> float:
+def _guessing_loss(problem: Definition) -> float:
     """The objective when every validation row gets the shares of the labeled rows."""
     labels = problem.labeled.labels
     share = np.bincount(labels, minlength=len(problem.classes)) / len(labels)

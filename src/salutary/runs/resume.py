@@ -2,130 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 
-from salutary.arrays import IntArray
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import (
     Canary,
+    Coefficients,
     Round,
     State,
-    Termination,
+    Steps,
     as_limit,
-    canary_logits,
     canary_loss,
-    restored_model,
-)
-from salutary.labeling.problem import Problem
-from salutary.runs.entries import (
-    AssignedLabels,
-    Coefficients,
-    RoundEntry,
-    RowsAndClasses,
 )
 from salutary.runs.ledger import Ledger
+from salutary.runs.record import AssignedLabels, Record, RoundEntry
 
 
-def restored(ledger: Ledger, problem: Problem, budget: int) -> State:
-    """The state after the ledger's last round, from which the run goes on.
+def restored(record: Record, problem: Steps) -> State:
+    """The state after a record's last round, from which the run goes on.
 
     Parameters
     ----------
-    ledger : Ledger
-        Of a run of this problem, sound. A round that its budget cut short is taken out
-        of it where the new one would not, so that the run becomes the one that
-        ``budget`` gives at once.
-    problem : Problem
-    budget : int
+    record : Record
+        Of a run of this problem.
+    problem : Steps
     """
-    record = whole_rounds(ledger, len(problem.classes), problem.batch_size, budget)
-    of_folds = ledger.fold_labels(len(problem.folds))
-    first, last = record.entries[0], record.entries[-1]
+    first, best, last = record.entries[0], record.best, record.entries[-1]
 
     def snapshot(entry: RoundEntry) -> Snapshot:
-        return Snapshot(restored_model(problem, *entry.model), *record.labels_by(entry))
+        return problem.restored(entry.round, *record.labels_by(entry), entry.model)
 
     def folds(entry: RoundEntry) -> tuple[Snapshot, ...]:
         return tuple(
-            Snapshot(restored_model(problem, *coefficients), *_until(entry, *labels))
-            for coefficients, labels in zip(entry.folds, of_folds, strict=True)
+            problem.restored(entry.round, *labels, coefficients)
+            for coefficients, labels in zip(
+                entry.folds, record.fold_labels_by(entry), strict=True
+            )
         )
 
+    at_best = snapshot(best)
     return State(
         latest=snapshot(last),
         folds=folds(last),
         rounds=last.round,
-        best=snapshot(record.best),
-        best_round=record.best.round,
+        best=at_best,
+        best_round=best.round,
         canary=Canary(
-            canary_logits(problem, folds(first)),
-            canary_logits(problem, folds(record.best)),
+            problem.canary_logits(snapshot(first), folds(first)),
+            problem.canary_logits(at_best, folds(best)),
         ),
         termination=record.termination,
     )
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a ledger holds of a run.
+def is_cut_short(record: Record, batch_size: int, budget: int) -> bool:
+    """Whether the last round is smaller than it would be under another budget.
 
-    Parameters
-    ----------
-    entries : list of RoundEntry
-        From round 0.
-    labels : AssignedLabels
-        Of all rounds.
+    The run that the new budget gives at once has a larger round in its place, so a run
+    that goes on must take this one out first.
     """
-
-    entries: list[RoundEntry]
-    labels: AssignedLabels
-
-    @property
-    def best(self) -> RoundEntry:
-        """The best round."""
-        return [entry for entry in self.entries if entry.verdict == "kept"][-1]
-
-    @property
-    def termination(self) -> Termination | None:
-        """Why no further round can be run, if so."""
-        return "guard" if self.entries[-1].verdict == "harmful" else None
-
-    def labels_by(self, entry: RoundEntry) -> RowsAndClasses:
-        """Pool rows that were labeled by the end of a round, and their classes."""
-        found = self.labels
-        return _until(entry, found.rows, found.classes, found.rounds)
+    if len(record.entries) < 2:
+        return False
+    before = len(record.labels_by(record.entries[-2])[0])
+    budget_then = as_limit(record.facts["settings"]["budget"])
+    return min(batch_size, budget_then - before) < min(batch_size, budget - before)
 
 
-def whole_rounds(
-    ledger: Ledger, n_classes: int, batch_size: int, budget: int
-) -> Record:
-    """What a ledger holds, without a last round that its old budget had cut short."""
-    record = Record(ledger.rounds(), ledger.labels(n_classes))
-    if len(record.entries) > 1:
-        before = len(record.labels_by(record.entries[-2])[0])
-        budget_then = as_limit(ledger.fact("settings")["budget"])
-        if min(batch_size, budget_then - before) < min(batch_size, budget - before):
-            ledger.forget(record.entries[-1].round)
-            record = Record(ledger.rounds(), ledger.labels(n_classes))
-    return record
-
-
-def _until(
-    entry: RoundEntry, rows: IntArray, classes: IntArray, rounds: IntArray
-) -> RowsAndClasses:
-    n_labels = int(np.searchsorted(rounds, entry.round, side="right"))
-    return rows[:n_labels], classes[:n_labels]
-
-
-def start_entry(problem: Problem, state: State) -> RoundEntry:
+def first_entry(problem: Steps, state: State) -> RoundEntry:
     """Round 0: the model fitted on the labeled set."""
     return RoundEntry(
         round=0,
-        n_labeled=len(problem.labeled),
-        validation_loss=problem.loss(problem.validation, state.latest.model),
+        n_labeled=problem.n_trained_on(state.latest),
+        validation_loss=problem.validation_loss(state.latest),
         canary_loss=_or_none(canary_loss(problem, state.canary.start)),
         canary_fall=None,
         canary_se=None,
@@ -139,7 +88,7 @@ def start_entry(problem: Problem, state: State) -> RoundEntry:
 
 
 def coefficients_of(snapshot: Snapshot) -> Coefficients:
-    """Those of a snapshot's model."""
+    """Those of a snapshot's model; a deep model has them in its last layer."""
     return snapshot.model.coef_, snapshot.model.intercept_
 
 

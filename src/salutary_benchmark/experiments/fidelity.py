@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
-from salutary.influence.add_one_in import Estimate, add_one_in
+from salutary.influence.add_one_in import add_one_in
+from salutary.names import EstimateName
 from salutary_benchmark.experiments.experiment import (
     Cell,
     Experiment,
@@ -31,7 +32,7 @@ from salutary_benchmark.strategies.task import Setting, fit
 SUBJECT = "add_one_in"
 """What stands for the strategy in a cell: all estimates share its refits."""
 
-ESTIMATES: tuple[Estimate, ...] = ("first_order", "newton")
+ESTIMATES: tuple[EstimateName, ...] = ("first_order", "newton")
 N_CANDIDATES = 40
 """Random pool rows, each added under every class."""
 BEST = 10

@@ -63,10 +63,9 @@ def _rounds(strategy: Salutary, task: Task) -> Iterator[Snapshot]:
     problem = strategy.problem(task)
     state = loop.start(problem)
     yield state.best
-    while state.termination is None:
-        state, record = loop.advance(problem, state, task.setting.budget)
+    for after, record in loop.rounds(problem, task.setting.budget, state):
         if record is not None:
-            yield state.best
+            yield after.best
 
 
 def _treated(task: Task, kept: Snapshot) -> Iterator[dict[str, Any]]:

@@ -11,9 +11,11 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from salutary.arrays import FloatArray, IntArray
 from salutary.errors import InputError
 from salutary.labeling import loop
+from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import refitted
-from salutary.labeling.problem import Problem, split_folds
+from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES
+from salutary.names import RuleName
 from salutary.pools.arrays import ArrayPool
 from salutary_benchmark.strategies.task import (
     Step,
@@ -41,7 +43,7 @@ class Salutary:
         Whether the model judged is refitted on the validation rows too.
     """
 
-    rule: str
+    rule: RuleName
     guard: bool = False
     then_validation: bool = False
 
@@ -111,7 +113,7 @@ def _retuned(
         folds=tuple(refitted(problem, snapshot) for snapshot in state.folds),
     )
     if state.best_round == state.rounds:
-        logits = loop.canary_logits(problem, state.folds)
+        logits = problem.canary_logits(state.latest, state.folds)
         canary = replace(state.canary, best=logits)
         state = replace(state, best=state.latest, canary=canary)
     return problem, state

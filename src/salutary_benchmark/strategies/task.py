@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from salutary.errors import InputError
-from salutary.influence.label_influence import HessianRows
 from salutary.influence.objectives import log_losses
 from salutary.labeling.fitting import fit_converged
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import lowest_loss
+from salutary.names import HessianRows
 from salutary_benchmark.data.noise import Noise
 from salutary_benchmark.data.splits import Part, Split
 

@@ -1,0 +1,165 @@
+"""What stays the same during a run: its rows, its pool, and how labels are chosen."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from salutary.influence.objectives import (
+    BoundObjective,
+    Objective,
+    Truth,
+    bind,
+    log_loss,
+)
+from salutary.labeling.edits import AddRow, TrainingEdit
+from salutary.labeling.guard import FOLDS
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.rules import Rule, Scores
+from salutary.labeling.splits import stratified_parts
+from salutary.names import EstimateName, HessianRows
+from salutary.pools.protocol import Pool
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Validation rows parted into those influence looks at and the canary rows.
+
+    Canary rows are validation rows that influence does not see, so that the loss on
+    them tells whether labels really help.
+
+    Parameters
+    ----------
+    own : LabeledRows
+        What the influences of this fold's run look at.
+    canary : LabeledRows
+        What only the guard looks at.
+    """
+
+    own: LabeledRows
+    canary: LabeledRows
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What stays the same during a run.
+
+    `salutary.labeling.problem.Problem` adds the steps of the run to it.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression
+        Unfitted.
+    classes : ndarray of shape (n_classes,), sorted
+    labeled : LabeledRows
+        The labeled set, at least one row of each class.
+    validation : LabeledRows
+        The rows influence looks at.
+    folds : tuple of Fold
+        The same rows, parted in several ways for the guard; none without a guard.
+    pool : Pool
+    rule : Rule
+    hessian : {"train", "pool", "both"}
+    batch_size : int
+        Labels a round.
+    estimate : {"first_order", "newton", "refit"}
+        Other than first order, it decides about a shortlist.
+    min_influence_z : float
+        Rows whose influence is fewer standard errors than this are not labeled.
+    objective : callable
+        What is to fall on the validation rows.
+    edit : TrainingEdit
+        What a label does to the training rows.
+    """
+
+    estimator: LogisticRegression
+    classes: NDArray[np.generic]
+    labeled: LabeledRows
+    validation: LabeledRows
+    folds: tuple[Fold, ...]
+    pool: Pool
+    rule: Rule
+    hessian: HessianRows
+    batch_size: int
+    estimate: EstimateName = "first_order"
+    min_influence_z: float = 0.0
+    objective: Objective = log_loss
+    edit: TrainingEdit = field(default_factory=AddRow)
+
+    def objective_of(self, rows: LabeledRows) -> BoundObjective:
+        """The objective of certain rows."""
+        return bind(self.objective, rows.truth)
+
+    def loss(self, rows: LabeledRows, model: LogisticRegression) -> float:
+        """The objective's value for rows under a fitted model."""
+        return self.objective_of(rows)(rows.logits(model))[0]
+
+    @property
+    def variants(self) -> dict[str, Scores]:
+        """The rule's ways to score that a round tries.
+
+        Only the first without canary rows to choose by: on rows that influence sees,
+        the most influential label always seems best. And only the first with a true
+        estimate, which leaves nothing to temper.
+        """
+        if self.folds and self.estimate == "first_order":
+            return dict(self.rule.variants)
+        return dict(islice(self.rule.variants.items(), 1))
+
+    @property
+    def canary(self) -> Truth:
+        """The folds' canary rows, one fold after the other; none without a guard."""
+        if not self.folds:
+            return self.validation.take(np.zeros(0, dtype=np.intp)).truth
+        parts = [fold.canary.truth for fold in self.folds]
+        groups = [part.groups for part in parts if part.groups is not None]
+        return Truth(
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            np.concatenate(groups) if groups else None,
+        )
+
+
+def split_folds(
+    validation: LabeledRows, guard: bool, rng: np.random.RandomState
+) -> tuple[Fold, ...]:
+    """Part the validation rows for the guard.
+
+    Parameters
+    ----------
+    validation : LabeledRows
+    guard : bool
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    tuple of Fold
+        Each row is the canary of one fold; empty without a guard.
+
+    Warns
+    -----
+    UserWarning
+        If there are too few rows to part, which leaves the run unguarded.
+    """
+    if not guard:
+        return ()
+    folds = tuple(
+        Fold(validation.take(own), validation.take(canary))
+        for own, canary in stratified_parts(validation.labels, FOLDS, rng)
+    )
+    weighed = (rows.weight.any() for fold in folds for rows in (fold.own, fold.canary))
+    if len(validation) < 2 * FOLDS or not all(weighed):
+        warnings.warn(
+            f"{len(validation)} validation rows are too few to guard the run with; "
+            f"pass {2 * FOLDS} or more, or switch the guard off to say that none is "
+            "wanted",
+            UserWarning,
+            stacklevel=3,
+        )
+        return ()
+    return folds
