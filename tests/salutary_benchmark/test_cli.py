@@ -39,7 +39,7 @@ def test_a_run_says_what_it_does_and_what_is_next(
     said, error = capsys.readouterr()
     assert error == ""
     assert said.startswith("reading the data sets\n6 cells to run\n")
-    assert "6 of 6 cells done, 0 not" in said
+    assert "6 of 6 cells done, 0 failed or over the time limit" in said
     assert f"salutary benchmark report {out}" in said
     main([*RUN_QUICK, "--out", str(out)])
     assert "6 of 6 cells are done already" in capsys.readouterr().out
@@ -67,14 +67,17 @@ def test_a_cell_that_differs_from_the_record_is_refused(
     arguments = [*RUN_QUICK, "--only", "digits/Margin/0", "--out", str(tmp_path)]
     assert "digits/Margin/0: differs from" in refusal(arguments)
     results[results["strategy"] != "Margin"].to_parquet(tmp_path / RESULTS)
-    assert "holds no rows of digits/Margin/0" in refusal(arguments)
+    assert "has no rows for digits/Margin/0; expected 3" in refusal(arguments)
 
 
 @pytest.mark.parametrize(
     ("further", "message"),
     [
-        (["--suite", "papers"], "no suite is called 'papers'; there are paper, fair,"),
-        (["--only", "digits/Margin"], "is not DATASET/STRATEGY/SEED; for instance"),
+        (
+            ["--suite", "papers"],
+            "no suite is called 'papers'; the suites are paper, fair,",
+        ),
+        (["--only", "digits/Margin"], "is not DATASET/STRATEGY/SEED; an example is"),
         (["--only", "digits/Margin/x"], "is not DATASET/STRATEGY/SEED"),
         (["--only", "wine/Margin/0"], "has no data set 'wine'; it has digits, breast"),
         (["--only", "digits/margin/0"], "has no strategy 'margin'; it has Margin, "),

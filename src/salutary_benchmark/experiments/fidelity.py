@@ -1,4 +1,4 @@
-"""How true the estimates are of what adding one row does, against a refit."""
+"""How well the estimates of what adding one row does agree with refits."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ from salutary_benchmark.experiments.side_by_side import mean_and_error
 from salutary_benchmark.strategies.task import Setting, fit
 
 SUBJECT = "add_one_in"
-"""What stands for the strategy in a cell: all estimates share its refits."""
+"""In place of a strategy's name: a cell measures all estimates on the same refits."""
 
 ESTIMATES: tuple[EstimateName, ...] = ("first_order", "newton")
 N_CANDIDATES = 40
-"""Random pool rows, each added under every class."""
+"""Number of random pool rows; each is added under every class."""
 BEST = 10
+"""Size of the sets of best candidates whose overlap is measured."""
 
 MEASURES = (
     "pearson",
@@ -82,10 +83,11 @@ def measure(
 def agreement(
     found: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> dict[str, float]:
-    """How close estimates are to the truth, over all rows and classes.
+    """How close estimates are to the true effects, over all rows and classes.
 
-    The relative error is the mean absolute error over the mean absolute effect; the
-    overlap the part of the ten best that are among the estimate's ten best.
+    The relative error is the mean absolute error divided by the mean absolute effect.
+    The overlap is the part of the ten truly best candidates that are among the ten best
+    by the estimate.
     """
     found, truth = found.ravel(), truth.ravel()
     error = float(np.abs(found - truth).mean())
@@ -101,7 +103,7 @@ def agreement(
 
 
 def with_factors(results: pd.DataFrame) -> pd.DataFrame:
-    """The results with the settings' labeled rows and C as columns, as texts."""
+    """The results with columns for the number of labeled rows and C of the setting."""
     parts = results["setting"].astype("str").str.split(",", expand=True)
     labeled, C = (parts[column].str.partition("=")[2] for column in (0, 1))
     return results.assign(labeled=labeled.astype(int), C=C.astype(float))
@@ -109,12 +111,12 @@ def with_factors(results: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FidelityCurves:
-    """A measure of agreement with refits against C.
+    """A measure of agreement with refits, by C.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="spearman"
     """
 
@@ -128,7 +130,7 @@ class FidelityCurves:
         return grouped.agg(["mean", "sem"]).reset_index()
 
     def plot(self) -> Figure:
-        """A panel for each data set, bars of one standard error."""
+        """A panel for each data set, with bars of one standard error."""
         found = self.frame()
         colors = {"first_order": "tab:orange", "newton": "tab:blue"}
         styles = dict(
@@ -169,12 +171,12 @@ _TITLES = {
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """Agreement with refits against C, and all figures."""
+    """Curves of the agreement with refits by C, and all figures."""
     pictures = [
         Picture(
             f"{title} against C",
-            f"{N_CANDIDATES} random pool rows under every class, means over splits and "
-            "standard errors.",
+            f"{N_CANDIDATES} random pool rows under every class; means over splits, "
+            "with bars of one standard error.",
             f"{measure}.png",
             FidelityCurves(results, measure),
         )
@@ -186,16 +188,16 @@ def show(results: pd.DataFrame) -> Shown:
 
 def _verdict(results: pd.DataFrame) -> str:
     by_C = with_factors(results).groupby(["estimate", "C"])["spearman"].mean()
-    told = []
+    correlations = []
     for estimate in by_C.index.unique("estimate"):
         of = by_C[estimate]
-        told.append(
+        correlations.append(
             f"{estimate} {of.iloc[0]:.3f} at C = {of.index[0]:g} and {of.iloc[-1]:.3f} "
             f"at C = {of.index[-1]:g}"
         )
     return (
-        "Spearman's correlation with what refits show, mean over all data sets and "
-        f"numbers of labeled rows: {'; '.join(told)}."
+        "Spearman's correlation with the effects that refits show, mean over all data "
+        f"sets and numbers of labeled rows: {'; '.join(correlations)}."
     )
 
 
@@ -222,9 +224,9 @@ def _tables(results: pd.DataFrame) -> Iterator[Table]:
         ]
         yield Table(
             str(estimate),
-            "Means ± standard errors over splits. Absolute error and effect in nats of "
-            "validation loss, means over candidates; the relative error is their "
-            "quotient. Time over that of as many refits.",
+            "Means ± standard errors over splits. The absolute error and the effect "
+            "are means over candidates, in nats of validation loss; the relative error "
+            "is their quotient. Time is relative to refits of the same candidates.",
             [
                 "setting",
                 "Pearson",
@@ -249,4 +251,4 @@ FIDELITY = Experiment(
     MEASURES,
     show,
 )
-"""First order and Newton against refits, on random rows of the pool."""
+"""First-order and Newton estimates are compared with refits of random pool rows."""

@@ -1,6 +1,6 @@
 """Pictures of a run's results.
 
-Each has its figures as ``frame()`` and draws itself with ``plot()``.
+``frame()`` returns the figures of a picture, and ``plot()`` draws it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def draw_panels(
 
 
 def _add_legend(figure: Figure, panels: list[Axes]) -> None:
-    """Name each line once, beside the panels."""
+    """Add a legend beside the panels, with each line of any panel once."""
     handles = {
         label: handle
         for panel in panels
@@ -83,7 +83,7 @@ def _add_legend(figure: Figure, panels: list[Axes]) -> None:
 
 
 def styles_of(strategies: list[str]) -> dict[str, dict[str, Any]]:
-    """Lines: salutary thick, bought labels thin, controls dotted."""
+    """Line styles: salutary labels thick, bought labels thin, single fits dotted."""
     colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
     ours = [name for name in strategies if name.startswith("Salutary")]
     strong = dict(
@@ -115,12 +115,12 @@ _DASHES = {
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """Mean of a measure after each round, with a band of one standard error.
+    """Mean of a measure after each round, with bands of one standard error.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="accuracy"
     """
 
@@ -130,8 +130,8 @@ class LearningCurves:
     def frame(self) -> pd.DataFrame:
         """Columns dataset, strategy, round, mean and sem.
 
-        A run that ended early keeps its last model. LabelSpreading has no rounds and is
-        left out: it is so far off at times that it would flatten the rest.
+        A run that ended early keeps its last model. LabelSpreading is left out: it has
+        no rounds, and its values would sometimes flatten all other curves.
         """
         keys = ["dataset", "strategy", "seed"]
         wide = self.results.pivot_table(
@@ -167,15 +167,15 @@ class LearningCurves:
 
 @dataclass(frozen=True)
 class AverageRanks:
-    """Mean rank over data sets, strategies not told apart joined by a bar.
+    """Mean rank over data sets; bars join strategies that do not differ significantly.
 
-    Nemenyi's test at 5%, as in Demšar, Statistical Comparisons of Classifiers over
+    By Nemenyi's test at 5%, as in Demšar, Statistical Comparisons of Classifiers over
     Multiple Data Sets, JMLR 7, 2006.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="accuracy"
     """
 
@@ -188,7 +188,7 @@ class AverageRanks:
         return mean.rename_axis("strategy").rename("rank").reset_index()
 
     def plot(self) -> Figure:
-        """The critical-difference diagram; just the ranks for a single data set."""
+        """The critical-difference diagram; for a single data set only the ranks."""
         import scikit_posthocs
 
         ranked = ranks(self.results, self.measure)
@@ -207,12 +207,12 @@ class AverageRanks:
 
 @dataclass(frozen=True)
 class TimeAgainstAccuracy:
-    """Seconds that a strategy took, and where it ended, on each data set.
+    """Time and final accuracy of each strategy on each data set.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     """
 
     results: pd.DataFrame
@@ -225,7 +225,7 @@ class TimeAgainstAccuracy:
         ).reset_index()
 
     def plot(self) -> Figure:
-        """A panel for each data set, time on a logarithmic axis."""
+        """A panel for each data set, with time on a logarithmic axis."""
         found = self.frame()
         styles = styles_of(in_order(found["strategy"].unique()))
         markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}

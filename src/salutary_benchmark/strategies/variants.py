@@ -1,7 +1,7 @@
-"""Strategies made of others, as controls of a single question.
+"""Strategies made of other strategies, each to answer one question.
 
-What are the validation rows worth to those who may train on them? What of a gain is
-reached by a weaker penalty?
+What are the validation rows worth to a strategy that may train on them? How much of a
+gain does a weaker penalty reach without any further label?
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from salutary_benchmark.strategies.task import (
 from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 
 WEAKER = tuple(10.0**power for power in np.arange(-3, 2.25, 0.25))
-"""Values of C, .001 to 100, among which the validation loss chooses."""
+"""Values of C, 0.001 to 100, among which the validation loss chooses."""
 
 
 def _with_validation(strategy: Strategy, task: Task) -> Iterator[Step]:
-    """The strategy where the validation rows are labeled rows too."""
+    """The strategy when the validation rows are labeled rows too."""
     split = task.split
     labeled = joined(split.labeled, split.validation)
     return strategy(replace(task, split=replace(split, labeled=labeled)))
 
 
 def train_unshrunk(task: Task) -> Iterator[Step]:
-    """The labeled rows alone under the C of `WEAKER` that suits the validation rows.
+    """Train only, under the C of `WEAKER` with the lowest validation loss.
 
-    What a model of the very same rows reaches if, as salutary labels do, it looks at
-    the validation rows to undo the shrinking.
+    A strong penalty shrinks the coefficients. This is what a model of the same rows
+    reaches if it undoes that by the validation rows, which salutary labels use too.
     """
     X_val, y_val = task.split.validation
     model = fit(task, task.split.labeled)
@@ -58,4 +58,4 @@ VARIANTS: dict[str, Strategy] = {
     "Margin+Validation": partial(_with_validation, TRUE_LABELS["Margin"]),
     "TrainUnshrunk": train_unshrunk,
 }
-"""By name: "+Validation" trains on the validation rows too before it buys labels."""
+"""Variants by name; "+Validation" trains on the validation rows from the start."""

@@ -190,7 +190,7 @@ def test_slopes_are_those_of_whole_levels_on_log_log_axes() -> None:
 
 def test_stopped_cells_are_shown_as_such() -> None:
     shown = show(made())
-    assert "2 of 3 strategies end within their limits" in shown.verdict
+    assert "2 of 3 strategies end within the limits" in shown.verdict
     assert "Salutary-paper 1.00" in shown.verdict
     seconds, table, *_, stopped = shown.sections
     random = next(row for row in table.rows if row[0] == "Random")
