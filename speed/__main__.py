@@ -17,7 +17,9 @@ def main() -> None:
         print(measured.line(), flush=True)
     folder = data_folder()
     if folder is None:
-        print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
+        print(
+            "no real data: set SALUTARY_DATA to its folder for the other measurements"
+        )
         return
     for measured in bank_loop.speed(folder):
         print(measured.line(), flush=True)

@@ -18,7 +18,7 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @dataclass(frozen=True)
 class Ratio:
-    """Seconds of some work over those of a reference.
+    """Ratio of the seconds of some work to those of a reference.
 
     ``bound`` is what the project promises, if anything, ``smallest`` and ``largest``
     the range over the pairs of runs.
@@ -54,7 +54,7 @@ def ratio(
     bound: float | None,
     pairs: int = 7,
 ) -> Ratio:
-    """Time both in turn, after one uncounted run of each."""
+    """Time both in turn, after a first run of each that does not count."""
     work(), reference()
     timings = [(_seconds(work), _seconds(reference)) for _ in range(pairs)]
     ratios = [first / second for first, second in timings]

@@ -70,7 +70,7 @@ class Ways:
         return pd.DataFrame(columns)
 
     def plot(self) -> Figure:
-        """A line of points for each data set."""
+        """Points with bars of one standard error for each data set."""
         means = self._means()
         figure = Figure(figsize=(9, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -94,7 +94,7 @@ class Ways:
 
 @dataclass(frozen=True)
 class Goals:
-    """What the labels bring beside what they should.
+    """What the labels bring, next to what true labels bring.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ validation rows have none to stop early by and run all epochs."""
 
 
 def main() -> None:
-    """Measure the data sets named, all by default."""
+    """Measure the data sets named on the command line, by default all."""
     sets = sys.argv[1:] or [*TEXTS, *IMAGES]
     write_study(
         "finetuning",

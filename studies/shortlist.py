@@ -44,23 +44,23 @@ Way = Callable[[Problem, Snapshot], Selection]
 
 
 def first_order_together(problem: Problem, snapshot: Snapshot) -> Selection:
-    """As published, but for the rule."""
+    """The best rows by first-order influence, all at once."""
     return choose_batches(problem, problem.validation, snapshot, BATCH)["p^1"]
 
 
 def first_order_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
-    """Each pick after the model has moved with those before it."""
+    """First-order picks, each after the model has moved with the picks before it."""
     greedy = Rule(PLAUSIBLE.variants, greedy=True)
     return first_order_together(replace(problem, rule=greedy), snapshot)
 
 
 def newton_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
-    """Each pick by true effects, after a refit with those before it."""
+    """Picks by Newton's estimate, each after a refit with the picks before it."""
     return first_order_together(replace(problem, estimate="newton"), snapshot)
 
 
 def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
-    """The best of a shortlist by true effects."""
+    """The best of a shortlist by Newton's estimate, all at once."""
     validation = problem.validation
     factored = factor_snapshot(problem, snapshot)
     found = score_pool(problem, factored, validation, snapshot, SHORTLIST * BATCH)[
@@ -153,7 +153,7 @@ class WaysCompared:
         ).reset_index()
 
     def plot(self) -> Figure:
-        """Fall of the log loss of each way."""
+        """Decrease of the log loss by each way."""
         means = self.means()
         fall = (means["start_log_loss"] - means["log_loss"]).unstack("way")[list(WAYS)]
         figure = Figure(figsize=(9, 3.4), layout="constrained")

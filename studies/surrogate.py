@@ -1,4 +1,4 @@
-"""How true is the influence of a surrogate to what happens to the deep model?
+"""Does a surrogate's influence predict what happens to the deep model?
 
     python -m studies.surrogate
 
@@ -121,7 +121,7 @@ class Truth:
             yield str(model), part.groupby("group")[columns].mean()
 
     def frame(self) -> pd.DataFrame:
-        """A row for each model and surrogate, the repeatability of the effect last."""
+        """A row for each model and surrogate, then one for how repeatable effects are."""
         rows = []
         for model, means in self._means():
             part = self.found[self.found["model"] == model]

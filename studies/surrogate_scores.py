@@ -30,7 +30,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Setup:
-    """Rows, the same for every seed of training.
+    """Rows and groups, which are the same for every seed of training.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Setup:
     labels: IntArray
 
     def rows(self, numbers: IntArray) -> Any:
-        """Some of the rows."""
+        """The rows with the given numbers."""
         return self.X.iloc[numbers] if hasattr(self.X, "iloc") else self.X[numbers]
 
 
@@ -89,7 +89,7 @@ def by_regression(model: Any, given: Setup) -> tuple[Scores, Scores]:
 
 
 def by_last_layer(model: Any, given: Setup) -> Scores:
-    """The last layer's own weights in place of a regression's, C = 1."""
+    """Influence by the last layer's own weights in place of a regression's, C = 1."""
     pool, train, val = _vectors(model, given)
     if hasattr(model, "coef_"):
         coef, intercept = model.coef_, model.intercept_
@@ -111,12 +111,12 @@ def by_last_layer(model: Any, given: Setup) -> Scores:
 
 
 class LogLoss(Task):
-    """What kronfluence needs to know of the loss."""
+    """The loss, in the form that kronfluence needs."""
 
     def compute_train_loss(
         self, batch: Any, model: torch.nn.Module, sample: bool = False
     ) -> torch.Tensor:
-        """Sum of the log losses, of drawn labels for the Fisher information."""
+        """Sum of the log losses, under labels that are drawn at random if ``sample``."""
         *inputs, labels = batch
         logits = model(*inputs)
         if sample:
@@ -125,11 +125,11 @@ class LogLoss(Task):
         return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
 
     def compute_measurement(self, batch: Any, model: torch.nn.Module) -> torch.Tensor:
-        """The same of validation rows."""
+        """Sum of the log losses of validation rows."""
         return self.compute_train_loss(batch, model)
 
     def get_influence_tracked_modules(self) -> list[str] | None:
-        """All layers it can take."""
+        """None: all layers that kronfluence supports."""
         return None
 
 
@@ -154,19 +154,19 @@ class WithLayer(torch.nn.Module):
 
 
 class OfLanguageModel(LogLoss):
-    """Of LoRA's matrices and the last layer only."""
+    """The loss with only LoRA's matrices and the last layer."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__()
         self.names = names
 
     def get_influence_tracked_modules(self) -> list[str]:
-        """What was trained."""
+        """Names of the layers that were trained."""
         return self.names
 
 
 def by_ekfac(model: Any, given: Setup) -> Scores:
-    """Influence by kronfluence, of all that is trained."""
+    """Influence by kronfluence, over all parameters that were trained."""
     task: LogLoss = LogLoss()
     if hasattr(model, "coef_"):
         network: torch.nn.Module = WithLayer(model)

@@ -1,4 +1,4 @@
-"""How sure is an influence, and how much are the rows selected for theirs overrated?
+"""How certain is an influence, and how overrated are rows selected by influence?
 
     python -m studies.uncertainty
 
@@ -44,11 +44,11 @@ SEEDS = range(30)
 N_LABELED, N_RANDOM, N_SELECTED = 300, 100, 10
 RULES = ("plausible", "paper")
 WIDTH = 1.96
-"""Standard errors on either side of an interval that shall cover 95%."""
+"""Half-width, in standard errors, of intervals that should cover 95%."""
 
 
 LARGEST = 12_000
-"""Rows above which a data set is sampled."""
+"""Number of rows above which a data set is sampled down to it."""
 
 
 @lru_cache(maxsize=1)
@@ -156,12 +156,12 @@ class Uncertainty:
         keys = ["data", "n_validation", "C", "choice"]
         columns = ["covered", "z", "excess", "influence", "fresh_influence"]
         means = self.found.groupby(keys)[columns].mean()
-        # A ratio of means: that of a draw has a noisy denominator.
+        # A ratio of means, as the ratio of a single draw has a noisy denominator.
         means["kept"] = means["fresh_influence"] / means["influence"]
         return means
 
     def frame(self) -> pd.DataFrame:
-        """What the picture shows, one row a data set, sample size and C."""
+        """The figures of the picture: a row for each data set, sample size and C."""
         wide = self.means().unstack("choice")
         columns = {"random: covered": wide["covered", "random"].round(3)}
         for rule in RULES:
@@ -174,7 +174,7 @@ class Uncertainty:
         return pd.DataFrame(columns).reset_index()
 
     def plot(self) -> Figure:
-        """Coverage above, the confirmed part of the influence below."""
+        """Coverage above, and below the part of the influence that is confirmed."""
         means = self.means()
         figure = Figure(figsize=(9, 5), layout="constrained")
         panels = figure.subplots(2, len(SETS), sharex=True, sharey="row")

@@ -1,4 +1,4 @@
-"""Run a study so that it resumes, and write what it found."""
+"""Run a study, continue an interrupted one, and write its tables and pictures."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def environment() -> str:
 
 
 def real_data() -> Path:
-    """The folder of the real data sets; without one the study ends here."""
+    """The folder of the real data sets; the program ends if there is none."""
     folder = data_folder()
     if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+        raise SystemExit("no real data: set SALUTARY_DATA to the folder that has it")
     return folder
 
 
@@ -46,7 +46,7 @@ def write_study(
     jobs: int = 1,
     root: Path | None = None,
 ) -> None:
-    """Measure what is missing, then write tables and pictures.
+    """Measure what has not been measured yet, then write tables and pictures.
 
     Parameters
     ----------
