@@ -99,7 +99,7 @@ def wrong(true: Labels, noise: str, rng: np.random.Generator) -> Labels:
     """Make some of the labels wrong.
 
     Symmetric: each becomes any other class. Class-dependent: those of the upper half of
-    the classes become the class below, the others stay.
+    the classes become the class below, and the lower half stays.
     """
     n_classes = int(true.max()) + 1
     changed = rng.random(len(true)) < NOISE[noise]

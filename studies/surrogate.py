@@ -121,7 +121,7 @@ class Truth:
             yield str(model), part.groupby("group")[columns].mean()
 
     def frame(self) -> pd.DataFrame:
-        """A row for each model and surrogate, then one for how repeatable effects are."""
+        """A row for each model and surrogate; then how repeatable the effects are."""
         rows = []
         for model, means in self._means():
             part = self.found[self.found["model"] == model]

@@ -116,7 +116,7 @@ class LogLoss(Task):
     def compute_train_loss(
         self, batch: Any, model: torch.nn.Module, sample: bool = False
     ) -> torch.Tensor:
-        """Sum of the log losses, under labels that are drawn at random if ``sample``."""
+        """Sum of the log losses; with ``sample``, of labels drawn at random."""
         *inputs, labels = batch
         logits = model(*inputs)
         if sample:

@@ -91,10 +91,10 @@ def load(data: DataSet, folder: Path | None) -> Rows:
     """
     raw, found, where = _read(data, folder)
     if found != data.fingerprint:
-        told = f"{where}: is not the copy of {data.title} that results were made on"
+        foreign = f"{where}: is not the copy of {data.title} that results were made on"
         if folder is not None and data.file:
-            raise InputError(f"{told}; restore the file from {data.source}")
-        warnings.warn(f"{told}, so figures will differ", UserWarning, stacklevel=2)
+            raise InputError(f"{foreign}; restore the file from {data.source}")
+        warnings.warn(f"{foreign}, so figures will differ", UserWarning, stacklevel=2)
     try:
         X, labels = data.prepare(raw)
     except KeyError as error:
