@@ -1,4 +1,4 @@
-"""The error that a user can mend."""
+"""The errors that a user can fix."""
 
 from __future__ import annotations
 
@@ -7,23 +7,47 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """Bad input: one line that names file, column or row, and the remedy.
+    """The input cannot be used; the message says where it is wrong and how to fix it.
 
-    The command line prints it and exits with 2.
+    The message is one line that names the file, column or row, and the remedy. The
+    command line prints it and exits with code 2.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise InputError("train.csv: column 'age' is missing; add it")
+    ... except InputError as error:
+    ...     print(error)
+    train.csv: column 'age' is missing; add it
     """
 
 
 class MissingExtraError(ModuleNotFoundError, InputError):
-    """A part of salutary was asked for whose packages are not installed."""
+    """A package is not installed; the message names the extra that brings it."""
 
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Import inside; a missing module says which extra to install.
+    """Turn a failed import in the block into an error that says what to install.
+
+    Parameters
+    ----------
+    extra : str
+        The extra of salutary that has the packages imported in the block, for
+        instance "text".
 
     Raises
     ------
     MissingExtraError
+        If a package other than salutary itself cannot be found.
+
+    Examples
+    --------
+    >>> with needs("text"):  # doctest: +ELLIPSIS
+    ...     import no_such_package
+    Traceback (most recent call last):
+    ...
+    salutary.errors.MissingExtraError: no_such_package is not installed; ...
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and directories with one writer."""
+"""Write files whole or not at all, and give a directory to one process at a time."""
 
 from __future__ import annotations
 
@@ -14,39 +14,53 @@ from filelock import FileLock, Timeout
 from salutary.errors import InputError
 
 LOCK = "run.lock"
+"""The file that a process locks while it writes to a directory."""
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file beside its place and rename it, so that it appears whole or not.
+    """Write a file under a temporary name, then rename it.
+
+    After an interruption the file is either complete or as it was before.
 
     Parameters
     ----------
     path : Path
+        The file to write or replace.
     write : callable
-        Writes to the path it is given, which has the same suffix.
+        Called with a temporary path in the same folder, with the suffix of ``path``;
+        writes the content there.
 
     Raises
     ------
     OSError
-        When it cannot be written; ``path`` is then as it was.
+        If the file cannot be written; ``path`` is then as it was before.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "answer.txt"
+    ...     write_whole(path, lambda temporary: temporary.write_text("42"))
+    ...     path.read_text()
+    '42'
     """
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        write(beside)
-        with beside.open("rb+") as file:
+        write(temporary)
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text whole, as UTF-8."""
-    write_whole(path, lambda beside: _write(beside, text))
+    """Write a text file in UTF-8, completely or not at all; see `write_whole`."""
+    write_whole(path, lambda temporary: _write(temporary, text))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON whole, for people to read too."""
+    """Write indented JSON, completely or not at all; see `write_whole`."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -55,23 +69,23 @@ def _write(path: Path, text: str) -> None:
 
 
 def writable(folder: Path) -> bool:
-    """Whether files can be made in a folder."""
+    """Whether this process may create files in a folder."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 
 @contextmanager
 def claim(out: Path) -> Iterator[None]:
-    """Make a directory this process's own while the block runs.
+    """Keep other processes out of a directory while the block runs.
 
     Parameters
     ----------
     out : Path
-        Made if it is not there.
+        The directory; it is created if it does not exist.
 
     Raises
     ------
     InputError
-        If another live process has it.
+        If another process that is still running has claimed the directory.
     """
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / LOCK)
@@ -79,7 +93,8 @@ def claim(out: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(
-            f"{out}: another run is live in it; wait for it, or pass another --out"
+            f"{out}: another run is live in this directory; wait until it ends, or "
+            "pass another --out"
         ) from None
     try:
         yield

@@ -1,15 +1,53 @@
-"""Names that callers choose from, each set closed."""
+"""Names a user chooses from, written down once.
+
+The library and the command line take their choices from here; the module imports
+nothing, so that ``salutary --help`` stays quick.
+"""
+
+from __future__ import annotations
 
 from typing import Literal
 
 RuleName = Literal["tempered", "plausible", "paper"]
-"""From a row's influences to a score for each of its classes."""
+"""How a row's influences become a score for each of its labels.
+
+- ``"tempered"``: influence times a power of the label's probability; the guard chooses
+  the power anew in every round.
+- ``"plausible"``: influence times the label's probability.
+- ``"paper"``: influence alone, as published.
+"""
 
 ObjectiveName = Literal["log_loss", "balanced", "worst_group"]
-"""What labels are to lower on the validation rows."""
+"""What labels are to lower on the validation rows.
+
+- ``"log_loss"``: their mean log loss.
+- ``"balanced"``: the mean over the classes of each class's mean log loss.
+- ``"worst_group"``: a smooth maximum of the groups' mean log losses.
+
+A mean cost has no name here, because it needs a table of costs
+(`salutary.ExpectedCost`); the command line calls it ``cost``.
+"""
 
 EstimateName = Literal["first_order", "newton", "refit"]
-"""How the effect of adding a row is estimated."""
+"""How the effect of adding one labeled row is estimated.
+
+- ``"first_order"``: by its influence, the slope of the loss as the row gains weight.
+- ``"newton"``: by Newton steps towards the model that is fitted with the row.
+- ``"refit"``: by fitting that model, which is exact.
+"""
 
 HessianRows = Literal["train", "pool", "both"]
-"""Rows whose curvature enters the Hessian."""
+"""The rows over which the Hessian of an influence is summed.
+
+- ``"train"``: the training rows, whose loss the model minimizes.
+- ``"pool"``: the pool rows, as published.
+- ``"both"``: the training and the pool rows.
+"""
+
+Pooling = Literal["mean", "cls", "last"]
+"""How the vectors of a text's tokens become one vector.
+
+- ``"mean"``: their mean.
+- ``"cls"``: the first token's, for encoders trained with one for the whole text.
+- ``"last"``: the last token's, for decoders.
+"""

@@ -1,4 +1,4 @@
-"""Say how far a long step is, through layers that know nothing of it."""
+"""Report how far a long step has come, through code that does not know of it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 Report = Callable[[int, int], None]
-"""Called with what is done of a step, and all there is to do."""
+"""Called with the number of parts of a step that are done, and the number in all."""
 
 Stage = Callable[[str], AbstractContextManager[Report]]
-"""Shows a person what is going on while the block runs, and how far it is."""
+"""Shows the name of a step while a block runs; the block gets a `Report` to call."""
 
-# scikit-learn's pipelines, and trainers, hand nothing on.
+# A context variable, because scikit-learn's pipelines and users' trainers pass no
+# callback on to the code that does the work.
 _report: ContextVar[Report] = ContextVar("report", default=lambda done, total: None)
 
 
 @contextmanager
 def reporting(report: Report) -> Iterator[None]:
-    """Call ``report`` after every batch that is embedded or trained on in the block."""
+    """Call ``report`` after every batch that is embedded or trained on in the block.
+
+    Parameters
+    ----------
+    report : callable
+        Called with the number of rows or steps that are done, and with their total.
+    """
     token = _report.set(report)
     try:
         yield
@@ -27,7 +34,7 @@ def reporting(report: Report) -> Iterator[None]:
 
 
 def report(done: int, total: int) -> None:
-    """Report to whoever wants to know."""
+    """Tell the callback of the enclosing `reporting` block, if there is one."""
     _report.get()(done, total)
 
 

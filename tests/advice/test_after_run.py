@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss
 
 from salutary.advice.after_run import train_and_validation
 from salutary.influence.objectives import row_log_loss
-from salutary.labeling.loop import start
 from salutary.labeling.definition import split_folds
+from salutary.labeling.loop import start
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES

@@ -186,7 +186,7 @@ def test_a_class_that_a_fold_lacks_is_no_obstacle() -> None:
 
 def test_validation_rows_of_one_class_are_no_obstacle() -> None:
     rows = np.flatnonzero(Y[VALIDATION] == 2)
-    words = "no validation row has class 0, 1; whether labels help there, nothing shows"
+    words = "no validation row has class 0, 1; whether labels help there cannot be seen"
     with pytest.warns(UserWarning, match=f"^{words}$") as caught:
         found = advise(
             *(X[TRAIN], Y[TRAIN], X[VALIDATION][rows], Y[VALIDATION][rows]), **SMALL

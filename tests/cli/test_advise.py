@@ -143,8 +143,8 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     assert (found["n_pool"], found["n_pool_used"]) == (23, 12)
     assert found["recurring_validation_rows"] == 3
     lines = list(summary(found))
-    assert "23 in the pool, of which 12 were drawn and looked at" in lines[0]
-    assert lines[-2].startswith("warning: 3 validation rows stand in ")
+    assert "23 in the pool, of which 12 were drawn and used" in lines[0]
+    assert lines[-2].startswith("warning: 3 validation rows are also in ")
     assert lines[-1] == found["sentence"]
 
 
@@ -208,5 +208,5 @@ def test_classes_that_no_validation_row_has_are_told(
     )
     found = report_of(capsys, arguments(folder, pool=False))
     assert found["classes_not_validated"] == ["[dog]"]
-    warning = "no validation row has class [dog]; whether labels help there, nothing "
-    assert list(summary(found))[-2] == f"warning: {warning}shows"
+    warning = "no validation row has class [dog], so nothing shows whether labels help "
+    assert list(summary(found))[-2] == f"warning: {warning}there"

@@ -10,13 +10,13 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.preprocessing import scale
 from sklearn.utils import shuffle
 
-from salutary.cli import contenders
 from salutary.cli.contenders import (
     CONTENDERS,
     QUERIES,
     Plan,
     Result,
     Split,
+    Task,
     active_learning,
     compare,
     entropy_query,
@@ -67,8 +67,8 @@ def test_contenders_without_a_pool_are_scikit_learns_own(
 ) -> None:
     rows = [data.labeled, data.validation]
     for contender, used in (
-        ("labeled rows only", rows[:1]),
-        ("labeled + validation rows", rows),
+        ("train only", rows[:1]),
+        ("train + validation", rows),
     ):
         model = LogisticRegression(max_iter=1000).fit(
             np.vstack([part[0] for part in used]),
@@ -99,22 +99,16 @@ def test_salutary_never_sees_a_label_of_the_pool(data: Split) -> None:
 def test_true_labels_are_the_pools(data: Split) -> None:
     shuffled = np.random.default_rng(0).permutation(data.pool[1])
     other = Split(data.labeled, data.validation, (data.pool[0], shuffled), data.test)
-    contender, salutary = "true labels, margin", fit_salutary(data, PLAN, 0)
-    true, false = (
-        contenders._fit(contender, part, PLAN, 0, salutary) for part in (data, other)
-    )
+    buy = CONTENDERS["true labels, margin"]
+    true, false = (buy(Task(part, PLAN, 0)) for part in (data, other))
     assert true.score(*data.test) > false.score(*data.test)
 
 
 def test_salutarys_contenders_differ_as_their_names_say(data: Split) -> None:
-    salutary = fit_salutary(data, PLAN, 0)
+    task = Task(data, PLAN, 0)
     default, both, published = (
-        contenders._fit(contender, data, PLAN, 0, salutary)
-        for contender in (
-            "salutary labels",
-            "salutary + validation rows",
-            "salutary, paper's rule",
-        )
+        CONTENDERS[name](task)
+        for name in ("salutary", "salutary + validation", "salutary, paper's rule")
     )
     assert (default.rule, default.guard) == ("tempered", True)
     refitted = fit_salutary(data, PLAN, 0, refit_on_validation=True)

@@ -165,7 +165,9 @@ def test_an_ending_by_the_surrogates_guard_is_called_so(whole: Path) -> None:
     report = json.loads((whole / "run.json").read_text())
     report["outcome"] |= {"termination": "guard", "refused_rounds": 0}
     first, *_ = finetune_summary(report, whole)
-    assert first.endswith("; the surrogate's guard let no further label through")
+    assert first.endswith(
+        "; the guard of the logistic regression let no further label through"
+    )
     report["outcome"]["refused_rounds"] = 2
     first, *_ = finetune_summary(report, whole)
     assert first.endswith("; the guard undid the last 2 rounds")
@@ -357,8 +359,11 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
     ("change", "message"),
     [
         (["--text-column", "words"], "train.csv: has no text column 'words'"),
-        (["--model", "/nowhere/at/all"], "/nowhere/at/all: is no folder, and the hub"),
-        (["--target", "text"], "has no text column 'text' besides target"),
+        (
+            ["--model", "/nowhere/at/all"],
+            "/nowhere/at/all: there is no such folder, and the Hug",
+        ),
+        (["--target", "text"], "has no text column 'text' besides the target"),
         (["--rank", "0"], "--rank 0: must be at least 1"),
         (["--epochs", "0"], "--epochs 0: must be at least 1"),
         (["--max-length", "0"], "--max-length 0: must be at least 1"),
@@ -368,7 +373,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
         (["--text-pair", "other"], "train.csv: has no text column 'other'"),
         (["--device", "nowhere"], "device 'nowhere' cannot be used"),
         (["--learning-rate", "3"], "--learning-rate 3.0: must be above 0 and at most"),
-        (["--rank", "9"], "rank 9 is above the model's width; pass 8 at most"),
+        (["--rank", "9"], "rank must be at most 8, the model's hidden size, got 9"),
         (["--device", "meta"], "device 'meta' cannot be used"),
     ],
 )

@@ -311,8 +311,9 @@ def test_every_validation_row_is_the_canary_of_a_fold(
     out = capsys.readouterr().out
     start = outcome["canary_loss"][0]
     assert (
-        f"canary loss      {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
-        f"{last[2]:.4f}, on 45 rows whose part influence never saw\n" in out
+        f"canary loss        {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
+        f"{last[2]:.4f}, on 45 validation rows, each unseen by the run that it judges\n"
+        in out
     )
 
 

@@ -126,12 +126,12 @@ TABLES: list[tuple[str, Edit, list[str]]] = [
     (
         "ragged",
         appended("pool", b"p99,1\n"),
-        ["pool.csv: line 62 has 2 values, but the header 6; correct it"],
+        ["pool.csv: line 62 has 2 values, but the header has 6; correct it"],
     ),
     (
         "too many values",
         appended("validation", b"1,red,2024-01-01,00:00:00,True,cat,dog\n"),
-        ["validation.csv: line 47 has 7 values, but the header 6"],
+        ["validation.csv: line 47 has 7 values, but the header has 6"],
     ),
     (
         "not UTF-8",

@@ -220,7 +220,7 @@ def test_a_class_that_no_validation_row_has_is_told(
     validation = validation[validation["kind"] != "cat"]
     validation.to_csv(folder / "validation.csv", index=False)
     assert outcome_of(run())["classes_not_validated"] == ["cat"]
-    assert "no validation row has class cat;" in capsys.readouterr().out
+    assert "no validation row has class cat, so" in capsys.readouterr().out
 
 
 def test_the_index_pandas_writes_to_parquet_is_no_feature(
@@ -335,7 +335,8 @@ def test_a_label_written_otherwise_than_the_training_tables_is_named(
             frame.loc[7, "kind"] = "03"
         frame.to_csv(folder / f"{name}.csv", index=False)
     message = refusal(arguments)
-    assert "column 'kind', row 7: '03' is none of the whole numbers" in message
+    assert "column 'kind', row 7: '03' is not a whole number as the train" in message
+    assert message.endswith("; write 3")
 
 
 @pytest.mark.parametrize("words", [("true", "false"), ("True", "False")])

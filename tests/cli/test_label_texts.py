@@ -89,7 +89,7 @@ def test_texts_are_embedded_and_labeled(
     np.testing.assert_allclose(pool, expected[SIZES["train"] :], atol=1e-4)
     # C is as good as any by scikit-learn's own cross-validation, nearly.
     C = report["outcome"]["C"]
-    assert f"C                {C:g}, tuned" in capsys.readouterr().out
+    assert f"C                  {C:g}, tuned" in capsys.readouterr().out
     train, y = expected[: SIZES["train"]], frames["train"]["kind"]
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     losses = {
@@ -247,11 +247,11 @@ def test_what_is_asked_of_texts_must_make_sense(
         ],
         "train.csv: has no text column 'words'": [*embedder, "--text-column", "words"],
         "train.csv: has no text column 'kind'": [*embedder, "--text-column", "kind"],
-        "is no folder, and the hub has no such model": [
+        "there is no such folder, and the Hugging Face hub": [
             *column,
             *["--embedder", "nobody/nothing"],
         ],
-        "is no model that transformers can load": [
+        "is not a model that transformers can load": [
             *column,
             *["--embedder", str(texts)],
         ],
@@ -318,7 +318,7 @@ def test_a_run_whose_model_has_moved_is_told_where_it_is(
     folder = folder.rename(tmp_path / "moved")
     words = ["predict", str(texts / "run"), str(texts / "pool.csv")]
     words += ["--out", str(texts / "out.csv")]
-    assert "is no folder" in refusal(words)
+    assert "there is no such folder" in refusal(words)
     main([*arguments(texts), *of_texts(texts, str(folder)), "--resume"])
     assert (texts / "run" / "labels.parquet").read_bytes() == labels
     main(words)
@@ -358,8 +358,8 @@ def test_a_column_of_vectors_is_as_good_as_its_numbers(
 @pytest.mark.parametrize(
     ("vector", "words"),
     [
-        ([1.0], "row 2: is no vector of 2 numbers"),
-        (None, "row 2: is no vector of 2 numbers"),
+        ([1.0], "row 2: is not a vector of 2 numbers"),
+        (None, "row 2: is not a vector of 2 numbers"),
         ([1.0, None], "row 2: has a number that is missing or too large"),
         ([1.0, float("inf")], "row 2: has a number that is missing or too large"),
     ],
@@ -385,7 +385,9 @@ def test_an_entry_called_as_a_column_is_refused(
         columns = {"v[0]": 7.0, "v": [[1.0, 2.0]] * n, "kind": list("xy") * (n // 2)}
         pd.DataFrame(columns).to_parquet(tmp_path / f"{name}.parquet")
     line = refusal(arguments(tmp_path, "parquet"))
-    assert "column 'v': an entry of its vectors is called as the column 'v[0]'" in line
+    assert (
+        "column 'v': an entry of its vectors has the name of the column 'v[0]'" in line
+    )
 
 
 def test_vectors_of_very_large_integers_are_numbers(tmp_path: Path) -> None:
@@ -398,7 +400,9 @@ def test_vectors_of_very_large_integers_are_numbers(tmp_path: Path) -> None:
 
 
 def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
-    from salutary.runs.table_problem import Settings, prepare_labeling
+    from salutary.runs.kind import Request
+    from salutary.runs.label import LABELING
+    from salutary.runs.table_problem import Settings
     from salutary.tables.sources import Sources, Texts
 
     sources = Sources(
@@ -408,7 +412,8 @@ def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
         texts=Texts(("text",), decoder, device="cpu"),
     )
     settings = Settings("paper", None, 3, False, 0)
-    prepared = prepare_labeling(
-        sources, settings, lambda name: nullcontext(lambda done, total: None)
+    request = Request(sources, settings, 10, texts / "run", resume=False)
+    prepared = LABELING.prepare(
+        request, lambda name: nullcontext(lambda done, total: None)
     )
     assert prepared.embedder is not None

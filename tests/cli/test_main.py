@@ -3,13 +3,17 @@
 import os
 import pty
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
+from importlib.metadata import Distribution, PackageNotFoundError, entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import salutary
+from salutary.cli import main as command_line
 from salutary.cli.main import main
 
 Refusal = Callable[[list[str]], str]
@@ -66,6 +70,75 @@ def test_a_commands_help_has_an_example_and_every_option(
 ) -> None:
     out = shown([command, "--help"], capsys)
     assert [word for word in words if word not in out] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["label", "--help"]], ids=" ".join)
+def test_help_does_not_wait_for_numpy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from salutary.cli.main import main; main(sys.argv[1:]); "
+        "sys.exit(bool({'numpy', 'pyarrow', 'skactiveml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def plugins(monkeypatch: pytest.MonkeyPatch, load: Callable[[], object]) -> None:
+    """Replace what the benchmark's entry point loads."""
+    (plugin,) = entry_points(group=command_line.PLUGINS)
+    found = SimpleNamespace(name=plugin.name, dist=plugin.dist, load=load)
+    monkeypatch.setattr(command_line, "entry_points", lambda group: [found])
+
+
+def missing() -> object:
+    raise ModuleNotFoundError("No module named 'skactiveml'", name="skactiveml")
+
+
+def without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = command_line.distribution
+
+    def distribution(name: str) -> Distribution:
+        if name == "scikit-activeml":
+            raise PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(command_line, "distribution", distribution)
+
+
+def test_help_says_which_extra_a_plugin_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "salutary[benchmark]" not in shown(["--help"], capsys)
+    without_its_extra(monkeypatch)
+    out = " ".join(shown(["--help"], capsys).split())
+    assert " benchmark Compare strategies on real data sets" in out
+    assert out.endswith("Needs pip install 'salutary[benchmark]'.")
+    assert "Usage: salutary benchmark" in shown(["benchmark", "--help"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("load", "remedy"),
+    [
+        (missing, "skactiveml is not installed; pip install 'salutary[benchmark]'"),
+        (lambda: 1 / 0, "cannot be loaded (ZeroDivisionError: division by zero); "),
+        (lambda: "no Typer", "cannot be loaded (AttributeError: "),
+    ],
+    ids=["missing", "raises", "is no command"],
+)
+def test_a_plugin_that_cannot_be_loaded_leaves_the_other_commands_alone(
+    load: Callable[[], object],
+    remedy: str,
+    arguments: list[str],
+    refusal: Refusal,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without_its_extra(monkeypatch)
+    plugins(monkeypatch, load)
+    assert "\n  benchmark  Not available: " in shown(["--help"], capsys)
+    assert f"Not available: {remedy}"[:40] in shown(["benchmark", "--help"], capsys)
+    line = refusal(["benchmark", "run", "--suite", "quick", "--jobs=1"])
+    assert line.startswith(f"salutary: benchmark: {remedy}")
+    assert "Labels assigned: 15" in shown(arguments, capsys)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +244,7 @@ def test_only_commands_that_resume_say_so(
     monkeypatch.setattr(WORK[command], full)
     line = refusal(OTHERS[command])
     assert line.endswith(
-        "no space; make room or mend the permissions and run the command again"
+        "no space; make room or fix the permissions and run the command again"
     )
 
 

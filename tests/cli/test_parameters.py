@@ -1,5 +1,6 @@
 """The options that commands share: what is let through and what is refused."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salutary.cli.parameters import check_numbers, check_objective
+from salutary.cli.parameters import (
+    check_numbers,
+    check_objective,
+    takes_texts,
+    texts_of,
+)
 from salutary.errors import InputError
 
 GOOD: dict[str, Any] = {
@@ -93,3 +99,47 @@ def test_the_smallest_c_is_told() -> None:
         check_numbers(**{**GOOD, "c": 1e-320})
     words = "must be at least 1e-100 and finite, for instance 1.0"
     assert str(error.value) == f"--C {1e-320}: {words}"
+
+
+def test_the_options_about_texts_take_the_place_of_the_parameter() -> None:
+    seen = []
+
+    @takes_texts
+    def command(first: int, texts: Any = None, last: int = 0) -> None:
+        seen.append((first, texts, last))
+
+    names = list(inspect.signature(command).parameters)
+    options = list(inspect.signature(texts_of).parameters)
+    assert names == ["first", *options, "last"]
+    assert options == [
+        *["text_column", "text_pair", "embedder"],
+        *["pooling", "device", "embedding_cache"],
+    ]
+    command(first=1, text_column="q", text_pair="a", embedder="m", last=2)
+    [(first, texts, last)] = seen
+    assert (first, last) == (1, 2)
+    assert (texts.columns, texts.embedder, texts.pooling) == (("q", "a"), "m", "mean")
+    command(first=1, text_column=None)
+    assert seen[1] == (1, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"text_pair": "a"}, "--text-pair a: needs --text-column"),
+        ({"embedder": "m"}, "--embedder m: needs --text-column"),
+        ({"pooling": "last"}, "--pooling last: needs --text-column"),
+        ({"device": "cpu"}, "--device cpu: needs --text-column"),
+        ({"embedding_cache": Path("c")}, "--embedding-cache c: needs --text-column"),
+        ({"text_column": "q"}, "--text-column q: needs --embedder"),
+        (
+            {"text_column": "q", "embedder": "m", "text_pair": "q"},
+            "--text-pair q: is --text-column too; pass another column",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_options_about_texts_come_together(options: Any, words: str) -> None:
+    with pytest.raises(InputError) as error:
+        texts_of(**options)
+    assert str(error.value).startswith(words)

@@ -163,7 +163,7 @@ def test_without_C_the_best_by_the_validation_table_is_taken(
     report = report_of(tmp_path / "run")
     C = report["outcome"]["C"]
     assert report["settings"]["C"] is None
-    assert f"C                {C:g}, tuned by the validation table" in (
+    assert f"C                  {C:g}, tuned by the validation table" in (
         capsys.readouterr().out
     )
     train, validation = tables()
@@ -423,7 +423,7 @@ FORKS.set_forkserver_preload(["salutary.runs.directory", "salutary.cli.main"])
 
 KILLED = """
 import os, signal
-from salutary import ledger, relabel_run
+from salutary.runs import ledger, relabel
 from salutary.cli.main import main
 
 def die(*_, **__):
@@ -443,8 +443,8 @@ def after(self, entry, *rest):
 PLACES = {
     "before a commit": "ledger.Ledger.commit = fatal",
     "after a commit": "ledger.Ledger.commit = after",
-    "before the switches": "relabel_run.write_table = die",
-    "before the cleaned table": "relabel_run._write_cleaned = die",
+    "before the switches": "relabel.write_table = die",
+    "before the cleaned table": "relabel.write_relabeled = die",
     "before the ledger calls it finished": "ledger.Ledger.set_facts = die",
 }
 
@@ -662,7 +662,7 @@ REFUSED = {
         "has no target column 'sort', only 'id', 'size', 'age', 'note', 'kind'; pass "
         "one of them as --target",
     ),
-    "empty target": (empty_target, [], "is empty in row 59 (as NA and null are, too)"),
+    "empty target": (empty_target, [], "is empty in row 59 (NA and null count as emp"),
     "a tiny C": (nothing, ["--C", "1e-320"], "must be at least 1e-100"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
     "no id": (nothing, ["--id", "name"], "has no column 'id'"),
@@ -719,7 +719,10 @@ BAD_COSTS = {
     "an unknown class's remedy": ([("cow", "cat", "1"), *PAIRS], "; drop the row"),
     "no number": ([("bird", "cat", "dear"), *PAIRS[1:]], "column 'cost'"),
     "a huge cost": ([("bird", "cat", "1e160"), *PAIRS[1:]], "1e+160 in row 0"),
-    "no cost": ([("bird", "cat", ""), *PAIRS[1:]], "no finite number in row 0"),
+    "no cost": (
+        [("bird", "cat", ""), *PAIRS[1:]],
+        "does not have a finite number in row 0",
+    ),
     "infinity": ([*PAIRS[:3], ("cat", "dog", "inf"), *PAIRS[4:]], "number in row 3"),
 }
 

@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from salutary import LoraClassifier, TransformerEmbedder
+from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.errors import InputError
 
 pytest.importorskip("peft", reason="needs salutary[text]")
@@ -29,7 +32,7 @@ def classifier(folder: str, **parameters: Any) -> LoraClassifier:
 
 
 FOREIGN = "ignore:.*is_gradient_checkpointing:FutureWarning"
-"""How peft speaks to transformers."""
+"""peft reads an attribute that transformers has deprecated."""
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,7 @@ def test_peft_itself_loads_the_adapter(
         "classifier.json",
         "layer.safetensors",
     ]
+    assert sorted(ADAPTER_FILES) == sorted(path.name for path in tmp_path.iterdir())
     model = PeftModel.from_pretrained(AutoModel.from_pretrained(minilm), tmp_path)
     tokens = AutoTokenizer.from_pretrained(minilm)(
         TEXTS, padding=True, return_tensors="pt"
@@ -163,26 +167,46 @@ def test_vectors_are_kept_and_belong_to_the_weights(
 @pytest.mark.parametrize(
     ("parameters", "texts", "y", "message"),
     [
-        ({"rank": 0}, ["a", "b"], [0, 1], "rank must be a whole number from 1: 0"),
-        ({"epochs": 0}, ["a", "b"], [0, 1], "epochs must be a whole number from 1: 0"),
+        (
+            {"rank": 0},
+            ["a", "b"],
+            [0, 1],
+            "rank must be an integer of at least 1, got 0",
+        ),
+        (
+            {"epochs": 0},
+            ["a", "b"],
+            [0, 1],
+            "epochs must be an integer of at least 1, got 0",
+        ),
         ({"learning_rate": 0}, ["a", "b"], [0, 1], "learning_rate must be above 0"),
-        ({"target_modules": ["no"]}, ["a", "b"], [0, 1], "cannot be changed: Target"),
-        ({"model": "/nowhere/at/all"}, ["a", "b"], [0, 1], "is no folder, and the hub"),
+        (
+            {"target_modules": ["no"]},
+            ["a", "b"],
+            [0, 1],
+            "LoRA cannot be applied .*: Target",
+        ),
+        (
+            {"model": "/nowhere/at/all"},
+            ["a", "b"],
+            [0, 1],
+            "there is no such folder, and the Hug",
+        ),
         ({}, ["a", None], [0, 1], "row 1: the text is missing"),
         ({}, ["a", "b"], [1, 1], "y contains only one class"),
         ({}, ["a", "b", "c"], [1, 0], "inconsistent numbers of samples"),
-        ({"learning_rate": 2}, ["a", "b"], [0, 1], "above 0 and at most 1: 2"),
+        ({"learning_rate": 2}, ["a", "b"], [0, 1], "above 0 and at most 1, got 2"),
         (
             {"rank": 9},
             ["a", "b"],
             [0, 1],
-            "rank 9 is above the model's width; pass 8",
+            "rank must be at most 8, the model's hidden size, got 9",
         ),
         (
             {"max_length": 10**7},
             ["a", "b"],
             [0, 1],
-            "max_length must be a whole",
+            "max_length must be an integer",
         ),
         ({"device": "meta"}, ["a", "b"], [0, 1], "device 'meta' cannot be used"),
         ({}, ["a", "b"], ["x", None], "y has no label in row 1"),
@@ -203,7 +227,7 @@ def test_what_cannot_be_fine_tuned_is_refused(
 
 
 @pytest.mark.parametrize("held", [{"X_val": ["a"]}, {"y_val": [0]}])
-def test_held_texts_and_labels_go_together(decoder: str, held: Any) -> None:
+def test_validation_texts_and_labels_go_together(decoder: str, held: Any) -> None:
     with pytest.raises(ValueError, match="X_val and y_val go together"):
         classifier(decoder).fit(["a", "b"], [0, 1], **held)
 
@@ -215,14 +239,37 @@ def saved(decoder: str, tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
-def test_a_folder_that_is_no_adapter_is_refused(saved: Path, minilm: str) -> None:
+def test_a_folder_that_is_not_an_adapter_is_refused(saved: Path, minilm: str) -> None:
     with pytest.raises(InputError, match=r"holds no classifier\.json"):
         LoraClassifier.load(saved.parent)
-    with pytest.raises(InputError, match=r"is not the model that .* was made for"):
+    with pytest.raises(
+        InputError, match=r"is not the base model that .* was fine-tuned"
+    ):
         LoraClassifier.load(saved, model=minilm)
     (saved / "adapter_model.safetensors").rename(saved / "adapter_model.bin")
     with pytest.raises(InputError, match=r"holds no adapter_model\.safetensors"):
         LoraClassifier.load(saved)
+
+
+WITHOUT = """
+import sys
+sys.modules["peft"] = None
+from salutary import LoraClassifier
+from salutary.deep.adapter_files import ADAPTER_FILES
+LoraClassifier.load(sys.argv[1])
+"""
+
+
+def test_loading_without_peft_says_which_extra_to_install(saved: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(saved)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stderr.strip().endswith(
+        "MissingExtraError: peft is not installed; pip install 'salutary[text]'"
+    )
 
 
 def test_a_model_that_has_an_adapter_is_refused(saved: Path, decoder: str) -> None:
@@ -289,7 +336,7 @@ def test_another_layer_is_refused_and_so_is_deep_json(saved: Path) -> None:
 
     layer = load_file(saved / "layer.safetensors")
     save_file({**layer, "coef": layer["coef"] + 1}, saved / "layer.safetensors")
-    with pytest.raises(InputError, match=r"is damaged \(not as it was"):
+    with pytest.raises(InputError, match=r"is damaged \(its content is not what"):
         LoraClassifier.load(saved)
     (saved / "classifier.json").write_text("[" * 100_000)
     with pytest.raises(InputError, match="is damaged"):

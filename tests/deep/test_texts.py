@@ -38,9 +38,9 @@ def test_two_columns_are_pairs() -> None:
 
 
 @pytest.mark.parametrize("value", [np.arange(3), [np.nan], 1.5])
-def test_what_is_no_text_is_refused_by_its_row(value: object) -> None:
+def test_what_is_not_a_text_is_refused_by_its_row(value: object) -> None:
     series = pd.Series(["a", value], dtype=object)
-    with pytest.raises(InputError, match=r"^row 1: .* is no text; fill it"):
+    with pytest.raises(InputError, match=r"^row 1: .* is not a text; fill it"):
         as_texts(series)
 
 
@@ -53,12 +53,14 @@ def test_a_missing_text_is_refused_by_its_row(missing: object) -> None:
         as_texts(frame)
 
 
-def test_what_is_no_text_is_refused() -> None:
-    with pytest.raises(InputError, match="row 1: 3 is no text"):
+def test_what_is_not_a_text_is_refused() -> None:
+    with pytest.raises(InputError, match="row 1: 3 is not a text"):
         as_texts(["a", 3])
-    with pytest.raises(InputError, match="row 0: b'a' is no text"):
+    with pytest.raises(InputError, match="row 0: b'a' is not a text"):
         as_texts([b"a"])
-    with pytest.raises(InputError, match=r"shape \(1, 3\); pass one column, or two"):
+    with pytest.raises(
+        InputError, match=r"shape \(1, 3\); pass one column of texts, or two"
+    ):
         as_texts([["a", "b", "c"]])
 
 
@@ -68,10 +70,10 @@ def test_different_rows_have_different_bytes(first: object, second: object) -> N
 
 
 def test_half_a_character_is_refused_by_its_row() -> None:
-    with pytest.raises(InputError, match="row 1: the text has half a character"):
+    with pytest.raises(InputError, match="row 1: the text contains half a character"):
         as_texts(["é", "\ud800 x"])
 
 
-def test_one_text_is_no_list_of_texts() -> None:
+def test_one_text_is_not_a_list_of_texts() -> None:
     with pytest.raises(InputError, match="'hello' is one text; pass a list"):
         as_texts("hello")

@@ -68,7 +68,7 @@ def test_a_linear_module_ends_at_the_optimum_of_scikit_learn() -> None:
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
 
-def test_the_epoch_that_does_best_on_held_rows_is_kept() -> None:
+def test_the_epoch_that_does_best_on_validation_rows_is_kept() -> None:
     X, y = digits()
     seen: list[tuple[int, int]] = []
     model = classifier(network(), epochs=60, patience=5, learning_rate=1e-2)
@@ -166,15 +166,20 @@ def test_labels_of_any_kind() -> None:
         ({}, [1, 1, 1], None, "y contains only one class"),
         ({}, [0, 1, 1], None, "returns shape .1, 3. for a row, but there are 2"),
         ({}, [0, 1, 2], [3], r"y_val has the class 3 \(row 0\)"),
-        ({"learning_rate": 2.0}, [0, 1, 2], None, "above 0 and at most 1: 2.0"),
-        ({"epochs": 1.5}, [0, 1, 2], None, "epochs must be a whole number from 1"),
+        ({"learning_rate": 2.0}, [0, 1, 2], None, "above 0 and at most 1, got 2.0"),
+        ({"epochs": 1.5}, [0, 1, 2], None, "epochs must be an integer of at least 1"),
         ({}, [0, 1, 2], [], "X_val has no rows"),
         ({"module": None}, [0, 1, 2], None, "module is None, not a torch.nn.Module"),
         ({"module": torch.nn.ReLU}, [0, 1, 2], None, "module is <class .*, not a"),
         ({}, [0, 1, 2], [1, 1], "inconsistent numbers"),
         ({}, [0.0, 1.0, np.nan], None, "y has no label in row 2"),
         ({"device": "nowhere"}, [0, 1, 2], None, "device 'nowhere' cannot be used"),
-        ({"epochs": 0}, [0, 1, 2], None, "epochs must be a whole number from 1: 0"),
+        (
+            {"epochs": 0},
+            [0, 1, 2],
+            None,
+            "epochs must be an integer of at least 1, got 0",
+        ),
         ({"learning_rate": -1.0}, [0, 1, 2], None, "learning_rate must be above 0"),
     ],
 )
@@ -199,7 +204,7 @@ def test_a_single_row_left_over_joins_the_batch_before() -> None:
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_what_is_no_number_is_named_by_its_row() -> None:
+def test_a_value_that_is_not_finite_is_named_by_its_row() -> None:
     X, y = digits()
     X[7, 3] = np.nan
     with pytest.raises(ValueError, match=r"X has NaN, or a value .* in row 7"):

@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_refused(module: Any, images: np.ndarray) -> None:
         def forward(self, rows: Any) -> Any:
             return self.used(rows[:, 0])
 
-    with pytest.raises(ValueError, match="layer 'unused' is not used"):
+    with pytest.raises(ValueError, match="does not use layer 'unused'"):
         TorchEmbedder(Skips(), "unused", device="cpu").fit(images)
     with pytest.raises(ValueError, match="layer 'used' returns tuple, not a tensor"):
         TorchEmbedder(Skips(), "used", device="cpu").fit(images)

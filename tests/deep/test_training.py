@@ -38,7 +38,7 @@ def test_an_epoch_has_every_row_once(
             logits_of,
             labels,
             plan,
-            held_loss=None,
+            validation_loss=None,
             sizes=[row % n_sizes for row in range(n_rows)],
         )
     epochs = seen[: len(seen) // 2], seen[len(seen) // 2 :]

@@ -1,4 +1,4 @@
-"""Batches, the store on disk, and kills; the model is a function here."""
+"""Batches, the store on disk, and interruptions; the model is a function here."""
 
 import os
 import signal
@@ -117,7 +117,7 @@ def test_a_damaged_vector_is_made_anew(tmp_path: Path, value: object) -> None:
 
 
 def test_what_is_not_finite_is_refused_and_not_kept(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="makes vectors that are not finite"):
+    with pytest.raises(InputError, match="returns vectors that are not finite"):
         embedded(["a"], lambda batch: np.full((1, 2), np.nan, np.float32),
                  folder=tmp_path)  # fmt: skip
     embedded(["a"], folder=tmp_path)
@@ -127,7 +127,7 @@ def test_a_store_in_use_is_not_to_be_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedded(["a"], folder=tmp_path)
-    monkeypatch.setattr("salutary.deep.vectors.PATIENCE", 0.1)
+    monkeypatch.setattr("salutary.deep.vectors.LOCK_TIMEOUT", 0.1)
     writer = sqlite3.connect(tmp_path / FILE)
     writer.execute("BEGIN IMMEDIATE")
     with pytest.raises(InputError, match=r"locked\); wait for the process"):
@@ -166,7 +166,7 @@ def test_a_store_damaged_within_is_to_be_deleted_too(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be created"):
         embedded(["a"], folder=tmp_path / "file" / "below")
 
 

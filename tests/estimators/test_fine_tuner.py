@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
 from salutary.advice.after_run import Alternative, labels_on_top
 from salutary.deep.trainer import Trainer
-from salutary.labeling.fitting import Snapshot
 from salutary.labeling.definition import split_folds
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
@@ -364,9 +364,9 @@ class Unprobed(Fixed):
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        (Unprobed(), "embed returned shape .* or what is no number"),
+        (Unprobed(), "embed returned numbers that are not finite"),
         (Odd(chances=lambda X: np.ones((len(X), 3))), "predict_proba returned shape"),
-        (Odd(chances=lambda X: np.full((len(X), 10), np.nan)), "no number"),
+        (Odd(chances=lambda X: np.full((len(X), 10), np.nan)), "not finite"),
         (Odd(lambda X: np.ones((3, 2)), lambda X: np.ones((len(X), 10)) / 10), "embed"),
         (Odd(lambda X: np.ones(len(X)), lambda X: np.ones((len(X), 10)) / 10), "embed"),
         (Fixed, "trainer is the class Fixed; pass an instance"),

@@ -14,9 +14,10 @@ from salutary.influence.direction import (
     influence_direction,
     warn_unless_trusted,
 )
+from salutary.influence.factored import factor_model
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import Hessian, softmax_model
-from salutary.influence.solvers import Status, factor
+from salutary.influence.softmax import softmax_model
+from salutary.influence.solvers import Status
 
 
 def brier(labels: np.ndarray) -> Any:
@@ -36,9 +37,7 @@ def direction_of(
     model: LogisticRegression, X: np.ndarray, X_val: np.ndarray, objective: Any
 ) -> np.ndarray:
     twin = softmax_model(model)
-    ones = np.ones(len(X))
-    hessian = Hessian(twin, lambda: [(X, twin.probability(X), ones)], len(X))
-    return influence_direction(twin, hessian, factor(hessian), X_val, objective)
+    return influence_direction(factor_model(twin, X, np.ones(len(X))), X_val, objective)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -50,9 +49,9 @@ def test_influence_on_the_brier_score_is_the_derivative_refits_show(
     )
     X, y, X_val, y_val = rows[:40], labels[:40], rows[40:59], labels[40:59]
     model = LogisticRegression(solver="newton-cholesky", tol=1e-10).fit(X, y)
-    twin = softmax_model(model)
     direction = direction_of(model, X, X_val, brier(y_val))
-    influence, _ = InfluenceScorer(twin, direction, X.dtype)(rows[59:])
+    factored = factor_model(softmax_model(model), X, np.ones(len(X)))
+    influence, _ = InfluenceScorer(factored, direction, X.dtype)(rows[59:])
 
     def score(label: int, weight: float) -> float:
         refitted = LogisticRegression(solver="newton-cholesky", tol=1e-10)

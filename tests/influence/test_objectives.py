@@ -19,7 +19,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from salutary import SalutaryClassifier, add_one_in, label_influence
-from salutary.influence.label_influence import train_hessian
+from salutary.influence.factored import factor_model
 from salutary.influence.objectives import (
     ExpectedCost,
     LogLoss,
@@ -32,7 +32,6 @@ from salutary.influence.objectives import (
 )
 from salutary.influence.objectives import log_loss as mean_log_loss
 from salutary.influence.softmax import softmax_model
-from salutary.influence.solvers import factor
 from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.guard import decrease_in
 
@@ -825,14 +824,12 @@ def test_influences_on_a_callers_log_loss_have_the_closed_forms_errors(
     rows = Rows(3, n_val=n_val)
     rng = np.random.default_rng(seed)
     viewed = softmax_model(rows.model)
-    hessian = train_hessian(viewed, rows.X, np.ones(40))
+    factored = factor_model(viewed, rows.X, np.ones(40))
     gradient = viewed.probability(rows.pool) - np.eye(3)[rng.integers(3, size=6)]
     order = rng.permutation(n_val)
     exact, found = (
         influence_errors(
-            viewed,
-            hessian,
-            factor(hessian),
+            factored,
             rows.pool,
             gradient,
             rows.X_val[order],
@@ -855,12 +852,10 @@ def test_errors_of_influences_are_those_of_leaving_validation_rows_out(
     objective = objective_of(name, 3)
     labels = np.array([0, 1, 2, 0, 1, 2])
     viewed = softmax_model(rows.model)
-    hessian = train_hessian(viewed, rows.X, np.ones(40))
+    factored = factor_model(viewed, rows.X, np.ones(40))
     n_parts, left = (45, np.arange(45)) if name == "log_loss" else (20, range(20))
     found = influence_errors(
-        viewed,
-        hessian,
-        factor(hessian),
+        factored,
         rows.pool,
         viewed.probability(rows.pool) - np.eye(3)[labels],
         rows.X_val,

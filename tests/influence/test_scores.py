@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.special import softmax
 
+from salutary.influence.factored import FactoredModel, factor_model
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import SoftmaxModel
 
@@ -24,6 +25,14 @@ def draw(n_classes: int, fit_intercept: bool) -> tuple[SoftmaxModel, Any, Any]:
     )
     direction = rng.normal(size=(n_classes, 3 + fit_intercept))
     return model, direction, rng.normal(size=(20, 3))
+
+
+def factored(
+    model: SoftmaxModel, class_weight: np.ndarray | None = None
+) -> FactoredModel:
+    """The model with some Hessian; scores look at the model alone."""
+    n_features = model.n_features
+    return factor_model(model, np.eye(n_features), np.ones(n_features), class_weight)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -42,7 +51,8 @@ def test_influence_is_the_direction_times_each_classs_gradient(
         for c in range(n_classes):
             gradient = np.outer(probability[i] - np.eye(n_classes)[c], x)
             reference[i, c] = (direction * gradient).sum()
-    influence, scored = InfluenceScorer(model, direction, np.dtype(dtype))(container(X))
+    scorer = InfluenceScorer(factored(model), direction, np.dtype(dtype))
+    influence, scored = scorer(container(X))
     assert influence.dtype == scored.dtype == dtype
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
     assert_allclose(influence, reference, rtol=tolerance, atol=tolerance)
@@ -51,18 +61,17 @@ def test_influence_is_the_direction_times_each_classs_gradient(
 
 def test_class_weights_multiply_the_influences_of_their_class() -> None:
     model, direction, X = draw(3, True)
-    plain, _ = InfluenceScorer(model, direction, X.dtype)(X)
+    plain, _ = InfluenceScorer(factored(model), direction, X.dtype)(X)
     factors = np.array([2.0, 0.5, 0.0])
-    weighted, _ = InfluenceScorer(model, direction, X.dtype, factors)(X)
+    weighted, _ = InfluenceScorer(factored(model, factors), direction, X.dtype)(X)
     assert_allclose(weighted, plain * factors)
 
 
 def one_row(logits: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """Influences of a row whose products are exactly these."""
     model = SoftmaxModel(logits[:, None], np.zeros(len(logits)), 1.0, False)
-    influence, _ = InfluenceScorer(model, slopes[:, None], np.dtype(float))(
-        np.ones((1, 1))
-    )
+    scorer = InfluenceScorer(factored(model), slopes[:, None], np.dtype(float))
+    influence, _ = scorer(np.ones((1, 1)))
     return influence[0]
 
 

@@ -19,11 +19,10 @@ from sklearn.linear_model._linear_loss import LinearModelLoss
 
 from salutary import label_influence
 from salutary.influence import solvers, uncertainty
+from salutary.influence.factored import factor_with_pool
 from salutary.influence.inputs import class_weights
-from salutary.influence.label_influence import curvature_of
 from salutary.influence.objectives import Truth, log_loss
 from salutary.influence.softmax import softmax_model
-from salutary.influence.solvers import factor
 from salutary.influence.uncertainty import influence_errors, standard_error
 
 
@@ -49,11 +48,8 @@ class Case:
         factors = class_weights(self.model, self.y_train, self.weight)
         weight = self.weight if factors is None else self.weight * factors[self.y_train]
         pool = (lambda: [self.X], self.X.shape[0])
-        hessian = curvature_of(model, self.X_train, weight, pool, self.hessian)
         return influence_errors(
-            model,
-            hessian,
-            factor(hessian),
+            factor_with_pool(model, self.X_train, weight, factors, self.hessian, pool),
             self.X,
             self.gradient(factors),
             self.X_val,

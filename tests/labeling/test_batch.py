@@ -10,10 +10,15 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
 from salutary import label_influence
-from salutary.labeling.batch import SHORTLIST, available, choose_batches, factored_model
+from salutary.labeling.batch import (
+    SHORTLIST,
+    available,
+    choose_batches,
+    factor_snapshot,
+)
 from salutary.labeling.batch_greedy import pick_greedily
-from salutary.labeling.fitting import Snapshot, begin, extend
 from salutary.labeling.definition import split_folds
+from salutary.labeling.fitting import Snapshot, begin, extend
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule

@@ -13,11 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
 from salutary import label_influence
-from salutary.influence.label_influence import train_hessian
+from salutary.influence.factored import FactoredModel, factor_model
 from salutary.influence.softmax import softmax_model
-from salutary.influence.solvers import factor
 from salutary.labeling import batch_greedy
-from salutary.labeling.batch_greedy import FactoredModel, pick_greedily
+from salutary.labeling.batch_greedy import pick_greedily
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
@@ -51,11 +50,11 @@ class Case:
     class_weight: np.ndarray | None = None
     container: Any = np.asarray
 
-    def geometry(self) -> FactoredModel:
+    def factored(self) -> FactoredModel:
         model = softmax_model(self.model)
         weight = self.weight_train * self.factor(self.y_train)
-        hessian = train_hessian(model, self.container(self.X_train), weight)
-        return FactoredModel(model, hessian, factor(hessian), self.class_weight)
+        X_train = self.container(self.X_train)
+        return factor_model(model, X_train, weight, self.class_weight)
 
     def factor(self, labels: np.ndarray) -> np.ndarray:
         if self.class_weight is None:
@@ -118,7 +117,7 @@ class Case:
         order = np.arange(len(self.X)) if order is None else order
         found = pick_greedily(
             self.problem(),
-            self.geometry(),
+            self.factored(),
             replace_matrix(self.validation, self.container),
             self.shortlist(order),
             scores,

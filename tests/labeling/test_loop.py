@@ -19,6 +19,7 @@ from salutary import label_influence
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling import loop
 from salutary.labeling.batch import choose_batches
+from salutary.labeling.definition import Fold, split_folds
 from salutary.labeling.fitting import Snapshot, fit_converged
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.loop import (
@@ -26,10 +27,8 @@ from salutary.labeling.loop import (
     State,
     advance,
     describe,
-    restored_model,
     start,
 )
-from salutary.labeling.definition import Fold, split_folds
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, find_rule
@@ -605,10 +604,9 @@ def test_a_run_with_a_larger_budget_goes_on_as_if_it_always_had_it(
 
 def restored(problem: Problem, snapshot: Snapshot) -> Snapshot:
     """From the numbers that a ledger holds."""
-    model = restored_model(
-        problem, snapshot.model.coef_.copy(), snapshot.model.intercept_.copy()
-    )
-    return Snapshot(model, snapshot.rows.copy(), snapshot.labels.copy())
+    coefficients = snapshot.model.coef_.copy(), snapshot.model.intercept_.copy()
+    rows = snapshot.rows.copy(), snapshot.labels.copy()
+    return problem.restored(1, *rows, coefficients)
 
 
 @pytest.mark.parametrize("rule", ["tempered", "plausible"])
@@ -725,7 +723,7 @@ def test_a_converged_fit_keeps_the_estimators_own_settings() -> None:
     ("verdict", "ending"),
     [
         ("kept", ""),
-        ("waiting", " (later rounds decide whether this one stays)"),
+        ("waiting", " (later rounds decide whether this one is undone)"),
         ("harmful", " (worse: undone by the guard)"),
     ],
 )

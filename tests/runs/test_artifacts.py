@@ -5,7 +5,6 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +21,11 @@ from sklearn.preprocessing import FunctionTransformer
 import salutary
 from salutary.errors import InputError
 from salutary.files import write_json, write_whole
+from salutary.progress import silent
 from salutary.runs.artifacts import TRUSTED_TYPES, load, write_model
-from salutary.runs.table_problem import Settings, prepare_labeling
+from salutary.runs.kind import Request
+from salutary.runs.label import LABELING
+from salutary.runs.table_problem import Settings
 from salutary.tables.sources import Sources
 from salutary.tables.writing import write_table
 
@@ -61,11 +63,10 @@ def model_and_rows(
     for seed, name in enumerate(TABLES):
         frame = every_kind(60, seed).assign(target=np.arange(60) % 3)
         frame.to_parquet(folder / f"{name}.parquet")
-    prepared = prepare_labeling(
-        Sources(*(folder / f"{name}.parquet" for name in TABLES), "target", None),
-        Settings("plausible", 1.0, 10, guard=False, seed=0),
-        lambda name: nullcontext(),
-    )
+    sources = Sources(*(folder / f"{name}.parquet" for name in TABLES), "target", None)
+    settings = Settings("plausible", 1.0, 10, guard=False, seed=0)
+    request = Request(sources, settings, 10, folder / "run", resume=False)
+    prepared = LABELING.prepare(request, silent)
     rows = prepared.problem.labeled
     classifier = LogisticRegression().fit(rows.X, prepared.problem.classes[rows.labels])
     return prepared.model(classifier), every_kind(25, 9)

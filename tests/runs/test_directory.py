@@ -133,7 +133,7 @@ FORKS.set_forkserver_preload(["salutary.runs.label", "salutary.cli.main"])
 
 SCRIPT = """
 import os, signal, sys
-from salutary import artifacts, label_run, ledger, table_run
+from salutary.runs import artifacts, directory, label, ledger
 from salutary.cli.main import main
 
 def die(*_, **__):
@@ -168,21 +168,6 @@ def wait_for(words: str, log: Path, run: BaseProcess) -> None:
         time.sleep(0.001)
 
 
-@pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
-    """Run a command that must exit with 2; its one line on standard error."""
-
-    def refusal(arguments: list[str]) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main(arguments)
-        lines = capsys.readouterr().err.splitlines()
-        assert (exit.value.code, len(lines)) == (2, 1), lines
-        return lines[0]
-
-    return refusal
-
-
 # Where the process kills itself, and the rounds its ledger must have by then.
 PLACES = {
     "before its first transaction": ("ledger.Ledger.begin = die", None),
@@ -215,7 +200,7 @@ ledger.Ledger.commit = fatal
 """,
         7,
     ),
-    "before it writes": ("label_run.write_table = die", 20),
+    "before it writes": ("label.write_table = die", 20),
     "before the labels are in place": ("os.fsync = die", 20),
     "before the model is in place": (
         "left = [None]; os.fsync = lambda file: left.pop() if left else die()",
@@ -318,7 +303,7 @@ def test_a_killed_run_that_abstains_resumes_to_the_same_labels(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("place", ["label_run.write_table = die", "os.fsync = die"])
+@pytest.mark.parametrize("place", ["label.write_table = die", "os.fsync = die"])
 def test_a_run_killed_after_a_harmful_round_ends_there(
     place: str, folder: Path, tmp_path: Path
 ) -> None:
@@ -686,7 +671,7 @@ def test_the_number_of_threads_changes_no_bit(tmp_path: Path) -> None:
         environment = {**os.environ, **dict.fromkeys(names, threads)}
         out = tmp_path / threads
         command = arguments(tmp_path, out, "--budget", "20")
-        quick = "label_run.write_model = lambda *_: None"
+        quick = "label.write_model = lambda *_: None"
         subprocess.run(
             [sys.executable, "-c", f"{SCRIPT}{quick}\nmain({command!r})"],
             check=True,
@@ -819,7 +804,7 @@ def test_results_of_two_budgets_are_not_taken_for_a_runs(
 ) -> None:
     out = shutil.copytree(uninterrupted, tmp_path / "run")
     longer = arguments(folder, out, "--resume", "--budget", "210")
-    killed = process(longer, tmp_path / "log", "label_run.write_model = die")
+    killed = process(longer, tmp_path / "log", "label.write_model = die")
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     assert len(labels_of(out)) == 210  # beside the model of 200

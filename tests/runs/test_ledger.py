@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 
 from salutary.errors import InputError
-from salutary.runs.record import (
-    AssignedLabels,
-    Coefficients,
-    RoundEntry,
-    RowsAndClasses,
-)
+from salutary.labeling.loop import Coefficients
 from salutary.runs.ledger import Ledger
+from salutary.runs.record import AssignedLabels, RoundEntry, RowsAndClasses
 
 FACTS = {"settings": {"C": 1.0, "id": None}, "data": {"train": "ä ✓"}}
 
@@ -107,7 +103,7 @@ def dump(path: Path) -> list[str]:
 
 def test_rounds_come_back_to_the_bit(path: Path) -> None:
     with Ledger(path) as ledger:
-        found = ledger.rounds()
+        found = ledger.read().entries
     assert len(found) == 3
     for number, round in enumerate(found):
         expected = entry(number)
@@ -127,14 +123,14 @@ def test_without_a_guard_no_fold_comes_back(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         start = replace(entry(0, n_folds=0), canary_loss=None)
         ledger.begin(FACTS, ["a", "b", "c"], start)
-        assert ledger.rounds()[0].folds == ()
-        assert ledger.rounds()[0].canary_loss is None
-        assert ledger.fold_labels(0) == ()
+        assert ledger.read().entries[0].folds == ()
+        assert ledger.read().entries[0].canary_loss is None
+        assert ledger.read().fold_labels == ()
 
 
 def test_what_folds_labeled_comes_back_in_order_with_its_rounds(path: Path) -> None:
     with Ledger(path) as ledger:
-        first, second = (np.array(each).tolist() for each in ledger.fold_labels(2))
+        first, second = (np.array(each).tolist() for each in ledger.read().fold_labels)
     assert first == [[7, 2, 1], [1, 2, 1], [1, 1, 1]]  # rows, classes, rounds
     assert second == [[5, 8, 4], [2, 2, 1], [1, 2, 2]]
 
@@ -142,14 +138,14 @@ def test_what_folds_labeled_comes_back_in_order_with_its_rounds(path: Path) -> N
 def test_the_coefficients_of_two_classes_come_back_as_one_row(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.begin(FACTS, ["no", "yes"], entry(0, n_rows=1))
-        assert ledger.rounds()[0].model[0].shape == (1, 4)
-        assert ledger.rounds()[0].folds[1][0].shape == (1, 4)
-        assert ledger.labels(2).influence.shape == (0, 2)
+        assert ledger.read().entries[0].model[0].shape == (1, 4)
+        assert ledger.read().entries[0].folds[1][0].shape == (1, 4)
+        assert ledger.read().labels.influence.shape == (0, 2)
 
 
 def test_labels_come_back_in_the_order_of_assignment(path: Path) -> None:
     with Ledger(path) as ledger:
-        found = ledger.labels(3)
+        found = ledger.read().labels
     assert found.rows.tolist() == [7, 2, 9, 4, 0]
     assert found.rounds.tolist() == [1, 1, 1, 2, 2]
     parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
@@ -164,7 +160,9 @@ def test_an_error_that_cannot_be_known_is_null_and_comes_back_as_nan(
     labels = replace(assigned(3, [1, 3]), influence_se=np.array([np.nan, 0.5]))
     with Ledger(path) as ledger:
         ledger.commit(entry(3), labels, names(labels), ())
-        np.testing.assert_array_equal(ledger.labels(3).influence_se[-2:], [np.nan, 0.5])
+        np.testing.assert_array_equal(
+            ledger.read().labels.influence_se[-2:], [np.nan, 0.5]
+        )
     found = query(path, "SELECT influence_se FROM assigned WHERE round = 3")
     assert found == [(None,), (0.5,)]
 
@@ -215,8 +213,8 @@ def test_the_view_ends_with_the_last_round_kept_and_the_table_goes_on(
     with Ledger(path) as ledger:
         for number, (row, verdict) in enumerate(zip([1, 3], verdicts, strict=True), 3):
             add(ledger, number, [row], verdict=verdict)
-        assert [round.verdict for round in ledger.rounds()][3:] == verdicts
-        assert ledger.labels(3).rows.tolist() == [7, 2, 9, 4, 0, 1, 3]
+        assert [round.verdict for round in ledger.read().entries][3:] == verdicts
+        assert ledger.read().labels.rows.tolist() == [7, 2, 9, 4, 0, 1, 3]
     found = query(path, "SELECT DISTINCT round FROM assigned")
     assert found == [(number,) for number in range(1, shown + 1)]
 
@@ -268,7 +266,7 @@ def test_a_round_that_cannot_be_written_leaves_no_trace(
     with Ledger(path) as ledger:
         with pytest.raises(sqlite3.IntegrityError):
             ledger.commit(entry(number), labels, names(labels), of_folds([7], [5]))
-        assert len(ledger.rounds()) == 3
+        assert len(ledger.read().entries) == 3
         # It goes on as if nothing had happened.
         add(ledger, 3, [1])
     assert len(dump(path)) > len(before)
@@ -277,13 +275,13 @@ def test_a_round_that_cannot_be_written_leaves_no_trace(
 
 def test_facts_are_json_and_are_replaced_together(path: Path) -> None:
     with Ledger(path) as ledger:
-        assert ledger.fact("settings") == FACTS["settings"]
-        assert ledger.fact("report") is None
+        assert ledger.read().facts["settings"] == FACTS["settings"]
+        assert "report" not in ledger.read().facts
         ledger.set_facts(settings={"C": 2}, report={"labels": 5})
-        assert ledger.fact("settings") == {"C": 2}
+        assert ledger.read().facts["settings"] == {"C": 2}
         with pytest.raises(TypeError):
             ledger.set_facts(settings={"C": 3}, report=object())
-        assert ledger.fact("settings") == {"C": 2}
+        assert ledger.read().facts["settings"] == {"C": 2}
     facts = dict(query(path, "SELECT * FROM run"))
     assert json.loads(facts["data"]) == FACTS["data"]
 

@@ -1,14 +1,18 @@
 """From three tables to a problem: what enters where, and what never does."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from salutary.errors import InputError
-from salutary.runs.table_problem import Settings, TableProblem, prepare_labeling
+from salutary.progress import Report, silent
+from salutary.runs.kind import Request
+from salutary.runs.label import LABELING
+from salutary.runs.table_problem import Settings, TableProblem
 from salutary.tables.sources import Sources
 
 TABLES = ("train", "validation", "pool")
@@ -51,7 +55,8 @@ def prepared(
         frame.to_csv(folder / f"{name}.csv", index=False)
     sources = Sources(*(folder / f"{name}.csv" for name in TABLES), "kind", id_column)
     settings = Settings("plausible", 0.5, 7, guard, seed)
-    return prepare_labeling(sources, settings, lambda name: nullcontext())
+    request = Request(sources, settings, 10, folder / "run", resume=False)
+    return LABELING.prepare(request, silent)
 
 
 def test_rows_and_classes_stand_in_the_tables_order(
@@ -79,13 +84,14 @@ def test_features_are_the_encoders(
 ) -> None:
     with_text(frames)
     found = prepared(tmp_path, frames)
+    encoder = found.model(LogisticRegression())[:-1]
     for name, X in (
         ("train", found.problem.labeled.X),
         ("validation", found.problem.validation.X),
         ("pool", found.problem.pool.X),
     ):
         np.testing.assert_allclose(
-            found.encoder.transform(frames[name]), X, atol=1e-4, err_msg=name
+            encoder.transform(frames[name]), X, atol=1e-4, err_msg=name
         )
 
 
@@ -215,12 +221,14 @@ def test_the_stages_are_told(frames: dict[str, pd.DataFrame], tmp_path: Path) ->
     prepared(tmp_path, frames)
     told = []
 
-    def stage(name: str) -> nullcontext[None]:
+    def stage(name: str) -> AbstractContextManager[Report]:
         told.append(name)
-        return nullcontext()
+        return silent(name)
 
     sources = Sources(*(tmp_path / f"{name}.csv" for name in TABLES), "kind", None)
-    prepare_labeling(sources, Settings("paper", 1.0, 5, False, 0), stage)
+    settings = Settings("paper", 1.0, 5, False, 0)
+    request = Request(sources, settings, 10, tmp_path / "run", resume=False)
+    LABELING.prepare(request, stage)
     assert told == ["reading the tables", "encoding the columns"]
 
 

@@ -28,7 +28,7 @@ from salutary.tables.encoding import (
     table_encoder,
     unseen_categories,
 )
-from salutary.tables.formats import CHUNK, fingerprint, read_table
+from salutary.tables.formats import CHUNK, file_sha256, read_table
 from salutary.tables.targets import target_labels, target_type
 
 TEXT = """size,color,day,member,at,note
@@ -154,7 +154,7 @@ def test_an_index_without_a_name_is_dropped_and_one_with_a_name_kept(
         ("rows.csv", b"a,b\n", "has no rows"),
         ("rows.csv", b"a,a\n1,2\n", "'a' occurs more than once"),
         ("rows.csv", b"\n\n", "Empty"),
-        ("rows.csv", b"a,b\n1\n", "line 2 has 1 value, but the header 2"),
+        ("rows.csv", b"a,b\n1\n", "line 2 has 1 value, but the header has 2"),
         ("rows.csv", b"a,b\n\n1,2\n1,2,3\n", "line 4 has 3 values"),
         ("rows.csv", b'a,b\n"1\n1",2\n1,2,3\n', "line 4 has 3 values"),
         ("rows.csv", b'a,b\n1,"2\n1,2\n', "line 2 has a quotation mark"),
@@ -239,7 +239,7 @@ def test_a_fingerprint_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(3_000_000)
     (tmp_path / "rows.csv").write_bytes(content)
     expected = hashlib.sha256(content).hexdigest()
-    assert fingerprint(tmp_path / "rows.csv") == expected
+    assert file_sha256(tmp_path / "rows.csv") == expected
 
 
 def test_a_folders_fingerprint_follows_names_and_contents(tmp_path: Path) -> None:
@@ -248,9 +248,9 @@ def test_a_folders_fingerprint_follows_names_and_contents(tmp_path: Path) -> Non
         for file in tmp_path.iterdir():
             file.unlink()
         (tmp_path / f"{name}.parquet").write_bytes(content)
-        found.append(fingerprint(tmp_path))
+        found.append(file_sha256(tmp_path))
         (tmp_path / "notes.txt").write_text("not a part")
-        assert fingerprint(tmp_path) == found[-1]
+        assert file_sha256(tmp_path) == found[-1]
     assert len(set(found)) == 3
 
 
@@ -520,8 +520,8 @@ def test_recurring_rows_are_those_pandas_finds() -> None:
     assert count_recurring(frames[0], *frames[1:]) == 0
 
 
-def test_a_file_whose_name_is_not_utf_8_has_a_fingerprint(tmp_path: Path) -> None:
+def test_a_file_whose_name_is_not_utf_8_has_a_file_sha256(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"a\377.parquet")).write_bytes(b"x")
-    one = fingerprint(tmp_path)
+    one = file_sha256(tmp_path)
     (tmp_path / os.fsdecode(b"a\377.parquet")).rename(tmp_path / "a.parquet")
-    assert fingerprint(tmp_path) != one
+    assert file_sha256(tmp_path) != one

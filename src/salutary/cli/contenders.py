@@ -1,9 +1,10 @@
-"""Salutary labels beside what else the same rows could have been used for."""
+"""What ``salutary demo`` compares: salutary labels and other uses of the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Split:
 
 
 def split(X: Any, y: NDArray[Any], *, n_labeled: int, seed: int) -> Split:
-    """A fifth of the rows to test, a fifth to validate, and the rest as pool.
+    """Draw test, validation and labeled rows; the rest is the pool.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def split(X: Any, y: NDArray[Any], *, n_labeled: int, seed: int) -> Split:
     Returns
     -------
     Split
-        Every draw is stratified by class.
+        A fifth of the rows to test and a fifth to validate. Every draw is stratified by
+        class.
     """
     fifth, rows, parts = round(0.2 * len(y)), np.arange(len(y)), []
     for size in (fifth, fifth, n_labeled):
@@ -58,13 +60,13 @@ def split(X: Any, y: NDArray[Any], *, n_labeled: int, seed: int) -> Split:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every contender is given.
+    """What every contender fits, and how many labels it may have.
 
     Parameters
     ----------
     estimator : LogisticRegression
     budget, batch_size : int
-        Labels in all and in a round.
+        Labels in all and per round.
     """
 
     estimator: LogisticRegression
@@ -72,85 +74,18 @@ class Plan:
     batch_size: int = 10
 
 
-CONTENDERS = (
-    "labeled rows only",
-    "salutary labels",
-    "salutary + validation rows",
-    "salutary, paper's rule",
-    "true labels, random",
-    "true labels, entropy",
-    "true labels, margin",
-    "labeled + validation rows",
-)
-
-
 @dataclass(frozen=True)
-class Result:
-    """How a contender does on the test rows."""
+class Task:
+    """What every contender is given."""
 
-    contender: str
+    data: Split
+    plan: Plan
     seed: int
-    accuracy: float
-    log_loss: float
 
-
-def compare(data: Split, plan: Plan, seed: int) -> Iterator[Result]:
-    """Fit every contender on one split, in the order of `CONTENDERS`.
-
-    Parameters
-    ----------
-    data : Split
-    plan : Plan
-    seed : int
-
-    Yields
-    ------
-    Result
-    """
-    X_test, y_test = data.test
-    salutary = fit_salutary(data, plan, seed)
-    for contender in CONTENDERS:
-        model = _fit(contender, data, plan, seed, salutary)
-        yield Result(
-            contender,
-            seed,
-            float(model.score(X_test, y_test)),
-            float(log_loss(y_test, model.predict_proba(X_test), labels=model.classes_)),
-        )
-
-
-def _fit(
-    contender: str, data: Split, plan: Plan, seed: int, salutary: SalutaryClassifier
-) -> Any:
-    if contender == "labeled rows only":
-        return clone(plan.estimator).fit(*data.labeled)
-    if contender == "labeled + validation rows":
-        return _fit_with_validation(plan, data, *data.labeled)
-    if contender == "salutary labels":
-        return salutary
-    if contender == "salutary + validation rows":
-        known = salutary.labeled_iter_ >= 0
-        X = np.vstack([data.labeled[0], data.pool[0]])
-        labels = salutary.transduction_
-        return _fit_with_validation(plan, data, X[known], labels[known])
-    if contender.startswith("true labels, "):
-        return active_learning(
-            plan.estimator,
-            data.labeled,
-            data.pool,
-            QUERIES[contender.removeprefix("true labels, ")],
-            budget=plan.budget,
-            batch_size=plan.batch_size,
-            seed=seed,
-        )
-    return fit_salutary(data, plan, seed, rule="paper", guard=False)
-
-
-def _fit_with_validation(
-    plan: Plan, data: Split, X: NDArray[np.float64], y: NDArray[Any]
-) -> Any:
-    X_val, y_val = data.validation
-    return clone(plan.estimator).fit(np.vstack([X, X_val]), np.concatenate([y, y_val]))
+    @cached_property
+    def salutary(self) -> SalutaryClassifier:
+        """The classifier with its default rule, which two contenders share."""
+        return fit_salutary(self.data, self.plan, self.seed)
 
 
 def fit_salutary(
@@ -166,6 +101,10 @@ def fit_salutary(
     seed : int
     **parameters
         Further parameters of the classifier.
+
+    Returns
+    -------
+    SalutaryClassifier
     """
     model = SalutaryClassifier(
         plan.estimator,
@@ -216,15 +155,15 @@ QUERIES: dict[str, Query] = {
 
 def active_learning(
     estimator: LogisticRegression,
-    labeled: tuple[Any, NDArray[Any]],
-    pool: tuple[Any, NDArray[Any]],
+    labeled: Part,
+    pool: Part,
     query: Query,
     *,
     budget: int,
     batch_size: int,
     seed: int,
 ) -> LogisticRegression:
-    """Buy true labels in rounds, those the query wants most.
+    """Buy true labels in rounds, of the rows that the query wants most.
 
     Parameters
     ----------
@@ -232,7 +171,7 @@ def active_learning(
     labeled, pool : (matrix of shape (n, n_features), labels of shape (n,))
     query : callable
     budget, batch_size : int
-        Labels in all and in a round.
+        Labels in all and per round.
     seed : int
 
     Returns
@@ -254,3 +193,93 @@ def active_learning(
             np.vstack([X, X_pool[bought]]), np.concatenate([y, y_pool[bought]])
         )
     return model
+
+
+def _train_only(task: Task) -> Any:
+    return clone(task.plan.estimator).fit(*task.data.labeled)
+
+
+def _train_and_validation(task: Task) -> Any:
+    return _fit_with_validation(task, *task.data.labeled)
+
+
+def _salutary(task: Task) -> Any:
+    return task.salutary
+
+
+def _salutary_and_validation(task: Task) -> Any:
+    known = task.salutary.labeled_iter_ >= 0
+    X = np.vstack([task.data.labeled[0], task.data.pool[0]])
+    return _fit_with_validation(task, X[known], task.salutary.transduction_[known])
+
+
+def _published(task: Task) -> Any:
+    return fit_salutary(task.data, task.plan, task.seed, rule="paper", guard=False)
+
+
+def _true_labels(task: Task, query: Query) -> Any:
+    return active_learning(
+        task.plan.estimator,
+        task.data.labeled,
+        task.data.pool,
+        query,
+        budget=task.plan.budget,
+        batch_size=task.plan.batch_size,
+        seed=task.seed,
+    )
+
+
+def _fit_with_validation(task: Task, X: NDArray[Any], y: NDArray[Any]) -> Any:
+    X_val, y_val = task.data.validation
+    return clone(task.plan.estimator).fit(
+        np.vstack([X, X_val]), np.concatenate([y, y_val])
+    )
+
+
+CONTENDERS: dict[str, Callable[[Task], Any]] = {
+    "train only": _train_only,
+    "salutary": _salutary,
+    "salutary + validation": _salutary_and_validation,
+    "salutary, paper's rule": _published,
+    **{
+        f"true labels, {name}": partial(_true_labels, query=query)
+        for name, query in QUERIES.items()
+    },
+    "train + validation": _train_and_validation,
+}
+"""How each contender fits a model; the names are those of ``salutary advise``."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a contender does on the test rows."""
+
+    contender: str
+    seed: int
+    accuracy: float
+    log_loss: float
+
+
+def compare(data: Split, plan: Plan, seed: int) -> Iterator[Result]:
+    """Fit every contender on one split, in the order of `CONTENDERS`.
+
+    Parameters
+    ----------
+    data : Split
+    plan : Plan
+    seed : int
+
+    Yields
+    ------
+    Result
+    """
+    task = Task(data, plan, seed)
+    X_test, y_test = data.test
+    for name, fit in CONTENDERS.items():
+        model = fit(task)
+        yield Result(
+            name,
+            seed,
+            float(model.score(X_test, y_test)),
+            float(log_loss(y_test, model.predict_proba(X_test), labels=model.classes_)),
+        )

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import entry_points, version
-from typing import Annotated, TextIO
+from importlib.metadata import (
+    EntryPoint,
+    PackageNotFoundError,
+    distribution,
+    entry_points,
+    version,
+)
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -24,11 +31,14 @@ from salutary.errors import InputError
 
 INTERRUPTED = 130
 
+PLUGINS = "salutary.commands"
+"""Entry points of this group are further commands, each a `typer.Typer`."""
+
 GOES_ON = {
     **dict.fromkeys(("label", "relabel", "finetune"), " with --resume"),
     "benchmark": "",
 }
-"""Commands that go on from where they were, and how they are told to."""
+"""Commands that continue an interrupted run, and what to add to them for that."""
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -39,8 +49,6 @@ app.command()(relabel)
 app.command()(finetune)
 app.command()(predict)
 app.command()(demo)
-for _command in sorted(entry_points(group="salutary.commands")):
-    app.add_typer(_command.load())
 
 
 @app.callback(invoke_without_command=True)
@@ -50,9 +58,9 @@ def salutary(
         bool, typer.Option("--version", help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Label a pool of rows by their influence, without human annotation.
+    """Label a pool of rows by influence functions, without human annotation.
 
-    Start with 'salutary demo', then 'salutary label --help'.
+    Start with 'salutary demo', then read 'salutary label --help'.
     """
     if show_version:
         typer.echo(f"salutary {version('salutary')}")
@@ -61,12 +69,12 @@ def salutary(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 2 for anything the user can mend.
+    """Run the command; exit with 2 for anything the user can fix.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Those of the process by default.
+        The words after ``salutary``; by default those of the process.
     """
     warnings.showwarning = _show_warning
     _escape_what_cannot_be_shown()
@@ -74,13 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = next((word for word in words if not word.startswith("-")), "")
     try:
         _check_words(words)
-        command = typer.main.get_command(app)
+        command = _command()
         code = command.main(args=words, prog_name="salutary", standalone_mode=False)
-        # A full disk shows here then, and not after the end.
+        # A full disk is then met here, and not at exit.
         sys.stdout.flush()
     except InputError as error:
         _fail(str(error))
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # whoever read the output has closed it
         _drop_output()
         sys.exit(1)
     except (OSError, sqlite3.OperationalError) as error:
@@ -89,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        # typer's usage errors, whose class has moved between its versions.
+        # A usage error of typer, whose class has moved between its versions.
         message = getattr(error, "format_message", None)
         if message is None:
             raise
@@ -104,8 +112,64 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"interrupted{how}", INTERRUPTED)
 
 
+def _command() -> Any:
+    """The command with its subcommands, those of plug-ins among them."""
+    group = typer.main.get_group(app)
+    for plugin in sorted(entry_points(group=PLUGINS)):
+        try:
+            command = typer.main.get_group(plugin.load())
+        except Exception as error:  # whatever it is, the other commands must work
+            command = _unavailable(plugin, error)
+        else:
+            if needed := _missing_extra(plugin):
+                about = command.get_short_help_str(limit=sys.maxsize)
+                command.short_help = f"{about} Needs pip install '{needed}'."
+        group.add_command(command, plugin.name)
+    return group
+
+
+def _unavailable(plugin: EntryPoint, error: Exception) -> Any:
+    """A command that says why its plug-in cannot be used, and what to do."""
+    package = "its package" if plugin.dist is None else plugin.dist.name
+    cause = f"cannot be loaded ({type(error).__name__}: {error})"
+    remedy = f"reinstall {package}, or uninstall it"
+    if isinstance(error, ModuleNotFoundError) and (needed := _missing_extra(plugin)):
+        cause, remedy = f"{error.name} is not installed", f"pip install '{needed}'"
+    stub = typer.Typer(add_completion=False, rich_markup_mode=None)
+    takes_anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+    @stub.command(
+        help=f"Not available: {cause}; {remedy}.",
+        short_help=f"Not available: {remedy}.",
+        context_settings=takes_anything,
+    )
+    def refuse() -> None:
+        raise InputError(f"{plugin.name}: {cause}; {remedy}")
+
+    return typer.main.get_command(stub)
+
+
+def _missing_extra(plugin: EntryPoint) -> str | None:
+    """The extra called as the plug-in, unless all of its packages are installed."""
+    if plugin.dist is None:
+        return None
+    marker = re.compile(rf"""extra *== *["']{re.escape(plugin.name)}["']""")
+    for requirement in plugin.dist.requires or ():
+        name = re.match(r"[\w.-]+", requirement)
+        if name is None or not marker.search(requirement):
+            continue
+        try:
+            distribution(name.group())
+        except PackageNotFoundError:
+            return f"{plugin.dist.name}[{plugin.name}]"
+    return None
+
+
 def _escape_what_cannot_be_shown() -> None:
-    """Print what the terminal's encoding lacks as escapes; labels hold anything."""
+    """Print characters that the terminal's encoding lacks as escapes.
+
+    Labels and names come from users' files, which may hold any character.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -113,7 +177,7 @@ def _escape_what_cannot_be_shown() -> None:
 
 
 def _check_words(words: list[str]) -> None:
-    """Refuse what no file and no column can be called in any output.
+    """Refuse words that cannot name a file or a column in any output.
 
     Raises
     ------
@@ -136,7 +200,7 @@ def _check_words(words: list[str]) -> None:
 
 
 def _drop_output() -> None:
-    """Let nothing be written at exit that could not be written before."""
+    """Do not write again at exit what could not be written before."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -145,10 +209,10 @@ def _drop_output() -> None:
 
 
 def _remedy(error: Exception, name: str) -> str:
-    """What to do about a file that a command could not read or write."""
+    """What to do about a file that could not be read or written."""
     if getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return "pass a shorter path"
-    remedy = "make room or mend the permissions and run the command again"
+    remedy = "make room or fix the permissions and run the command again"
     if name in GOES_ON:
         remedy += f" (the run goes on{GOES_ON[name]})"
     return remedy

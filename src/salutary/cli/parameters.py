@@ -1,135 +1,165 @@
-"""Options that several commands share, and what they must be."""
+"""Arguments and options that several commands share, and their checks."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from salutary.errors import InputError
+from salutary.names import ObjectiveName, Pooling, RuleName
 
 if TYPE_CHECKING:
-    from salutary.deep.texts import Pooling
     from salutary.tables.sources import Texts
 
-Train = Annotated[Path, typer.Argument(metavar="TRAIN", help="Labeled table.")]
+Train = Annotated[
+    Path, typer.Argument(metavar="TRAIN", help="Labeled table to train on.")
+]
 Validation = Annotated[
-    Path, typer.Option(metavar="VAL", help="Labeled table to do well on.")
-]
-Target = Annotated[str, typer.Option(metavar="COLUMN", help="Column of labels.")]
-Out = Annotated[
-    Path, typer.Option(metavar="RUN_DIR", help="Directory for the results.")
-]
-RuleName = Literal["tempered", "plausible", "paper"]
-RuleOption = Annotated[
-    RuleName,
+    Path,
     typer.Option(
-        help="Influence times a power of the label's probability, chosen anew in "
-        "every round; times the probability itself; or influence alone as "
-        "published, which harms a model unless C is small."
+        metavar="VAL",
+        help="Labeled validation table; a good model has a low loss on it.",
     ),
 ]
-ObjectiveName = Literal["log_loss", "balanced", "worst_group", "cost"]
-ObjectiveOption = Annotated[
-    ObjectiveName,
+Pool = Annotated[
+    Path,
+    typer.Option(metavar="POOL", help="Unlabeled table whose rows may get labels."),
+]
+Target = Annotated[
+    str, typer.Option(metavar="COLUMN", help="Column that holds the labels.")
+]
+Out = Annotated[
+    Path,
+    typer.Option(metavar="RUN_DIR", help="Directory for the results; made if missing."),
+]
+Budget = Annotated[int, typer.Option(help="Maximum number of labels to assign.")]
+BatchSize = Annotated[int, typer.Option(help="Number of labels per round.")]
+PoolId = Annotated[
+    str | None,
     typer.Option(
-        help="What labels are to lower on VAL: the mean log loss; the mean over the "
-        "classes of each one's; that of the worst group of --group, smoothly; or the "
-        "mean cost by --costs. The model itself is fitted by log loss."
+        "--id",
+        metavar="COLUMN",
+        help="Column that names the pool's rows; never a feature. Without it, rows are "
+        "named by their numbers from 0.",
+    ),
+]
+Rule = Annotated[
+    RuleName,
+    typer.Option(
+        help="How influences become scores of labels. tempered: influence times a "
+        "power of the label's probability, chosen anew in every round. plausible: "
+        "influence times that probability. paper: influence alone, as published, "
+        "which harms a model unless C is small."
+    ),
+]
+ObjectiveOrCost = Literal[ObjectiveName, "cost"]
+"""On the command line an objective may also come from a table of costs."""
+
+Objective = Annotated[
+    ObjectiveOrCost,
+    typer.Option(
+        help="What the labels should lower on VAL. log_loss: the mean log loss. "
+        "balanced: the mean over the classes of each class's log loss. worst_group: "
+        "the log loss of the worst group of --group, smoothed. cost: the mean cost by "
+        "--costs. The model itself is always fitted by log loss."
     ),
 ]
 Group = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="Column of VAL with each row's group; a feature only if TRAIN has it.",
+        help="Column of VAL that holds each row's group. It is a feature only if TRAIN "
+        "has it too.",
     ),
 ]
 Costs = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Table with the columns label, predicted and cost, a row for each pair of "
-        "different classes; a cost may be negative, for a gain.",
-    ),
-]
-PenaltyOrTuned = Annotated[
-    float | None,
-    typer.Option(
-        "--C",
-        help="Inverse strength of the penalty.",
-        show_default="1.0; with --text-column tuned by cross-validation on TRAIN",
-    ),
-]
-TextColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column of texts to embed with --embedder; all other columns stay "
-        "features.",
+        help="Table of what mistakes cost. It has the columns label, predicted and "
+        "cost, and one row for each pair of different classes. A negative cost is a "
+        "gain.",
     ),
 ]
 TextPair = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN", help="Column of each text's second part."),
-]
-Embedder = Annotated[
-    str | None,
     typer.Option(
-        metavar="NAME_OR_FOLDER",
-        help="Language model that embeds the texts: a folder, or a name on the "
-        "Hugging Face hub. Needs salutary[text].",
+        metavar="COLUMN",
+        help="Column of a second text for each row, for instance the answer to a "
+        "question.",
     ),
 ]
 PoolingOption = Annotated[
-    Literal["mean", "cls", "last"],
+    Pooling,
     typer.Option(
-        help="A text's vector: the mean over its tokens, the first token's, or the "
-        "last one's (for decoders)."
+        "--pooling",
+        help="How the vectors of a text's tokens become one vector. mean: their mean. "
+        "cls: the first token's vector. last: the last token's vector, for decoders.",
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        help="Where the language model runs, for instance cpu or cuda:1.",
-        show_default="the fastest there is",
-    ),
-]
-EmbeddingCache = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="Folder that keeps the vectors for later runs.",
-        show_default="in the user's cache",
+        help="Device that the language model runs on, for instance cpu or cuda:1.",
+        show_default="the fastest available",
     ),
 ]
 NoGuard = Annotated[
     bool,
     typer.Option(
         "--no-guard",
-        help="Do not judge rounds by validation rows that their influences did "
-        "not see: nothing is undone, and the tempered rule's power is 1. "
-        "Several times as fast.",
+        help="Turn the guard off. The guard judges rounds by canary rows, which are "
+        "validation rows that their influences never saw, and undoes rounds that do "
+        "not help. Without it no round is undone and the power of the tempered rule is "
+        "1; the run is several times as fast.",
     ),
 ]
-SmallestZ = Annotated[
+MinInfluenceZ = Annotated[
     float,
     typer.Option(
         metavar="Z",
-        help="Pass over rows whose influence is less than Z of its standard errors "
-        "over VAL; 0 takes them.",
+        help="Skip rows whose influence is less than Z of its standard errors over "
+        "VAL; 0 skips none.",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Fixes the run.")]
+Seed = Annotated[
+    int, typer.Option(help="Random seed; the same seed gives the same results.")
+]
 Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Continue the run in RUN_DIR, or start it there; with a larger "
-        "--budget also a finished one.",
+        help="Continue the run in RUN_DIR, or start it if there is none. With a larger "
+        "--budget, a finished run continues too.",
     ),
 ]
+
+
+def check_at_least(option: str, value: int | None, smallest: int) -> None:
+    """Refuse a number that is too small.
+
+    Raises
+    ------
+    InputError
+    """
+    if value is not None and value < smallest:
+        raise InputError(f"{option} {value}: must be at least {smallest}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that NumPy would refuse.
+
+    Raises
+    ------
+    InputError
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed}: must be from 0 to 4294967295")
 
 
 def check_numbers(
@@ -139,7 +169,7 @@ def check_numbers(
     min_influence_z: float,
     seed: int,
 ) -> None:
-    """Refuse numbers that are out of range.
+    """Refuse numbers of a run that are out of range.
 
     Raises
     ------
@@ -148,10 +178,8 @@ def check_numbers(
     # Imported here: 'salutary --help' needs none of it.
     from salutary.influence.softmax import SMALLEST_C
 
-    if budget is not None and budget < 1:
-        raise InputError(f"--budget {budget}: must be at least 1")
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"--batch-size {batch_size}: must be at least 1")
+    check_at_least("--budget", budget, 1)
+    check_at_least("--batch-size", batch_size, 1)
     if c is not None and not SMALLEST_C <= c < float("inf"):
         raise InputError(
             f"--C {c}: must be at least {SMALLEST_C:g} and finite, for instance 1.0"
@@ -161,60 +189,13 @@ def check_numbers(
             f"--min-influence-z {min_influence_z}: must be at least 0 and finite, for "
             "instance 2"
         )
-    if not 0 <= seed < 2**32:
-        raise InputError(f"--seed {seed}: must be from 0 to 4294967295")
-
-
-def texts_of(
-    column: str | None,
-    pair: str | None,
-    embedder: str | None,
-    pooling: Pooling,
-    device: str | None,
-    cache: Path | None,
-) -> Texts | None:
-    """What is asked for about texts, if anything.
-
-    Raises
-    ------
-    InputError
-        For a column without an embedder or the reverse, and for one column twice.
-    """
-    if column is None:
-        for option, value in (
-            ("--text-pair", pair),
-            ("--embedder", embedder),
-            ("--pooling", None if pooling == "mean" else pooling),
-            ("--device", device),
-            ("--embedding-cache", cache),
-        ):
-            if value is not None:
-                raise InputError(f"{option} {value}: needs --text-column; pass it")
-        return None
-    if embedder is None:
-        raise InputError(
-            f"--text-column {column}: needs --embedder; pass a folder or the name of a "
-            "language model"
-        )
-    if pair == column:
-        raise InputError(f"--text-pair {pair}: is --text-column too; pass another")
-    # Imported here: 'salutary --help' needs none of it.
-    from salutary.deep.vectors import default_folder
-    from salutary.tables.sources import Texts
-
-    return Texts(
-        columns=(column,) if pair is None else (column, pair),
-        embedder=embedder,
-        pooling=pooling,
-        device=device,
-        cache=default_folder() if cache is None else cache,
-    )
+    check_seed(seed)
 
 
 def check_objective(
-    objective: ObjectiveName, group: str | None, costs: Path | None
+    objective: ObjectiveOrCost, group: str | None, costs: Path | None
 ) -> None:
-    """Refuse an objective without what it needs, or with what it has no use for.
+    """Refuse an objective without the option it needs, and that option without it.
 
     Raises
     ------
@@ -230,3 +211,129 @@ def check_objective(
             raise InputError(
                 f"{option} {value}: is for --objective {name}; pass both or neither"
             )
+
+
+def texts_of(
+    text_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of texts, which --embedder turns into vectors. All other "
+            "columns stay features.",
+        ),
+    ] = None,
+    text_pair: TextPair = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FOLDER",
+            help="Language model that embeds the texts: a folder, or a name on the "
+            "Hugging Face hub. Needs pip install 'salutary[text]'.",
+        ),
+    ] = None,
+    pooling: PoolingOption = "mean",
+    device: Device = None,
+    embedding_cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that keeps the vectors of the texts for later runs.",
+            show_default="a folder in the user's cache",
+        ),
+    ] = None,
+) -> Texts | None:
+    """Which texts to embed and how, by the six options of `takes_texts`.
+
+    Returns
+    -------
+    Texts or None
+        None without ``--text-column``.
+
+    Raises
+    ------
+    InputError
+        For a column without an embedder or the reverse, and for one column twice.
+    """
+    if text_column is None:
+        for option, value in (
+            ("--text-pair", text_pair),
+            ("--embedder", embedder),
+            ("--pooling", None if pooling == "mean" else pooling),
+            ("--device", device),
+            ("--embedding-cache", embedding_cache),
+        ):
+            if value is not None:
+                raise InputError(f"{option} {value}: needs --text-column; pass it")
+        return None
+    if embedder is None:
+        raise InputError(
+            f"--text-column {text_column}: needs --embedder; pass a folder or the name "
+            "of a language model"
+        )
+    if text_pair == text_column:
+        raise InputError(
+            f"--text-pair {text_pair}: is --text-column too; pass another column"
+        )
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.deep.vectors import default_folder
+    from salutary.tables.sources import Texts
+
+    return Texts(
+        columns=(text_column,) if text_pair is None else (text_column, text_pair),
+        embedder=embedder,
+        pooling=pooling,
+        device=device,
+        cache=default_folder() if embedding_cache is None else embedding_cache,
+    )
+
+
+def takes_texts(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the six options about texts in place of its parameter ``texts``.
+
+    Parameters
+    ----------
+    command : callable
+        A command with a parameter ``texts: Texts | None``.
+
+    Returns
+    -------
+    callable
+        The same command for typer, which reads the options from its signature. It hands
+        what `texts_of` makes of them to ``command``.
+
+    Examples
+    --------
+    >>> @takes_texts
+    ... def show(train: str, texts: "Texts | None" = None, seed: int = 0) -> None:
+    ...     print(train, texts)
+    >>> list(inspect.signature(show).parameters)[:4]
+    ['train', 'text_column', 'text_pair', 'embedder']
+    >>> show(train="a.csv", text_column=None, seed=1)
+    a.csv None
+    """
+    options = _evaluated(texts_of)
+    parameters: list[inspect.Parameter] = []
+    for parameter in _evaluated(command):
+        parameters += options if parameter.name == "texts" else [parameter]
+
+    @wraps(command)
+    def with_options(**values: Any) -> None:
+        names = [option.name for option in options if option.name in values]
+        texts = texts_of(**{name: values.pop(name) for name in names})
+        command(**values, texts=texts)
+
+    # typer reads both, and neither may name what only a type checker imports.
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {
+        parameter.name: parameter.annotation for parameter in parameters
+    }
+    return with_options
+
+
+def _evaluated(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Parameters of a function, their annotations evaluated."""
+    hints = get_type_hints(function, localns={"Texts": Any}, include_extras=True)
+    return [
+        parameter.replace(annotation=hints[parameter.name])
+        for parameter in inspect.signature(function).parameters.values()
+    ]

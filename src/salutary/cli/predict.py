@@ -1,4 +1,4 @@
-"""``salutary predict``: use a run's model."""
+"""``salutary predict``: a run's model and a table in, predictions out."""
 
 from __future__ import annotations
 
@@ -20,27 +20,49 @@ def predict(
     run_dir: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN_DIR", help="A finished label, relabel or finetune."
+            metavar="RUN_DIR",
+            help="Directory of a finished run of label, relabel or finetune.",
         ),
     ],
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="Rows to predict, as TRAIN's.")
+        Path,
+        typer.Argument(
+            metavar="TABLE",
+            help="Table of rows to predict, with the feature columns of the run's "
+            "TRAIN.",
+        ),
     ],
     out: Annotated[
         Path,
         typer.Option(
             metavar="FILE",
-            help="A .csv, .parquet or .jsonl file to write, or to replace.",
+            help="File for the predictions, .csv, .parquet or .jsonl. An existing file "
+            "is replaced.",
         ),
     ],
 ) -> None:
-    """Predict the class of each row, with every class's probability.
+    """Predict each row's class and class probabilities.
 
-    FILE gets the row's id (or number, from 0), the prediction, and a column
-    probability_CLASS for each class.
+    FILE gets the row's id, or its number from 0 where TABLE has no id column; the
+    column prediction; and a column probability_CLASS for each class.
 
     Example: salutary predict runs/first new.csv --out predictions.csv
     """
+    _check_out(out, run_dir, table)
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.tables.writing import write_table
+
+    # Nothing is shown before all that may be refused has been checked.
+    model, columns, features = _read(run_dir, table)
+    with display(0, "rows") as shown:
+        with shown.stage("predicting"):
+            predictions = _predictions(model, columns, features)
+        write_table(predictions, out)
+    print(f"Wrote {predictions.num_rows} predictions to {out}")
+
+
+def _check_out(out: Path, run_dir: Path, table: Path) -> None:
+    """Refuse an output that is of no known kind, in the way, or cannot be written."""
     if out.suffix.lower() not in (".csv", ".parquet", ".jsonl"):
         raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
     if out.exists() and table.exists() and out.samefile(table):
@@ -61,13 +83,6 @@ def predict(
         raise InputError(
             f"{out}: {str(out.parent)!r} cannot be written to; pass another --out"
         )
-    # Nothing is shown before everything that may be refused was looked at.
-    model, columns, features = _read(run_dir, table)
-    with display(0, "rows") as shown:
-        with shown.stage("predicting"):
-            predictions = _predictions(model, columns, features)
-        _write(predictions, out)
-    print(f"Wrote {predictions.num_rows} predictions to {out}")
 
 
 def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataFrame]:
@@ -113,28 +128,3 @@ def _predictions(
     columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
     columns.update(zip(_probability_columns(model), probability.T, strict=True))
     return pa.table(columns)
-
-
-def _write(predictions: pa.Table, out: Path) -> None:
-    import pyarrow.csv
-
-    from salutary.files import write_whole
-    from salutary.tables.writing import write_table
-
-    if out.suffix.lower() == ".parquet":
-        write_table(predictions, out)
-    elif out.suffix.lower() == ".csv":
-        write_whole(out, lambda beside: pyarrow.csv.write_csv(predictions, beside))
-    else:
-        frame = predictions.to_pandas()
-        write_whole(
-            out,
-            lambda beside: frame.to_json(
-                beside,
-                orient="records",
-                lines=True,
-                double_precision=15,
-                date_format="iso",
-                date_unit="ns",
-            ),
-        )

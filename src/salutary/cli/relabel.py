@@ -8,12 +8,14 @@ import typer
 
 from salutary.cli import parameters
 from salutary.cli.run_summary import relabel_summary
-from salutary.cli.terminal import display
+from salutary.cli.running import run_and_summarize
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
+    from salutary.tables.sources import Texts
 
 
+@parameters.takes_texts
 def relabel(
     train: parameters.Train,
     validation: parameters.Validation,
@@ -21,91 +23,82 @@ def relabel(
     out: parameters.Out,
     budget: Annotated[
         int | None,
-        typer.Option(help="Labels to switch, at most; any number without it."),
+        typer.Option(
+            help="Maximum number of labels to switch.", show_default="no maximum"
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Labels a round; without it 10, or a fiftieth of TRAIN if that is "
-            "more."
+            help="Number of labels switched per round.",
+            show_default="10, or a fiftieth of the rows of TRAIN if that is more",
         ),
     ] = None,
-    rule: parameters.RuleOption = "tempered",
-    objective: parameters.ObjectiveOption = "log_loss",
+    rule: parameters.Rule = "tempered",
+    objective: parameters.Objective = "log_loss",
     group: parameters.Group = None,
     costs: parameters.Costs = None,
     c: Annotated[
         float | None,
         typer.Option(
             "--C",
-            help="Inverse strength of the penalty.",
-            show_default="what does best on VAL, before any switch",
+            help="Inverse of the regularization strength, as in scikit-learn.",
+            show_default="the one that does best on VAL before any label is switched",
         ),
     ] = None,
-    text_column: parameters.TextColumn = None,
-    text_pair: parameters.TextPair = None,
-    embedder: parameters.Embedder = None,
-    pooling: parameters.PoolingOption = "mean",
-    device: parameters.Device = None,
-    embedding_cache: parameters.EmbeddingCache = None,
+    texts: Texts | None = None,
     id_column: Annotated[
         str | None,
         typer.Option(
             "--id",
             metavar="COLUMN",
-            help="Column that names TRAIN's rows; never a feature. Without it they go "
-            "by their numbers from 0.",
+            help="Column that names the rows of TRAIN; never a feature. Without it, "
+            "rows are named by their numbers from 0.",
         ),
     ] = None,
     no_guard: parameters.NoGuard = False,
-    min_influence_z: parameters.SmallestZ = 0.0,
+    min_influence_z: parameters.MinInfluenceZ = 0.0,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
 ) -> None:
-    """Switch the labels of TRAIN that do harm on VAL, and fit a model.
+    """Switch training labels that raise the validation loss.
 
-    For labels of which some are wrong; those of VAL must be right. Each row is switched
-    once at most. RUN_DIR gets switches.parquet, the cleaned table, model.skops,
-    run.json and ledger.sqlite.
+    Use it where some labels of TRAIN are wrong and those of VAL are right. Each round
+    switches the labels that do most harm and fits the model again; a row is switched at
+    most once. RUN_DIR gets switches.parquet, the cleaned table, model.skops, run.json
+    and ledger.sqlite.
 
     Example: salutary relabel noisy.csv --validation clean.csv --target y
     --out runs/cleaned
     """
-    texts = parameters.texts_of(
-        text_column, text_pair, embedder, pooling, device, embedding_cache
-    )
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
     parameters.check_objective(objective, group, costs)
-    with display(budget, "switches") as shown:
-        # Imported here: 'salutary --help' needs none of it.
-        from salutary.labeling.loop import describe
-        from salutary.runs.directory import run_tables
-        from salutary.runs.kind import Request
-        from salutary.runs.relabel import RELABELING
-        from salutary.runs.table_problem import Settings
-        from salutary.tables.sources import Sources
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.labeling.loop import describe
+    from salutary.runs.kind import Request
+    from salutary.runs.relabel import RELABELING
+    from salutary.runs.table_problem import Settings
+    from salutary.tables.sources import Sources
 
-        def show(record: Round) -> None:
-            number = len(record.selection)
-            shown.advance(number, f"{describe(record)}; {number} switched")
+    def described(record: Round) -> str:
+        # The number of labeled rows, which `describe` gives, never changes here.
+        return f"{describe(record)}; {len(record.selection)} switched"
 
-        request = Request(
-            sources=Sources(
-                train, validation, None, target, id_column, group, costs, texts
-            ),
-            settings=Settings(
-                rule,
-                c,
-                batch_size,
-                not no_guard,
-                seed,
-                min_influence_z,
-                objective=objective,
-            ),
-            budget=budget,
-            out=out,
-            resume=resume,
-        )
-        report = run_tables(RELABELING, request, shown.stage, show)
-    for line in relabel_summary(report, out):
-        print(line)
+    request = Request(
+        sources=Sources(
+            train, validation, None, target, id_column, group, costs, texts
+        ),
+        settings=Settings(
+            rule=rule,
+            C=c,
+            batch_size=batch_size,
+            guard=not no_guard,
+            seed=seed,
+            min_influence_z=min_influence_z,
+            objective=objective,
+        ),
+        budget=budget,
+        out=out,
+        resume=resume,
+    )
+    run_and_summarize(RELABELING, request, "switches", described, relabel_summary)

@@ -1,155 +1,239 @@
-"""A fine-tuned classifier in a folder: adapter and layer as safetensors, and JSON."""
+"""The folder of a fine-tuned classifier: safetensors and JSON, never a pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from peft.utils import set_peft_model_state_dict
-from safetensors.numpy import load_file, save_file
-from safetensors.torch import load_file as load_tensors
 
-from salutary.deep.lora import with_changes
-from salutary.deep.training import seeded
-from salutary.errors import InputError
+from salutary.errors import InputError, needs
 from salutary.files import write_json
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel
-    from salutary.deep.lora_classifier import LoraClassifier
 
-ADAPTER = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
 LAYER = "layer.safetensors"
 CLASSIFIER = "classifier.json"
+
+ADAPTER_FILES = (CONFIG, WEIGHTS, LAYER, CLASSIFIER)
+"""Names of all files of a folder. The first two are peft's."""
+
 FORMAT = 1
 
-KEPT = (
-    *("model", "pooling", "max_length", "rank", "target_modules", "learning_rate"),
-    *("epochs", "patience", "batch_size", "weight_decay"),
-)
-"""Parameters of a classifier that belong to the model, not to a machine or a caller."""
-
-LABELS = (str, bool, int, float)
-"""What JSON can hold of classes."""
+CLASS_TYPES = (str, bool, int, float)
+"""Types of class labels that JSON can hold."""
 
 
-def write_adapter(classifier: LoraClassifier, folder: Path) -> None:
-    """Write a fitted classifier into a folder, new or empty; see `LoraClassifier.save`.
+@dataclass(frozen=True)
+class SavedAdapter:
+    """What a folder holds of a fine-tuned classifier, besides LoRA's weights.
+
+    Parameters
+    ----------
+    parameters : dict
+        Constructor parameters of the classifier.
+    classes : ndarray of shape (n_classes,)
+    n_epochs : int
+        Number of epochs that were kept.
+    base_fingerprint : str
+        SHA-256 of the base model, in hexadecimal digits.
+    coef : ndarray of shape (n_classes, n_features), float64
+        Coefficients of the linear layer.
+    intercept : ndarray of shape (n_classes,), float64
+        Intercepts of the linear layer.
+    fingerprint : str
+        `classifier_sha256` of the fine-tuned model, the layer and the classes.
+    """
+
+    parameters: dict[str, Any]
+    classes: NDArray[Any]
+    n_epochs: int
+    base_fingerprint: str
+    coef: NDArray[Any]
+    intercept: NDArray[Any]
+    fingerprint: str
+
+
+def classifier_sha256(
+    model: LanguageModel,
+    coef: NDArray[Any],
+    intercept: NDArray[Any],
+    classes: NDArray[Any],
+) -> str:
+    """SHA-256 of a fine-tuned model, its linear layer and its classes, in hexadecimal.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        With LoRA's weights.
+    coef : ndarray of shape (n_classes, n_features)
+    intercept : ndarray of shape (n_classes,)
+    classes : ndarray of shape (n_classes,)
+    """
+    digest = hashlib.sha256(model.fingerprint)
+    for values in (coef, intercept):
+        digest.update(f"{values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    digest.update(json.dumps(classes.tolist()).encode())
+    return digest.hexdigest()
+
+
+def write_adapter(saved: SavedAdapter, model: Any, folder: Path) -> None:
+    """Write a fine-tuned classifier into a new or empty folder.
+
+    Parameters
+    ----------
+    saved : SavedAdapter
+    model : PeftModel
+        Its LoRA weights and their configuration are written by peft.
+    folder : Path
+        Created if it does not exist.
 
     Raises
     ------
     InputError
-        If there is something in the folder, or classes are neither texts nor numbers.
+        If the folder is not empty, or the classes are neither strings nor numbers.
     """
-    classes = classifier.classes_.tolist()
-    if not all(isinstance(label, LABELS) for label in classes):
+    with needs("text"):
+        from safetensors.numpy import save_file
+    classes = saved.classes.tolist()
+    if not all(isinstance(label, CLASS_TYPES) for label in classes):
         raise InputError(
-            f"classes of type {type(classes[0]).__name__} cannot be saved; use texts "
-            "or numbers"
+            f"classes of type {type(classes[0]).__name__} cannot be saved; fit with "
+            "strings or numbers as labels"
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; pass a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; pass a new folder")
-    model = classifier._tuned.model
     model.save_pretrained(str(folder))
-    (folder / "README.md").unlink(missing_ok=True)  # peft's form, not filled in
-    layer = {"coef": classifier.coef_, "intercept": classifier.intercept_}
-    save_file(layer, folder / LAYER)
-    parameters = {name: classifier._fitted_with[name] for name in KEPT}
-    parameters["model"] = str(parameters["model"])
-    parameters["target_modules"] = sorted(model.peft_config["default"].target_modules)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    save_file({"coef": saved.coef, "intercept": saved.intercept}, folder / LAYER)
     content = {
         "format": FORMAT,
-        "parameters": parameters,
+        "parameters": saved.parameters,
         "classes": classes,
-        "n_epochs": classifier.n_epochs_,
-        "base_fingerprint": classifier.base_fingerprint_,
-        "fingerprint": _fingerprint(classifier, classifier._tuned),
+        "n_epochs": saved.n_epochs,
+        "base_fingerprint": saved.base_fingerprint,
+        "fingerprint": saved.fingerprint,
     }
     write_json(folder / CLASSIFIER, content)
-    for name in (ADAPTER, LAYER):
+    # safetensors makes files that only their owner may read.
+    for name in (WEIGHTS, LAYER):
         (folder / name).chmod((folder / CLASSIFIER).stat().st_mode)
 
 
-def read_adapter(
-    kind: type[LoraClassifier], folder: Path, parameters: dict[str, Any]
-) -> LoraClassifier:
-    """Read a classifier from its folder, see `LoraClassifier.load`."""
-    for name in (CLASSIFIER, LAYER, ADAPTER):
+def read_adapter(folder: Path) -> SavedAdapter:
+    """Read what `write_adapter` has written, except LoRA's weights.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    SavedAdapter
+
+    Raises
+    ------
+    InputError
+        If a file is missing, or was written by another version of salutary.
+    Exception
+        Of any kind if a file is damaged; to be called in a block of `damage_refused`.
+    """
+    with needs("text"):
+        from safetensors.numpy import load_file
+    for name in (CLASSIFIER, LAYER, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(
-                f"{folder}: holds no {name}; pass the folder of a whole adapter"
+                f"{folder}: holds no {name}; pass a folder that LoraClassifier.save "
+                "has written"
             )
-    kind(**{"model": "", **parameters})  # refuses what is no parameter
+    content = json.loads((folder / CLASSIFIER).read_text("utf-8"))
+    if content["format"] != FORMAT:
+        raise InputError(
+            f"{folder}: is written in another format than this version of salutary "
+            "reads; load it with the version that wrote it"
+        )
+    layer = load_file(folder / LAYER)
+    return SavedAdapter(
+        parameters=dict(content["parameters"]),
+        classes=_classes(content["classes"]),
+        n_epochs=int(content["n_epochs"]),
+        base_fingerprint=str(content["base_fingerprint"]),
+        coef=layer["coef"],
+        intercept=layer["intercept"],
+        fingerprint=str(content["fingerprint"]),
+    )
+
+
+def read_lora(
+    folder: Path, base: LanguageModel, rank: int, target_modules: list[str] | None
+) -> LanguageModel:
+    """Add the LoRA weights of a folder to their base model.
+
+    Parameters
+    ----------
+    folder : Path
+    base : LanguageModel
+        Changed in place.
+    rank : int
+    target_modules : list of str or None
+        As of `add_lora`.
+
+    Returns
+    -------
+    LanguageModel
+        In evaluation mode.
+    """
+    with needs("text"):
+        from peft.utils import set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        from salutary.deep.lora import add_lora
+        from salutary.deep.training import seeded
+    # peft's own configuration file is not read: it may ask for more than LoRA.
+    with seeded(0, base.device):
+        model = add_lora(base.model, rank, target_modules)
+    set_peft_model_state_dict(model, load_file(folder / WEIGHTS))
+    return replace(base, model=model.eval())
+
+
+@contextmanager
+def damage_refused(folder: Path) -> Iterator[None]:
+    """Turn any error of reading a folder into one that says the folder is damaged.
+
+    Raises
+    ------
+    InputError
+        One raised in the block passes unchanged.
+    """
     try:
-        return _read(kind, folder, parameters)
+        yield
     except InputError:
         raise
     except Exception as error:
-        # A hostile or torn file can fail in any way; none of it ran.
+        # A torn or hostile file can raise anything. Nothing in it is ever executed.
         cause = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{folder}: is damaged ({cause}); restore it") from None
-
-
-def _read(
-    kind: type[LoraClassifier], folder: Path, parameters: dict[str, Any]
-) -> LoraClassifier:
-    content = json.loads((folder / CLASSIFIER).read_text("utf-8"))
-    if content["format"] != FORMAT:
-        raise InputError(f"{folder}: is of another version of salutary; use that one")
-    saved = {name: content["parameters"][name] for name in KEPT}
-    classifier = kind(**{**saved, **parameters})
-    classifier.classes_ = _classes(content["classes"])
-    classifier.n_epochs_ = int(content["n_epochs"])
-    classifier.base_fingerprint_ = str(content["base_fingerprint"])
-    layer = load_file(folder / LAYER)
-    classifier.coef_, classifier.intercept_ = layer["coef"], layer["intercept"]
-    try:
-        classifier._plan()  # refuses numbers out of range
-        base = classifier.load_base()
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from None
-    if base.fingerprint.hex() != classifier.base_fingerprint_:
         raise InputError(
-            f"{classifier.model}: is not the model that {folder} was made for; put "
-            "that one there"
-        )
-    tuned = _with_adapter(base, classifier, folder)
-    if _fingerprint(classifier, tuned) != content["fingerprint"]:
-        raise ValueError("not as it was written")
-    classifier._tuned, classifier._fitted_with = tuned, classifier.get_params()
-    return classifier
+            f"{folder}: is damaged ({cause}); restore it from a copy, or fit and save "
+            "the classifier again"
+        ) from None
 
 
 def _classes(labels: list[Any]) -> NDArray[Any]:
     classes = np.array(labels)
-    if classes.ndim != 1 or not all(isinstance(label, LABELS) for label in labels):
-        raise ValueError("classes")
+    known = all(isinstance(label, CLASS_TYPES) for label in labels)
+    if classes.ndim != 1 or not known:
+        raise ValueError("the classes are neither strings nor numbers")
     return classes
-
-
-def _fingerprint(classifier: LoraClassifier, model: LanguageModel) -> str:
-    """Digest of the model with its changes, of the layer and of the classes."""
-    digest = hashlib.sha256(model.fingerprint)
-    for values in (classifier.coef_, classifier.intercept_):
-        digest.update(f"{values.dtype} {values.shape}".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    digest.update(json.dumps(classifier.classes_.tolist()).encode())
-    return digest.hexdigest()
-
-
-def _with_adapter(
-    base: LanguageModel, classifier: LoraClassifier, folder: Path
-) -> LanguageModel:
-    # Not by the folder's own configuration, which may ask for more than LoRA.
-    with seeded(0, base.device):
-        model = with_changes(base.model, classifier.rank, classifier.target_modules)
-    set_peft_model_state_dict(model, load_tensors(folder / ADAPTER))
-    return replace(base, model=model.eval())

@@ -1,4 +1,4 @@
-"""Where a torch model runs, and in which precision."""
+"""The device and precision that a torch module runs in, and a digest of its weights."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from salutary.errors import InputError
 
 
 def pick_device(name: str | None) -> torch.device:
-    """The device of a name, or the fastest there is.
+    """The device with the given name, or the fastest one available.
 
     Parameters
     ----------
     name : str or None
-        For instance "cpu", "cuda:1" or "mps"; None for CUDA, else MPS, else the CPU.
+        For instance "cpu", "cuda:1" or "mps". With None it is CUDA if available, else
+        MPS, else the CPU.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
     InputError
-        For a name torch does not know, and a device that is not there.
+        If torch does not know the name, or this machine has no such device.
 
     Examples
     --------
@@ -35,30 +40,40 @@ def pick_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
         if torch.empty(1, device=device).is_meta:
-            raise RuntimeError("it holds no numbers")
+            raise RuntimeError("it stores no numbers")
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         cause = str(error).splitlines()[0].split(". ")[0][:200]
         raise InputError(
             f"device {name!r} cannot be used: {cause}; pass 'cpu', or None for the "
-            "best there is"
+            "fastest device available"
         ) from None
     return device
 
 
 def pick_dtype(device: torch.device) -> torch.dtype:
-    """Bfloat16 where it is faster and as good, float32 elsewhere."""
+    """Bfloat16 on CUDA devices that support it, float32 on all others."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return torch.float32
 
 
-def fingerprint(module: torch.nn.Module, *facts: str) -> bytes:
-    """SHA-256 of a module's parameters and buffers, and of what else matters.
+def weights_sha256(module: torch.nn.Module, *facts: str) -> bytes:
+    """SHA-256 digest of a module's parameters and buffers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    *facts : str
+        Whatever else the module's output depends on, for instance its configuration.
+
+    Returns
+    -------
+    bytes of length 32
 
     Examples
     --------
     >>> layer = torch.nn.Linear(2, 1)
-    >>> fingerprint(layer) == fingerprint(layer, "mean")
+    >>> weights_sha256(layer) == weights_sha256(layer, "mean")
     False
     """
     digest = hashlib.sha256()
@@ -66,7 +81,7 @@ def fingerprint(module: torch.nn.Module, *facts: str) -> bytes:
         digest.update(f"{len(fact)}:{fact}".encode())
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # As bytes, for NumPy has no bfloat16.
+        # Viewed as bytes, because NumPy has no bfloat16.
         content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(content.numpy().data)
     return digest.digest()

@@ -1,4 +1,4 @@
-"""A language model from the Hugging Face, as a function from texts to vectors."""
+"""A Hugging Face language model, as a function from texts to vectors."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub.utils import logging as hub_logging
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, logging
 from transformers.utils.hub import cached_file
 
-from salutary.deep.devices import fingerprint, pick_dtype
-from salutary.deep.texts import Pooling, Text, as_bytes
-from salutary.deep.vectors import Vectors
+from salutary.deep.devices import pick_dtype, weights_sha256
+from salutary.deep.texts import Text, as_bytes, n_characters
+from salutary.deep.vectors import Vectors, embed
 from salutary.errors import InputError
+from salutary.names import Pooling
 
-LONGEST = 512
-"""Tokens of a text at most, unless a caller says otherwise: beyond, time is lost."""
+DEFAULT_MAX_LENGTH = 512
+"""Maximum number of tokens of a text; longer texts take much more time."""
 
-MOST_TOKENS = 1_000_000
-"""No model looks at more."""
+LARGEST_MAX_LENGTH = 1_000_000
+"""A larger ``max_length`` is taken for a mistake."""
 
-MOST_MARKS = 8
-"""Tokens that a tokenizer adds to a text or pair, at most."""
+MAX_SPECIAL_TOKENS = 8
+"""Upper bound on the tokens that a tokenizer adds to a text or pair."""
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A transformer that gives each text a vector.
+    """A transformer that maps each text to a vector.
 
     Parameters
     ----------
     model : PreTrainedModel
         In evaluation mode, on ``device``.
     tokenizer : PreTrainedTokenizerFast
-        Pads on the right.
+        Pads and truncates on the right.
     pooling : {"mean", "cls", "last"}
-        Of the last layer: the mean over the text's tokens, the first, or the last one.
+        How the last layer's vectors of a text's tokens become one vector: their mean,
+        the first one, or the last one.
     max_length : int
-        Tokens of a text (or pair) that are looked at.
+        Maximum number of tokens of a text or pair; longer ones are truncated.
     device : torch.device
     """
 
@@ -56,36 +59,50 @@ class LanguageModel:
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """Digest of all that the vectors depend on: weights, vocabulary, pooling.
+        """SHA-256 digest of weights, configuration, vocabulary, pooling and length.
 
-        As it is when first asked for; not to be asked for before training ends.
+        It is computed on first access and then kept, so do not access it before
+        training has ended.
         """
         config = self.model.config.to_dict()
         for place in ("_name_or_path", "transformers_version"):
             config.pop(place, None)
-        words = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        for of_last_call in ("padding", "truncation"):
-            words.pop(of_last_call, None)
-        return fingerprint(
+        vocabulary = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        for set_by_last_call in ("padding", "truncation"):
+            vocabulary.pop(set_by_last_call, None)
+        return weights_sha256(
             self.model,
             json.dumps(config, default=str, sort_keys=True),
-            json.dumps(words, sort_keys=True),
+            json.dumps(vocabulary, sort_keys=True),
             f"{self.pooling} {self.max_length}",
         )
 
+    @property
+    def n_features(self) -> int:
+        """Length of a vector."""
+        return int(self.model.config.hidden_size)
+
     def vectors(self, texts: list[Text]) -> torch.Tensor:
-        """Vectors of a batch of texts, shape (n_texts, n_features), float32.
+        """Vectors of one batch of texts, with gradients.
+
+        Parameters
+        ----------
+        texts : list of str, or of (str, str)
+
+        Returns
+        -------
+        Tensor of shape (n_texts, n_features), float32
 
         Raises
         ------
         InputError
-            Where the model fails: more tokens than it has positions for, or too little
-            memory.
+            If the model fails, for instance because a text has more tokens than the
+            model has positions, or because memory runs out.
         """
         tokens = self._tokens(texts)
         try:
             output = self.model(**tokens)
-            # Sums of bfloat16 would lose digits.
+            # Pooling in bfloat16 would lose digits.
             return pool(output[0].float(), tokens["attention_mask"], self.pooling)
         except (IndexError, RuntimeError, NotImplementedError) as error:
             cause, length = str(error).splitlines()[0], tokens["input_ids"].shape[1]
@@ -95,16 +112,45 @@ class LanguageModel:
             ) from None
 
     def encode(self, texts: list[Text]) -> Vectors:
-        """The same as an array, without the way back to the weights."""
+        """Vectors of one batch of texts as an array, without gradients."""
         with torch.inference_mode():
             encoded: Vectors = self.vectors(texts).cpu().numpy()
         return encoded
 
-    def n_cut(self, texts: Iterable[Text]) -> int:
-        """How many texts have more tokens than are looked at."""
-        # A token is a byte at least, or one of the marks around a text.
-        short = self.max_length - MOST_MARKS
-        long = [_pair(text) for text in texts if len(as_bytes(text)) > short]
+    def embed(self, texts: list[Text], batch_size: int, folder: Path | None) -> Vectors:
+        """Vectors of any number of texts, taken from the store where it has them.
+
+        Parameters
+        ----------
+        texts : list of str, or of (str, str)
+        batch_size : int
+            Maximum number of texts that are encoded together.
+        folder : Path or None
+            Folder of the store. With None, no vectors are kept.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_features), float32
+        """
+        if not texts:
+            return np.zeros((0, self.n_features), dtype=np.float32)
+        return embed(
+            texts,
+            self.encode,
+            model=self.fingerprint,
+            as_bytes=as_bytes,
+            size=n_characters,
+            batch_size=batch_size,
+            n_features=self.n_features,
+            folder=folder,
+        )
+
+    def n_truncated(self, texts: Iterable[Text]) -> int:
+        """Number of texts that have more than ``max_length`` tokens."""
+        # Every token but the special ones takes at least one byte, so a text of few
+        # bytes is not long.
+        surely_short = self.max_length - MAX_SPECIAL_TOKENS
+        long = [_pair(text) for text in texts if len(as_bytes(text)) > surely_short]
         if not long:
             return 0
         columns = [list(column) for column in zip(*long, strict=True)]
@@ -126,7 +172,7 @@ class LanguageModel:
             ids = torch.zeros((len(texts), 1), dtype=torch.long)
             mask = torch.zeros_like(ids)
             tokens = {}
-        # Tokenizers that add no marks make nothing of an empty text.
+        # Tokenizers that add no special tokens give an empty text no token at all.
         empty = mask.sum(dim=1) == 0
         ids[empty, 0] = self.tokenizer.pad_token_id
         mask[empty, 0] = 1
@@ -139,14 +185,16 @@ def _pair(text: Text) -> tuple[str, ...]:
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
-    """A text's vector from its tokens'.
+    """One vector for each text from the vectors of its tokens.
 
     Parameters
     ----------
     hidden : Tensor of shape (n_texts, n_tokens, n_features)
+        The last layer's output.
     mask : Tensor of shape (n_texts, n_tokens)
-        1 for tokens, 0 for the padding behind them.
+        1 for tokens, 0 for the padding after them.
     pooling : {"mean", "cls", "last"}
+        Mean over the tokens, first token, or last token.
 
     Returns
     -------
@@ -171,15 +219,17 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Te
 def load_language_model(
     name: str, pooling: Pooling, max_length: int | None, device: torch.device
 ) -> LanguageModel:
-    """Load a model and its tokenizer; weights are read as safetensors only.
+    """Load a model and its tokenizer; weights are read from safetensors files only.
 
     Parameters
     ----------
     name : str
-        A local folder, or a name on the hub (``HF_HUB_OFFLINE`` is respected).
+        Path of a local folder, or name on the Hugging Face hub (``HF_HUB_OFFLINE`` is
+        respected).
     pooling : {"mean", "cls", "last"}
     max_length : int or None
-        None for as many tokens as the model takes, `LONGEST` at most.
+        Maximum number of tokens of a text. None is as many as the model takes, but no
+        more than `DEFAULT_MAX_LENGTH`.
     device : torch.device
 
     Returns
@@ -189,22 +239,25 @@ def load_language_model(
     Raises
     ------
     InputError
-        If there is no such model, or it is of a kind that is not taken.
+        If there is no such model, it cannot be loaded, its weights or tokenizer are
+        incomplete, or an argument is out of range.
     """
     if pooling not in ("mean", "cls", "last"):
-        raise InputError(f"pooling must be 'mean', 'cls' or 'last': {pooling!r}")
+        raise InputError(f"pooling must be 'mean', 'cls' or 'last', got {pooling!r}")
     if max_length is not None and (
-        not isinstance(max_length, Integral) or not 1 <= max_length <= MOST_TOKENS
+        not isinstance(max_length, Integral)
+        or not 1 <= max_length <= LARGEST_MAX_LENGTH
     ):
         raise InputError(
-            f"max_length must be a whole number from 1 to {MOST_TOKENS}: {max_length!r}"
+            f"max_length must be an integer from 1 to {LARGEST_MAX_LENGTH}, or None, "
+            f"got {max_length!r}"
         )
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         _check_shards(name)
-        # Unless told, transformers asks the terminal whether to run a model's code.
+        # By default transformers asks on the terminal whether to run a model's code.
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         model, found = AutoModel.from_pretrained(
             name,
@@ -214,7 +267,7 @@ def load_language_model(
             output_loading_info=True,
         )
     except Exception as error:
-        # Of any kind, from a missing file to a damaged one.
+        # Anything from a missing to a damaged file raises here, with any exception.
         raise InputError(f"{name}: {_cause(name, error)}") from None
     _check_weights(name, model, found["missing_keys"])
     _check_tokenizer(name, tokenizer, model)
@@ -222,18 +275,23 @@ def load_language_model(
         model = model.get_encoder()
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     if tokenizer.pad_token_id is None:
+        # Any token will do, because the attention mask hides the padding.
         known = tokenizer.eos_token or tokenizer.bos_token
-        # Any will do: what is padded is masked.
         tokenizer.pad_token = known or tokenizer.convert_ids_to_tokens(0)
-    longest = getattr(model.config, "max_position_embeddings", None) or LONGEST
-    longest = min(longest, tokenizer.model_max_length, LONGEST)
+    if max_length is None:
+        positions = getattr(model.config, "max_position_embeddings", None)
+        max_length = min(
+            positions or DEFAULT_MAX_LENGTH,
+            tokenizer.model_max_length,
+            DEFAULT_MAX_LENGTH,
+        )
     return LanguageModel(
-        model.eval().to(device), tokenizer, pooling, max_length or longest, device
+        model.eval().to(device), tokenizer, pooling, max_length, device
     )
 
 
 def _check_shards(name: str) -> None:
-    """Refuse a list of parts that are not safetensors; they would be unpickled."""
+    """Refuse an index that names files other than safetensors: they are pickles."""
     path = cached_file(
         name,
         SAFE_WEIGHTS_INDEX_NAME,
@@ -250,33 +308,37 @@ def _check_shards(name: str) -> None:
 
 
 def _check_weights(name: str, model: Any, missing: Iterable[str]) -> None:
-    """Refuse a model some of whose weights were made up, each time anew."""
+    """Refuse a model with missing weights, which were initialized at random."""
     lacking = sorted(key for key in missing if not key.startswith("pooler."))
     if lacking:
         raise InputError(
-            f"{name}: lacks {len(lacking)} of the model's weights, {lacking[0]!r} "
-            "among them; pass a whole model"
+            f"{name}: lacks {len(lacking)} of the model's weights, for instance "
+            f"{lacking[0]!r}; pass a folder with the complete model"
         )
     if set(missing):
-        # Nobody looks at what the pooler makes, but a fingerprint must be the same.
+        # The pooler's output is not used, but random weights would change the
+        # fingerprint at every load.
         with torch.no_grad():
             for parameter in model.pooler.parameters():
                 parameter.zero_()
 
 
 def _check_tokenizer(name: str, tokenizer: Any, model: Any) -> None:
-    """Refuse a tokenizer that knows no words, or words the model does not know."""
+    """Refuse a tokenizer without a vocabulary, or with more tokens than the model."""
     if not getattr(tokenizer, "is_fast", False):
-        raise InputError(f"{name}: has no fast tokenizer; pass a model with one")
+        raise InputError(
+            f"{name}: has no fast tokenizer (tokenizer.json); pass a model that has one"
+        )
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         raise InputError(
-            f"{name}: has a tokenizer without words; put its tokenizer.json there"
+            f"{name}: has a tokenizer with an empty vocabulary; add the model's "
+            "tokenizer.json"
         )
     n_known = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > n_known:
         raise InputError(
-            f"{name}: has a tokenizer of {len(tokenizer)} tokens, but a model of "
-            f"{n_known}; put those together that belong together"
+            f"{name}: has a tokenizer with {len(tokenizer)} tokens, but a model that "
+            f"knows {n_known}; pass a folder whose model and tokenizer belong together"
         )
 
 
@@ -285,10 +347,10 @@ def _cause(name: str, error: Exception) -> str:
     if Path(name).exists():
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         return (
-            f"is no model that transformers can load ({cause}); pass a folder with "
+            f"is not a model that transformers can load ({cause}); pass a folder with "
             "config.json, model.safetensors and a tokenizer"
         )
     return (
-        "is no folder, and the hub has no such model or cannot be reached; pass a "
-        "folder with the model, or a name when online (and without HF_HUB_OFFLINE)"
+        "there is no such folder, and the Hugging Face hub has no such model or cannot "
+        "be reached; pass the folder of a model, or go online and unset HF_HUB_OFFLINE"
     )

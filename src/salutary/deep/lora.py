@@ -1,4 +1,4 @@
-"""Fine-tune a language model by LoRA, together with a linear layer."""
+"""Fine-tune a language model by LoRA, together with a linear layer on its vectors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
+from sklearn.linear_model import LogisticRegression
 
 from salutary.deep.language_model import LanguageModel
 from salutary.deep.texts import Text, n_characters
@@ -21,16 +22,17 @@ Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What fine-tuning comes to.
+class FineTuned:
+    """A fine-tuned language model and its linear layer.
 
     Parameters
     ----------
     model : LanguageModel
-        With the changes, in evaluation mode.
+        With LoRA's update matrices, in evaluation mode.
     layer : tuple of ndarrays
+        Coefficients and intercepts.
     n_epochs : int
-        Epochs whose changes were kept.
+        Number of epochs that were kept.
     """
 
     model: LanguageModel
@@ -38,52 +40,106 @@ class Tuned:
     n_epochs: int
 
 
+def check_takes_lora(model: LanguageModel, name: str, rank: int) -> None:
+    """Refuse a model that has an adapter already, or is narrower than the rank.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    name : str
+        What the caller calls the model, for the message.
+    rank : int
+
+    Raises
+    ------
+    InputError
+    """
+    if getattr(model.model, "peft_config", None):
+        raise InputError(
+            f"{name}: has an adapter already; merge it into the model (peft's "
+            "merge_and_unload) and pass the merged model"
+        )
+    if rank > model.n_features:
+        raise InputError(
+            f"rank must be at most {model.n_features}, the model's hidden size, got "
+            f"{rank}"
+        )
+
+
+def as_softmax(model: LogisticRegression) -> Layer:
+    """Coefficients and intercepts of a logistic regression, one row for each class.
+
+    For two classes scikit-learn keeps one row; half of it and its negative give the
+    same probabilities.
+
+    Parameters
+    ----------
+    model : LogisticRegression
+        Fitted.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_classes, n_features)
+    intercept : ndarray of shape (n_classes,)
+    """
+    coef, intercept = model.coef_, model.intercept_
+    if len(coef) == 1:
+        return np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
+    return coef, intercept
+
+
 def fine_tune(
     model: LanguageModel,
     texts: list[Text],
     labels: NDArray[np.intp],
     layer: Layer,
-    held: tuple[list[Text], NDArray[np.intp]] | None,
+    validation: tuple[list[Text], NDArray[np.intp]] | None,
     plan: Plan,
     rank: int,
     target_modules: list[str] | None,
     seed: int,
-) -> Tuned:
-    """Learn low-rank changes of a model, and the layer on its vectors.
+) -> FineTuned:
+    """Train LoRA's update matrices of a model, and the linear layer on its vectors.
 
     Parameters
     ----------
     model : LanguageModel
-        As it comes; it is changed in place.
-    texts : list of str or pairs
+        The base model; the update matrices are added to it in place.
+    texts : list of str, or of (str, str)
     labels : ndarray of shape (n_texts,), dtype intp
+        Position of each text's class.
     layer : tuple of ndarrays
-        Where the linear layer starts.
-    held : tuple of texts and labels, or None
-        By which the best epoch is kept.
+        Coefficients and intercepts that the linear layer starts from.
+    validation : tuple of texts and labels, or None
+        The epoch with the lowest loss on these is kept. With None, the last epoch is.
     plan : Plan
     rank : int
+        Rank of the update matrices.
     target_modules : list of str or None
-        None for peft's choice, or all linear layers where it has none.
+        Names of the layers that are updated. None is peft's choice for this kind of
+        model, or all linear layers if peft has none.
     seed : int
 
     Returns
     -------
-    Tuned
+    FineTuned
 
     Raises
     ------
     InputError
-        If the model has no such layers, or training does not converge.
+        If the model has no such layers, or training diverges.
     """
     device = model.device
     with seeded(seed, device):
-        changed = replace(model, model=_changed(model.model, rank, target_modules))
+        with_lora = replace(
+            model, model=_add_lora_or_refuse(model.model, rank, target_modules)
+        )
         linear = _linear(layer, device)
-        network = torch.nn.ModuleList([changed.model, linear])
+        network = torch.nn.ModuleList([with_lora.model, linear])
 
         def logits_of(rows: list[int]) -> torch.Tensor:
-            logits: torch.Tensor = linear(changed.vectors([texts[row] for row in rows]))
+            vectors = with_lora.vectors([texts[row] for row in rows])
+            logits: torch.Tensor = linear(vectors)
             return logits
 
         n_epochs = train(
@@ -91,47 +147,55 @@ def fine_tune(
             logits_of,
             torch.from_numpy(labels.astype(np.int64)).to(device),
             plan,
-            None if held is None else lambda: _mean_loss(changed, linear, *held),
+            None
+            if validation is None
+            else lambda: _mean_loss(with_lora, linear, *validation),
             [n_characters(text) for text in texts],
         )
     weight, bias = (
         value.detach().cpu().double().numpy() for value in (linear.weight, linear.bias)
     )
-    return Tuned(changed, (weight, bias), n_epochs)
+    return FineTuned(with_lora, (weight, bias), n_epochs)
 
 
-def with_changes(model: Any, rank: int, target_modules: Any) -> Any:
-    """A model with low-rank changes of some layers, which alone are trained.
+def add_lora(model: Any, rank: int, target_modules: Any) -> Any:
+    """Add LoRA's update matrices to a model, and freeze all its other weights.
 
     Parameters
     ----------
     model : PreTrainedModel
         Changed in place.
     rank : int
+        Rank of the update matrices.
     target_modules : list of str, str or None
-        As peft takes them.
+        The layers that are updated, as peft's ``LoraConfig`` takes them.
+
+    Returns
+    -------
+    PeftModel
     """
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=target_modules)
     with warnings.catch_warnings():
-        # peft asks transformers by a name that is to go.
+        # peft reads an attribute that transformers has deprecated.
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-        # Of GPT-2's layers, which are the transposed of others; peft sees to it.
+        # GPT-2's layers store transposed weights; peft warns, and handles them itself.
         warnings.filterwarnings("ignore", ".*Conv1D", UserWarning)
         return get_peft_model(model, config)
 
 
-def _changed(model: Any, rank: int, target_modules: list[str] | None) -> Any:
+def _add_lora_or_refuse(model: Any, rank: int, target_modules: list[str] | None) -> Any:
     try:
         try:
-            return with_changes(model, rank, target_modules)
+            return add_lora(model, rank, target_modules)
         except ValueError as error:
             if target_modules is not None or "target_modules" not in str(error):
                 raise
-            return with_changes(model, rank, "all-linear")
+            return add_lora(model, rank, "all-linear")
     except ValueError as error:
         cause = " ".join(str(error).split())
         raise InputError(
-            f"the model cannot be changed: {cause[:200]}; pass other target_modules"
+            f"LoRA cannot be applied to the model: {cause[:200]}; pass other "
+            "target_modules"
         ) from None
 
 
@@ -150,7 +214,7 @@ def _mean_loss(
     texts: list[Text],
     labels: NDArray[np.intp],
 ) -> float:
-    """Mean log loss of held texts."""
+    """Mean log loss of texts, in batches of similar length."""
     order = sorted(range(len(texts)), key=lambda row: n_characters(texts[row]))
     total = 0.0
     with torch.inference_mode():

@@ -1,83 +1,105 @@
-"""``LoraClassifier``: a language model that is fine-tuned to tell classes apart."""
+"""``LoraClassifier``: a language model that is fine-tuned to classify texts."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from salutary.deep.texts import Pooling, Text, as_bytes, as_texts, n_characters
-from salutary.deep.vectors import Vectors, embed
-from salutary.errors import InputError, needs
+from salutary.deep.adapter_files import (
+    SavedAdapter,
+    classifier_sha256,
+    damage_refused,
+    read_adapter,
+    read_lora,
+    write_adapter,
+)
+from salutary.deep.network_classifier import NetworkClassifier
+from salutary.deep.texts import Text, as_texts, warn_of_cut
+from salutary.deep.vectors import Vectors
+from salutary.errors import InputError, MissingExtraError, needs
 from salutary.influence.inputs import check_held
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
+from salutary.names import Pooling
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel
-    from salutary.deep.training import Plan
+
+SAVED_PARAMETERS = (
+    *("model", "pooling", "max_length", "rank", "target_modules", "learning_rate"),
+    *("epochs", "patience", "batch_size", "weight_decay"),
+)
+"""Parameters that are saved. The others belong to one machine or one call."""
 
 
-class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Fine-tune a language model by LoRA, with a linear layer for the classes.
+class LoraClassifier(NetworkClassifier):
+    """Fine-tune a language model by LoRA, with a linear layer on its vectors.
 
-    The model's own weights stay as they are; low-rank changes of some of its matrices
-    are learned, and a linear layer on a text's vector. That layer starts as the
-    logistic regression on the vectors of the model as it comes. Needs
-    ``salutary[text]``.
+    The model's own weights stay frozen. Training learns low-rank updates of some weight
+    matrices, and a linear layer that maps a text's vector to logits. The layer starts
+    from the logistic regression on the base model's vectors. Needs ``salutary[text]``.
 
     Parameters
     ----------
-    model : str
-        A folder with a model, or a name on the Hugging Face hub, as for
+    model : str or path
+        Folder with a model, or name of a model on the Hugging Face hub, as for
         `TransformerEmbedder`.
     pooling : {"mean", "cls", "last"}, default="mean"
-        A text's vector: the mean over its tokens, the first token's, or the last one's
-        (for decoders).
+        How a text becomes a vector: the mean of its tokens' vectors, the first token's
+        vector, or the last token's vector (for decoders).
     max_length : int, default=None
-        Tokens of a text that are looked at. None: as many as the model takes, 512 at
-        most.
+        Maximum number of tokens of a text; longer texts are truncated, with a warning.
+        None is as many as the model takes, but no more than 512.
     rank : int, default=8
-        Of the changes.
+        Rank of the LoRA update matrices.
     target_modules : list of str, default=None
-        Names of the layers that are changed; None for those peft takes in a model of
-        this kind, mostly the queries' and values', else all linear ones.
+        Names of the layers that LoRA updates. None is peft's choice for this kind of
+        model, mostly the query and value projections, else all linear layers.
     learning_rate : float, default=1e-3
-        The largest; it rises in the first tenth of the steps and then falls to zero.
+        Peak learning rate. The rate rises during the first tenth of the steps, then
+        falls to zero.
     epochs : int, default=5
-        At most.
+        Maximum number of epochs. Training stops earlier if ``X_val`` is passed and its
+        loss rises.
     patience : int, default=2
-        Epochs without a lower loss on ``X_val`` after which training ends.
+        Number of epochs without a lower loss on ``X_val`` after which training stops.
     batch_size : int, default=16
-        Texts a step.
+        Number of texts for each training step.
     weight_decay : float, default=0.01
+        Weight decay of AdamW.
     device : str, default=None
-        For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU.
-    cache_dir : path, default=None
-        Folder that keeps every vector, by the model's weights and the text.
+        For instance "cpu" or "cuda:1". None is CUDA if available, else MPS, else the
+        CPU.
+    cache_dir : str or path, default=None
+        Folder that keeps the vectors of texts, by the model's weights and the text.
+        None keeps nothing.
     random_state : int, RandomState instance or None, default=None
-        Decides the first changes and the order of the rows. The same on one machine and
-        number of threads.
+        Seed of the update matrices and of the order of the texts. With an int, results
+        repeat on the same machine and number of threads.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted.
     coef_ : ndarray of shape (n_classes, n_features), float64
-        Of the linear layer.
+        Coefficients of the linear layer.
     intercept_ : ndarray of shape (n_classes,), float64
+        Intercepts of the linear layer.
     n_epochs_ : int
-        Epochs whose changes were kept.
+        Number of epochs that were kept: the best one on ``X_val``, or all.
     base_fingerprint_ : str
-        SHA-256 of the model before fine-tuning, and of how vectors are made.
+        SHA-256 of the base model, and of how it makes vectors.
+
+    See Also
+    --------
+    SalutaryFineTuner : Fine-tunes a model on labels that influence assigns.
+    TransformerEmbedder : Vectors of a language model that is not fine-tuned.
 
     References
     ----------
@@ -87,8 +109,24 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
-    >>> model = LoraClassifier("sentence-transformers/all-MiniLM-L6-v2", epochs=4)
-    >>> model.fit(["good", "bad"], [1, 0]).predict(["fine"])  # doctest: +SKIP
+    Lines marked SKIP load the model from the Hugging Face hub.
+
+    >>> from salutary import LoraClassifier
+    >>> reviews = ["A delight.", "Dull and far too long.", "I loved it.", "A bore."]
+    >>> sentiments = ["good", "bad", "good", "bad"]
+    >>> X_val, y_val = ["A joy to watch.", "I hated it."], ["good", "bad"]
+    >>> model = LoraClassifier("sentence-transformers/all-MiniLM-L6-v2", rank=4)
+
+    Training stops when the loss on ``X_val`` rises, and the best epoch is kept:
+
+    >>> model.fit(reviews, sentiments, X_val, y_val)  # doctest: +SKIP
+    >>> model.predict(["Warm and funny."])  # doctest: +SKIP
+    array(['good'], dtype='<U4')
+
+    Save the adapter, and load it later or on another machine:
+
+    >>> model.save("sentiment")  # doctest: +SKIP
+    >>> LoraClassifier.load("sentiment", device="cpu")  # doctest: +SKIP
     """
 
     def __init__(
@@ -108,33 +146,38 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cache_dir: str | os.PathLike[str] | None = None,
         random_state: Any = None,
     ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            weight_decay=weight_decay,
+            device=device,
+            cache_dir=cache_dir,
+            random_state=random_state,
+        )
         self.model = model
         self.pooling = pooling
         self.max_length = max_length
         self.rank = rank
         self.target_modules = target_modules
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.patience = patience
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.device = device
-        self.cache_dir = cache_dir
-        self.random_state = random_state
 
     def fit(
         self, X: Any, y: Any, X_val: Any = None, y_val: Any = None
     ) -> LoraClassifier:
-        """Fine-tune the model as it comes, whatever was learned before.
+        """Fine-tune the base model; earlier calls of ``fit`` have no effect.
 
         Parameters
         ----------
         X : sequence of str, Series, or DataFrame or array with one or two columns
-            Texts, or pairs of texts.
+            Texts; two columns are pairs of texts.
         y : array-like of shape (n_texts,)
-            At least two classes.
-        X_val, y_val : like X and y, optional
-            Texts by whose loss the best epoch is kept; all epochs are run without.
+            Labels, of at least two classes.
+        X_val : like X, optional
+            Texts that are not trained on. The epoch with the lowest loss on them is
+            kept. Without them, all epochs are run.
+        y_val : array-like of shape (n_val_texts,), optional
+            Labels of ``X_val``.
 
         Returns
         -------
@@ -143,49 +186,50 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            For a text that is missing or is no text, by its row; if the model cannot be
-            loaded or changed, or training does not converge.
+            If a text is missing or not a string (the message names its row), the model
+            cannot be loaded or updated, a parameter is out of range, or training
+            diverges.
         ValueError
-            For fewer than two classes, or a class of ``y_val`` that ``y`` lacks.
+            If there are fewer than two classes, or ``y_val`` has a class that ``y``
+            lacks.
         ModuleNotFoundError
-            Without ``salutary[text]``; says how to install it.
+            If the extra ``salutary[text]`` is not installed.
         """
         with needs("text"):
-            from salutary.deep.lora import fine_tune
+            from salutary.deep.lora import as_softmax, fine_tune
         check_held(X_val, y_val)
-        texts, plan, held = as_texts(X), self._plan(), None
+        texts, plan, validation = as_texts(X), self._plan(), None
         self.classes_, codes = encode_training_labels(y, texts)
         if X_val is not None:
-            held_texts = as_texts(X_val)
-            codes_val = encode_validation_labels(y_val, self.classes_, held_texts)
-            held = held_texts, codes_val
-        loaded = self.load_base()
-        warn_of_cut(loaded, texts)
-        self.base_fingerprint_ = loaded.fingerprint.hex()
-        base = self._embedded(texts, loaded)
-        first = LogisticRegression(max_iter=1000).fit(base, codes)
-        seed = check_random_state(self.random_state).randint(2**31)
+            val_texts = as_texts(X_val)
+            val_codes = encode_validation_labels(y_val, self.classes_, val_texts)
+            validation = val_texts, val_codes
+        base = self.load_base()
+        warn_of_cut(base, texts)
+        self.base_fingerprint_ = base.fingerprint.hex()
+        vectors = self._embedded(texts, base)
+        first = LogisticRegression(max_iter=1000).fit(vectors, codes)
         tuned = fine_tune(
-            loaded,
+            base,
             texts,
             codes,
             as_softmax(first),
-            held,
+            validation,
             plan,
             self.rank,
             self.target_modules,
-            seed,
+            self._draw_seed(),
         )
-        self.coef_, self.intercept_ = tuned.layer
-        self.n_epochs_ = tuned.n_epochs
         try:
             self._embedded(texts[:1], tuned.model)
         except InputError:
             raise InputError(
-                "training went astray: the vectors are no numbers; pass a smaller "
-                "learning rate"
+                "training diverged: the vectors are not finite; pass a smaller "
+                "learning_rate"
             ) from None
+        self.coef_, self.intercept_ = tuned.layer
         self._tuned, self._fitted_with = tuned.model, self.get_params()
+        self.n_epochs_ = tuned.n_epochs
         return self
 
     def embed(self, X: Any) -> Vectors:
@@ -193,7 +237,7 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : sequence of str, Series, or DataFrame or array with one or two columns
+        X : like X of ``fit``
 
         Returns
         -------
@@ -203,150 +247,154 @@ class LoraClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._embedded(as_texts(X), self._tuned)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Logits, shape (n_texts, n_classes), for two classes too."""
+        """Logits of texts.
+
+        Parameters
+        ----------
+        X : like X of ``fit``
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes), float64
+            One column for each class, also for two classes.
+        """
         vectors = self.embed(X).astype(np.float64)
         logits: NDArray[np.float64] = vectors @ self.coef_.T + self.intercept_
         return logits
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Class probabilities, shape (n_texts, n_classes)."""
-        chances: NDArray[np.float64] = softmax(self.decision_function(X), axis=1)
-        return chances
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Most probable class of each text, shape (n_texts,)."""
-        best = self.decision_function(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[best]
-        return labels
-
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the adapter and the linear layer as safetensors.
+        """Write the adapter and the linear layer into a folder.
+
+        The base model is not written. ``adapter_model.safetensors`` and
+        ``adapter_config.json`` are in peft's format and can be loaded with peft;
+        ``layer.safetensors`` and ``classifier.json`` hold the rest.
 
         Parameters
         ----------
-        folder : path
-            New, or an empty one. ``adapter_model.safetensors`` and
-            ``adapter_config.json`` are peft's and can be loaded with it,
-            ``layer.safetensors`` and ``classifier.json`` hold the rest.
+        folder : str or path
+            A new or empty folder.
 
         Raises
         ------
         InputError
-            If there is something in the folder.
+            If the folder is not empty, or the class labels are neither strings nor
+            numbers.
         """
         check_is_fitted(self)
-        from salutary.deep.adapter_files import write_adapter
-
-        write_adapter(self, Path(folder))
+        peft_model = self._tuned.model
+        parameters = {name: self._fitted_with[name] for name in SAVED_PARAMETERS}
+        parameters["model"] = str(parameters["model"])
+        config = peft_model.peft_config["default"]
+        parameters["target_modules"] = sorted(config.target_modules)
+        saved = SavedAdapter(
+            parameters=parameters,
+            classes=self.classes_,
+            n_epochs=self.n_epochs_,
+            base_fingerprint=self.base_fingerprint_,
+            coef=self.coef_,
+            intercept=self.intercept_,
+            fingerprint=classifier_sha256(
+                self._tuned, self.coef_, self.intercept_, self.classes_
+            ),
+        )
+        write_adapter(saved, peft_model, Path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], **parameters: Any) -> LoraClassifier:
-        """Read what `save` has written; nothing is unpickled and no code is run.
+        """Read a classifier that `save` has written.
+
+        Nothing is unpickled, and no code in the folder is run.
 
         Parameters
         ----------
-        folder : path
+        folder : str or path
         **parameters
-            In place of those saved, for instance ``model`` where that lies elsewhere by
-            now, or ``device``.
+            Replace saved parameters, for instance ``model`` if the base model has
+            moved, or set others, for instance ``device``.
+
+        Returns
+        -------
+        LoraClassifier
 
         Raises
         ------
         InputError
-            If the folder holds no adapter, or its model is not the one it was made for.
+            If a file of the adapter is missing or damaged, or ``model`` is not the base
+            model of the adapter.
+        ModuleNotFoundError
+            If the extra ``salutary[text]`` is not installed.
         """
-        with needs("text"):
-            from salutary.deep.adapter_files import read_adapter
-        return read_adapter(cls, Path(folder), parameters)
+        folder = Path(folder)
+        cls(**{"model": "", **parameters})  # refuses unknown names before any reading
+        with damage_refused(folder):
+            saved = read_adapter(folder)
+            kept = {name: saved.parameters[name] for name in SAVED_PARAMETERS}
+            classifier = cls(**{**kept, **parameters})
+            classifier._restore(saved, folder)
+        return classifier
+
+    def _restore(self, saved: SavedAdapter, folder: Path) -> None:
+        """Become the fitted classifier of a folder, if it is undamaged."""
+        try:
+            self._plan()  # refuses numbers out of range
+            base = self.load_base()
+        except MissingExtraError:
+            raise
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from None
+        if base.fingerprint.hex() != saved.base_fingerprint:
+            raise InputError(
+                f"{self.model}: is not the base model that {folder} was fine-tuned "
+                "from; put that model there, or pass its folder or name as model"
+            )
+        tuned = read_lora(folder, base, self.rank, self.target_modules)
+        found = classifier_sha256(tuned, saved.coef, saved.intercept, saved.classes)
+        if found != saved.fingerprint:
+            raise ValueError("its content is not what was written")
+        self.classes_ = saved.classes
+        self.coef_, self.intercept_ = saved.coef, saved.intercept
+        self.base_fingerprint_ = saved.base_fingerprint
+        self._tuned, self._fitted_with = tuned, self.get_params()
+        self.n_epochs_ = saved.n_epochs
 
     def load_base(self) -> LanguageModel:
-        """The language model as it comes.
+        """Load the base model, before any fine-tuning.
 
         Raises
         ------
         InputError
-            If it cannot be loaded or takes no changes of this rank, or a parameter is
-            out of range.
+            If the model cannot be loaded, has an adapter already, or has fewer features
+            than ``rank``; or if a parameter is out of range.
         """
         with needs("text"):
             from salutary.deep.devices import pick_device
             from salutary.deep.language_model import load_language_model
+            from salutary.deep.lora import check_takes_lora
         if not isinstance(self.rank, Integral) or self.rank < 1:
-            raise InputError(f"rank must be a whole number from 1: {self.rank!r}")
+            raise InputError(
+                f"rank must be an integer of at least 1, got {self.rank!r}"
+            )
         loaded = load_language_model(
             os.fspath(self.model),
             self.pooling,
             self.max_length,
             pick_device(self.device),
         )
-        if getattr(loaded.model, "peft_config", None):
-            raise InputError(
-                f"{self.model}: has an adapter already; merge it into the model "
-                "(peft's merge_and_unload) and pass that"
-            )
-        width = int(loaded.model.config.hidden_size)
-        if self.rank > width:
-            raise InputError(
-                f"rank {self.rank} is above the model's width; pass {width} at most"
-            )
+        check_takes_lora(loaded, str(self.model), self.rank)
         return loaded
 
     def _embedded(self, texts: list[Text], model: LanguageModel) -> Vectors:
-        if not texts:
-            return np.zeros((0, model.model.config.hidden_size), dtype=np.float32)
-        return embed(
-            texts,
-            model.encode,
-            model=model.fingerprint,
-            as_bytes=as_bytes,
-            size=n_characters,
-            batch_size=2 * self.batch_size,
-            n_features=int(model.model.config.hidden_size),
-            folder=None if self.cache_dir is None else Path(self.cache_dir),
-        )
-
-    def _plan(self) -> Plan:
-        from salutary.deep.training import Plan
-
-        return Plan(
-            self.epochs,
-            self.batch_size,
-            self.learning_rate,
-            self.weight_decay,
-            self.patience,
-        )
+        return model.embed(texts, 2 * self.batch_size, self._cache_folder())
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "_tuned"):
-            raise TypeError("a fitted LoraClassifier is not pickled; use save and load")
+            raise TypeError(
+                "a fitted LoraClassifier cannot be pickled; use its save and load"
+            )
         return dict(super().__getstate__())
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_tuned")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
-        tags.no_validation = True
         return tags
-
-
-def as_softmax(model: LogisticRegression) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Coefficients and intercepts with a row for each class, of two classes too."""
-    coef, intercept = model.coef_, model.intercept_
-    if len(coef) == 1:
-        return np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-    return coef, intercept
-
-
-def warn_of_cut(model: LanguageModel, texts: list[Text]) -> None:
-    """Warn of texts only the beginnings of which are looked at."""
-    n_cut = model.n_cut(texts)
-    if n_cut:
-        warnings.warn(
-            f"{n_cut} of {len(texts)} texts have more than {model.max_length} tokens; "
-            "only their beginnings count",
-            UserWarning,
-            stacklevel=3,
-        )

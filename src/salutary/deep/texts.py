@@ -1,8 +1,9 @@
-"""Texts and pairs of texts, one a row."""
+"""Read a table or sequence as texts or pairs of texts, one for each row."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,19 +11,16 @@ import pandas as pd
 from salutary.errors import InputError
 
 Text = str | tuple[str, str]
-"""A row's text, or its two texts, as of a question and an answer."""
-
-Pooling = Literal["mean", "cls", "last"]
-"""A text's vector: the mean over its tokens', the first, or the last one's."""
+"""A row's text, or its pair of texts, for instance a question and an answer."""
 
 
 def as_texts(X: Any) -> list[Text]:
-    """Rows of a table or sequence as texts or pairs.
+    """Rows of a table or sequence as texts or pairs of texts.
 
     Parameters
     ----------
     X : sequence of str, Series, or DataFrame or array with one or two columns
-        Two columns are pairs.
+        Two columns are read as pairs of texts.
 
     Returns
     -------
@@ -31,7 +29,8 @@ def as_texts(X: Any) -> list[Text]:
     Raises
     ------
     InputError
-        For a missing value or anything but text; names the row, from 0.
+        If a value is missing or not a string; the message names its row, counted
+        from 0. Also if ``X`` is a single string, or has more than two columns.
 
     Examples
     --------
@@ -49,43 +48,67 @@ def as_texts(X: Any) -> list[Text]:
         table = table[:, None]
     if table.ndim != 2 or table.shape[1] not in (1, 2):
         raise InputError(
-            f"texts are of shape {table.shape}; pass one column, or two for pairs"
+            f"texts have shape {table.shape}; pass one column of texts, or two columns "
+            "for pairs"
         )
     for column in range(table.shape[1]):
         for row, value in enumerate(table[:, column]):
-            if not isinstance(value, str):
-                place = (
-                    f"column {names[column]!r}, row {row}" if names else f"row {row}"
-                )
-                what = f"{value!r} is no text"
-                if pd.api.types.is_scalar(value) and pd.isna(value):
-                    what = "the text is missing"
-                raise InputError(f"{place}: {what}; fill it, or drop the row")
-            if not value.isascii():
-                _check_characters(value, row)
+            place = f"column {names[column]!r}, row {row}" if names else f"row {row}"
+            _check_text(value, place)
     if table.shape[1] == 1:
         return list(table[:, 0])
     return [(first, second) for first, second in table]
 
 
-def _check_characters(text: str, row: int) -> None:
+def _check_text(value: Any, place: str) -> None:
+    """Refuse a value that is missing, not a string, or not valid Unicode."""
+    if not isinstance(value, str):
+        problem = f"{value!r} is not a text"
+        if pd.api.types.is_scalar(value) and pd.isna(value):
+            problem = "the text is missing"
+        raise InputError(f"{place}: {problem}; fill it, or drop the row")
+    if value.isascii():
+        return
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"row {row}: the text has half a character, {text[error.start]!r}; "
-            "correct it, or drop the row"
+            f"{place}: the text contains half a character (the lone surrogate "
+            f"{value[error.start]!r}); correct it, or drop the row"
         ) from None
 
 
 def n_characters(text: Text) -> int:
-    """Length of a text, or of both of a pair."""
+    """Number of characters of a text, or of both texts of a pair."""
     return len(text) if isinstance(text, str) else len(text[0]) + len(text[1])
 
 
 def as_bytes(text: Text) -> bytes:
-    """What tells texts and pairs apart."""
+    """A text or pair as bytes; two different rows never have the same bytes."""
     parts = (text,) if isinstance(text, str) else text
-    # With its length before it, no text can pass for another's end.
+    # The length before each part tells ("ab", "c") from ("a", "bc").
     encoded = [part.encode() for part in parts]
     return b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+
+
+def warn_of_cut(model: Any, texts: list[Text]) -> None:
+    """Warn the caller's caller if texts have more tokens than a language model reads.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    texts : list of str, or of (str, str)
+
+    Warns
+    -----
+    UserWarning
+        Says how many texts are truncated.
+    """
+    n_truncated = model.n_truncated(texts)
+    if n_truncated:
+        warnings.warn(
+            f"{n_truncated} of {len(texts)} texts have more than {model.max_length} "
+            "tokens; the rest of each is ignored",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,4 +1,4 @@
-"""``TorchEmbedder``: rows to what a layer of any torch module makes of them."""
+"""``TorchEmbedder``: rows to the output of a layer of any torch module."""
 
 from __future__ import annotations
 
@@ -21,33 +21,40 @@ if TYPE_CHECKING:
 class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Embed rows by the output of a named layer of a torch module.
 
-    Needs ``salutary[torch]``. The module is used as it is at each call, so that after
-    further training the vectors are those of the new weights.
+    The module is used as it is at each call: after further training, the vectors are
+    those of the new weights. Needs ``salutary[torch]``.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Takes a float32 tensor of shape (n_rows, ...), the rows' shape.
+        Takes a float32 tensor of shape (n_rows, ...).
     layer : str
-        As in ``module.named_modules()``, for instance "features.3"; what it returns is
-        flattened to a vector for each row.
+        Name of a layer, as in ``module.named_modules()``, for instance "features.3".
+        Its output is flattened to one vector for each row.
     batch_size : int, default=256
+        Maximum number of rows that are encoded together.
     device : str, default=None
-        For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU.
-    cache_dir : path, default=None
-        Folder that keeps every vector, by the module's weights, its words (``repr``)
-        and the row, for later calls and runs; whatever else changes what the module
-        does is not seen. None keeps nothing.
+        For instance "cpu" or "cuda:1". None is CUDA if available, else MPS, else the
+        CPU.
+    cache_dir : str or path, default=None
+        Folder that keeps vectors for later calls and runs, by the module's weights, its
+        ``repr`` and the row. Do not reuse it for a module whose ``forward`` has changed
+        in any other way. None keeps nothing.
 
     Attributes
     ----------
     n_features_out_ : int
         Length of a vector.
 
+    See Also
+    --------
+    TorchClassifier : Trains the module as well.
+
     Examples
     --------
     >>> import numpy as np
     >>> import torch
+    >>> from salutary import TorchEmbedder
     >>> module = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Linear(5, 2))
     >>> embedder = TorchEmbedder(module, "0", device="cpu")
     >>> embedder.fit_transform(np.ones((4, 3))).shape
@@ -70,21 +77,26 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.cache_dir = cache_dir
 
     def fit(self, X: Any, y: Any = None) -> TorchEmbedder:
-        """Look at one row, to know the length of a vector.
+        """Check the module on the first row; nothing is trained.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, ...)
+            At least one row.
         y : ignored
 
         Returns
         -------
         TorchEmbedder
+            The embedder itself.
 
         Raises
         ------
         ValueError
-            If the module has no such layer, or cannot take the rows.
+            If the module has no such layer, cannot take the rows, or the layer does not
+            return one vector for each row.
+        ModuleNotFoundError
+            If the extra ``salutary[torch]`` is not installed.
         """
         self._check()
         layers = [name for name, _ in self.module.named_modules() if name]
@@ -109,19 +121,26 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n_rows, n_features_out_), float32
+
+        Raises
+        ------
+        InputError
+            If a vector is not finite, or the store in ``cache_dir`` cannot be used.
+        ValueError
+            If the module cannot take the rows.
         """
         check_is_fitted(self)
         self._check()
         rows = as_rows(X)
         if not len(rows):
             return np.zeros((0, self.n_features_out_), dtype=np.float32)
-        from salutary.deep.devices import fingerprint
+        from salutary.deep.devices import weights_sha256
 
         return embed(
             list(rows),
             self._encode,
-            # The words of the module have its layers' sizes and strides.
-            model=fingerprint(self.module, str(self.module), self.layer),
+            # Sizes and strides of layers are in the module's repr, not in its weights.
+            model=weights_sha256(self.module, str(self.module), self.layer),
             as_bytes=lambda row: f"{row.shape}".encode() + row.tobytes(),
             size=lambda row: 0,
             batch_size=self.batch_size,
@@ -130,7 +149,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
-        """Names of the vectors' entries."""
+        """Names of the output features, for instance "features.3.0"."""
         check_is_fitted(self)
         names = [f"{self.layer}.{number}" for number in range(self.n_features_out_)]
         return np.asarray(names, dtype=object)
@@ -158,17 +177,19 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             hook.remove()
             module.train(was_training)
         if not caught:
-            raise ValueError(f"layer {self.layer!r} is not used; name another")
+            raise ValueError(
+                f"the module does not use layer {self.layer!r}; pass another layer"
+            )
         if not isinstance(caught[-1], torch.Tensor):
             raise ValueError(
                 f"layer {self.layer!r} returns {type(caught[-1]).__name__}, not a "
-                "tensor; name another"
+                "tensor; pass another layer"
             )
         output = caught[-1].detach()
         if output.ndim < 2 or len(output) != len(rows):
             raise ValueError(
                 f"layer {self.layer!r} returns shape {tuple(output.shape)} for "
-                f"{len(rows)} rows, not a vector for each; name another"
+                f"{len(rows)} rows, not one vector for each row; pass another layer"
             )
         vectors: Vectors = output.flatten(1).float().cpu().numpy()
         return vectors
@@ -176,7 +197,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check(self) -> None:
         check_module(self.module)
         if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1: {self.batch_size}")
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -187,17 +208,17 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def as_rows(X: Any) -> NDArray[np.float32]:
-    """Rows as a module takes them, shape (n_rows, ...)."""
+    """Rows as a float32 array of shape (n_rows, ...), as a module takes them."""
     rows = np.ascontiguousarray(X, dtype=np.float32)
     if rows.ndim < 2:
         raise ValueError(
-            f"rows are of shape {rows.shape}; pass an array of shape (n_rows, ...)"
+            f"rows have shape {rows.shape}; pass an array of shape (n_rows, ...)"
         )
     return rows
 
 
 def check_module(module: Any) -> None:
-    """Refuse what is no module, as its class.
+    """Refuse anything that is not a torch module, for instance a module's class.
 
     Raises
     ------
@@ -206,4 +227,4 @@ def check_module(module: Any) -> None:
     with needs("torch"):
         import torch
     if not isinstance(module, torch.nn.Module):
-        raise ValueError(f"module is {module!r}, not a torch.nn.Module; pass one")
+        raise ValueError(f"module is {module!r}, not a torch.nn.Module; pass a module")

@@ -1,4 +1,4 @@
-"""What a model must do to be fine-tuned on salutary labels."""
+"""The protocol of a deep model that is fine-tuned on salutary labels."""
 
 from __future__ import annotations
 
@@ -18,78 +18,122 @@ from salutary.labeling.tuning import best_C_by_cross_validation
 
 @runtime_checkable
 class Trainer(Protocol):
-    """A deep model, as the loop of fine-tuning sees it.
+    """The methods that `SalutaryFineTuner` needs of a deep model.
 
-    Copied with scikit-learn's ``clone`` before each ``fit``, so that every fit starts
-    from the same weights; what is not an estimator is copied deeply. Where ``fit`` also
-    takes ``X_val`` and ``y_val``, it is given the canary rows, if there is a guard, to
-    stop early by and not to be trained on. With ``predict_proba``, of shape (n_rows,
-    n_classes) and columns in the order of ``numpy.unique(y)``, it is judged by its own
-    predictions, without by those of a logistic regression on its embeddings. A
-    ``random_state`` of None, if it has one, is set.
+    `LoraClassifier` and `TorchClassifier` are trainers; so is any object with the two
+    methods below. Three more things are used if the trainer has them:
+
+    - If ``fit`` also takes ``X_val`` and ``y_val``, it is passed the canary rows, to
+      stop early by and not to train on. Canary rows are validation rows that influence
+      never sees; without a guard there are none.
+    - If there is a ``predict_proba``, which returns an array of shape (n_rows,
+      n_classes) with columns in the order of ``numpy.unique(y)``, the trainer is judged
+      by its own predictions. Otherwise it is judged by the predictions of a logistic
+      regression on its embeddings.
+    - If there is a parameter ``random_state`` and it is None, it is set to a seed.
+
+    Notes
+    -----
+    The trainer is copied by `sklearn.base.clone` before each ``fit``, so that every fit
+    starts from the same weights. A trainer that is not a scikit-learn estimator is
+    copied by `copy.deepcopy`.
+
+    Examples
+    --------
+    A trainer whose embeddings are the rows themselves:
+
+    >>> import numpy as np
+    >>> class Identity:
+    ...     def fit(self, X, y):
+    ...         return self
+    ...
+    ...     def embed(self, X):
+    ...         return np.asarray(X, dtype=np.float32)
+    >>> isinstance(Identity(), Trainer)
+    True
     """
 
     def fit(self, X: Any, y: Any) -> Any:
-        """Train on rows with labels, anew.
+        """Train on labeled rows, from the start.
 
         Parameters
         ----------
-        X : sequence of rows
+        X : sequence of length n_rows
         y : ndarray of shape (n_rows,)
-            Labels; each class has a row.
+            Labels; every class has at least one row.
         """
 
     def embed(self, X: Any) -> Vectors:
-        """Vectors of rows, shape (n_rows, n_features), float32."""
+        """Vectors of rows.
+
+        Parameters
+        ----------
+        X : sequence of length n_rows
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features), float32
+        """
 
 
 def checked_output(
     found: Any, n_rows: int, method: str, n_columns: int | None = None
 ) -> NDArray[Any]:
-    """What a trainer returns, if it is a row of finite numbers for each row.
+    """Check that a trainer returned one vector of finite numbers for each row.
 
     Parameters
     ----------
     found : array-like of shape (n_rows, n_columns)
+        What the trainer returned.
     n_rows : int
+        Expected number of rows.
     method : str
-        That returned it, for the message.
+        Name of the trainer's method, for the message.
     n_columns : int, optional
-        Any number if None.
+        Expected number of columns. With None, any number is accepted.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
 
     Raises
     ------
     ValueError
+        If the shape is another one, or a number is not finite.
     """
     table = np.asarray(found)
-    columns = "n" if n_columns is None else n_columns
     if (
         table.ndim != 2
         or len(table) != n_rows
         or n_columns not in (None, table.shape[1])
-        or not np.isfinite(table).all()
     ):
+        columns = "n_features" if n_columns is None else n_columns
         raise ValueError(
-            f"the trainer's {method} returned shape {table.shape} for {n_rows} rows, "
-            f"or what is no number; it must return ({n_rows}, {columns}) finite numbers"
+            f"the trainer's {method} returned shape {table.shape} for {n_rows} rows; "
+            f"it must return shape ({n_rows}, {columns})"
+        )
+    if not np.isfinite(table).all():
+        raise ValueError(
+            f"the trainer's {method} returned numbers that are not finite; train with "
+            "a smaller learning rate, or scale the rows"
         )
     return table
 
 
 class LinearProbe:
-    """A trainer, and a logistic regression on its embeddings of the training rows.
+    """A trainer without predictions, with a logistic regression on its embeddings.
 
     Parameters
     ----------
-    trainer : object with ``fit`` and ``embed``
+    trainer : Trainer
     """
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
 
-    def fit(self, X: Any, y: NDArray[Any], **held: Any) -> Any:
-        """Fit the trainer, and the regression under its best C by cross-validation."""
-        self.trainer.fit(X, y, **held)
+    def fit(self, X: Any, y: NDArray[Any], **validation: Any) -> Any:
+        """Fit the trainer, then the regression with C tuned by cross-validation."""
+        self.trainer.fit(X, y, **validation)
         self.classes_, codes = np.unique(y, return_inverse=True)
         vectors = checked_output(self.trainer.embed(X), len(codes), "embed")
         scaled = StandardScaler().fit_transform(vectors)
@@ -106,7 +150,7 @@ class LinearProbe:
         return vectors
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Class probabilities by the regression, shape (n_rows, n_classes)."""
+        """Class probabilities of the regression, shape (n_rows, n_classes)."""
         vectors = checked_output(self.embed(X), _num_samples(X), "embed")
-        chances: NDArray[np.float64] = self._probe.predict_proba(vectors)
-        return chances
+        probabilities: NDArray[np.float64] = self._probe.predict_proba(vectors)
+        return probabilities

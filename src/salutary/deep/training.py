@@ -1,4 +1,4 @@
-"""Train a network by gradient descent, and keep the epoch that does best."""
+"""Train a network by gradient descent, and keep its best epoch."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from salutary.errors import InputError
 from salutary.progress import report
 
 WARM_UP = 0.1
-"""Share of the steps in which the learning rate rises; in the others it falls to 0."""
+"""Share of the steps in which the learning rate rises; afterwards it falls to 0."""
 
-TOGETHER = 8
-"""Batches whose rows are sorted by size; more would leave less to chance."""
+BATCHES_SORTED_TOGETHER = 8
+"""Number of batches whose rows are sorted by size; more would be less random."""
 
-LONGEST_GRADIENT = 1.0
-"""To which longer ones are cut."""
+MAX_GRADIENT_NORM = 1.0
+"""Longer gradients are scaled down to this norm."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train.
+    """The hyperparameters of training.
 
     Parameters
     ----------
     epochs : int
-        At most.
+        Maximum number of epochs.
     batch_size : int
+        Number of rows for each step.
     learning_rate : float
-        The largest; it rises at first and then falls to zero.
+        Peak learning rate, in (0, 1]. The rate first rises, then falls to zero.
     weight_decay : float
-        AdamW's.
+        Weight decay of AdamW, in [0, 1].
     patience : int
-        Epochs without a lower loss on the held rows after which training ends.
+        Number of epochs without a lower validation loss after which training stops.
 
     Raises
     ------
     InputError
-        For numbers that are out of range.
+        If a number is out of range.
     """
 
     epochs: int
@@ -55,13 +56,17 @@ class Plan:
         for name in ("epochs", "batch_size", "patience"):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 1:
-                raise InputError(f"{name} must be a whole number from 1: {value!r}")
+                raise InputError(
+                    f"{name} must be an integer of at least 1, got {value!r}"
+                )
         if not 0 < self.learning_rate <= 1:
             raise InputError(
-                f"learning_rate must be above 0 and at most 1: {self.learning_rate}"
+                f"learning_rate must be above 0 and at most 1, got {self.learning_rate}"
             )
         if not 0 <= self.weight_decay <= 1:
-            raise InputError(f"weight_decay must be from 0 to 1: {self.weight_decay}")
+            raise InputError(
+                f"weight_decay must be from 0 to 1, got {self.weight_decay}"
+            )
 
 
 def train(
@@ -69,50 +74,53 @@ def train(
     logits_of: Callable[[list[int]], torch.Tensor],
     labels: torch.Tensor,
     plan: Plan,
-    held_loss: Callable[[], float] | None,
+    validation_loss: Callable[[], float] | None,
     sizes: Sequence[int] | None = None,
 ) -> int:
-    """Minimize the mean log loss of rows, in place.
+    """Minimize the mean log loss of labeled rows, in place.
 
     Parameters
     ----------
     network : Module
-        Whose parameters that require gradients are trained; left in evaluation mode.
+        Its parameters that require gradients are trained. It is left in evaluation
+        mode.
     logits_of : callable
-        Of the rows of the given numbers, shape (n_rows, n_classes).
+        Takes row numbers and returns their logits, shape (n_rows, n_classes).
     labels : Tensor of shape (n_rows,), int64
-        Positions of the rows' classes.
+        Position of each row's class.
     plan : Plan
-    held_loss : callable or None
-        Loss on rows that are not trained on, by which the best epoch is kept. Without
-        it all epochs are run and the last one is kept.
+    validation_loss : callable or None
+        Returns the loss on rows that are not trained on. The epoch with the lowest loss
+        is kept. With None, all epochs are run and the last one is kept.
     sizes : sequence of int, optional
-        What the rows cost; rows of like size then share a batch.
+        What each row costs; rows of similar size then share a batch.
 
     Returns
     -------
     int
-        Epochs that were kept.
+        Number of the epoch that was kept, counted from 1.
 
     Raises
     ------
     InputError
-        If the loss ceases to be a number.
+        If the network has no parameters to train, or training diverges.
 
     Notes
     -----
-    Draws from torch's generator, see `seeded`.
+    The order of the rows comes from torch's random generator, see `seeded`.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
-        raise InputError("the network has no parameters to train; unfreeze some")
+        raise InputError(
+            "the network has no parameters to train; set requires_grad of some to True"
+        )
     optimizer = torch.optim.AdamW(
         parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay
     )
     n_batches = _n_batches(len(labels), plan.batch_size)
     n_steps = plan.epochs * n_batches
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _pace(step, n_steps)
+        optimizer, lambda step: _rate_factor(step, n_steps)
     )
     batches = partial(_batches, sizes or [0] * len(labels), plan.batch_size)
     lowest, best, kept = float("inf"), None, plan.epochs
@@ -125,19 +133,19 @@ def train(
             loss = losses.sum() / len(rows)
             if not torch.isfinite(loss):
                 raise InputError(
-                    f"training went astray in epoch {epoch}: the loss is no number; "
-                    "pass a smaller learning rate"
+                    f"training diverged in epoch {epoch}: the loss is not finite; pass "
+                    "a smaller learning_rate"
                 )
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, LONGEST_GRADIENT)
+            torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
             optimizer.step()
             schedule.step()
             report((epoch - 1) * n_batches + step, n_steps)
         network.eval()
-        if held_loss is None:
+        if validation_loss is None:
             continue
-        loss_now = held_loss()
+        loss_now = validation_loss()
         if loss_now < lowest:
             lowest, best, kept = loss_now, _snapshot(network), epoch
         elif epoch - kept >= plan.patience:
@@ -149,15 +157,15 @@ def train(
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Fix torch's random numbers in the block, and leave the caller's as they were."""
+    """Seed torch's random numbers in the block; afterwards the caller's go on."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 
 
-def _pace(step: int, n_steps: int) -> float:
-    """Share of the largest learning rate."""
+def _rate_factor(step: int, n_steps: int) -> float:
+    """The learning rate of a step, divided by the peak learning rate."""
     rising = max(1, round(WARM_UP * n_steps))
     if step < rising:
         return (step + 1) / rising
@@ -165,24 +173,24 @@ def _pace(step: int, n_steps: int) -> float:
 
 
 def _batches(sizes: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Rows in random batches, those of like size among a few batches' rows together."""
+    """Random batches of row numbers; rows of similar size share a batch."""
     order: list[int] = torch.randperm(len(sizes)).tolist()
     found: list[list[int]] = []
-    for few in _parts(order, TOGETHER * batch_size):
+    for few in _parts(order, BATCHES_SORTED_TOGETHER * batch_size):
         found += _parts(sorted(few, key=sizes.__getitem__), batch_size)
     if len(found) > _n_batches(len(sizes), batch_size):
         # Batch normalization cannot be trained on a single row.
-        lonely = found.pop()
-        found[-1] += lonely
+        single_row = found.pop()
+        found[-1] += single_row
     for number in torch.randperm(len(found)).tolist():
         yield found[number]
 
 
 def _n_batches(n_rows: int, batch_size: int) -> int:
-    """As many as there must be, but none of a single row if others are larger."""
+    """Number of batches; a last batch of a single row is merged into the one before."""
     n_batches = -(-n_rows // batch_size)
-    lonely = batch_size > 1 and n_batches > 1 and n_rows % batch_size == 1
-    return n_batches - lonely
+    has_single_row = batch_size > 1 and n_batches > 1 and n_rows % batch_size == 1
+    return n_batches - has_single_row
 
 
 def _parts(rows: list[int], size: int) -> list[list[int]]:
@@ -190,7 +198,7 @@ def _parts(rows: list[int], size: int) -> list[list[int]]:
 
 
 def _snapshot(network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Copies of all that training changes."""
+    """Copies of the trained parameters and the buffers, by name."""
     changing = {
         name: value for name, value in network.named_parameters() if value.requires_grad
     }

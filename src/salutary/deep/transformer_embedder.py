@@ -1,9 +1,8 @@
-"""``TransformerEmbedder``: a language model as a scikit-learn transformer of texts."""
+"""``TransformerEmbedder``: texts to vectors of a language model."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from salutary.deep.texts import Pooling, as_bytes, as_texts, n_characters
-from salutary.deep.vectors import Vectors, embed
+from salutary.deep.texts import as_texts, warn_of_cut
+from salutary.deep.vectors import Vectors
 from salutary.errors import InputError, needs
+from salutary.names import Pooling
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel
@@ -22,51 +22,62 @@ if TYPE_CHECKING:
 class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Embed texts, or pairs of texts, with a language model.
 
-    A transformer in scikit-learn's sense: the first step of a pipeline whose last is
-    the logistic regression that influence is taken of. Needs ``salutary[text]``.
+    This is a transformer in scikit-learn's sense: the first step of a pipeline that
+    ends in a logistic regression, for instance in `SalutaryClassifier`. Needs
+    ``salutary[text]``.
 
     Parameters
     ----------
-    model : str
-        A folder with a model, or a name on the Hugging Face hub (``HF_HUB_OFFLINE`` is
-        respected). Encoders and decoders; of both in one, the encoder. Weights are read
-        as safetensors only, and no code that comes with a model is run.
+    model : str or path
+        Folder with a model, or name of a model on the Hugging Face hub
+        (``HF_HUB_OFFLINE`` is respected). Encoders and decoders are supported; of an
+        encoder-decoder, the encoder is used. Weights are read from safetensors files
+        only, and code that comes with a model is never run.
     pooling : {"mean", "cls", "last"}, default="mean"
-        Of the last layer: the mean over a text's tokens, the first token's vector, as
-        BERT is trained for, or the last token's, which in a decoder has seen the rest.
+        How the vectors of a text's tokens become one vector. "mean" is their mean.
+        "cls" is the first token's vector, which BERT is trained for. "last" is the last
+        token's vector, which in a decoder depends on the whole text.
     max_length : int, default=None
-        Tokens of a text that are looked at. None: as many as the model takes, 512 at
-        most.
+        Maximum number of tokens of a text; longer texts are truncated, with a warning.
+        None is as many as the model takes, but no more than 512.
     batch_size : int, default=32
-        Texts of like length that are encoded together.
+        Maximum number of texts that are encoded together; they have similar length.
     device : str, default=None
-        For instance "cpu" or "cuda:1"; None for CUDA, else MPS, else the CPU. On CUDA
-        the model runs in bfloat16.
-    cache_dir : path, default=None
-        Folder that keeps every vector, by the model's weights and the text, for later
-        calls, rounds and runs; several processes may share it. None keeps nothing.
+        For instance "cpu" or "cuda:1". None is CUDA if available, else MPS, else the
+        CPU. On CUDA the model runs in bfloat16 if the device supports it.
+    cache_dir : str or path, default=None
+        Folder that keeps vectors for later calls and runs, by the model's weights and
+        the text. Several processes may share it. None keeps nothing.
 
     Attributes
     ----------
     fingerprint_ : str
-        SHA-256 of all that the vectors depend on besides the text. A saved embedder
-        refuses a model of another fingerprint.
+        SHA-256 of everything besides the text that the vectors depend on. A saved
+        embedder refuses a model with another fingerprint.
     n_features_out_ : int
         Length of a vector.
 
+    See Also
+    --------
+    LoraClassifier : Fine-tunes the language model as well.
+
     Notes
     -----
-    Vectors of a text differ in their last digits with the texts that share its batch,
-    with the number of threads and with the device.
+    The last digits of a text's vector depend on the texts in the same batch, on the
+    number of threads and on the device.
 
     Examples
     --------
+    The last line is marked SKIP because it loads the model from the Hugging Face hub.
+
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
+    >>> from salutary import TransformerEmbedder
     >>> embedder = TransformerEmbedder("sentence-transformers/all-MiniLM-L6-v2")
     >>> model = make_pipeline(embedder, StandardScaler(), LogisticRegression())
-    >>> model.fit(["good", "bad"], [1, 0])  # doctest: +SKIP
+    >>> model.fit(["good", "bad"], [1, 0]).predict(["great"])  # doctest: +SKIP
+    array([1])
     """
 
     def __init__(
@@ -87,7 +98,7 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         self.cache_dir = cache_dir
 
     def fit(self, X: Any, y: Any = None) -> TransformerEmbedder:
-        """Load the model; nothing is learned from the texts.
+        """Load the model; nothing is trained.
 
         Parameters
         ----------
@@ -97,18 +108,19 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         Returns
         -------
         TransformerEmbedder
+            The embedder itself.
 
         Raises
         ------
         InputError
-            If the model cannot be loaded.
+            If the model cannot be loaded, or a parameter is out of range.
         ModuleNotFoundError
-            Without ``salutary[text]``; says how to install it.
+            If the extra ``salutary[text]`` is not installed.
         """
         loaded = self._load()
         self.fingerprint_ = loaded.fingerprint.hex()
-        self.n_features_out_ = int(loaded.model.config.hidden_size)
-        self._loaded = self._asked(), loaded
+        self.n_features_out_ = loaded.n_features
+        self._loaded = self._load_parameters(), loaded
         return self
 
     def transform(self, X: Any) -> Vectors:
@@ -117,7 +129,7 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         Parameters
         ----------
         X : sequence of str, Series, or DataFrame or array with one or two columns
-            Two columns are pairs of texts.
+            Texts; two columns are pairs of texts.
 
         Returns
         -------
@@ -126,57 +138,50 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         Raises
         ------
         InputError
-            For a text that is missing or is no text, by its row; for a damaged store.
+            If a text is missing or not a string (the message names its row), the model
+            is not the one the embedder was fitted with, or the store in ``cache_dir``
+            cannot be used.
+
+        Warns
+        -----
+        UserWarning
+            If texts are truncated.
         """
         check_is_fitted(self)
         texts = as_texts(X)
         if not texts:
             return np.zeros((0, self.n_features_out_), dtype=np.float32)
-        model = self._same_model()
-        n_cut = model.n_cut(texts)
-        if n_cut:
-            warnings.warn(
-                f"{n_cut} of {len(texts)} texts have more than {model.max_length} "
-                "tokens; only their beginnings count",
-                UserWarning,
-                stacklevel=2,
-            )
-        return embed(
-            texts,
-            model.encode,
-            model=bytes.fromhex(self.fingerprint_),
-            as_bytes=as_bytes,
-            size=n_characters,
-            batch_size=self.batch_size,
-            n_features=self.n_features_out_,
-            folder=None if self.cache_dir is None else Path(self.cache_dir),
-        )
+        model = self._fitted_model()
+        warn_of_cut(model, texts)
+        folder = None if self.cache_dir is None else Path(self.cache_dir)
+        return model.embed(texts, self.batch_size, folder)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
-        """Names of the vectors' entries."""
+        """Names of the output features: "embedding0", "embedding1", ..."""
         check_is_fitted(self)
         names = [f"embedding{number}" for number in range(self.n_features_out_)]
         return np.asarray(names, dtype=object)
 
-    def _same_model(self) -> LanguageModel:
-        """The model it was fitted with, loaded anew if it is not there as asked for."""
+    def _fitted_model(self) -> LanguageModel:
+        """The model of ``fit``, loaded again after unpickling or ``set_params``."""
         self._check()
-        if not hasattr(self, "_loaded") or self._loaded[0] != self._asked():
+        if not hasattr(self, "_loaded") or self._loaded[0] != self._load_parameters():
             loaded = self._load()
             if loaded.fingerprint.hex() != self.fingerprint_:
                 raise InputError(
-                    f"{self.model}: is another model, or cut or pooled otherwise, than "
-                    "the embedder was fitted with; put that one there, or fit again"
+                    f"{self.model}: is another model, or has another pooling or "
+                    "max_length, than the embedder was fitted with; restore that "
+                    "model and these parameters, or fit again"
                 )
-            self._loaded = self._asked(), loaded
+            self._loaded = self._load_parameters(), loaded
         return self._loaded[1]
 
-    def _asked(self) -> tuple[Any, ...]:
+    def _load_parameters(self) -> tuple[Any, ...]:
         return str(self.model), self.pooling, self.max_length, self.device
 
     def _check(self) -> None:
         if self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1: {self.batch_size}")
+            raise InputError(f"batch_size must be at least 1, got {self.batch_size}")
 
     def _load(self) -> LanguageModel:
         with needs("text"):
@@ -191,7 +196,8 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Saved by name and fingerprint: a file of a run stays small and holds no code.
+        # Only name and fingerprint are saved, so the file of a run stays small and
+        # holds no code.
         state = dict(super().__getstate__())
         state.pop("_loaded", None)
         return state

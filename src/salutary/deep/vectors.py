@@ -1,4 +1,4 @@
-"""Vectors of rows that were embedded before, kept on disk."""
+"""Embed rows in batches, and keep their vectors on disk for later calls and runs."""
 
 from __future__ import annotations
 
@@ -15,47 +15,146 @@ from numpy.typing import NDArray
 from salutary.errors import InputError, needs
 from salutary.progress import report
 
+Vectors = NDArray[np.float32]
+"""One vector a row, shape (n_rows, n_features), float32."""
+
+Encode = Callable[[list[Any]], Vectors]
+"""Takes a batch of rows and returns their vectors, shape (n_rows, n_features)."""
+
 FILE = "embeddings.sqlite"
 
-PATIENCE = 60.0
-"""Seconds to wait for another process that is writing."""
+LOCK_TIMEOUT = 60.0
+"""Seconds to wait for another process that is writing to the store."""
 
 REMEDIES = {
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_IOERR: "make room on the disk",
     sqlite3.SQLITE_BUSY: "wait for the process that uses it",
     sqlite3.SQLITE_LOCKED: "wait for the process that uses it",
-    sqlite3.SQLITE_READONLY: "mend the permissions",
-    sqlite3.SQLITE_CANTOPEN: "mend the permissions",
+    sqlite3.SQLITE_READONLY: "fix the permissions",
+    sqlite3.SQLITE_CANTOPEN: "fix the permissions",
 }
-"""By what SQLite says of a store; one that is damaged is to be deleted."""
-
-Vectors = NDArray[np.float32]
+"""What to do, by SQLite's error code. A store with any other error is damaged."""
 
 
 def default_folder() -> Path:
-    """Where vectors are kept for all runs of a user."""
+    """The user's cache folder for salutary, which all runs share."""
     with needs("text"):
         from platformdirs import user_cache_path
     return user_cache_path("salutary")
 
 
+def embed(
+    rows: Sequence[Any],
+    encode: Encode,
+    *,
+    model: bytes,
+    as_bytes: Callable[[Any], bytes],
+    size: Callable[[Any], int],
+    batch_size: int,
+    n_features: int,
+    folder: Path | None = None,
+) -> Vectors:
+    """Vectors of rows, taken from the store where it has them.
+
+    Parameters
+    ----------
+    rows : sequence of length n_rows
+        May repeat rows; each distinct row is encoded at most once.
+    encode : callable
+        Called with batches of distinct rows that the store lacks; returns their
+        vectors.
+    model : bytes
+        Digest of everything besides the row that the vectors depend on.
+    as_bytes : callable
+        Returns a row's content as bytes.
+    size : callable
+        Returns what a row costs to encode. Rows of similar size share a batch. The
+        largest rows come first, so that too large a batch fails at once.
+    batch_size : int
+        Maximum number of rows that are encoded together.
+    n_features : int
+        Length of a vector.
+    folder : Path, optional
+        Folder of the store. With None, no vectors are kept.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float32
+
+    Raises
+    ------
+    InputError
+        If a vector is not finite, or the store cannot be used.
+
+    Examples
+    --------
+    >>> def lengths(texts):
+    ...     return np.array([[len(text)] for text in texts], dtype=np.float32)
+    >>> embed(
+    ...     ["a", "bcd", "a"],
+    ...     lengths,
+    ...     model=b"lengths",
+    ...     as_bytes=str.encode,
+    ...     size=len,
+    ...     batch_size=2,
+    ...     n_features=1,
+    ... ).ravel()
+    array([1., 3., 1.], dtype=float32)
+    """
+    keys = [hashlib.sha256(model + as_bytes(row)).digest() for row in rows]
+    distinct = dict(zip(keys, rows, strict=True))
+    with open_store(folder) as store:
+        found = store.get(list(distinct), n_features)
+        missing = [key for key in distinct if key not in found]
+        missing.sort(key=lambda key: -size(distinct[key]))
+        new = _encoded(missing, distinct, encode, batch_size, store)
+    known = {**found, **new}
+    return np.stack([known[key] for key in keys])
+
+
+def _encoded(
+    missing: list[bytes],
+    rows: dict[bytes, Any],
+    encode: Encode,
+    batch_size: int,
+    store: VectorStore,
+) -> dict[bytes, Vectors]:
+    """Vectors of the missing rows; each batch is stored before the next is encoded."""
+    found: dict[bytes, Vectors] = {}
+    for first in range(0, len(missing), batch_size):
+        batch = missing[first : first + batch_size]
+        vectors = encode([rows[key] for key in batch])
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                "the embedding model returns vectors that are not finite; pass "
+                "another model, or scale the rows"
+            )
+        store.add(batch, vectors)
+        found.update(zip(batch, vectors, strict=True))
+        report(first + len(batch), len(missing))
+    return found
+
+
 class VectorStore:
     """Vectors by key in one SQLite file, which several processes may share.
 
-    Each `add` is a transaction: after a kill, what was added is there.
+    Each `add` is a transaction, so an interruption loses no vector that was added.
 
     Parameters
     ----------
     connection : sqlite3.Connection
-        Of a database that has the table.
+        A connection to a database with the table of vectors, see `open_store`.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def get(self, keys: Sequence[bytes], n_features: int) -> dict[bytes, Vectors]:
-        """The vectors that there are, of shape (n_features,) each; no damaged ones."""
+        """Vectors by key, each of shape (n_features,).
+
+        Keys that are missing and vectors that are damaged are left out.
+        """
         found = {}
         for key in keys:
             row = self._connection.execute(
@@ -70,7 +169,7 @@ class VectorStore:
         return found
 
     def add(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        """Keep vectors, one a row, in place of those that are there already."""
+        """Store one vector for each key, and replace vectors stored before."""
         rows = [
             (key, np.ascontiguousarray(vector, dtype="<f4").tobytes())
             for key, vector in zip(keys, vectors, strict=True)
@@ -83,12 +182,18 @@ class VectorStore:
 
 @contextmanager
 def open_store(folder: Path | None) -> Iterator[VectorStore]:
-    """The store in a folder, or without one a store that is gone afterwards.
+    """Open the store of a folder for the block.
+
+    Parameters
+    ----------
+    folder : Path or None
+        The folder; it is created if it does not exist. With None, the store is in
+        memory and its vectors are gone after the block.
 
     Raises
     ------
     InputError
-        If it cannot be made, or what is there is no store.
+        If the folder cannot be created, or the store is damaged, locked or full.
     """
     where = ":memory:"
     if folder is not None:
@@ -96,13 +201,13 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"{folder}: cannot be made ({error.strerror}); pass another folder for "
-                "embeddings"
+                f"{folder}: cannot be created ({error.strerror}); pass another folder "
+                "for embeddings"
             ) from None
         where = str(folder / FILE)
     connection = None
     try:
-        connection = sqlite3.connect(where, timeout=PATIENCE)
+        connection = sqlite3.connect(where, timeout=LOCK_TIMEOUT)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
@@ -111,9 +216,9 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
         )
         yield VectorStore(connection)
     except sqlite3.DatabaseError as error:
-        # Of the extended codes the lowest byte says what kind it is.
-        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        remedy = REMEDIES.get(kind, "delete it")
+        # The lowest byte of an extended error code is the primary code.
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        remedy = REMEDIES.get(code, "delete it")
         raise InputError(
             f"{where}: cannot be used ({error}); {remedy}, or pass another folder for "
             "embeddings"
@@ -121,79 +226,3 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
     finally:
         if connection is not None:
             connection.close()
-
-
-Encode = Callable[[list[Any]], Vectors]
-"""A batch of rows to their vectors, shape (n_rows, n_features), float32."""
-
-
-def embed(
-    rows: Sequence[Any],
-    encode: Encode,
-    *,
-    model: bytes,
-    as_bytes: Callable[[Any], bytes],
-    size: Callable[[Any], int],
-    batch_size: int,
-    n_features: int,
-    folder: Path | None = None,
-) -> Vectors:
-    """Vectors of rows, from the store where it has them.
-
-    Parameters
-    ----------
-    rows : sequence
-    encode : callable
-        Asked for each different row that the store lacks, once.
-    model : bytes
-        Fingerprint of all that makes the vectors.
-    as_bytes : callable
-        A row's content.
-    size : callable
-        What an encoded row costs; rows of like size share a batch, the largest first,
-        so that too large a batch fails at once.
-    batch_size, n_features : int
-    folder : Path, optional
-        Of the store; without it nothing is kept.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_features), float32
-
-    Raises
-    ------
-    InputError
-        If the model makes anything but finite numbers, or the store cannot be used.
-    """
-    keys = [hashlib.sha256(model + as_bytes(row)).digest() for row in rows]
-    different = dict(zip(keys, rows, strict=True))
-    with open_store(folder) as store:
-        found = store.get(list(different), n_features)
-        missing = [key for key in different if key not in found]
-        missing.sort(key=lambda key: -size(different[key]))
-        new = _encoded(missing, different, encode, batch_size, store)
-    known = {**found, **new}
-    return np.stack([known[key] for key in keys])
-
-
-def _encoded(
-    missing: list[bytes],
-    rows: dict[bytes, Any],
-    encode: Encode,
-    batch_size: int,
-    store: VectorStore,
-) -> dict[bytes, Vectors]:
-    """Vectors of the missing rows, each batch in the store before the next is made."""
-    found: dict[bytes, Vectors] = {}
-    for first in range(0, len(missing), batch_size):
-        batch = missing[first : first + batch_size]
-        vectors = encode([rows[key] for key in batch])
-        if not np.isfinite(vectors).all():
-            raise InputError(
-                "the embedding model makes vectors that are not finite; pass a "
-                "sound one, or rows of another scale"
-            )
-        store.add(batch, vectors)
-        found.update(zip(batch, vectors, strict=True))
-        report(first + len(batch), len(missing))
-    return found

@@ -1,4 +1,4 @@
-"""``salutary.advise``: what to do with one's own rows."""
+"""``advise``: what to train on, given labeled rows and perhaps a pool."""
 
 from __future__ import annotations
 
@@ -32,39 +32,49 @@ def advise(
     random_state: Any = None,
     verbose: int = 0,
 ) -> Advice:
-    """Find out what to train on: training rows, validation rows, labels for a pool.
+    """Advise what to train on: training rows, validation rows, labels for a pool.
 
-    By repeated cross-fitting over the validation rows, compares logistic regressions of
-    the training rows, of the validation rows, of both, of both with the validation rows
-    weighing more, and, with a pool, self-training, salutary labels under the paper's
-    rule and the default, and salutary labels with a refit on the validation rows too.
-    Each has its C tuned on validation rows that it was not fitted on.
+    Compares logistic regressions that are fitted on different rows, by repeated
+    cross-fitting over the validation rows:
+
+    - train only, validation only, and train + validation, the last also with a larger
+      weight of the validation rows;
+    - training rows with some labels switched, as by `salutary.relabel`, with the
+      validation rows and without;
+    - with a pool: self-training, and labels as by `salutary.SalutaryClassifier` under
+      the paper's rule, under the default rule, and with a refit on the validation rows.
+
+    Every option has its C tuned on validation rows that it was not fitted on.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_train, n_features)
-        Training rows, on the scale a logistic regression is to see them.
+        Training rows, scaled as for a logistic regression.
     y : array-like of shape (n_train,)
-        Their classes, two or more. Every value is a class, -1 as well.
+        Labels of the training rows, of two or more classes. Every value is a class, -1
+        too.
     X_val : array-like or sparse matrix of shape (n_val, n_features)
-        Validation rows, six or more: like those the model will be used on.
+        Validation rows, six or more. They must be like the rows that the model will be
+        used on.
     y_val : array-like of shape (n_val,)
+        Labels of the validation rows.
     X_pool : array-like or sparse matrix of shape (n_pool, n_features), optional
-        Unlabeled rows. Of more than 20,000 so many are drawn.
+        Unlabeled rows. From a pool of more than 20,000 rows, 20,000 are drawn.
     sample_weight : array-like of shape (n_train,), optional
-        Weights of the training rows. Validation and pool rows weigh one.
+        Weights of the training rows. Validation and pool rows have a weight of one.
     budget : int, default=100
-        Labels to assign, at most.
+        Maximum number of labels that an option assigns.
     batch_size : int, default=10
-        Labels a round.
+        Labels assigned in a round.
     n_splits : int, default=5
-        Parts of the validation rows; each is judged by fits without it.
+        Number of parts of the validation rows. Options are judged on each part by fits
+        that have not seen it.
     n_repeats : int, default=2
-        Times the validation rows are parted anew.
+        Number of times the validation rows are cut into parts, each time differently.
     random_state : int, RandomState instance or None, default=None
-        Parts the validation rows and draws from the pool.
+        Cuts the validation rows into parts and draws from the pool.
     verbose : int, default=0
-        Whether to print where it stands.
+        1 prints progress.
 
     Returns
     -------
@@ -78,10 +88,10 @@ def advise(
     Raises
     ------
     ValueError
-        For rows with NaN or infinity (names the first), other columns than ``X`` has,
-        labels that are missing, of several kinds or no classes, fewer than two
-        classes, a class in ``y_val`` that ``y`` lacks, or fewer than six validation
-        rows.
+        For rows with NaN or infinity, of which the first is named; for other columns
+        than those of ``X``; for labels that are missing, of several kinds, or numbers
+        with a fraction; for fewer than two classes; for a class in ``y_val`` that ``y``
+        lacks; and for fewer than six validation rows.
 
     See Also
     --------
@@ -89,10 +99,11 @@ def advise(
 
     Notes
     -----
-    An option is fitted and tuned ``n_splits * n_repeats`` times, on
-    ``(n_splits - 1) / n_splits`` of the validation rows, so that what trains on them is
-    judged a little too strictly. Intervals are over validation rows, by Student's t,
-    and paired; they do not allow for the best being picked among several.
+    Each option is fitted and tuned ``n_splits * n_repeats`` times, each time with
+    ``(n_splits - 1) / n_splits`` of the validation rows. Options that train on
+    validation rows are therefore judged a little too strictly. The intervals of
+    differences are Student's t intervals over paired validation rows. They do not allow
+    for the best option being picked among several.
 
     Examples
     --------
@@ -141,7 +152,7 @@ def advise(
     if found.classes_not_validated:
         warnings.warn(
             f"no validation row has class {', '.join(found.classes_not_validated)}; "
-            "whether labels help there, nothing shows",
+            "whether labels help there cannot be seen",
             UserWarning,
             stacklevel=2,
         )
@@ -151,7 +162,7 @@ def advise(
 def _check_parts(n_validation: int, n_splits: int) -> None:
     if n_validation < FEWEST_VALIDATION:
         raise ValueError(
-            f"X_val has {rows_of(n_validation)}, too few to tune and to judge by; pass "
+            f"X_val has {rows_of(n_validation)}, too few to tune and judge on; pass "
             f"{FEWEST_VALIDATION} or more"
         )
     if n_splits > n_validation:
@@ -162,7 +173,7 @@ def _check_parts(n_validation: int, n_splits: int) -> None:
 
 
 class _Printed:
-    """Print each line once."""
+    """Print lines, but not the same line twice in a row."""
 
     def __init__(self) -> None:
         self._last = ""

@@ -1,10 +1,10 @@
-"""The scikit-learn face of a run that fine-tunes a deep model."""
+"""``SalutaryFineTuner``: fine-tune a deep model on labels by influence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -32,81 +32,90 @@ from salutary.influence.labels import (
     find_unlabeled,
 )
 from salutary.labeling.loop import run, start
-from salutary.labeling.rules import RULES, Scores, find_rule
+from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.splits import split_off
 from salutary.names import RuleName
 
 
 class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Fine-tune a deep model on labeled rows and rows labeled by their influence.
+    """Fine-tune a deep model on labeled rows and on rows labeled by their influence.
 
-    Influence cannot be taken of a deep model. In each round its embeddings get a
-    logistic regression, the surrogate, whose influences label rows of the pool; then
-    the deep model is fine-tuned anew on all rows with a label. No person is asked for
-    any.
+    Influence can be computed for a logistic regression, but not for a deep model. Each
+    round therefore fits a logistic regression, the surrogate, to the deep model's
+    embeddings. The surrogate's influences label rows of the pool, as in
+    `SalutaryClassifier`. Then the deep model is fine-tuned again, from the start, on
+    all rows that have a label. No person is asked for a label.
 
     Parameters
     ----------
     trainer : object with ``fit`` and ``embed``
-        The deep model, see `salutary.deep.trainer.Trainer`: a `LoraClassifier`, a
-        `TorchClassifier`, or any other.
+        The deep model: a `LoraClassifier`, a `TorchClassifier`, or any object that does
+        what `salutary.Trainer` asks for.
     rule : {"tempered", "plausible", "paper"} or callable, default="tempered"
-        What makes a label good, see `SalutaryClassifier`.
+        How influences become scores, see `SalutaryClassifier`.
     budget : int, default=100
-        Labels to assign at most.
+        Maximum number of labels to assign.
     batch_size : int, default=100
-        Labels a round, between two fine-tunings; within it the surrogate is refitted
-        after every ten.
+        Labels assigned in a round, before the deep model is fine-tuned again. The
+        surrogate is refitted after every ten of them.
     validation_fraction : float, default=0.2
         Share of the labeled rows to validate on when ``fit`` gets no validation rows.
     guard : bool, default=True
-        Keep three in ten validation rows from influence: fine-tuning stops early by
-        them, and a round after which the deep model does worse on them is undone. The
-        surrogate's runs are guarded too, by folds of the other validation rows, and
-        may assign fewer labels than a round has.
+        Whether to undo rounds that do not help. Three in ten validation rows become
+        canary rows, which influence never sees. Fine-tuning stops early by them, and a
+        round after which the deep model does worse on them is undone. The surrogate is
+        guarded too, by parts of the other validation rows, so that a round may assign
+        fewer labels than ``batch_size``. With fewer than twenty validation rows there
+        is no guard, and a warning says so.
     refit_on_validation : bool or "auto", default="auto"
-        Whether the final model is fine-tuned on the validation rows too, through all
-        epochs; on the labels beside them only if that lowers the log loss of the
-        guard's folds. "auto": only on those split off the caller's own labeled rows.
+        Whether the final model is fine-tuned on the validation rows too, for all
+        epochs. With a guard, it then has the labels of the run only if these lower the
+        log loss beside the validation rows, as surrogates show on validation rows that
+        they were not fitted on. "auto": only if the validation rows were split off the
+        labeled rows passed to ``fit``.
     random_state : int, RandomState instance or None, default=None
-        Decides the splits, and the trainer's ``random_state`` where that is None.
+        Decides the splits, and sets the ``random_state`` of a trainer that has None.
     verbose : int, default=0
-        1 prints a line a round.
+        1 prints a line for each round.
 
     Attributes
     ----------
     trainer_ : object
-        Fine-tuned on the labeled rows and the rows labeled here.
+        The deep model, fine-tuned on the labeled rows and the rows labeled in the run.
     classes_ : ndarray of shape (n_classes,)
     transduction_ : ndarray of shape (n_samples,)
-        Label of every row; the caller's marker where none was assigned.
+        Label of every row. A row without one keeps the mark it had in ``y``.
     labeled_iter_ : ndarray of shape (n_samples,), int
-        Round in which a row was labeled, 0 for the caller's labels, -1 for none.
+        Round in which a row was labeled; 0 if it was labeled in ``y``, -1 if never.
     influence_ : ndarray of shape (n_samples,), float64
         Influence of the assigned label on the surrogate's validation loss when it was
-        assigned, NaN elsewhere; in nats per unit weight.
+        assigned, in nats per unit weight. NaN for rows not labeled in the run.
     influence_se_ : ndarray of shape (n_samples,), float64
-        Its standard error over the validation rows.
+        Standard error of ``influence_`` over the validation rows.
     history_ : list of dict
-        For each round as in `SalutaryClassifier`; losses are the deep model's.
+        For each round what `SalutaryClassifier` has; the losses are the deep model's.
     n_iter_ : int
-        Rounds run, refused ones included.
+        Number of rounds, including those that were undone.
     termination_condition_ : str
-        "budget", "no_positive_influence", "guard" or "pool_exhausted"; "guard" whenever
-        it undid rounds.
+        Why the run ended: "budget", "no_positive_influence", "guard" or
+        "pool_exhausted". It is "guard" whenever rounds were undone.
+
+    See Also
+    --------
+    SalutaryClassifier : Labels rows by the influence on a logistic regression itself.
 
     Notes
     -----
-    A round costs one fine-tuning, embedding all rows and validation rows once, and a
-    run of logistic regressions, which is cheap beside them. Training on labeled and
-    validation rows together is often as good or better; compare before you rely on
-    this.
+    A round costs one fine-tuning, one embedding of all rows, and a run of logistic
+    regressions, which is cheap beside the other two. Fine-tuning on the labeled and
+    validation rows together is often as good or better. Compare the two before you rely
+    on this.
 
     References
     ----------
     Xiao and Liu, Salutary Labeling with Zero Human Annotation, arXiv 2405.17627,
-    section 5 (a logistic regression on a deep model's embeddings). The guard and the
-    rules but "paper" are not in the paper.
+    section 5 (a logistic regression on a deep model's embeddings). The rules "tempered"
+    and "plausible" and the guard are not in the paper.
 
     Examples
     --------
@@ -128,7 +137,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "trainer": [Trainer],
-        "rule": [StrOptions(set(RULES)), callable],
+        "rule": [StrOptions(set(get_args(RuleName))), callable],
         "budget": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -147,7 +156,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         batch_size: int = 100,
         validation_fraction: float = 0.2,
         guard: bool = True,
-        refit_on_validation: bool | str = "auto",
+        refit_on_validation: bool | Literal["auto"] = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -169,15 +178,17 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         Parameters
         ----------
         X : sequence of rows
-            Labeled and unlabeled, as the trainer takes them: texts, a table of text
+            Labeled and unlabeled rows as the trainer takes them: texts, a table of text
             pairs, an array of images.
         y : array-like of shape (n_samples,)
-            Labels; -1 marks an unlabeled row, None or NaN does so for object and float
-            dtypes.
+            Labels. -1 marks an unlabeled row; so does None or NaN in an array of
+            objects or floats.
         X_val : sequence of rows, optional
-            Validation rows. Without them ``validation_fraction`` of the labeled rows is
-            split off, class by class.
+            Validation rows, of the same type as ``X``. Without them,
+            ``validation_fraction`` of the labeled rows is split off, stratified by
+            class.
         y_val : array-like of shape (n_val,), optional
+            Labels of the validation rows.
 
         Returns
         -------
@@ -186,19 +197,11 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         Raises
         ------
         ValueError
-            For fewer than two classes, a class in ``y_val`` that no labeled row has, or
-            too few labeled rows to split off a validation set; and whatever the trainer
-            refuses.
+            For fewer than two classes; for a class in ``y_val`` that no labeled row
+            has; if too few rows are labeled to split off validation rows; and for what
+            the trainer refuses.
         """
-        self._validate_params()
-        if isinstance(self.trainer, type):
-            raise ValueError(
-                f"trainer is the class {self.trainer.__name__}; pass an instance"
-            )
-        check_held(X_val, y_val)
-        for name, rows in (("X", X), ("X_val", X_val)):
-            if isinstance(rows, str):
-                raise ValueError(f"{name} is one text; pass a list of texts")
+        self._check(X, X_val, y_val)
         rng = check_random_state(self.random_state)
         y, unlabeled = find_unlabeled(y)
         check_consistent_length(X, y)
@@ -229,16 +232,26 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         )
         begun = start(task)
         state, records = run(task, self.budget, begun, verbose=bool(self.verbose))
-        self._remember(y, unlabeled, records, state.best_round)
-        self.termination_condition_ = state.ending
-        refits = self.refit_on_validation
+        self._remember(y, unlabeled, records, state.best_round, state.ending)
         self._model = state.best.model
-        if X_val is None if refits == "auto" else refits:
-            self._model = task.with_validation(
-                task.worth_adding(begun.latest, state.best)
-            )
+        refit = self.refit_on_validation
+        if X_val is None if refit == "auto" else refit:
+            kept = task.worth_adding(begun.latest, state.best)
+            self._model = task.with_validation(kept)
         self.trainer_ = getattr(self._model, "trainer", self._model)
         return self
+
+    def _check(self, X: Any, X_val: Any, y_val: Any) -> None:
+        """Refuse parameters and rows of the wrong kind."""
+        self._validate_params()
+        if isinstance(self.trainer, type):
+            raise ValueError(
+                f"trainer is the class {self.trainer.__name__}; pass an instance of it"
+            )
+        check_held(X_val, y_val)
+        for name, rows in (("X", X), ("X_val", X_val)):
+            if isinstance(rows, str):
+                raise ValueError(f"{name} is one text; pass a list of texts")
 
     def embed(self, X: Any) -> Vectors:
         """Vectors of rows under the fine-tuned model, shape (n_rows, n_features)."""
@@ -254,8 +267,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities, shape (n_rows, n_classes).
 
-        The trainer's own, or those of a logistic regression on its embeddings if it has
-        no ``predict_proba``.
+        Those of the trainer. If it does not have ``predict_proba``, those of a logistic
+        regression on its embeddings.
         """
         check_is_fitted(self)
         return np.asarray(self._model.predict_proba(X))
@@ -270,7 +283,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
 
 
 def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
-    """A copy of a trainer whose random numbers are fixed, if it has any."""
+    """A copy of a trainer; a ``random_state`` of None is set to a fixed number."""
     copy, seed = clone(trainer, safe=False), int(rng.randint(2**31))
     if hasattr(copy, "random_state") and copy.random_state is None:
         copy.random_state = seed
@@ -278,7 +291,7 @@ def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
 
 
 def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> Any:
-    """A fitted copy, with class probabilities."""
+    """A fitted copy of a trainer, which has ``predict_proba``."""
     model, held = clone(trainer, safe=False), {}
     if X_val is not None and has_fit_parameter(trainer, "X_val"):
         held = {"X_val": X_val, "y_val": y_val}
@@ -289,18 +302,19 @@ def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> An
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Rows of two tables, arrays or sequences of one kind."""
+    """The rows of two tables, two arrays or two sequences, one after the other."""
     kinds = [
         type(rows) if hasattr(rows, "shape") else Sequence for rows in (first, second)
     ]
     if kinds[0] is not kinds[1]:
         raise ValueError(
             f"X is of type {type(first).__name__}, X_val of {type(second).__name__}; "
-            "pass both as the same"
+            "pass both as the same type"
         )
     if isinstance(first, pd.DataFrame) and list(first) != list(second):
         raise ValueError(
-            f"X_val has the columns {list(second)}, X {list(first)}; pass the same"
+            f"X_val has the columns {list(second)}, but X has {list(first)}; pass the "
+            "same"
         )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)

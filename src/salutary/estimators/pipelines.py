@@ -1,4 +1,4 @@
-"""A user's estimator: the earlier steps, and the model influence is taken of."""
+"""A user's estimator: its earlier steps, and the logistic regression that ends it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,35 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.utils import check_array
+from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from salutary.arrays import Matrix
+from salutary.arrays import Float64Array, IntArray, Matrix
 from salutary.influence.inputs import check_finite, check_size
 from salutary.influence.softmax import check_objective
 
 
 def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
-    """The earlier steps, cloned, or None; and the logistic regression, unfitted.
+    """Part an estimator into its earlier steps and its logistic regression.
+
+    Parameters
+    ----------
+    estimator : LogisticRegression(CV), Pipeline ending in one, or None
+
+    Returns
+    -------
+    transformer : Pipeline or None
+        A clone of the earlier steps, if there are any.
+    classifier : LogisticRegression or LogisticRegressionCV
+        Unfitted.
 
     Raises
     ------
     ValueError
-        If the last step is anything else, or has no L2 penalty.
+        If the last step is of another class, or does not have an L2 penalty.
     """
     steps = getattr(estimator, "steps", None)
     transformer = None
@@ -43,23 +56,25 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
 def with_chosen_penalty(
     classifier: LogisticRegression, X: Matrix, y: Any, sample_weight: Any
 ) -> LogisticRegression:
-    """A logistic regression under the C that its cross-validated twin chooses.
+    """Give a LogisticRegressionCV's choice of C to a plain LogisticRegression.
 
     Parameters
     ----------
     classifier : LogisticRegression or LogisticRegressionCV
-        The first is returned as it is.
+        A plain LogisticRegression is returned as it is.
     X : matrix of shape (n_rows, n_features)
+        Rows on which C is chosen.
     y, sample_weight : array-like of shape (n_rows,)
 
     Returns
     -------
-    LogisticRegression, unfitted
+    LogisticRegression
+        Unfitted.
 
     Raises
     ------
     ValueError
-        If the search was over penalties with an L1 part and took one.
+        If the search chose a penalty with an L1 part.
     """
     if not isinstance(classifier, LogisticRegressionCV):
         return classifier
@@ -70,7 +85,7 @@ def with_chosen_penalty(
     }
     chosen = LogisticRegression(
         **shared,
-        # One for each class, all the same, or one.
+        # C_ is one number, or the same number for each class.
         C=float(np.ravel(found.C_)[0]),
         l1_ratio=float(np.ravel(found.l1_ratio_)[0] or 0.0),
     )
@@ -81,18 +96,23 @@ def with_chosen_penalty(
 def joined_again(
     estimator: Any, transformer: Any, model: LogisticRegression, names: Any
 ) -> Any:
-    """The fitted model behind the fitted earlier steps, as the estimator had it.
+    """Put a fitted model behind the fitted earlier steps.
 
     Parameters
     ----------
     estimator : LogisticRegression, Pipeline or None
-        As `split_estimator` was given it.
+        What `split_estimator` was given.
     transformer : Pipeline or None
         Fitted.
     model : LogisticRegression
-        Fitted on bare arrays.
+        Fitted on arrays, without column names.
     names : sequence of str or None
-        Of the columns that it will be shown.
+        Names of the columns that the model will be shown.
+
+    Returns
+    -------
+    LogisticRegression or Pipeline
+        Of the same steps as ``estimator``.
     """
     if names is not None:
         model = copy(model)
@@ -105,13 +125,26 @@ def joined_again(
 
 
 def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
-    """Rows as floats, and their columns' names, if any.
+    """Turn rows into a dense or CSR matrix of floats.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_rows, n_features)
+    name : str
+        Name of ``X`` in messages.
+
+    Returns
+    -------
+    matrix : ndarray or CSR of shape (n_rows, n_features)
+        float32 stays float32; every other dtype becomes float64.
+    names : sequence of str or None
+        Names of the columns, if they have any.
 
     Raises
     ------
     ValueError
-        For NaN and infinity, and values too large to compute with; names the first
-        row and column.
+        For NaN, infinity, and values too large to compute with. The message names the
+        first row and column, both from zero.
     """
     names = getattr(X, "columns", None)
     X = check_array(
@@ -127,15 +160,20 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
 
 
 def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
-    """Further rows as floats, with the columns of the training rows.
+    """Turn rows into a matrix with the same columns as the training rows.
 
     Parameters
     ----------
     train : matrix of shape (n_rows, n_features)
     columns : sequence of str or None
-        Names of its columns.
+        Names of the columns of ``train``.
     X : array-like or sparse matrix of shape (n_further, n_features)
     name : str
+        Name of ``X`` in messages.
+
+    Returns
+    -------
+    ndarray or CSR of shape (n_further, n_features)
 
     Raises
     ------
@@ -145,7 +183,7 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     found = getattr(X, "columns", None)
     if columns is not None and found is not None and list(found) != list(columns):
         raise ValueError(
-            f"{name} has other columns than X, or in another order; pass "
+            f"{name} has other columns than X, or has them in another order; pass "
             f"{list(columns)}"
         )
     matrix, _ = checked_matrix(X, name)
@@ -155,3 +193,78 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
             "rows with the same columns"
         )
     return matrix
+
+
+class PipelineMixin:
+    """Prediction by fitted earlier steps and the logistic regression behind them.
+
+    The estimator that uses it sets ``_transformer`` to the first part that
+    `split_estimator` returns, and then calls ``_fit_features`` and ``_finish``.
+    """
+
+    estimator: Any
+    _transformer: Any
+
+    def _fit_features(self, X: Any, held: IntArray) -> tuple[Matrix, Any]:
+        """Fit the earlier steps on all rows but those held out; then as `_transformed`.
+
+        Without earlier steps, rows are taken as ``_check_array`` has left them.
+        """
+        if self._transformer is None:
+            return X, getattr(self, "feature_names_in_", None)
+        rest = np.setdiff1d(np.arange(_num_samples(X)), held)
+        self._transformer.fit(_safe_indexing(X, rest))
+        return self._transformed(X, "X")
+
+    def _finish(self, model: LogisticRegression, names: Any) -> None:
+        """Put the fitted model behind the fitted earlier steps."""
+        self._classifier = model
+        # Users pass frames to estimator_; the methods below pass arrays to the model.
+        self.estimator_ = joined_again(self.estimator, self._transformer, model, names)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self._transformer, name):
+                setattr(self, name, getattr(self._transformer, name))
+
+    def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            reset=reset,
+        )
+        names = getattr(self, "feature_names_in_", None)
+        check_finite(X, name, names)
+        check_size(X, name, names)
+        return X
+
+    def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
+        """Rows after the earlier steps, and the names of their columns, if any."""
+        return checked_matrix(self._transformer.transform(X), name)
+
+    def _matrix(self, X: Any, name: str) -> Matrix:
+        """Rows as the logistic regression sees them."""
+        if self._transformer is None:
+            return self._check_array(X, name, reset=False)
+        return self._transformed(X, name)[0]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Most probable class of each row, shape (n_samples,)."""
+        check_is_fitted(self)
+        return np.asarray(self._classifier.predict(self._matrix(X, "X")))
+
+    def predict_proba(self, X: Any) -> Float64Array:
+        """Class probabilities, shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return np.asarray(self._classifier.predict_proba(self._matrix(X, "X")))
+
+    def predict_log_proba(self, X: Any) -> Float64Array:
+        """Logarithms of the class probabilities, shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return np.asarray(self._classifier.predict_log_proba(self._matrix(X, "X")))
+
+    def decision_function(self, X: Any) -> Float64Array:
+        """Logits, shape (n_samples, n_classes), or (n_samples,) for two classes."""
+        check_is_fitted(self)
+        return np.asarray(self._classifier.decision_function(self._matrix(X, "X")))

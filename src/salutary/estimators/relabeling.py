@@ -1,4 +1,4 @@
-"""Influence applied to the labeled set itself: switch labels that do harm."""
+"""``relabel``: switch labels of the training rows that raise the validation loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from salutary.estimators.pipelines import (
 )
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import (
-    check_labels,
     encode_groups,
     encode_training_labels,
     encode_validation_labels,
@@ -31,7 +30,7 @@ from salutary.influence.labels import (
 from salutary.influence.objectives import Objective, find_objective
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
-from salutary.labeling.loop import Round, as_limit, run
+from salutary.labeling.loop import Round, State, as_limit, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
@@ -41,23 +40,26 @@ from salutary.names import ObjectiveName, RuleName
 
 @dataclass(frozen=True)
 class Relabeling:
-    """What came of relabeling.
+    """Labels after relabeling, and how they came about.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
-        The labels, those switched as they are now.
+        All labels, including those that were switched.
     switches : DataFrame
-        A line for each switch that stayed, in the order they were made: row, old_label,
-        label, influence, influence_se, probability, round. ``influence`` is by how much
-        the objective falls to first order per unit weight of the switched row.
+        A row for each switch that stays, in the order in which they were made, with the
+        columns row, old_label, label, influence, influence_se, probability and round.
+        ``influence`` estimates how far the switch lowers the objective, to first order
+        and per unit weight of the row; ``influence_se`` is its standard error and
+        ``probability`` the model's probability of the new label.
     model : LogisticRegression or Pipeline
-        Fitted on the rows with these labels.
+        Fitted on the rows with the labels ``y``.
     history : list of dict
-        For each round, as `salutary.SalutaryClassifier`'s ``history_``.
+        For each round, what ``history_`` of `salutary.SalutaryClassifier` has.
     termination : str
-        "budget", "no_positive_influence", "guard" or "pool_exhausted" (every label has
-        been switched); "guard" whenever it undid rounds.
+        Why the run ended: "budget", "no_positive_influence", "guard" or
+        "pool_exhausted" (every label has been switched). It is "guard" whenever rounds
+        were undone.
     """
 
     y: NDArray[Any]
@@ -85,44 +87,50 @@ def relabel(
     random_state: Any = None,
     verbose: int = 0,
 ) -> Relabeling:
-    r"""Switch the labels whose switching lowers the validation loss most.
+    r"""Switch the training labels whose switching lowers the validation loss most.
 
-    For training labels that are noisy, and validation labels that are not. Each row is
-    switched once at most.
+    For training rows some of whose labels are wrong, and validation rows whose labels
+    are right. Each label is switched once at most.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_features)
+        Training rows.
     y : array-like of shape (n_samples,)
-        Labels, of which some are wrong. Every value is a class, -1 as well.
+        Labels, some of them wrong. Every value is a class, -1 too.
     X_val : array-like or sparse matrix of shape (n_val, n_features)
+        Validation rows.
     y_val : array-like of shape (n_val,)
-        Clean: every switch is chosen to please them.
+        Labels of the validation rows. They must be right, as every switch is chosen by
+        them.
     estimator : LogisticRegression(CV) or Pipeline ending in one, optional
-        As for `salutary.SalutaryClassifier`. By default a logistic regression with the
-        C whose model of the labels as they are does best on the validation rows.
+        As for `salutary.SalutaryClassifier`. By default a logistic regression whose C
+        does best on the validation rows when fitted on the labels as they are.
     rule : {"tempered", "plausible", "paper"} or callable, default="tempered"
-        From the effect of a switch, and the model's probability of the new label, to a
-        score; see `salutary.SalutaryClassifier`.
+        How the influence of a switch and the model's probability of the new label
+        become a score, see `salutary.SalutaryClassifier`.
     objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
-        What is to fall, see `salutary.label_influence`.
+        The validation loss that switches are chosen to lower, see
+        `salutary.SalutaryClassifier`.
     budget : int, optional
-        Switches at most; as many as there are rows by default, which leaves the end to
-        the guard.
+        Maximum number of switches. By default there is no limit but the number of rows,
+        and the guard ends the run.
     batch_size : int, optional
-        Switches a round; by default 10, or a fiftieth of the rows if that is more.
+        Switches in a round; by default a fiftieth of the rows, but at least 10.
     min_influence_z : float, default=0.0
-        Leave labels whose switch has an influence of fewer standard errors than this.
+        Switch only labels whose switch has an influence of at least this many times its
+        standard error.
     guard : bool, default=True
-        Judge the rounds by validation rows that influence did not see, undo those after
-        the best, and choose the tempered rule's power by them.
+        Whether to undo rounds that do not help. Rounds are judged on canary rows,
+        validation rows that influence never sees; see `salutary.SalutaryClassifier`.
     sample_weight : array-like of shape (n_samples,), optional
+        Weights of the training rows.
     groups_val : array-like of shape (n_val,), optional
         Group of each validation row, for an objective that looks at groups.
     random_state : int, RandomState instance or None, default=None
-        Decides how the guard parts the validation rows.
+        Decides how the guard cuts the validation rows into parts.
     verbose : int, default=0
-        1 prints a line a round.
+        1 prints a line for each round.
 
     Returns
     -------
@@ -131,17 +139,24 @@ def relabel(
     Raises
     ------
     ValueError
-        For rows with NaN or infinity; labels that are missing, of several kinds or no
-        classes; fewer than two classes; or a class in ``y_val`` that ``y`` lacks.
+        For rows with NaN or infinity; for labels that are missing, of several kinds, or
+        numbers with a fraction; for fewer than two classes; and for a class in
+        ``y_val`` that ``y`` lacks.
+
+    See Also
+    --------
+    salutary.advise : Compares relabeling with training on the validation rows.
 
     Notes
     -----
     Switching a row of weight :math:`\epsilon` from y to c moves the optimum by
-    :math:`\epsilon H^{-1} (\nabla \ell(x, y) - \nabla \ell(x, c))`, so J falls at the
-    rate :math:`I(x, c) - I(x, y) = s_y(x) - s_c(x)`, with the influences of
-    `salutary.label_influence`. A round costs what labeling a pool of n_samples rows
-    does. Beside it always look at training on the validation rows alone, and on both:
-    ``docs/studies/relabel`` has figures.
+    :math:`\epsilon H^{-1} (\nabla \ell(x, y) - \nabla \ell(x, c))`, so the objective
+    falls at the rate :math:`I(x, c) - I(x, y) = s_y(x) - s_c(x)`, with the influences
+    I of `salutary.label_influence`. A round costs what labeling a pool of n_samples
+    rows costs.
+
+    Training on the validation rows alone, or on the training and validation rows
+    together, may do as well. ``docs/studies/relabel`` compares the three.
 
     Examples
     --------
@@ -154,23 +169,15 @@ def relabel(
     >>> int((noisy != y[::2]).sum()), int((found.y != y[::2]).sum())
     (15, 2)
     """
-    if budget is not None:
-        check_scalar(budget, "budget", Integral, min_val=0)
-    if batch_size is not None:
-        check_scalar(batch_size, "batch_size", Integral, min_val=1)
-    check_scalar(min_influence_z, "min_influence_z", Real, min_val=0)
-    if not np.isfinite(min_influence_z):
-        raise ValueError(f"min_influence_z == {min_influence_z}, must be finite.")
+    _check_limits(budget, batch_size, min_influence_z)
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         X = transformer.fit(X).transform(X)
         X_val = transformer.transform(X_val)
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
-    y = check_labels(y, "y", X)
     classes, codes = encode_training_labels(y, X)
-    weight = check_weight(sample_weight, X, "sample_weight")
-    labeled = LabeledRows(X, codes, weight)
+    labeled = LabeledRows(X, codes, check_weight(sample_weight, X, "sample_weight"))
     validation = LabeledRows(
         X_val,
         encode_validation_labels(y_val, classes, X_val),
@@ -181,9 +188,8 @@ def relabel(
         template = LogisticRegression(
             C=best_C_by_validation(labeled, validation, classes)
         )
-    template = with_chosen_penalty(template, X, y, weight)
     problem = Problem(
-        estimator=template,
+        estimator=with_chosen_penalty(template, X, classes[codes], labeled.weight),
         classes=classes,
         labeled=labeled,
         validation=validation,
@@ -194,16 +200,36 @@ def relabel(
         batch_size=default_batch(len(labeled)) if batch_size is None else batch_size,
         min_influence_z=min_influence_z,
         objective=find_objective(objective),
-        edit=SwitchLabel(labeled.labels),
+        edit=SwitchLabel(codes),
     )
     with threadpool_limits(limits=1, user_api="blas"):
         state, rounds = run(problem, as_limit(budget), verbose=bool(verbose))
-    switched = y.copy()
-    switched[state.best.rows] = classes[state.best.labels]
+    model = joined_again(estimator, transformer, state.best.model, names)
+    return _relabeling(problem, state, rounds, model)
+
+
+def _check_limits(
+    budget: int | None, batch_size: int | None, min_influence_z: float
+) -> None:
+    if budget is not None:
+        check_scalar(budget, "budget", Integral, min_val=0)
+    if batch_size is not None:
+        check_scalar(batch_size, "batch_size", Integral, min_val=1)
+    check_scalar(min_influence_z, "min_influence_z", Real, min_val=0)
+    if not np.isfinite(min_influence_z):
+        raise ValueError(f"min_influence_z == {min_influence_z}, must be finite.")
+
+
+def _relabeling(
+    problem: Problem, state: State, rounds: list[Round], model: BaseEstimator
+) -> Relabeling:
+    """What a finished run comes to."""
+    codes = problem.labeled.labels.copy()
+    codes[state.best.rows] = state.best.labels
     return Relabeling(
-        y=switched,
-        switches=_switches(y, classes, rounds[: state.best_round]),
-        model=joined_again(estimator, transformer, state.best.model, names),
+        y=problem.classes[codes],
+        switches=_switches(problem, rounds[: state.best_round]),
+        model=model,
         history=[
             {**record.summary(), "refused": record.number > state.best_round}
             for record in rounds
@@ -212,9 +238,9 @@ def relabel(
     )
 
 
-def _switches(
-    y: NDArray[Any], classes: NDArray[Any], rounds: list[Round]
-) -> pd.DataFrame:
+def _switches(problem: Problem, rounds: list[Round]) -> pd.DataFrame:
+    """The switches of some rounds, in their order."""
+    y = problem.classes[problem.labeled.labels]
     columns: dict[str, list[Any]] = {
         name: []
         for name in (
@@ -226,7 +252,7 @@ def _switches(
         chosen = record.selection
         columns["row"].extend(chosen.rows.tolist())
         columns["old_label"].extend(y[chosen.rows].tolist())
-        columns["label"].extend(classes[chosen.labels].tolist())
+        columns["label"].extend(problem.classes[chosen.labels].tolist())
         columns["influence"].extend(chosen.assigned_influence.tolist())
         columns["influence_se"].extend(chosen.influence_se.tolist())
         columns["probability"].extend(chosen.assigned_probability.tolist())

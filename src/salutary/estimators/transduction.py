@@ -1,4 +1,4 @@
-"""What a run did to each row, as a fitted estimator tells it."""
+"""What a run did to each row, as a fitted estimator reports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from salutary.labeling.loop import Round
 
 
 class TransductionMixin:
-    """Attributes of an estimator that labels rows, named as scikit-learn names them."""
+    """Fitted attributes of an estimator that labels rows.
+
+    Their names are those of scikit-learn's ``SelfTrainingClassifier``.
+    """
 
     classes_: NDArray[Any]
 
@@ -20,9 +23,10 @@ class TransductionMixin:
         y: NDArray[Any],
         unlabeled: NDArray[np.bool_],
         records: list[Round],
-        kept_rounds: int,
+        best_round: int,
+        ending: str | None,
     ) -> None:
-        """Set them.
+        """Set the attributes after a run.
 
         Parameters
         ----------
@@ -30,8 +34,10 @@ class TransductionMixin:
             Labels before the run.
         unlabeled : ndarray of shape (n_rows,), dtype bool
         records : list of Round
-        kept_rounds : int
-            After which one the guard undid what followed.
+        best_round : int
+            Number of the last round that stays; later rounds were undone.
+        ending : str or None
+            Why the run ended.
         """
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
@@ -39,8 +45,9 @@ class TransductionMixin:
         self.influence_se_ = np.full(len(y), np.nan)
         self.history_: list[dict[str, Any]] = []
         self.n_iter_ = len(records)
+        self.termination_condition_ = ending
         for record in records:
-            stays = record.number <= kept_rounds
+            stays = record.number <= best_round
             self.history_.append({**record.summary(), "refused": not stays})
             if stays:
                 chosen = record.selection

@@ -1,4 +1,4 @@
-"""Checks of what users pass: each refusal names the place and the remedy."""
+"""Checks of rows and weights that users pass: a refusal says where and what to do."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from sklearn.utils.validation import (
 from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, Matrix
 
 LARGEST_VALUE = 1e100
-"""Squares of what is larger leave too little room for sums."""
+"""Features may be as large: sums of their squares must stay finite."""
 
 SMALLEST_WEIGHT = 1e-100
-"""The same for what is smaller, where no row weighs more."""
+"""One row at least must weigh as much: products of smaller weights become zero."""
 
 
 def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
-    """Turn rows into a dense or CSR matrix of finite floats, see `as_matrix`.
+    """Turn rows into a dense or CSR matrix of finite floats.
+
+    Parameters and result are those of `as_matrix`.
 
     Raises
     ------
     ValueError
-        Also for NaN and infinity, with the first row and column.
+        As `as_matrix` and `check_finite`.
     """
     checked = as_matrix(X, name, model)
     check_finite(checked, name, getattr(X, "columns", None))
@@ -45,25 +47,28 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     ----------
     X : array-like or sparse matrix of shape (n_rows, n_features)
     name : str
-        What the messages call it.
+        Name of ``X`` in messages.
     model : LogisticRegression
-        Fitted.
+        Fitted. Tells the number of features and, if it has seen a DataFrame, their
+        names.
 
     Returns
     -------
-    ndarray or CSR of float32 or float64; other dtypes become float64
+    ndarray or CSR of shape (n_rows, n_features)
+        float32 stays float32; every other dtype becomes float64.
 
     Raises
     ------
     ValueError
-        For a wrong shape, or for other column names than the model was fitted with.
+        For a wrong shape, and for column names other than those the model was fitted
+        with.
     """
     known = getattr(model, "feature_names_in_", None)
     found = getattr(X, "columns", None)
     if known is not None and found is not None and list(found) != list(known):
         raise ValueError(
-            f"{name} has other columns than the model was fitted with, or in another "
-            f"order; pass {list(known)}"
+            f"{name} has other columns than the model was fitted with, or has them in "
+            f"another order; pass {list(known)}"
         )
     X = check_array(
         X,
@@ -76,24 +81,26 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     if X.shape[1] != n_features:
         raise ValueError(
             f"{name} has {X.shape[1]} features, but the model was fitted with "
-            f"{n_features}"
+            f"{n_features}; pass rows with the same"
         )
     return X
 
 
 def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:
-    """Refuse NaN and infinity with scikit-learn's words and the first place.
+    """Refuse NaN and infinity.
 
     Parameters
     ----------
-    X : ndarray or CSR
+    X : ndarray or CSR of shape (n_rows, n_features)
     name : str
+        Name of ``X`` in the message.
     feature_names : sequence of str, optional
 
     Raises
     ------
     ValueError
-        Beginning as scikit-learn's, then the first row and column, from zero.
+        The message starts as scikit-learn's does, and goes on with the first row and
+        column, both from zero.
     """
     try:
         assert_all_finite(X, input_name=name)
@@ -104,12 +111,19 @@ def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:
 
 
 def check_size(X: Matrix, name: str, feature_names: Any = None) -> None:
-    """Refuse finite values whose squares and sums would not be; parameters as above.
+    """Refuse finite values so large that sums of their squares may not be finite.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    name : str
+        Name of ``X`` in the message.
+    feature_names : sequence of str, optional
 
     Raises
     ------
     ValueError
-        Names the first row and column, from zero.
+        The message names the first row and column, both from zero.
     """
     values = X.data if sparse.issparse(X) else X
     if values.size and max(float(values.max()), -float(values.min())) > LARGEST_VALUE:
@@ -127,7 +141,7 @@ def _first_place(
     test: Callable[[NDArray[Any]], NDArray[np.bool_]],
     feature_names: Any,
 ) -> str:
-    """In words, the first row and column whose value passes a test."""
+    """First row and column whose value passes a test, in words."""
     row, column = _first(X, test)
     place = f"row {row}, column {column}"
     if feature_names is not None:
@@ -150,7 +164,7 @@ def _first(
 
 
 def check_held(X_val: Any, y_val: Any) -> None:
-    """Refuse held rows without labels, and the reverse.
+    """Refuse validation rows without labels, and labels without rows.
 
     Raises
     ------
@@ -161,13 +175,24 @@ def check_held(X_val: Any, y_val: Any) -> None:
 
 
 def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
-    """Row weights as float64, ones when there are none.
+    """Row weights as float64; without any, every row weighs one.
+
+    Parameters
+    ----------
+    weight : array-like of shape (n_rows,), float or None
+    X : matrix of shape (n_rows, n_features)
+    name : str
+        Name of ``weight`` in messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype float64
 
     Raises
     ------
     ValueError
-        For a wrong length, NaN, a negative weight, or nothing but zeros and weights
-        too small to compute with.
+        For a wrong length, NaN or a negative weight, and if all weights are zero or too
+        small to compute with.
     """
     try:
         checked: Float64Array = _check_sample_weight(
@@ -176,7 +201,9 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if not checked.any():
-        raise ValueError(f"{name} is zero for every row; give one row a weight")
+        raise ValueError(
+            f"{name} is zero for every row; give at least one row a weight"
+        )
     if checked.max() < SMALLEST_WEIGHT:
         raise ValueError(
             f"{name} is below {SMALLEST_WEIGHT:g} for every row; scale the weights up"
@@ -187,22 +214,24 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
 def class_weights(
     model: LogisticRegression, y_train: Any, sample_weight: FloatArray
 ) -> Float64Array | None:
-    """Factor the model applies to the rows of each class, or None if it applies none.
+    """Factors by which a model's ``class_weight`` multiplies the weights of rows.
 
     Parameters
     ----------
-    model : LogisticRegression, fitted
-    y_train : array-like or None
+    model : LogisticRegression
+        Fitted.
+    y_train : array-like of shape (n_train,) or None
     sample_weight : ndarray of shape (n_train,)
 
     Returns
     -------
     ndarray of shape (n_classes,) or None
+        One factor for each class; None if the model has no ``class_weight``.
 
     Raises
     ------
     ValueError
-        If the model has a class weight and ``y_train`` is None.
+        If the model has a ``class_weight`` and ``y_train`` is None.
     """
     if model.class_weight is None:
         return None

@@ -1,4 +1,9 @@
-"""Which rows have no label, and the classes of those that do."""
+"""Labels as callers write them, and their positions among the sorted classes.
+
+A label is text, a number or a boolean. Inside the library a row's class is a position,
+of dtype intp, among the sorted classes. First come labels that all rows must have, then
+labels that some rows lack, then positions among classes that are known already.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +21,7 @@ from sklearn.utils.validation import (
 
 from salutary.arrays import IntArray, Matrix
 
-LABELS = (str, bool, int, float, np.bool_, np.integer, np.floating)
-"""What a label may be."""
+LABEL_TYPES = (str, bool, int, float, np.bool_, np.integer, np.floating)
 
 
 def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
@@ -26,29 +30,26 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        Lists and nullable columns of pandas keep their integers and booleans.
+        A list, an array or a pandas column. The integers and booleans of lists and of
+        nullable columns stay what they are.
     name : str
-        What the messages call it.
+        Name of ``y`` in messages.
     X : matrix of shape (n_rows, n_features)
         The rows the labels belong to.
 
     Returns
     -------
     ndarray of shape (n_rows,)
-        Of objects only for texts that came as such.
+        Of dtype object only for texts that came in an array or column of objects.
 
     Raises
     ------
     ValueError
-        For a wrong shape; for a label that is missing, of another kind than the first,
-        or neither text nor number: names its row.
+        For a wrong shape, and for a label that is missing, that is neither text nor a
+        number, or that is text among numbers. The message names its row, from zero.
     """
-    try:
-        labels: NDArray[Any] = column_or_1d(as_given(y))
-        check_consistent_length(X, labels)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    missing = missing_rows(labels)
+    labels = _column(y, name, X)
+    missing = _missing_rows(labels)
     if len(missing):
         raise ValueError(
             f"{name} has no label in row {missing[0]}; give it one, or drop the row"
@@ -65,7 +66,7 @@ def _check_kinds(labels: NDArray[Any], name: str) -> None:
     """Refuse labels that are not all texts or all numbers."""
     is_text = isinstance(labels[0], str)
     for row, label in enumerate(labels):
-        if not isinstance(label, LABELS):
+        if not isinstance(label, LABEL_TYPES):
             raise ValueError(
                 f"{name} has the label {label!r} in row {row}, of type "
                 f"{type(label).__name__}; make it text, a whole number or a boolean"
@@ -73,51 +74,103 @@ def _check_kinds(labels: NDArray[Any], name: str) -> None:
         if isinstance(label, str) != is_text:
             raise ValueError(
                 f"{name} has labels of several kinds, {labels[0]!r} in row 0 and "
-                f"{label!r} in row {row}; make all text or all numbers"
+                f"{label!r} in row {row}; make all of them text, or all numbers"
             )
 
 
-def absent_classes(classes: NDArray[Any], codes: IntArray) -> list[str]:
-    """Names of the classes that no row has, whose positions are the codes."""
-    absent = np.setdiff1d(np.arange(len(classes)), codes)
-    return [str(label) for label in classes[absent].tolist()]
+def encode_training_labels(y: Any, X: Matrix) -> tuple[NDArray[Any], IntArray]:
+    """Sorted classes of rows that all have a label, and each row's position among them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Every value is a class, -1 too.
+    X : sequence of rows
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n_rows,), dtype intp
+
+    Raises
+    ------
+    ValueError
+        As `check_labels` and `encode_classes`.
+
+    Examples
+    --------
+    >>> classes, codes = encode_training_labels(["b", "a", "b"], [[1], [2], [3]])
+    >>> classes.tolist(), codes.tolist()
+    (['a', 'b'], [1, 0, 1])
+    """
+    labels = check_labels(y, "y", X)
+    return encode_classes(labels, np.zeros(len(labels), dtype=bool))
 
 
 def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Labels as an array, and which rows have none."""
+    """Labels as an array, and which rows have none.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        -1 marks a row without a label. Among objects None, NaN and pandas.NA do so too,
+        among floats NaN.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_rows,)
+        Rows without a label keep their mark.
+    unlabeled : ndarray of shape (n_rows,), dtype bool
+
+    Raises
+    ------
+    ValueError
+        Without ``y``, for another shape, and for the text "-1" in an array of texts.
+    """
     if y is None:
-        raise ValueError(
-            "SalutaryClassifier requires y to be passed, but the target y is None"
-        )
-    if not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
-        # A dtype of pandas: NumPy would make floats of nullable integers and booleans.
-        y = np.asarray(y, dtype=object)
-    y = column_or_1d(y, warn=True)
+        raise ValueError("fit requires y to be passed, but the target y is None")
+    y = column_or_1d(_as_given(y) if hasattr(y, "dtype") else y, warn=True)
     if y.dtype == object:
-        return y, np.array([_is_missing(label) for label in y], dtype=bool)
+        return y, np.array([_is_mark(label) for label in y], dtype=bool)
     if y.dtype.kind == "f":
         return y, np.isnan(y) | (y == -1)
     if y.dtype.kind in "iu":
         return y, y == -1
     if y.dtype.kind == "U" and np.any(y == "-1"):
         raise ValueError(
-            "y has the string '-1', which would be a class; mark unlabeled rows by "
-            "None in an array of dtype object"
+            "y has the text '-1', which would be a class; mark unlabeled rows by None "
+            "in an array of dtype object"
         )
     return y, np.zeros(len(y), dtype=bool)
 
 
-def _is_missing(label: Any) -> bool:
-    """None, NaN, pandas.NA, or -1 among other numbers."""
+def _is_mark(label: Any) -> bool:
+    """Whether a value marks a row without a label: nothing, or the number -1."""
     if isinstance(label, bool | np.bool_ | str | bytes):
         return False
-    return is_missing(label) or bool(label == -1)
+    return _is_missing(label) or bool(label == -1)
 
 
 def encode_classes(
     y: NDArray[Any], unlabeled: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], IntArray]:
-    """Sorted classes, and each row's position among them, -1 for unlabeled rows."""
+    """Sorted classes, and each row's position among them, -1 for unlabeled rows.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+    unlabeled : ndarray of shape (n_rows,), dtype bool
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n_rows,), dtype intp
+
+    Raises
+    ------
+    ValueError
+        If the labeled rows have fewer than two classes, or numbers with a fraction.
+    """
     labels = y[~unlabeled]
     if len(labels) == 0:
         raise ValueError("y has no labeled row; label a few rows of each class")
@@ -137,61 +190,17 @@ def encode_classes(
     return classes, codes
 
 
-def encode_training_labels(y: Any, X: Matrix) -> tuple[NDArray[Any], IntArray]:
-    """Sorted classes of rows that all have a label, and each row's position among them.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        Every value is a class, -1 as well.
-    X : sequence of rows
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-    codes : ndarray of shape (n_rows,), dtype intp
-
-    Raises
-    ------
-    ValueError
-        As `check_labels`; and for fewer than two classes, or numbers that are no
-        classes.
-
-    Examples
-    --------
-    >>> classes, codes = encode_training_labels(["b", "a", "b"], [[1], [2], [3]])
-    >>> classes.tolist(), codes.tolist()
-    (['a', 'b'], [1, 0, 1])
-    """
-    labels = check_labels(y, "y", X)
-    return encode_classes(labels, np.zeros(len(labels), dtype=bool))
-
-
-def encode_validation_labels(
-    y_val: Any, classes: NDArray[Any], X_val: Matrix
-) -> IntArray:
-    """Position of each validation row's label among the training rows' classes.
-
-    Raises
-    ------
-    ValueError
-        As `check_labels`; and for no rows, or a label that is none of the classes.
-    """
-    if _num_samples(X_val) == 0:
-        raise ValueError("X_val has no rows; pass some, or None")
-    return encode_labels(check_labels(y_val, "y_val", X_val), classes, "y_val")
-
-
 def encode_labels(
     y: Any, classes: NDArray[Any], name: str, X: Matrix | None = None
 ) -> IntArray:
-    """Positions of labels among the classes.
+    """Positions of labels among classes that are known.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
     classes : ndarray of shape (n_classes,), sorted
     name : str
+        Name of ``y`` in messages.
     X : matrix of shape (n_rows, n_features), optional
         The rows the labels belong to.
 
@@ -202,8 +211,8 @@ def encode_labels(
     Raises
     ------
     ValueError
-        If a label is none of the classes; names the first row that has one. If there
-        are not as many labels as rows.
+        If there are not as many labels as rows, or a label is not among the classes.
+        The message names the first row with such a label, from zero.
     """
     y = column_or_1d(y)
     if X is not None:
@@ -215,57 +224,75 @@ def encode_labels(
         if code is None:
             raise ValueError(
                 f"{name} has the class {label!r} (row {row}), which no labeled row "
-                f"has; label one, or drop it (known classes: {classes.tolist()})"
+                "has; drop it, or label a row of that class (known classes: "
+                f"{classes.tolist()})"
             )
         codes[row] = code
     return codes
 
 
-def as_given(values: Any) -> Any:
-    """Values as they are, of a list or a column of pandas that is no NumPy array.
+def encode_validation_labels(
+    y_val: Any, classes: NDArray[Any], X_val: Matrix
+) -> IntArray:
+    """Position of each validation row's label among the training rows' classes.
 
-    NumPy would make texts of all if one is a text, and numbers with a fraction of
-    nullable integers and booleans.
-    """
-    if isinstance(getattr(values, "dtype", None), np.dtype):
-        return values
-    return np.asarray(values, dtype=object)
+    Parameters
+    ----------
+    y_val : array-like of shape (n_val,)
+    classes : ndarray of shape (n_classes,), sorted
+    X_val : sequence of rows
 
-
-def missing_rows(values: NDArray[Any]) -> IntArray:
-    """Numbers of the rows that hold None, NaN, or pandas' NA or NaT.
-
-    Without pandas, which the core does without.
-    """
-    if values.dtype != object:
-        return np.flatnonzero(values != values)
-    return np.flatnonzero([is_missing(value) for value in values])
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, or pandas' NA or NaT."""
-    # A comparison with pandas' NA has no truth.
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    return bool(np.ndim(value) == 0 and value != value)
-
-
-def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
-    """Numbers of the validation rows' groups, or None if there are none.
+    Returns
+    -------
+    ndarray of shape (n_val,), dtype intp
 
     Raises
     ------
     ValueError
-        If there are not as many as rows, or one is missing; names its row.
+        As `check_labels` and `encode_labels`, and if there are no rows.
+    """
+    if _num_samples(X_val) == 0:
+        raise ValueError("X_val has no rows; pass at least one, or None")
+    return encode_labels(check_labels(y_val, "y_val", X_val), classes, "y_val")
+
+
+def absent_classes(classes: NDArray[Any], codes: IntArray) -> list[str]:
+    """Names of the classes that no row has.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,), sorted
+    codes : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
+    """
+    absent = np.setdiff1d(np.arange(len(classes)), codes)
+    return [str(label) for label in classes[absent].tolist()]
+
+
+def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
+    """Number of each validation row's group, in the order in which groups first occur.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_rows,) or None
+        Any values that can be told apart.
+    X : matrix of shape (n_rows, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype intp, or None
+        None if there are no groups.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many groups as rows, or a row has none. The message names
+        that row, from zero.
     """
     if groups is None:
         return None
-    try:
-        checked = column_or_1d(as_given(groups))
-        check_consistent_length(X, checked)
-    except ValueError as error:
-        raise ValueError(f"groups_val: {error}") from None
-    missing = missing_rows(checked)
+    checked = _column(groups, "groups_val", X)
+    missing = _missing_rows(checked)
     if len(missing):
         raise ValueError(f"groups_val has no group for row {missing[0]}; give it one")
     values = checked.tolist()
@@ -273,3 +300,40 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     for value in values:
         number.setdefault(value, len(number))
     return np.array([number[value] for value in values], dtype=np.intp)
+
+
+def _column(values: Any, name: str, X: Matrix) -> NDArray[Any]:
+    """One value for each row, as an array of one dimension."""
+    try:
+        column: NDArray[Any] = column_or_1d(_as_given(values))
+        check_consistent_length(X, column)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return column
+
+
+def _as_given(values: Any) -> Any:
+    """NumPy arrays as they are; lists and pandas columns as arrays of objects.
+
+    NumPy itself would make text of every value in a list if one is text, and floats of
+    nullable integers and booleans.
+    """
+    if isinstance(getattr(values, "dtype", None), np.dtype):
+        return values
+    return np.asarray(values, dtype=object)
+
+
+def _missing_rows(values: NDArray[Any]) -> IntArray:
+    """Numbers of the rows that hold None, NaN, or pandas' NA or NaT."""
+    if values.dtype != object:
+        return np.flatnonzero(values != values)
+    return np.flatnonzero([_is_missing(value) for value in values])
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, or pandas' NA or NaT."""
+    # NA is known by its name, as this folder does not import pandas. Comparing with NA
+    # gives neither true nor false.
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return bool(np.ndim(value) == 0 and value != value)

@@ -25,7 +25,7 @@ from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
 from salutary.runs.resume import commit, first_entry, is_cut_short, restored
-from salutary.tables.formats import check_exists, fingerprint
+from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
@@ -97,7 +97,7 @@ def run_tables(
 def _fingerprint(path: Path) -> str:
     try:
         check_exists(path)
-        return fingerprint(path)
+        return file_sha256(path)
     except OSError as error:
         remedy = "mend the permissions"
         if error.errno == errno.ENAMETOOLONG:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from salutary.advice.after_run import train_and_validation
 from salutary.arrays import IntArray
+from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.deep.loop import FineTuning, part_validation, run_surrogate
-from salutary.deep.lora_classifier import LoraClassifier, warn_of_cut
-from salutary.deep.texts import as_texts
+from salutary.deep.lora_classifier import LoraClassifier
+from salutary.deep.texts import as_texts, warn_of_cut
 from salutary.deep.vectors import FILE
 from salutary.files import write_json, write_text
 from salutary.labeling.fitting import Snapshot
@@ -34,12 +35,6 @@ from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 
 ROUNDS = "rounds"
-ADAPTER_FILES = (
-    "adapter_config.json",
-    "adapter_model.safetensors",
-    "layer.safetensors",
-    "classifier.json",
-)
 VECTORS = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from salutary.errors import InputError
-from salutary.files import write_text
 from salutary.labeling.edits import SwitchLabel, own_pool
 from salutary.labeling.fitting import training_rows
 from salutary.labeling.tuning import best_C_by_validation
@@ -18,10 +16,9 @@ from salutary.runs.artifacts import MODEL, SWITCHES, write_model
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.report import convex_figures
 from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
-from salutary.tables.formats import read_table
 from salutary.tables.reading import read_tables
 from salutary.tables.sources import Sources
-from salutary.tables.writing import _cleaned_csv, _cleaned_json, write_table
+from salutary.tables.writing import write_relabeled, write_table
 
 
 class RelabelRun:
@@ -116,31 +113,8 @@ def cleaned_name(sources: Sources) -> str:
 
 def _write_cleaned(finished: FinishedRun) -> None:
     """Write the training table as it is, but for the labels that were switched."""
-    problem, train = finished.prepared.problem, finished.request.sources.train
-    # A label is written as the first row that has its class writes it.
-    _, first = np.unique(problem.labeled.labels, return_index=True)
-    rows = finished.labels.rows.tolist()
-    source = dict(zip(rows, first[finished.labels.classes].tolist(), strict=True))
-    out = finished.request.out / cleaned_name(finished.request.sources)
-    target = finished.request.sources.target
-    if out.suffix == ".csv":
-        write_text(out, _cleaned_csv(train, target, source))
-    elif out.suffix == ".jsonl":
-        write_text(out, _cleaned_json(train.read_text("utf-8-sig"), target, source))
-    else:
-        _write_cleaned_parquet(train, target, source, out)
-
-
-def _write_cleaned_parquet(
-    train: Path, target: str, source: dict[int, int], out: Path
-) -> None:
-    table = read_table(train, keep_index=True)
-    places = np.arange(table.num_rows)
-    places[list(source)] = list(source.values())
-    own = table[target].combine_chunks()
-    is_view = pa.types.is_string_view(own.type)  # of which Arrow takes nothing
-    plain = own.cast(pa.string()) if is_view else own
-    labels = plain.take(pa.array(places))
-    labels = labels.cast(own.type) if is_view else labels
-    column = table.column_names.index(target)
-    write_table(table.set_column(column, target, labels), out)
+    sources, before = finished.request.sources, finished.prepared.problem.labeled.labels
+    after = before.copy()
+    after[finished.labels.rows] = finished.labels.classes
+    out = finished.request.out / cleaned_name(sources)
+    write_relabeled(sources.train, out, sources.target, before, after)

@@ -1,4 +1,4 @@
-"""One set of column types for all tables of a run: find it, and cast to it."""
+"""Types of the feature columns, the same in every table of a run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from salutary.errors import InputError
 
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
-"""Features are float32."""
+"""Largest size of a feature, since features are float32."""
 
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-"""What is written so is a number."""
+"""How a number is spelled."""
 
 NUMBERS_A_STRAY = 5
-"""So many times more distinct numbers than texts make a column one of numbers."""
+"""A column with so many distinct numbers for each distinct text is meant as numbers."""
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "number": pa.float64(),
@@ -32,7 +32,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 }
 
 VECTOR = "vector:"
-"""Begins the kind of columns that hold a list of so many numbers in every row."""
+"""First part of the kind of a column of lists of numbers; their length follows."""
 
 
 def column_kinds(
@@ -46,21 +46,30 @@ def column_kinds(
     Parameters
     ----------
     train, pool : pyarrow.Table
-        The pool decides about columns that are empty in ``train``.
+        The types are those of ``train``; those of ``pool`` where a column of ``train``
+        is empty.
     features : list of str
+        Names of the columns.
     documents : collection of str
-        Those of them whose texts will be embedded.
+        Names of the features whose texts will be embedded.
 
     Returns
     -------
     dict of str to str
-        The kind of a list of n numbers is "vector:n".
+        Kind by column. The kind of lists of n numbers is "vector:n".
 
     Raises
     ------
     InputError
-        For structs and bytes, for lists of anything but numbers, and for documents that
-        are no texts.
+        For a column of structs, of bytes, or of lists of anything but numbers, and for
+        a document that does not hold text.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> train = pa.table({"size": [1.5], "color": ["red"], "shape": [[0.2, 0.4]]})
+    >>> column_kinds(train, train, ["size", "color", "shape"])
+    {'size': 'number', 'color': 'text', 'shape': 'vector:2'}
     """
     kinds = {}
     for name in features:
@@ -79,15 +88,15 @@ def column_kinds(
             kind = f"{VECTOR}{len(first[0]) if len(first) else 0}"
         if kind is None:
             raise InputError(
-                f"column {name!r} holds {arrow_type}, which is no feature; drop it or "
-                "spread it over columns of numbers"
+                f"column {name!r} holds {arrow_type}, which cannot be a feature; drop "
+                "it or spread it over columns of numbers"
             )
         kinds[name] = kind
     return kinds
 
 
 def kind_of(arrow_type: pa.DataType) -> str | None:
-    """Kind of the features of a type, see `column_kinds`; None if they can be none."""
+    """Kind of a column's type, see `column_kinds`; None if it cannot be a feature."""
     types = pa.types
     if types.is_dictionary(arrow_type):
         arrow_type = arrow_type.value_type
@@ -117,13 +126,19 @@ def _is_list_of_numbers(arrow_type: pa.DataType) -> bool:
 
 
 def stray_texts(table: pa.Table, features: list[str]) -> dict[str, tuple[int, str]]:
-    """Texts for whose sake a column of numbers was read as text.
+    """Texts that keep a column of numbers from being read as numbers.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    features : list of str
+        Names of the columns to look at.
 
     Returns
     -------
     dict of str to (int, str)
-        By column the first row with one, from 0, and the text, where distinct numbers
-        are `NUMBERS_A_STRAY` times as many as distinct texts.
+        By column, the first row with such a text, from zero, and the text. Only columns
+        with at least `NUMBERS_A_STRAY` distinct numbers for each distinct text count.
 
     Examples
     --------
@@ -144,28 +159,30 @@ def stray_texts(table: pa.Table, features: list[str]) -> dict[str, tuple[int, st
 
 
 def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.DataFrame:
-    """Select the features and give them the types the kinds ask for.
+    """Select the features of a table, and cast them to their kinds.
 
     Parameters
     ----------
     table : pyarrow.Table
     kinds : mapping of str to str
-        As from `column_kinds`; its order becomes that of the columns.
+        As from `column_kinds`. The columns of the result are in its order.
     name : str
-        What messages call the table.
+        Name of the table in messages.
 
     Returns
     -------
     pandas.DataFrame
-        Numbers, booleans and times of day (in seconds) as float64 with NaN, text as
-        objects with None, dates as datetime64 without time zone, in UTC; a vector as
-        columns of float32 named "COLUMN[0]" and so on.
+        Numbers, booleans and times of day (in seconds) are float64, with NaN for gaps.
+        Text and documents are objects, with None for gaps. Dates are datetime64 in UTC,
+        without a time zone. A vector becomes columns of float32 named "COLUMN[0]",
+        "COLUMN[1]" and so on.
 
     Raises
     ------
     InputError
-        For a missing feature, a value that cannot be cast, infinity, or a document or
-        vector that is missing; names column and row, counted from 0.
+        For a missing feature, a value that cannot be cast, an infinite or too large
+        number, and a missing document or vector. The message names the column and the
+        row, from zero.
     """
     columns: dict[str, Any] = {}
     for column, kind in kinds.items():
@@ -180,8 +197,8 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
             both = sorted(set(entries) & {*kinds, *columns})
             if both:
                 raise InputError(
-                    f"{place}: an entry of its vectors is called as the column "
-                    f"{both[0]!r}; rename that"
+                    f"{place}: an entry of its vectors has the name of the column "
+                    f"{both[0]!r}; rename that column"
                 )
             columns.update(entries)
             continue
@@ -200,24 +217,24 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
 def _entries(
     values: pa.ChunkedArray, column: str, kind: str, place: str
 ) -> dict[str, NDArray[np.float32]]:
-    """A column of vectors as columns of numbers."""
+    """The entries of a column of vectors, each as a column of numbers."""
     n_entries = int(kind.removeprefix(VECTOR))
     if not _is_list_of_numbers(values.type):
         raise InputError(
             f"{place}: is of type {values.type}, but holds vectors in the training "
-            "table; convert it"
+            "table; convert it to lists of numbers"
         )
     lengths = pc.list_value_length(values).fill_null(-1).to_numpy()
     wrong = np.flatnonzero(lengths != n_entries)
     if n_entries == 0 or len(wrong):
         row = int(wrong[0]) if n_entries else 0
         raise InputError(
-            f"{place}, row {row}: is no vector of {n_entries or 'any'} numbers, as in "
-            "the first row of the training table; correct it or drop the row"
+            f"{place}, row {row}: is not a vector of {n_entries or 'any'} numbers, as "
+            "in the first row of the training table; correct it or drop the row"
         )
     flat = pc.list_flatten(values).cast(pa.float64(), safe=False).to_numpy()
     entries = flat.reshape(-1, n_entries)
-    # NaN is not above either.
+    # Asked this way round, as NaN compares as False.
     bad = np.flatnonzero(~(np.abs(entries) <= LARGEST_NUMBER).all(axis=1))
     if len(bad):
         raise InputError(
@@ -234,7 +251,7 @@ def _check_size(values: NDArray[np.float64], place: str) -> None:
     large = np.abs(values) > LARGEST_NUMBER
     if large.any():
         row = int(np.flatnonzero(large)[0])
-        what = "infinity is no feature"
+        what = "infinity cannot be a feature"
         if np.isfinite(values[row]):
             what = f"{values[row]:g} is too large for a feature"
         raise InputError(f"{place}, row {row}: {what}; correct it or leave it empty")
@@ -246,7 +263,7 @@ def cast_column(
     place: str,
     otherwise: str = "leave it empty",
 ) -> pa.Array:
-    """Cast a column, or name the first value that cannot be cast.
+    """Cast a column, or refuse it by the first value that cannot be cast.
 
     Parameters
     ----------
@@ -254,8 +271,8 @@ def cast_column(
     target : pyarrow.DataType
     place : str
         File and column, for the message.
-    otherwise : str
-        What to do with a value that cannot be corrected, for the message.
+    otherwise : str, default="leave it empty"
+        What the message advises for a value that cannot be corrected.
 
     Returns
     -------
@@ -264,13 +281,15 @@ def cast_column(
     Raises
     ------
     InputError
+        The message names the row, from zero, unless no value of the column's type can
+        be cast.
     """
     values = _plain(values, target)
     attempts = [target]
     if pa.types.is_timestamp(target):
         attempts.append(pa.timestamp("us", "UTC"))
     if pa.types.is_time(target) and pa.types.is_string(values.type):
-        # Arrow parses no times of day, but it parses dates with one.
+        # Arrow cannot parse a time of day alone, but it can parse a date with one.
         dated = pc.binary_join_element_wise("1970-01-01", values, " ")
         cast = _try_cast(dated, [pa.timestamp("us")])
     else:
@@ -284,13 +303,13 @@ def cast_column(
     if cast is None:
         raise InputError(
             f"{place}: is of type {values.type}, but of type {target} in the training "
-            "table; convert it"
+            "table; convert it to that"
         )
     return cast.cast(target).combine_chunks()
 
 
 def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Undo what is only another way to store the same values."""
+    """Values in their plain type, where the column stores them in another way."""
     types = pa.types
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
@@ -303,7 +322,7 @@ def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if types.is_duration(values.type):
         return values.cast(pa.int64())
     if types.is_timestamp(values.type) and values.type.tz is not None:
-        finer = values.type.unit == "ns"  # whose last digits may be lost
+        finer = values.type.unit == "ns"  # the last digits may be lost
         values = values.cast(pa.timestamp("us", "UTC"), safe=not finer)
         return values.cast(pa.timestamp("us"))
     return values
@@ -312,7 +331,11 @@ def _plain(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 def _try_cast(
     values: pa.ChunkedArray, targets: list[pa.DataType]
 ) -> pa.ChunkedArray | int | None:
-    """Cast to the first target that fits; else the first bad row, or None for none."""
+    """Values cast to the first target that fits.
+
+    If none fits, the number of the first row that cannot be cast; None if the column's
+    type is wrong as a whole.
+    """
     numeric = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
     if numeric and pa.types.is_temporal(targets[0]):
         return None
@@ -329,7 +352,7 @@ def _try_cast(
 
 
 def _first_uncastable(values: pa.ChunkedArray, targets: list[pa.DataType]) -> int:
-    """The first row whose value fits no target, or not the one of most rows."""
+    """First row that cannot be cast to the target that suits the most rows."""
     failing = [
         [row for row, value in enumerate(values) if not _castable(value, target)]
         for target in targets
@@ -357,7 +380,10 @@ def _to_pandas(values: pa.Array, kind: str) -> Any:
 
 
 def whole_numbers(ids: pa.Array) -> pa.Array:
-    """Ids that were read as text, as the numbers they are, unless digits would go."""
+    """Ids that were read as text as the whole numbers they spell.
+
+    They stay text if one of them is not a whole number, or would lose digits, as "007".
+    """
     if not pa.types.is_string(ids.type):
         return ids
     try:

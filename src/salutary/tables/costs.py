@@ -1,4 +1,4 @@
-"""A user's table of what each mistake costs."""
+"""A table of what each mistake costs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.objectives import LARGEST_COST
 from salutary.tables.columns import kind_of
@@ -22,35 +23,35 @@ COLUMNS = ("label", "predicted", "cost")
 def read_costs(
     path: Path, classes: NDArray[Any], label_type: pa.DataType
 ) -> NDArray[np.float64]:
-    """Read the cost of every predicted class for rows of every class.
+    """Read what predicting each class costs for a row of each class.
 
     Parameters
     ----------
     path : Path
-        Of a table with the columns label, predicted and cost, a line for each pair of
-        different classes. A right prediction costs nothing unless the table says so. A
-        negative cost is a gain.
+        A table with the columns "label", "predicted" and "cost", and a row for each
+        pair of different classes. A right prediction costs nothing unless the table
+        gives it a cost. A negative cost is a gain.
     classes : ndarray of shape (n_classes,), sorted
     label_type : pyarrow.DataType
-        Of the target column.
+        Type of the training table's labels.
 
     Returns
     -------
-    ndarray of shape (n_classes, n_classes)
-        Rows for true classes, columns for predicted ones.
+    ndarray of shape (n_classes, n_classes), dtype float64
+        A row for each true class, a column for each predicted one.
 
     Raises
     ------
     InputError
-        For a pair that is missing or stands twice, an unknown class, or a cost that is
-        no finite number or beyond 1e30 either way.
+        For a pair of classes that is missing or occurs twice, for an unknown class, and
+        for a cost that is not a finite number between -1e30 and 1e30.
     """
     table = read_table(path, COLUMNS)
     for name in COLUMNS:
         if name not in table.column_names:
             raise InputError(
-                f"{path}: has no column {name!r}; a table of costs has "
-                f"{', '.join(COLUMNS)}"
+                f"{path}: has no column {name!r}; add it (a table of costs has "
+                f"{', '.join(COLUMNS)})"
             )
     cost = _numbers(table["cost"], f"{path}: column 'cost'")
     label, predicted = (
@@ -62,7 +63,7 @@ def read_costs(
         if not np.isnan(costs[pair]):
             raise InputError(
                 f"{path}: row {row} gives a second cost of predicting "
-                f"{classes[pair[1]]!r} for {classes[pair[0]]!r}; keep one"
+                f"{classes[pair[1]]!r} for {classes[pair[0]]!r}; keep one of the two"
             )
         costs[pair] = cost[row]
     own = np.arange(len(classes))
@@ -85,19 +86,22 @@ def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
     if not np.isfinite(cost).all():
         row = int(np.argmin(np.isfinite(cost)))
         given = "" if written[row] is None else f": {written[row]!r}"
-        raise InputError(f"{place} has no finite number in row {row}{given}; write one")
+        raise InputError(
+            f"{place} does not have a finite number in row {row}{given}; write one"
+        )
     if (np.abs(cost) > LARGEST_COST).any():
         row = int(np.argmax(np.abs(cost) > LARGEST_COST))
         raise InputError(
             f"{place} has {cost[row]:g} in row {row}, beyond {LARGEST_COST:g}; give "
-            "all in a larger unit"
+            "all costs in a larger unit"
         )
     return cost
 
 
 def _positions(
     values: pa.ChunkedArray, classes: NDArray[Any], label_type: pa.DataType, place: str
-) -> NDArray[np.intp]:
+) -> IntArray:
+    """Positions of a column's labels among the classes."""
     labels = cast_labels(values, label_type, place).to_pylist()
     position = {label: code for code, label in enumerate(classes.tolist())}
     for row, label in enumerate(labels):

@@ -1,4 +1,4 @@
-"""From a table's columns to a standardized matrix."""
+"""From the columns of a table to a standardized matrix."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ from salutary.tables.sources import Sources, Texts
 class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Give a table's columns the types of the training table.
 
-    The first step of a saved model, so that it takes any table a user may read.
+    The first step of a saved model. It lets the model take a table as pandas reads it.
 
     Parameters
     ----------
     kinds : dict of str to str
-        As from `column_kinds`.
+        Kind of each feature, as from `column_kinds`.
     """
 
     def __init__(self, kinds: dict[str, str]) -> None:
         self.kinds = kinds
 
     def fit(self, X: pd.DataFrame, y: object = None) -> ColumnTypes:
-        """Do nothing; the types are known."""
+        """Do nothing, as the types are known."""
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Select and cast the columns, see `cast_features`."""
+        """Select the features and cast them, see `cast_features`."""
         present = [column for column in self.kinds if column in X.columns]
         table = pa.Table.from_pandas(pd.DataFrame(X)[present], preserve_index=False)
         return cast_features(table, self.kinds, "table")
 
 
 def table_encoder(seed: int, vectorize: Any = None) -> Pipeline:
-    """Steps from columns as `cast_features` gives them to a standardized matrix.
+    """Steps that turn columns as `cast_features` returns them into a matrix.
 
-    skrub's TableVectorizer makes numbers of categories, texts and dates; then gaps are
-    filled with medians and columns standardized.
+    skrub's TableVectorizer makes numbers of categories, texts and dates. Then gaps are
+    filled with the column's median, and every column is standardized.
 
     Parameters
     ----------
     seed : int
-        Of the encoder of texts of many values.
+        Random state of the encoder of text columns with many different values.
     vectorize : transformer, optional
-        First step, instead of the TableVectorizer.
+        First step instead of the TableVectorizer.
 
     Returns
     -------
-    Pipeline, unfitted
-        Its output is float32.
+    Pipeline
+        Unfitted. Its output is float32.
     """
     return Pipeline(
         [
@@ -80,7 +80,7 @@ def table_encoder(seed: int, vectorize: Any = None) -> Pipeline:
 
 def _vectorizer(seed: int) -> TableVectorizer:
     return TableVectorizer(
-        # No column dropped: unseen categories are then zeros everywhere.
+        # All columns are kept, so that an unseen category is zero in each of them.
         low_cardinality=OneHotEncoder(
             dtype="float32", handle_unknown="ignore", sparse_output=False
         ),
@@ -89,7 +89,7 @@ def _vectorizer(seed: int) -> TableVectorizer:
 
 
 def _encoder_for(tables: Tables, texts: Texts | None, seed: int) -> Pipeline:
-    """A `table_encoder` past which vectors go as they are, and texts embedded."""
+    """A `table_encoder` that leaves vectors as they are and embeds texts."""
     names = list(map(str, tables.features["train"]))
     documents = [] if texts is None else list(texts.columns)
     vectors = [name for name in names if name not in tables.kinds]
@@ -107,7 +107,7 @@ def _encoder_for(tables: Tables, texts: Texts | None, seed: int) -> Pipeline:
 
 
 def _embedder(texts: Texts) -> TransformerEmbedder:
-    # A saved model is used from other places too.
+    # The whole path, as a saved model may be used from another folder.
     is_folder = Path(texts.embedder).is_dir()
     return TransformerEmbedder(
         str(Path(texts.embedder).resolve()) if is_folder else texts.embedder,
@@ -118,7 +118,7 @@ def _embedder(texts: Texts) -> TransformerEmbedder:
 
 
 def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:
-    """The fitted embedder of an encoder, if it has one."""
+    """The fitted embedder of an encoder, or None if no texts are embedded."""
     vectorize = encoder["vectorize"]
     if isinstance(vectorize, ColumnTransformer):
         found: TransformerEmbedder | None = vectorize.named_transformers_.get("texts")
@@ -129,25 +129,26 @@ def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:
 def fit_encoder(
     tables: Tables, sources: Sources, seed: int
 ) -> tuple[Pipeline, dict[str, NDArray[np.float32]]]:
-    """Fit an encoder on the training table and the pool, and encode every table.
+    """Fit an encoder on the training rows and the pool, and encode every table.
 
     Parameters
     ----------
     tables : Tables
     sources : Sources
-        Where they are from, and which texts are embedded.
+        Where the tables are, and which texts are embedded.
     seed : int
+        Random state of the encoder.
 
     Returns
     -------
     encoder : Pipeline
-    matrices : dict of str to ndarray of shape (n_rows, n_features)
-        By table.
+    matrices : dict of str to ndarray of shape (n_rows, n_features), float32
+        Matrix of each table.
 
     Raises
     ------
     InputError
-        If no feature has a value, or a language model cannot be loaded.
+        If no feature has a value, or the language model cannot be loaded.
     """
     features = tables.features
     frames = [features[name] for name in ("train", "pool") if name in features]
@@ -167,7 +168,7 @@ def fit_encoder(
     matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
     embedder = embedder_of(encoder)
     if embedder is not None:
-        # Of this machine, and the encoder is to be used on others.
+        # Both belong to this machine, and the encoder is to be used on others too.
         embedder.set_params(cache_dir=None, device=None)
         encoder.set_params(vectorize__texts__cache_dir=None)
         encoder.set_params(vectorize__texts__device=None)
@@ -177,7 +178,7 @@ def fit_encoder(
 def unseen_categories(
     encoder: Pipeline, train: pd.DataFrame, pool: pd.DataFrame
 ) -> dict[str, int]:
-    """Pool rows, by column, with a category that no training row has."""
+    """Number of pool rows, by column, with a category that no training row has."""
     vectorize = encoder["vectorize"]
     if isinstance(vectorize, ColumnTransformer):
         vectorize = vectorize.named_transformers_.get("columns")
@@ -193,7 +194,7 @@ def unseen_categories(
 
 
 def count_recurring(rows: pd.DataFrame, *others: pd.DataFrame) -> int:
-    """Rows whose features stand in another table as well."""
+    """Number of rows that have the same features as a row of another table."""
     hashes = pd.util.hash_pandas_object(rows, index=False)
     known = pd.concat(
         [pd.util.hash_pandas_object(other, index=False) for other in others]

@@ -1,4 +1,4 @@
-"""Read users' tables: CSV, Parquet, JSON lines, or a folder of Parquet files."""
+"""Read one table: CSV, Parquet, JSON lines, or a folder of Parquet files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from salutary.errors import InputError
 FORMATS = ".csv, .parquet, .jsonl, or a folder of .parquet files"
 
 CHUNK = 1 << 20
-"""Bytes of a text file looked at together."""
+"""Bytes of a text file that are checked at once."""
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""What files in UTF-16 begin with."""
+"""First bytes of files in UTF-16."""
 
 
 def read_table(
@@ -32,7 +32,7 @@ def read_table(
     *,
     keep_index: bool = False,
 ) -> pa.Table:
-    """Read a table whole.
+    r"""Read a table.
 
     Parameters
     ----------
@@ -40,23 +40,33 @@ def read_table(
         A .csv, .parquet or .jsonl file, or a folder of .parquet files, which are read
         in the order of their names.
     text_columns : collection of str
-        Columns of a .csv file to leave as text, to be cast later. Without it "007"
-        would become 7.
+        Columns of a .csv file to leave as text, to be cast later. In another column
+        "007" becomes 7.
     verbatim : collection of str
-        Columns of a .csv file in which every value is a text, an empty one too.
-        Elsewhere empty values and such as "NA" and "null" are missing.
-    keep_index : bool
-        Whether to keep what pandas wrote for an index without a name.
+        Columns of a .csv file in which every value is text, even an empty one. In other
+        columns an empty value, "NA", "null" and the like are missing values.
+    keep_index : bool, default=False
+        Whether to keep the column in which pandas stored an index without a name.
 
     Returns
     -------
     pyarrow.Table
-        At least one row; column names are unique.
+        With at least one row, and column names that are unique.
 
     Raises
     ------
     InputError
-        If it cannot be read or is empty.
+        If the table cannot be read, has no rows, or has a column without a name, with
+        another column's name or with values that are not valid.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "rows.csv"
+    ...     _ = path.write_text("code,size\n007,1.5\n,\n")
+    ...     read_table(path, text_columns=["code"]).to_pydict()
+    {'code': ['007', None], 'size': [1.5, None]}
     """
     check_exists(path)
     reader = _reader(path, text_columns, verbatim)
@@ -66,9 +76,10 @@ def read_table(
     except (pa.ArrowException, OSError) as error:
         cause = str(error).splitlines()[0]
         raise InputError(
-            f"{path}: cannot be read: {cause}; save the table anew"
+            f"{path}: cannot be read: {cause}; save the table again"
         ) from None
-    # pandas writes an index as a column of its own: first in a .csv file, if unnamed.
+    # pandas stores an index without a name as a column: in a .csv file the first one,
+    # without a name; in a .parquet file one with a name of pandas' own.
     index = [name for name in names if name.startswith("__index_level_")]
     index += [name for name in names[:1] if not name]
     if "" in names[1:]:
@@ -87,7 +98,7 @@ def read_table(
 
 
 def check_exists(path: Path) -> None:
-    """Refuse a path where there is nothing, or what has no end, as a pipe or device.
+    """Refuse a path that leads nowhere, or to a pipe or device, which may never end.
 
     Raises
     ------
@@ -137,12 +148,12 @@ def _read_parquet_folder(path: Path) -> pa.Table:
 
 
 def _check_values(path: Path, table: pa.Table) -> None:
-    """Refuse values that are none, as texts in Latin-1 that a Parquet file may hold."""
+    """Refuse values that are not valid, such as Latin-1 text in a Parquet file."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
-            bad = (row for row, value in enumerate(column) if not _is_whole(value))
+            bad = (row for row, value in enumerate(column) if not _is_valid(value))
             row = next(bad, None)
             raise InputError(
                 f"{path}: column {name!r}{'' if row is None else f', row {row}'}: "
@@ -150,7 +161,7 @@ def _check_values(path: Path, table: pa.Table) -> None:
             ) from None
 
 
-def _is_whole(value: pa.Scalar) -> bool:
+def _is_valid(value: pa.Scalar) -> bool:
     try:
         value.as_py()
     except ValueError:
@@ -178,7 +189,7 @@ def _read_csv(path: Path, text_columns: Collection[str]) -> pa.Table:
 
 
 def _with_verbatim(path: Path, table: pa.Table, verbatim: Collection[str]) -> pa.Table:
-    """The table with some columns as they stand in the file, nothing missing."""
+    """The table with some columns as they are in the file, and no value missing."""
     names = [name for name in table.column_names if name in verbatim]
     if not names:
         return table
@@ -195,7 +206,7 @@ def _parse_csv(path: Path, **converted: Any) -> pa.Table:
     return pa.csv.read_csv(
         path,
         convert_options=pa.csv.ConvertOptions(**converted),
-        # One block: a type is inferred from the whole column.
+        # In one block, so that a type is inferred from the whole column.
         read_options=pa.csv.ReadOptions(
             block_size=max(1, min(path.stat().st_size + 1, 2**31 - 1))
         ),
@@ -204,21 +215,23 @@ def _parse_csv(path: Path, **converted: Any) -> pa.Table:
 
 
 def _check_encoding(path: Path) -> int:
-    """Refuse a text file that is not in UTF-8, or count its quotation marks."""
+    """Number of quotation marks in a text file, which must be in UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line, n_quotes, chunk = 1, 0, None
     with path.open("rb") as file:
         while chunk != b"":
             first, chunk = chunk is None, file.read(CHUNK)
             if first and (chunk.startswith(UTF_16) or b"\0" in chunk):
-                raise InputError(f"{path}: is in UTF-16 or no text; save it as UTF-8")
+                raise InputError(
+                    f"{path}: is in UTF-16 or is not a text file; save it as UTF-8"
+                )
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 line += error.object[: error.start].count(b"\n")
                 raise InputError(
-                    f"{path}: line {line} is not in UTF-8 (but in Latin-1, perhaps); "
-                    "save the file as UTF-8"
+                    f"{path}: line {line} is not in UTF-8 (perhaps in Latin-1); save "
+                    "the file as UTF-8"
                 ) from None
             line += chunk.count(b"\n")
             n_quotes += chunk.count(b'"')
@@ -226,7 +239,7 @@ def _check_encoding(path: Path) -> int:
 
 
 def _check_rows(path: Path) -> None:
-    """Refuse a .csv file with a row unlike the header, or a quote that does not end."""
+    """Refuse a .csv file with a row of another length, or a quote that never ends."""
     limit = csv.field_size_limit(path.stat().st_size + 1)
     line, n_columns = 1, None
     try:
@@ -237,13 +250,14 @@ def _check_rows(path: Path) -> None:
                 if row and len(row) != n_columns:
                     raise InputError(
                         f"{path}: line {line} has {_values(len(row))}, but the header "
-                        f"{n_columns}; correct it (a value with a comma needs quotes)"
+                        f"has {n_columns}; correct it (a value with a comma needs "
+                        "quotes)"
                     )
                 line = rows.line_num + 1
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             raise InputError(
-                f"{path}: line {line} has a quotation mark that begins a value and "
+                f"{path}: line {line} has a quotation mark that starts a value, but "
                 "none that ends it; correct it"
             ) from None
     finally:
@@ -254,12 +268,23 @@ def _values(number: int) -> str:
     return "1 value" if number == 1 else f"{number} values"
 
 
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, or of the names and hashes of a folder's .parquet files."""
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of the names and hashes of a folder's files.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder, of which only the .parquet files count.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     parts = [
-        f"{file.name} {fingerprint(file)}" for file in sorted(path.glob("*.parquet"))
+        f"{file.name} {file_sha256(file)}" for file in sorted(path.glob("*.parquet"))
     ]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()

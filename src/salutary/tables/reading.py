@@ -1,4 +1,4 @@
-"""Read the users' tables, and check that they go together."""
+"""Read the tables of a run, and check that they go together."""
 
 from __future__ import annotations
 
@@ -34,27 +34,30 @@ from salutary.tables.targets import (
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables as read.
+    """The tables of a run as read.
+
+    The tables are named "train", "validation" and, if there is one, "pool".
 
     Parameters
     ----------
     kinds : dict of str to str
-        Of the features, as from `column_kinds`.
+        Kind of each feature, see `column_kinds`.
     features : dict of str to DataFrame
-        Those of each table, cast.
+        Features of each table, all cast to the same types.
     classes : ndarray of shape (n_classes,), sorted
-        Of the training table; two or more.
-    train_labels, validation_labels : ndarrays of shape (n_rows,), dtype intp
+        Classes of the training table, two or more.
+    train_labels, validation_labels : ndarray of shape (n_rows,), dtype intp
         Position of each row's class.
     label_type : pyarrow.DataType
-        Of the target column.
+        Type of the target column.
     ids : pyarrow.Array or None
-        Names of the pool's rows, or without a pool those of the training table; None if
-        that lacks the column.
-    pool_labels : ndarray or None
-        The pool's own labels, where it has them.
-    groups : ndarray of shape (n_rows,), dtype intp, or None
-        Of the validation rows, where they are asked for.
+        Ids of the pool's rows; without a pool, ids of the training rows, or None if the
+        training table has no id column.
+    pool_labels : ndarray of shape (n_pool,) or None
+        Labels that the pool already has. They are only compared with the labels of the
+        run.
+    groups : ndarray of shape (n_validation,), dtype intp, or None
+        Number of each validation row's group, if a group column is asked for.
     """
 
     kinds: dict[str, str]
@@ -69,7 +72,10 @@ class Tables:
 
 
 def read_tables(sources: Sources) -> Tables:
-    """Read tables whose features and classes are those of the training table.
+    """Read the tables of a run and check that they go together.
+
+    Features, classes and types are those of the training table; the other tables must
+    have the same.
 
     Parameters
     ----------
@@ -83,56 +89,26 @@ def read_tables(sources: Sources) -> Tables:
     ------
     InputError
         For anything in the tables that cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        For a column of a .csv file that a few texts keep from being read as numbers.
     """
-    target, id_column = sources.target, sources.id_column
-    if id_column == target:
-        raise InputError(f"--id {id_column!r}: is the target; pass another column")
-    if id_column in sources.documents:
-        raise InputError(f"--id {id_column!r}: is a text column; pass another column")
-    named = [target, *([id_column] if id_column else [])]
-    train = read_table(sources.train, named, sources.documents)
-    if sources.train.suffix.lower() == ".csv":
-        train = typed_labels(train, target)
-    label_type = target_type(train, target, str(sources.train))
-    features = [name for name in train.column_names if name not in (target, id_column)]
-    if not features:
-        raise InputError(f"{sources.train}: has no column besides {target!r}; add some")
-    for column in sources.documents:
-        if column not in features:
-            raise InputError(
-                f"{sources.train}: has no text column {column!r} besides target and "
-                "ids; name another"
-            )
-    tables = {"train": train, **_read_others(sources, features)}
-    pool = tables.get("pool")
-    paths = sources.tables()
-    of_ids = "train" if pool is None else "pool"
-    ids = None
-    if pool is not None or id_column in (None, *train.column_names):
-        ids = _row_ids(tables[of_ids], paths[of_ids], id_column)
+    tables, columns, label_type = _read(sources)
+    train, pool = tables["train"], tables.get("pool")
+    ids = _ids(tables, sources)
     groups = _groups(tables["validation"], sources)
-    for name in tables:
-        further = {sources.group_column} if name == "validation" else set()
-        known = {*features, target, id_column, *further}
-        if sources.only_texts:
-            features, known = list(sources.documents), {*tables[name].column_names}
-        _check_columns(tables[name], paths[name], features, known, sources)
-    if sources.train.suffix.lower() == ".csv":
-        others = [name for name in features if name not in sources.documents]
-        _warn_of_strays(train, others, sources.train)
-    try:
-        kinds = column_kinds(
-            train, train if pool is None else pool, features, sources.documents
-        )
-    except InputError as error:
-        raise InputError(f"{sources.train}: {error}") from None
-    frames = {
-        name: cast_features(table, kinds, str(paths[name]))
-        for name, table in tables.items()
-    }
+    features = list(sources.documents) if sources.only_texts else columns
+    for name, table in tables.items():
+        _check_columns(name, table, features, sources)
+    if _is_csv(sources.train):
+        plain = [name for name in features if name not in sources.documents]
+        _warn_of_strays(train, plain, sources.train)
+    kinds, frames = _cast(tables, features, sources)
     labels, validation_labels = (
-        target_labels(tables[name], target, label_type, str(paths[name]))
-        for name in ("train", "validation")
+        target_labels(tables[name], sources.target, label_type, str(path))
+        for name, path in (("train", sources.train), ("validation", sources.validation))
     )
     pool_labels = None if pool is None else _pool_labels(pool, label_type, sources)
     classes, train_labels = np.unique(labels, return_inverse=True)
@@ -149,29 +125,87 @@ def read_tables(sources: Sources) -> Tables:
     )
 
 
-def _read_others(sources: Sources, features: list[str]) -> dict[str, pa.Table]:
-    """The tables besides the training table, whose types they will get."""
-    further = [name for name in (sources.id_column, sources.group_column) if name]
-    text_columns = [*features, sources.target, *further]
-    return {
-        name: read_table(path, text_columns, sources.documents)
+def _read(sources: Sources) -> tuple[dict[str, pa.Table], list[str], pa.DataType]:
+    """All tables, the columns that may be features, and the type of the labels.
+
+    In a .csv file of validation or pool rows, the training table's columns are left as
+    text, to be cast to its types later.
+    """
+    target, id_column, documents = sources.target, sources.id_column, sources.documents
+    _check_roles(sources)
+    text_columns = [target, *([id_column] if id_column else [])]
+    train = read_table(sources.train, text_columns, documents)
+    if _is_csv(sources.train):
+        train = typed_labels(train, target)
+    label_type = target_type(train, target, str(sources.train))
+    columns = _feature_columns(train, sources)
+    further = [name for name in (id_column, sources.group_column) if name]
+    others = {
+        name: read_table(path, [*columns, target, *further], documents)
         for name, path in sources.tables().items()
         if name != "train"
     }
+    return {"train": train, **others}, columns, label_type
 
 
-def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> IntArray:
-    """Positions of the validation labels among the training table's classes."""
-    place = f"column {sources.target!r}"
-    if len(classes) < 2:
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _check_roles(sources: Sources) -> None:
+    """Refuse an id column that is also something else."""
+    column = sources.id_column
+    if column == sources.target:
+        raise InputError(f"--id {column!r}: is the target; pass another column")
+    if column in sources.documents:
+        raise InputError(f"--id {column!r}: is a text column; pass another column")
+
+
+def _feature_columns(train: pa.Table, sources: Sources) -> list[str]:
+    """Columns of the training table besides target and ids.
+
+    Raises
+    ------
+    InputError
+        If there are none, or a text column is not among them.
+    """
+    others = (sources.target, sources.id_column)
+    columns = [name for name in train.column_names if name not in others]
+    if not columns:
         raise InputError(
-            f"{sources.train}: target {place} has one class only, "
-            f"{classes.tolist()[0]!r}; add rows of another"
+            f"{sources.train}: has no column besides {sources.target!r}; add features"
         )
-    try:
-        return encode_labels(labels, classes, f"{sources.validation}: {place}")
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    for name in sources.documents:
+        if name not in columns:
+            raise InputError(
+                f"{sources.train}: has no text column {name!r} besides the target and "
+                "the ids; name another"
+            )
+    return columns
+
+
+def _check_columns(
+    name: str, table: pa.Table, features: list[str], sources: Sources
+) -> None:
+    """Refuse a table that lacks a feature, or has columns the training table lacks."""
+    path = sources.tables()[name]
+    missing = [column for column in features if column not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{path}: has no column {missing[0]!r}, which {sources.train} has; add it, "
+            "or drop it there"
+        )
+    if sources.only_texts:
+        return
+    known = {*features, sources.target, sources.id_column}
+    if name == "validation":
+        known.add(sources.group_column)
+    further = [column for column in table.column_names if column not in known]
+    if further:
+        raise InputError(
+            f"{path}: has the column {further[0]!r}, which {sources.train} lacks; drop "
+            "it, or add it there"
+        )
 
 
 def _warn_of_strays(train: pa.Table, features: list[str], path: Path) -> None:
@@ -184,30 +218,40 @@ def _warn_of_strays(train: pa.Table, features: list[str], path: Path) -> None:
         )
 
 
-def _check_columns(
-    table: pa.Table,
-    path: Path,
-    features: list[str],
-    known: set[str | None],
-    sources: Sources,
-) -> None:
-    """Refuse a table whose features are not those of the training table."""
-    missing = [name for name in features if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {missing[0]!r}, which {sources.train} has; add it, "
-            "or drop it there"
+def _cast(
+    tables: dict[str, pa.Table], features: list[str], sources: Sources
+) -> tuple[dict[str, str], dict[str, pd.DataFrame]]:
+    """Kinds of the features, and the features of every table."""
+    train = tables["train"]
+    try:
+        kinds = column_kinds(
+            train, tables.get("pool", train), features, sources.documents
         )
-    further = [name for name in table.column_names if name not in known]
-    if further:
+    except InputError as error:
+        raise InputError(f"{sources.train}: {error}") from None
+    frames = {
+        name: cast_features(tables[name], kinds, str(path))
+        for name, path in sources.tables().items()
+    }
+    return kinds, frames
+
+
+def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> IntArray:
+    """Positions of the validation labels among the training table's classes."""
+    place = f"column {sources.target!r}"
+    if len(classes) < 2:
         raise InputError(
-            f"{path}: has the column {further[0]!r}, which {sources.train} lacks; drop "
-            "it, or add it there"
+            f"{sources.train}: target {place} has one class only, "
+            f"{classes.tolist()[0]!r}; add rows of another class"
         )
+    try:
+        return encode_labels(labels, classes, f"{sources.validation}: {place}")
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
-    """Number of each validation row's group, if there is to be one."""
+    """Number of each validation row's group, if a group column is asked for."""
     column, path = sources.group_column, sources.validation
     if column is None:
         return None
@@ -218,25 +262,15 @@ def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     return codes
 
 
-def _names(values: pa.ChunkedArray, place: str) -> pa.Array:
-    """What rows or groups are called: plain values, none of them missing."""
-    names = values.combine_chunks()
-    if pa.types.is_dictionary(names.type):
-        names = names.dictionary_decode()
-    if pa.types.is_string_view(names.type):
-        names = names.cast(pa.string())
-    if pa.types.is_nested(names.type):
-        raise InputError(f"{place} is of type {names.type}; make it text or numbers")
-    row = pc.index(names.is_null(nan_is_null=True), True).as_py()
-    if row >= 0:
-        raise InputError(f"{place} is empty in row {row}; fill it or drop the row")
-    return names
-
-
-def _row_ids(table: pa.Table, path: Path, column: str | None) -> pa.Array:
+def _ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
+    """Ids of the pool's rows, or without a pool of the training rows."""
+    name, column = "pool" if "pool" in tables else "train", sources.id_column
+    table, path = tables[name], sources.tables()[name]
     if column is None:
         return pa.array(np.arange(table.num_rows))
     if column not in table.column_names:
+        if name == "train":
+            return None
         raise InputError(f"{path}: has no id column {column!r}; add it")
     ids = _names(table[column], f"{path}: id column {column!r}")
     seen: dict[Any, int] = {}
@@ -250,10 +284,25 @@ def _row_ids(table: pa.Table, path: Path, column: str | None) -> pa.Array:
     return whole_numbers(ids)
 
 
+def _names(values: pa.ChunkedArray, place: str) -> pa.Array:
+    """Ids or groups as plain values, none of them missing."""
+    names = values.combine_chunks()
+    if pa.types.is_dictionary(names.type):
+        names = names.dictionary_decode()
+    if pa.types.is_string_view(names.type):
+        names = names.cast(pa.string())
+    if pa.types.is_nested(names.type):
+        raise InputError(f"{place} is of type {names.type}; make it text or numbers")
+    row = pc.index(names.is_null(nan_is_null=True), True).as_py()
+    if row >= 0:
+        raise InputError(f"{place} is empty in row {row}; fill it or drop the row")
+    return names
+
+
 def _pool_labels(
     pool: pa.Table, label_type: pa.DataType, sources: Sources
 ) -> NDArray[Any] | None:
-    """The pool's own labels if all rows have one, None if none has."""
+    """The pool's own labels if every row has one, None if no row has."""
     if sources.target not in pool.column_names:
         return None
     place = f"{sources.pool}: column {sources.target!r}"

@@ -1,4 +1,4 @@
-"""Where a run's tables are, and how to read them."""
+"""Where the tables of a run are, and how to read them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from salutary.deep.texts import Pooling
+from salutary.names import Pooling
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Which texts are embedded, and how.
+    """Which text columns are embedded, and how.
 
     Parameters
     ----------
     columns : tuple of str
-        One column, or two for pairs.
+        One column of texts, or two columns whose texts are embedded as pairs.
     embedder : str
-        Folder or name of a language model.
-    pooling : {"mean", "cls", "last"}
+        A language model: its folder, or its name on the Hugging Face hub.
+    pooling : {"mean", "cls", "last"}, default="mean"
+        How the vectors of a text's tokens become one, see `TransformerEmbedder`.
     device : str or None
-        None for the best there is.
+        Device to compute on, such as "cpu" or "cuda:1"; None for the best one present.
     cache : Path or None
-        Folder that keeps the vectors.
+        Folder in which vectors are kept for later runs.
     """
 
     columns: tuple[str, ...]
@@ -35,25 +36,29 @@ class Texts:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the tables are and how to read them.
+    """Where the tables are, and how to read them.
 
     Parameters
     ----------
     train, validation : Path
+        Tables of labeled rows.
     pool : Path or None
+        Table of unlabeled rows.
     target : str
-        Column of the labels.
+        Name of the column of labels.
     id_column : str or None
-        Column that names the pool's rows, or without a pool those of the training
-        table; None for their numbers.
+        Name of the column of ids of the pool's rows, or without a pool of the training
+        rows. Without it, rows go by their numbers, from zero.
     group_column : str or None
-        Column of the validation rows' groups; a feature if the training table has it.
+        Name of the column of the validation rows' groups. If the training table has
+        this column too, it is also a feature.
     costs : Path or None
-        Table of what mistakes cost.
+        Table of the costs of mistakes.
     texts : Texts or None
-        Columns whose texts are embedded.
-    only_texts : bool
-        Whether all other columns are left alone.
+        The text columns that are embedded.
+    only_texts : bool, default=False
+        Whether the embedded texts are the only features. All other columns are then
+        ignored.
     """
 
     train: Path
@@ -68,11 +73,11 @@ class Sources:
 
     @property
     def documents(self) -> tuple[str, ...]:
-        """Columns whose texts are embedded."""
+        """Names of the text columns that are embedded."""
         return () if self.texts is None else self.texts.columns
 
     def text_settings(self) -> dict[str, Any]:
-        """What vectors of texts depend on, for the record."""
+        """Settings that the vectors of texts depend on, as ``run.json`` keeps them."""
         texts = self.texts
         return {
             "text": None if texts is None else list(texts.columns),
@@ -81,11 +86,11 @@ class Sources:
         }
 
     def tables(self) -> dict[str, Path]:
-        """The tables of rows, by name."""
+        """Paths of the tables of rows: train, validation and, if there is one, pool."""
         paths = {"train": self.train, "validation": self.validation}
         return paths if self.pool is None else {**paths, "pool": self.pool}
 
     def paths(self) -> dict[str, Path]:
-        """All files, by name."""
+        """Paths of the tables of rows, and of the table of costs if there is one."""
         paths = self.tables()
         return paths if self.costs is None else {**paths, "costs": self.costs}

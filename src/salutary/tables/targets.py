@@ -15,10 +15,23 @@ from salutary.tables.columns import cast_column, kind_of, whole_numbers
 
 
 def typed_labels(table: pa.Table, target: str) -> pa.Table:
-    """Labels that a .csv file has as text, as what all of them are written as.
+    """Give the labels of a .csv file the type that their spelling shows.
 
-    Whole numbers or booleans: "1" is the number, but "01", "1.0" and "1e0" are names,
-    each another one. Fractions become numbers, which `target_labels` then judges.
+    They become booleans or whole numbers if all of them are spelled so, and stay text
+    otherwise. "1" is a whole number; "01", "1.0" and "1e0" are three different names.
+    Numbers with a fraction become floats, for `target_labels` to refuse.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    target : str
+        Name of the column of labels, read as text.
+
+    Examples
+    --------
+    >>> table = pa.table({"size": ["1", "02"], "kind": ["1", "2"]})
+    >>> typed_labels(table, "kind").schema.types
+    [DataType(string), DataType(int64)]
     """
     if target not in table.column_names or not pa.types.is_string(
         table.schema.field(target).type
@@ -41,12 +54,20 @@ def typed_labels(table: pa.Table, target: str) -> pa.Table:
 def cast_labels(
     values: pa.ChunkedArray, arrow_type: pa.DataType, place: str
 ) -> pa.Array:
-    """Labels as the training table's type; one written otherwise is another label.
+    """Labels cast to the type of the training table's labels.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+    arrow_type : pyarrow.DataType
+    place : str
+        File and column, for the message.
 
     Raises
     ------
     InputError
-        For a value that is not of the type; names the row, from 0.
+        For a value that is not of the type or, among whole numbers, is spelled in
+        another way: "03" is not 3. The message names the row, from zero.
     """
     labels = cast_column(values, arrow_type, place, "drop the row")
     if pa.types.is_string(values.type) and pa.types.is_integer(arrow_type):
@@ -55,31 +76,41 @@ def cast_labels(
         row = pc.index(other, True).as_py()
         if row >= 0:
             raise InputError(
-                f"{place}, row {row}: {written[row].as_py()!r} is none of the whole "
-                "numbers in the training table; write it as one"
+                f"{place}, row {row}: {written[row].as_py()!r} is not a whole number "
+                f"as the training table writes them; write {labels[row].as_py()}"
             )
     return labels
 
 
 def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
-    """Type of the target column, for every table and the output.
+    """Type of the labels, in every table and in the output.
+
+    Parameters
+    ----------
+    train : pyarrow.Table
+    target : str
+        Name of the column of labels.
+    name : str
+        Name of the training table in messages.
 
     Raises
     ------
     InputError
-        If the column is missing, or its type can have no classes.
+        If the column is missing, or holds anything but text, numbers or booleans.
     """
     if target not in train.column_names:
         hint = "; pass one of them as --target"
         if train.num_columns == 1 and ";" in train.column_names[0]:
-            hint = "; the file seems to be separated by ';', save it with commas"
+            hint = (
+                "; the file seems to be separated by ';', save it with commas instead"
+            )
         shown = ", ".join(repr(column) for column in train.column_names[:20])
         raise InputError(f"{name}: has no target column {target!r}, only {shown}{hint}")
     found = train.schema.field(target).type
     if pa.types.is_dictionary(found):
         found = found.value_type
     if pa.types.is_string_view(found):
-        return pa.string()  # another way to store the same
+        return pa.string()  # the same values, stored in another way
     allowed = (
         pa.types.is_string,
         pa.types.is_large_string,
@@ -98,18 +129,28 @@ def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
 def target_labels(
     table: pa.Table, target: str, arrow_type: pa.DataType, name: str
 ) -> NDArray[Any]:
-    """The target as an array of labels, one for every row.
+    """Labels of a table as an array, one for every row.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    target : str
+        Name of the column of labels.
+    arrow_type : pyarrow.DataType
+        As from `target_type`.
+    name : str
+        Name of the table in messages.
 
     Returns
     -------
     ndarray of shape (n_rows,)
-        Of objects for text.
+        Of dtype object for text.
 
     Raises
     ------
     InputError
-        For a missing column, an empty cell (names the row, from 0), a value of another
-        type, or numbers that are no classes.
+        For a missing column, an empty cell or a value of another type, with the row's
+        number from zero; and for numbers with a fraction.
     """
     if target not in table.column_names:
         raise InputError(f"{name}: has no target column {target!r}; add it")
@@ -121,8 +162,8 @@ def target_labels(
     if pc.any(missing).as_py():
         row = pc.index(missing, True).as_py()
         raise InputError(
-            f"{name}: target column {target!r} is empty in row {row} (as NA and null "
-            "are, too); fill it or drop the row"
+            f"{name}: target column {target!r} is empty in row {row} (NA and null "
+            "count as empty); fill it or drop the row"
         )
     labels: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     try:
@@ -131,7 +172,7 @@ def target_labels(
         check_classification_targets(labels)
     except ValueError:
         raise InputError(
-            f"{name}: target column {target!r} holds real numbers, not classes; bin "
-            "them first"
+            f"{name}: target column {target!r} holds real numbers, not classes; sort "
+            "them into bins first"
         ) from None
     return labels

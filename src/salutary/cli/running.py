@@ -1,0 +1,51 @@
+"""How ``label``, ``relabel`` and ``finetune`` run: progress, run directory, summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from salutary.cli.terminal import display
+
+if TYPE_CHECKING:
+    from salutary.labeling.loop import Round
+    from salutary.runs.kind import Request, RunKind
+
+
+def run_and_summarize(
+    kind: RunKind,
+    request: Request,
+    unit: str,
+    describe: Callable[[Round], str],
+    summary: Callable[[dict[str, Any], Path], Iterable[str]],
+) -> None:
+    """Run, or continue a run, show each round, and print a summary.
+
+    Parameters
+    ----------
+    kind : RunKind
+    request : Request
+    unit : str
+        What the budget counts, in the plural.
+    describe : callable
+        The line to show about a round.
+    summary : callable
+        (report, run directory) -> lines to print at the end.
+
+    Raises
+    ------
+    InputError
+        For anything in the request that cannot be used.
+    """
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.runs.directory import run_tables
+
+    with display(request.budget, unit) as shown:
+
+        def show(record: Round) -> None:
+            shown.advance(len(record.selection), describe(record))
+
+        report = run_tables(kind, request, shown.stage, show)
+    for line in summary(report, request.out):
+        print(line)
