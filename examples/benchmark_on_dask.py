@@ -2,9 +2,9 @@
 
 Usage: python benchmark_on_dask.py OUT [SCHEDULER]   (pip install distributed)
 
-Without a scheduler's address a cluster of two processes is started on this machine.
-The workers need salutary[benchmark]; OUT is written here, and a run that was stopped
-goes on from where it is.
+Without a scheduler's address, a cluster of two processes is started on this machine.
+The workers need salutary[benchmark]. OUT is written on this machine; the same command
+continues an interrupted run.
 """
 
 import sys

@@ -1,1 +1,1 @@
-"""Speed, memory and the paper's claim, measured; run all with ``make bench``."""
+"""Measurements of speed and memory; ``make bench`` runs all of them."""

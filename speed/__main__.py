@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
-
+from salutary_benchmark.versions import environment
 from speed import bank_loop, embedding, importing, scoring
 from speed.measure import data_folder
 
-PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn")
-
 
 def main() -> None:
-    found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    print(f"Python {platform.python_version()}, {found}", flush=True)
+    print(environment(), flush=True)
     for measured in scoring.speed():
         print(measured.line(), flush=True)
     for line in scoring.memory():
@@ -22,7 +17,9 @@ def main() -> None:
         print(measured.line(), flush=True)
     folder = data_folder()
     if folder is None:
-        print("no real data: set SALUTARY_DATA to the folder for the other benchmarks")
+        print(
+            "no real data: set SALUTARY_DATA to its folder for the other measurements"
+        )
         return
     for measured in bank_loop.speed(folder):
         print(measured.line(), flush=True)

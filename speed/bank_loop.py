@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[dict[str, object], float | None]] = {
     "default, unguarded": ({"guard": False}, None),
     "default": ({"guard": True}, None),
 }
-"""Parameters of the classifier, and what is promised."""
+"""Parameters of the classifier, and the promised bound on the ratio, if any."""
 
 
 def speed(folder: Path) -> Iterator[Ratio]:
@@ -47,7 +47,7 @@ def speed(folder: Path) -> Iterator[Ratio]:
             seed=0,
         )
 
-    # One BLAS thread for all: matrices this small only make threads wait.
+    # One BLAS thread for both: on matrices this small more threads only wait.
     with threadpool_limits(limits=1, user_api="blas"):
         for kind, (parameters, bound) in KINDS.items():
             yield ratio(

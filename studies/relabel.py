@@ -28,9 +28,8 @@ import salutary
 from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import Rows, load
 from salutary_benchmark.data.splits import make_encoder
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.writing import environment, write_study
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
 
 SETS = ("waveform", "electric", "celeba", "mnist")
 NOISE = {"symmetric 20%": 0.2, "symmetric 40%": 0.4, "class-dependent 40%": 0.4}
@@ -47,7 +46,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Drawn:
-    """One draw: matrices, the labels that are given, and the true ones."""
+    """One draw: matrices, the given labels, and the true labels."""
 
     X: Matrix
     given: Labels
@@ -60,7 +59,7 @@ class Drawn:
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> Rows:
-    return load(find_data_set(name), data_folder())
+    return load(find_data_set(name), real_data())
 
 
 def draw(case: str, seed: int) -> Drawn:
@@ -87,10 +86,8 @@ def draw(case: str, seed: int) -> Drawn:
 
 
 def _peoples_labels(n_rows: int) -> Labels:
-    """CIFAR-10N's labels by one person each, the worst of three, in our order."""
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    """CIFAR-10N's "worse" labels, in the order of our rows."""
+    folder = real_data()
     with np.load(folder / "cifar10n_labels.npz", allow_pickle=False) as found:
         labels = found["worse_label"][found["subset_index"]]
     given = np.zeros(n_rows, dtype=np.intp)
@@ -99,10 +96,10 @@ def _peoples_labels(n_rows: int) -> Labels:
 
 
 def wrong(true: Labels, noise: str, rng: np.random.Generator) -> Labels:
-    """Labels of which some are wrong.
+    """Make some of the labels wrong.
 
     Symmetric: each becomes any other class. Class-dependent: those of the upper half of
-    the classes become the class below, the others stay.
+    the classes become the class below, and the lower half stays.
     """
     n_classes = int(true.max()) + 1
     changed = rng.random(len(true)) < NOISE[noise]
@@ -131,7 +128,7 @@ def _with_cleanlab(
 def labelings(
     drawn: Drawn, C: float, seed: int
 ) -> Iterator[tuple[str, NDArray[np.bool_], Labels]]:
-    """Each way to treat the training labels: the rows it keeps, and their labels."""
+    """For each way to treat the training labels, the rows it keeps and their labels."""
     every = np.ones(len(drawn.given), dtype=bool)
     model = LogisticRegression(C=C, max_iter=10_000)
     yield "as given", every, drawn.given
@@ -177,7 +174,7 @@ def measure(case: str, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def judged(model: LogisticRegression, drawn: Drawn) -> dict[str, float]:
-    """How a model does on the test rows."""
+    """Accuracy and log loss of a model on the test rows."""
     known = np.isin(drawn.y_test, model.classes_)
     chance = model.predict_proba(drawn.X_test[known])
     return {
@@ -218,7 +215,7 @@ class Compared:
         return pd.DataFrame(columns)
 
     def plot(self) -> Figure:
-        """Bars of the ways that matter most."""
+        """Bars for the ways of `SHOWN`."""
         means = self._means()["mean"]
         shown = [name for name in means.index if name in SHOWN]
         figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -249,11 +246,11 @@ SHOWN = (
     "relabel + validation",
     "true labels",
 )
-"""What the pictures show."""
+"""Ways that the pictures show."""
 
 
 def shown(found: pd.DataFrame) -> dict[str, Display]:
-    """Noise left and accuracy, a table for each penalty."""
+    """Wrong labels left, accuracy and log loss, with a table for each penalty."""
     displays: dict[str, Display] = {}
     for C in PENALTIES:
         of_penalty = found[found["C"] == C]

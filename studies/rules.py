@@ -13,7 +13,7 @@ from __future__ import annotations
 import pandas as pd
 
 from salutary_benchmark.data.catalog import NINE
-from salutary_benchmark.experiments.pictures import Display
+from salutary_benchmark.experiments.experiment import Display
 from studies.rules_runs import (
     BATCH,
     BUDGET,
@@ -29,7 +29,7 @@ from studies.writing import environment, write_study
 TEXTS = ("sst2", "mrpc", "ag_news")
 SETS = ("digits", *NINE, *TEXTS)
 UNSEEN = ("breast_cancer", "rte", "cola")
-"""Measured once the default rule and guard had been chosen on the others."""
+"""Data sets measured after the default rule and guard had been chosen."""
 
 VALIDATION = (100, 0.2)
 SEEDS = range(10)
@@ -55,7 +55,7 @@ afterwards."""
 
 
 def shown(found: pd.DataFrame) -> dict[str, Display]:
-    """Rules and guards where they were chosen, and where they were not."""
+    """Rules and guards on the data sets they were chosen on, and on unseen ones."""
     unseen = found["data"].isin(UNSEEN)
     return {
         "Rules": RulesCompared(found[~unseen]),

@@ -19,10 +19,10 @@ from sklearn.preprocessing import FunctionTransformer
 from salutary.arrays import FloatArray
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling import loop
+from salutary.labeling.definition import Fold, split_folds
 from salutary.labeling.fitting import Snapshot, begin
 from salutary.labeling.guard import mean_decrease
-from salutary.labeling.loop import State, advance, canary_logits, start
-from salutary.labeling.definition import Fold, split_folds
+from salutary.labeling.loop import State, advance, start
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, Rule
@@ -32,20 +32,20 @@ from salutary_benchmark.data.catalog import find_data_set
 from salutary_benchmark.data.loading import Rows, load
 from salutary_benchmark.data.splits import make_encoder, split
 from salutary_benchmark.strategies.task import best_C
-from speed.measure import data_folder
+from studies.writing import real_data
 
 PENALTIES = ("0.02", "0.1", "1", "tuned")
 SEEDS_OF_OTHERS = 2
-"""Draws for what was tried and not taken."""
+"""Number of draws for rules and guards that were tried and not adopted."""
 
 ROWS = 4_000
-"""Of a data set, drawn anew for each seed; 20% are for testing."""
+"""Rows drawn from a data set for each seed; 20% of them are test rows."""
 N_LABELED, BUDGET, BATCH = 300, 100, 10
 FEW_LABELED = ("digits", "breast_cancer")
-"""Data sets too small for that many; 100 rows are labeled of them."""
+"""Data sets too small for 300 labeled rows; they have 100."""
 
 GUARD = "keep best, stop at 1 se"
-"""What the loop's own guard goes by here."""
+"""The name of the loop's own guard in this study."""
 WORDS = 1_000
 
 
@@ -61,7 +61,7 @@ class Drawn:
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> Rows:
-    return load(find_data_set(name), data_folder())
+    return load(find_data_set(name), real_data())
 
 
 def draw(name: str, validation: float, seed: int) -> Drawn:
@@ -112,7 +112,7 @@ def _stacked(first: Any, second: Any) -> Any:
 
 
 def per_gradient(influence: FloatArray, probability: FloatArray) -> FloatArray:
-    """Influence over the length of the label's gradient at the logits."""
+    """Influence divided by the length of the label's gradient at the logits."""
     squares = (probability**2).sum(axis=1, keepdims=True)
     length = np.sqrt(np.maximum(squares + 1 - 2 * probability, 1e-12))
     ratio: FloatArray = influence / length
@@ -126,7 +126,7 @@ OTHERS: dict[str, tuple[Rule, int]] = {
     "per gradient length": (Rule({"per gradient": per_gradient}), BATCH),
     "plausible, one a round": (Rule(PLAUSIBLE), 1),
 }
-"""Rules tried besides: scores, and rows a round."""
+"""Further rules that were tried, with their rows a round."""
 
 
 def problem_of(
@@ -156,12 +156,12 @@ def single_canary(problem: Problem, seed: int) -> Problem:
 
 
 def run(problem: Problem) -> State:
-    """Where a run ends, as the loop has it."""
+    """The final state of a run of the loop."""
     return loop.run(problem, BUDGET)[0]
 
 
 def trajectory(problem: Problem) -> list[State]:
-    """The start and every round; to the end of the budget whatever the guard says."""
+    """The states of a run that spends its whole budget, whatever the guard says."""
     states = [start(problem)]
     while states[-1].termination in (None, "guard"):
         state = replace(states[-1], termination=None)
@@ -174,11 +174,12 @@ def trajectory(problem: Problem) -> list[State]:
 
 def canary_losses(problem: Problem, state: State) -> FloatArray:
     """Log loss of each canary row under the fold that never saw it."""
-    return row_log_loss(canary_logits(problem, state.folds), problem.canary.labels)
+    logits = problem.canary_logits(state.latest, state.folds)
+    return row_log_loss(logits, problem.canary.labels)
 
 
 def last_kept(losses: list[FloatArray], keeping: float, stopping: float) -> int:
-    """The round a guard ends with that compares with the last round that stayed."""
+    """The final round under a guard that compares each round with the last one kept."""
     kept = 0
     for number in range(1, len(losses)):
         ones = np.ones(len(losses[0]))
@@ -191,7 +192,7 @@ def last_kept(losses: list[FloatArray], keeping: float, stopping: float) -> int:
 
 
 def before_a_rise(losses: list[FloatArray], level: float) -> int:
-    """The round a guard ends with that compares each with the one before."""
+    """The final round under a guard that compares each round with the one before."""
     for number in range(1, len(losses)):
         ones = np.ones(len(losses[0]))
         fall, error = mean_decrease(losses[number - 1], losses[number], ones)
@@ -201,7 +202,7 @@ def before_a_rise(losses: list[FloatArray], level: float) -> int:
 
 
 def guarded_ends(losses: list[FloatArray]) -> dict[str, int]:
-    """The round that each guard would end with, from the canary rows' losses."""
+    """The final round under each guard, from the canary rows' losses by round."""
     never = np.inf
     return {
         "none": len(losses) - 1,
@@ -223,7 +224,7 @@ def judged(
     kept: Snapshot,
     number: int,
 ) -> dict[str, Any]:
-    """How the model after a round does on the test rows, and how the start does."""
+    """Measures on the test rows of the model after a round, and of the first model."""
     row: dict[str, Any] = {"rule": rule, "guard": guard, "kept": number}
     for name, snapshot in (("start_", first), ("", kept)):
         row[f"{name}log_loss"] = round(test.mean_loss(snapshot.model), 6)
@@ -260,7 +261,7 @@ def compare(drawn: Drawn, C: float, seed: int) -> list[dict[str, Any]]:
 
 
 def measure(data: str, validation: float, seed: int) -> Iterator[dict[str, Any]]:
-    """All penalties on one draw; a tuned one that is among the others' is not rerun."""
+    """All penalties on one draw; a tuned C that equals a fixed one is not run again."""
     drawn = draw(data, validation, seed)
     chosen = best_C((drawn.labeled.X, drawn.labeled.labels))
     penalties = {C: chosen if C == "tuned" else float(C) for C in PENALTIES}

@@ -19,12 +19,12 @@ PUBLISHED = ("paper", "off")
 
 
 def change(found: pd.DataFrame) -> pd.Series:
-    """Log loss at the end over that of the start, less one."""
+    """Relative change of the log loss from the start to the end."""
     return found["log_loss"] / found["start_log_loss"] - 1
 
 
 def worse_than_start(found: pd.DataFrame) -> pd.Series:
-    """Of each cell, the p-value of a paired t-test that its runs end worse than start.
+    """For each cell, the p-value of a paired t-test that its runs end worse than start.
 
     One-sided, over the draws. A cell where nothing is ever changed has p = 1.
     """
@@ -39,7 +39,7 @@ def worse_than_start(found: pd.DataFrame) -> pd.Series:
 
 
 def harmed(found: pd.DataFrame) -> int:
-    """Cells that end significantly worse than their start, by Holm over all."""
+    """Number of cells that end significantly worse than they start (with Holm)."""
     p = worse_than_start(found)
     return int(multipletests(p, alpha=LEVEL, method="holm")[0].sum())
 
@@ -61,7 +61,7 @@ class RulesCompared:
         return [DEFAULT, ("paper", GUARD), *((rule, "off") for rule in off)]
 
     def cells(self) -> pd.DataFrame:
-        """Mean change of the log loss, cells by (rule, guard), in percent."""
+        """Mean change of the log loss in percent, by cell and (rule, guard)."""
         percent = 100 * change(self.found)
         keys = [self.found[key] for key in [*CELL, "rule", "guard"]]
         wide = percent.groupby(keys).mean().unstack(["rule", "guard"])
@@ -74,7 +74,7 @@ class RulesCompared:
             rule, guard = kind
             of_kind = self.found.query("rule == @rule and guard == @guard")
             small = wide.index.get_level_values("validation") > 1
-            # A rule tried on fewer draws meets the published one on the same draws.
+            # A rule tried on fewer draws is compared with the published on those draws.
             seeds = of_kind["seed"].unique()
             same = RulesCompared(self.found[self.found["seed"].isin(seeds)])
             paper = same.cells()

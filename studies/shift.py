@@ -1,4 +1,4 @@
-"""What to train on when the training rows are of another kind than those to do well on?
+"""What to train on when the training rows differ from the rows to predict?
 
     python -m studies.shift
 
@@ -25,13 +25,12 @@ from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import probabilities
 from salutary_benchmark.data.splits import make_encoder
-from salutary_benchmark.experiments.pictures import Display
-from speed.measure import data_folder
-from studies.writing import environment, write_study
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
 
 CASES = ("wine, white to red", "celeba, women to men", "celeba, young to old", "bank")
 SIZES = (50, 200)
-"""Validation rows."""
+"""Numbers of validation rows."""
 
 SEEDS = range(10)
 N_TRAIN, N_POOL, N_TEST = 300, 2_000, 1_000
@@ -41,13 +40,11 @@ REFERENCE = "train + validation"
 
 @lru_cache(maxsize=1)
 def halves(case: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows to train on, and those to do well on, with their ``label``."""
-    folder = data_folder()
-    if folder is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    """The rows to train on and the rows to predict, with their ``label``."""
+    folder = real_data()
     if case.startswith("wine"):
         rows = pd.read_parquet(folder / "wine_quality.parquet")
-        # Of the rarest grades red wine has ten bottles.
+        # Red wine has only ten bottles of the rarest grades.
         rows["label"] = rows["label"].clip(4, 7)
         first, column = rows["color"] == "white", "color"
     elif case.startswith("celeba"):
@@ -64,7 +61,7 @@ def halves(case: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def draw(case: str, n_validation: int, seed: int) -> tuple[AdviceTask, LabeledRows]:
-    """A case of training rows from one half, all else from the other; test rows."""
+    """A task with training rows of one half and all else of the other; test rows."""
     source, target = halves(case)
     train = source.sample(N_TRAIN, random_state=seed)
     shuffled = target.sample(frac=1, random_state=seed)

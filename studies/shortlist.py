@@ -20,8 +20,13 @@ from matplotlib.figure import Figure
 
 from salutary.arrays import as_float64
 from salutary.influence.add_one_in import estimate_decreases
-from salutary.labeling.batch import SHORTLIST, choose_batches, factored_model, score
-from salutary.labeling.fitting import Snapshot, begin, extend, training_of
+from salutary.labeling.batch import (
+    SHORTLIST,
+    choose_batches,
+    factor_snapshot,
+    score_pool,
+)
+from salutary.labeling.fitting import Snapshot, begin, extend, weighted_training_rows
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, Rule
 from salutary.labeling.selection import Selection, keep_best
@@ -39,29 +44,31 @@ Way = Callable[[Problem, Snapshot], Selection]
 
 
 def first_order_together(problem: Problem, snapshot: Snapshot) -> Selection:
-    """As published, but for the rule."""
+    """The best rows by first-order influence, all at once."""
     return choose_batches(problem, problem.validation, snapshot, BATCH)["p^1"]
 
 
 def first_order_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
-    """Each pick after the model has moved with those before it."""
+    """First-order picks, each after the model has moved with the picks before it."""
     greedy = Rule(PLAUSIBLE.variants, greedy=True)
     return first_order_together(replace(problem, rule=greedy), snapshot)
 
 
 def newton_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
-    """Each pick by true effects, after a refit with those before it."""
+    """Picks by Newton's estimate, each after a refit with the picks before it."""
     return first_order_together(replace(problem, estimate="newton"), snapshot)
 
 
 def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
-    """The best of a shortlist by true effects."""
+    """The best of a shortlist by Newton's estimate, all at once."""
     validation = problem.validation
-    geometry = factor_snapshot(problem, snapshot)
-    found = score(problem, geometry, validation, snapshot, SHORTLIST * BATCH)["p^1"]
-    training, _ = training_of(problem, snapshot.model, snapshot.rows, snapshot.labels)
+    factored = factor_snapshot(problem, snapshot)
+    found = score_pool(problem, factored, validation, snapshot, SHORTLIST * BATCH)[
+        "p^1"
+    ]
+    training, _ = weighted_training_rows(problem, snapshot)
     X = as_float64(problem.pool.X[found.rows])
-    falls = estimate_decreases(
+    decreases = estimate_decreases(
         snapshot.model,
         training,
         X,
@@ -70,10 +77,10 @@ def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
         problem.objective_of(validation),
         "newton",
     )
-    probability = training.model.probability(X)
-    scores = PLAUSIBLE.variants["p^1"](falls, probability)
+    probability = factored.model.probability(X)
+    scores = PLAUSIBLE.variants["p^1"](decreases, probability)
     nothing = Selection.empty(len(problem.classes))
-    return keep_best(nothing, found.rows, scores, falls, probability, BATCH)
+    return keep_best(nothing, found.rows, scores, decreases, probability, BATCH)
 
 
 WAYS: dict[str, Way] = {
@@ -146,7 +153,7 @@ class WaysCompared:
         ).reset_index()
 
     def plot(self) -> Figure:
-        """Fall of the log loss of each way."""
+        """Decrease of the log loss by each way."""
         means = self.means()
         fall = (means["start_log_loss"] - means["log_loss"]).unstack("way")[list(WAYS)]
         figure = Figure(figsize=(9, 3.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""How sure is an influence, and how much are the rows selected for theirs overrated?
+"""How certain is an influence, and how overrated are rows selected by influence?
 
     python -m studies.uncertainty
 
@@ -12,19 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import scale
 
 from salutary.influence.direction import influence_direction
-from salutary.influence.label_influence import train_hessian
+from salutary.influence.factored import FactoredModel, factor_model
 from salutary.influence.objectives import LogLoss, log_loss
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import Hessian, SoftmaxModel, softmax_model
-from salutary.influence.solvers import Solver, factor
+from salutary.influence.softmax import softmax_model
 from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.batch import choose_batches
 from salutary.labeling.fitting import begin
@@ -32,8 +35,7 @@ from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
-from studies.add_one_in import data_set
-from studies.writing import environment, write_study
+from studies.writing import environment, real_data, write_study
 
 SETS = ("digits", "waveform_40", "grid_stability", "celeba_attributes")
 PENALTIES = (0.02, 0.1, 1.0)
@@ -42,30 +44,41 @@ SEEDS = range(30)
 N_LABELED, N_RANDOM, N_SELECTED = 300, 100, 10
 RULES = ("plausible", "paper")
 WIDTH = 1.96
-"""Standard errors on either side of an interval that shall cover 95%."""
+"""Half-width, in standard errors, of intervals that should cover 95%."""
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A model fitted on the labeled rows, and its Hessian, factored."""
+LARGEST = 12_000
+"""Number of rows above which a data set is sampled down to it."""
 
-    model: SoftmaxModel
-    hessian: Hessian
-    solver: Solver
 
-    def influence(
-        self, X: NDArray[np.float64], labels: NDArray[np.intp], sample: LabeledRows
-    ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
-        """Influences of rows under a label each on a sample, and standard errors."""
-        objective = LogLoss(sample.labels, sample.weight)
-        shared = self.model, self.hessian, self.solver
-        direction = influence_direction(*shared, sample.X, objective)
-        influence, _ = InfluenceScorer(self.model, direction, X.dtype)(X)
-        gradient = self.model.probability(X)
-        gradient[np.arange(len(labels)), labels] -= 1
-        judged = sample.X, log_loss, sample.truth
-        errors = influence_errors(*shared, X, gradient, *judged)
-        return influence[np.arange(len(labels)), labels], errors
+@lru_cache(maxsize=1)
+def data_set(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """One-hot encoded, standardized features, and classes."""
+    if name == "digits":
+        X, y = load_digits(return_X_y=True)
+        return scale(X), y
+    frame = pd.read_parquet(real_data() / f"{name}.parquet")
+    if len(frame) > LARGEST:
+        frame = frame.sample(LARGEST, random_state=0)
+    labels = frame.pop("label")
+    y = np.unique(labels, return_inverse=True)[1]
+    return scale(pd.get_dummies(frame).to_numpy(np.float64)), y
+
+
+def influence_of(
+    factored: FactoredModel,
+    X: NDArray[np.float64],
+    labels: NDArray[np.intp],
+    sample: LabeledRows,
+) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    """Influence of each row under its label on a sample, and the standard errors."""
+    objective = LogLoss(sample.labels, sample.weight)
+    direction = influence_direction(factored, sample.X, objective)
+    influence, _ = InfluenceScorer(factored, direction, X.dtype)(X)
+    gradient = factored.model.probability(X)
+    gradient[np.arange(len(labels)), labels] -= 1
+    errors = influence_errors(factored, X, gradient, sample.X, log_loss, sample.truth)
+    return influence[np.arange(len(labels)), labels], errors
 
 
 def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
@@ -97,8 +110,7 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
     )
     snapshot, fresh = begin(problem), rows(second)
     model = softmax_model(snapshot.model)
-    hessian = train_hessian(model, X[labeled], np.ones(N_LABELED))
-    fitted = Fitted(model, hessian, factor(hessian))
+    factored = factor_model(model, X[labeled], np.ones(N_LABELED))
     some = rng.choice(len(pool), N_RANDOM, replace=False)
     classes = rng.integers(model.n_classes, size=N_RANDOM)
     for n_validation in N_VALIDATION:
@@ -110,8 +122,8 @@ def measure(data: str, C: float, seed: int) -> Iterator[dict[str, float | str]]:
             choices[rule] = best.rows, best.labels
         for choice, (chosen, labels) in choices.items():
             of_pool = X[pool[chosen]]
-            found, error = fitted.influence(of_pool, labels, validation)
-            truth, its_error = fitted.influence(of_pool, labels, fresh)
+            found, error = influence_of(factored, of_pool, labels, validation)
+            truth, its_error = influence_of(factored, of_pool, labels, fresh)
             apart = np.abs(found - truth) / np.hypot(error, its_error)
             yield {
                 "n_validation": n_validation,
@@ -144,12 +156,12 @@ class Uncertainty:
         keys = ["data", "n_validation", "C", "choice"]
         columns = ["covered", "z", "excess", "influence", "fresh_influence"]
         means = self.found.groupby(keys)[columns].mean()
-        # A ratio of means: that of a draw has a noisy denominator.
+        # A ratio of means, as the ratio of a single draw has a noisy denominator.
         means["kept"] = means["fresh_influence"] / means["influence"]
         return means
 
     def frame(self) -> pd.DataFrame:
-        """What the picture shows, one row a data set, sample size and C."""
+        """The figures of the picture: a row for each data set, sample size and C."""
         wide = self.means().unstack("choice")
         columns = {"random: covered": wide["covered", "random"].round(3)}
         for rule in RULES:
@@ -162,7 +174,7 @@ class Uncertainty:
         return pd.DataFrame(columns).reset_index()
 
     def plot(self) -> Figure:
-        """Coverage above, the confirmed part of the influence below."""
+        """Coverage above, and below the part of the influence that is confirmed."""
         means = self.means()
         figure = Figure(figsize=(9, 5), layout="constrained")
         panels = figure.subplots(2, len(SETS), sharex=True, sharey="row")

@@ -1,12 +1,10 @@
-"""Run a study so that it resumes, and write what it found."""
+"""Run a study, continue an interrupted one, and write its tables and pictures."""
 
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from salutary.cli.terminal import display
 from salutary.files import write_text, write_whole
-from salutary_benchmark.experiments.pictures import Display
+from salutary_benchmark import versions
+from salutary_benchmark.experiments.experiment import Display
 from speed.measure import data_folder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -25,10 +24,16 @@ STUDIES, RESULTS = DOCS / "studies", DOCS / "results"
 
 
 def environment() -> str:
-    """Versions the figures were made with."""
-    packages = ("salutary", "numpy", "scipy", "scikit-learn")
-    named = ", ".join(f"{package} {version(package)}" for package in packages)
-    return f"Python {platform.python_version()}, {named}, {os.cpu_count()} cores"
+    """Versions the figures were made with, and the machine's cores."""
+    return f"{versions.environment()}, {os.cpu_count()} cores"
+
+
+def real_data() -> Path:
+    """The folder of the real data sets; the program ends if there is none."""
+    folder = data_folder()
+    if folder is None:
+        raise SystemExit("no real data: set SALUTARY_DATA to the folder that has it")
+    return folder
 
 
 def write_study(
@@ -41,7 +46,7 @@ def write_study(
     jobs: int = 1,
     root: Path | None = None,
 ) -> None:
-    """Measure what is missing, then write tables and pictures.
+    """Measure what has not been measured yet, then write tables and pictures.
 
     Parameters
     ----------
@@ -61,8 +66,7 @@ def write_study(
     root : Path, optional
         Where its folder is, `STUDIES` by default.
     """
-    if data_folder() is None:
-        raise SystemExit("no real data: set SALUTARY_DATA to the folder with it")
+    real_data()
     folder = (root or STUDIES) / name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "measurements.parquet"

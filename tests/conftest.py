@@ -1,6 +1,7 @@
 """Settings and data that every test shares."""
 
 import os
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +18,11 @@ settings.load_profile("salutary")
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """The real data: beside the checkout, or where SALUTARY_DATA points."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("SALUTARY_DATA", beside))
-    if not folder.is_dir():
+    """The real data: where SALUTARY_DATA points, or beside the checkout."""
+    from speed.measure import data_folder as find_data_folder
+
+    folder = find_data_folder()
+    if folder is None:
         pytest.skip("no real data: set SALUTARY_DATA to the folder that has them")
     return folder
 
@@ -67,10 +69,15 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.fixture(autouse=True)
+def _warnings_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command replaces the hook that shows warnings; undo that."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+
 @pytest.fixture
 def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
     """Run a command that must exit with 2; its one line on standard error."""
-
     from salutary.cli.main import main
 
     def refusal(arguments: list[str]) -> str:

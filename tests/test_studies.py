@@ -195,7 +195,8 @@ def test_advice_is_judged_by_the_test_rows_alone() -> None:
 
 def test_goals_of_fine_tuning_are_paired_over_the_draws() -> None:
     pytest.importorskip("torch", reason="needs salutary[torch]")
-    from studies.finetuning import IF_WORTH, Goals
+    from studies.finetuning import Goals
+    from studies.finetuning_runs import IF_WORTH
 
     accuracies = {
         "labeled only": (0.70, 0.60),

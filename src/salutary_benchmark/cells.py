@@ -1,10 +1,11 @@
-"""The cells of a suite: their names, and one of them run."""
+"""The cells of a suite: what they are called, and how one of them is run."""
 
 from __future__ import annotations
 
 import time
 import traceback
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -14,25 +15,30 @@ from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
 from salutary_benchmark.experiments.experiment import UNCHECKED, Cell
+from salutary_benchmark.strategies.true_labels import IMPORTED_WHEN_CALLED
 from salutary_benchmark.suites import Suite
+
+# Now, so that the seconds of no cell hold the import.
+for _name in IMPORTED_WHEN_CALLED:
+    import_module(_name)
 
 Status = Literal["done", "failed", "time limit"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a cell.
+    """How running a cell ended.
 
     Parameters
     ----------
     cell : Cell
     status : {"done", "failed", "time limit"}
     error : str
-        Why it is not done.
+        Why the cell is not done; empty if it is.
     seconds : float
-        All of it, with preparing the data and judging the models.
+        Time for the whole cell, including preparing the data and judging the models.
     rows : list of dict
-        Of results.parquet; empty unless done.
+        The cell's rows for results.parquet; empty unless it is done.
     """
 
     cell: Cell
@@ -43,7 +49,7 @@ class Outcome:
 
 
 def cells_of(suite: Suite, n_seeds: int) -> list[Cell]:
-    """All cells of a suite, those of one split next to each other."""
+    """All cells of a suite; the cells of one split are next to each other."""
     return [
         Cell(data, strategy, seed, setting)
         for data, seed in product(suite.data_sets, range(n_seeds))
@@ -52,10 +58,15 @@ def cells_of(suite: Suite, n_seeds: int) -> list[Cell]:
 
 
 def parse_cell(text: str, suite: Suite) -> Cell:
-    """The cell that a text names, or an `InputError`.
+    """The cell that a text names.
 
-    It is ``DATASET/STRATEGY/SETTING/SEED``, without the setting where the suite has
-    but one.
+    The text is ``DATASET/STRATEGY/SETTING/SEED``, or ``DATASET/STRATEGY/SEED`` where
+    the suite has only one setting.
+
+    Raises
+    ------
+    InputError
+        If the suite has no such cell.
     """
     first = cells_of(suite, 1)[0]
     form = "DATASET/STRATEGY/SETTING/SEED" if first.setting else "DATASET/STRATEGY/SEED"
@@ -63,7 +74,7 @@ def parse_cell(text: str, suite: Suite) -> Cell:
     parts = names.split("/")
     seeded = seed.isdecimal() and len(seed) < 10
     if not seeded or len(parts) != form.count("/"):
-        raise InputError(f"{text!r} is not {form}; for instance {first}")
+        raise InputError(f"{text!r} is not {form}; an example is {first}")
     dataset, strategy, setting = (*parts, "")[:3]
     for name, kind, known in (
         (dataset, "data set", suite.data_sets),
@@ -86,16 +97,16 @@ def parse_cell(text: str, suite: Suite) -> Cell:
 def run_cell(
     cell: Cell, suite: Suite, folder: Path | None, time_limit: float
 ) -> Outcome:
-    """Run a cell; whatever goes wrong in it is its outcome.
+    """Run a cell; an error in it becomes its outcome and is not raised.
 
     Parameters
     ----------
     cell : Cell
     suite : Suite
     folder : Path or None
-        Of the data sets.
+        Folder of the data sets; None downloads them.
     time_limit : float
-        Seconds, looked at after each row; a cell over them is not done.
+        Limit in seconds, checked after each row.
 
     Returns
     -------
@@ -107,8 +118,9 @@ def run_cell(
     error = ""
     setting = suite.settings[cell.setting]
     try:
-        # Threads of BLAS would only wait for each other, and the sums depend on them.
-        # Encoded rows are finite; to check it again takes longer than a small fit.
+        # With more BLAS threads sums would depend on their number, and on matrices this
+        # small threads mostly wait. Encoded rows are finite, and checking that again
+        # takes longer than a small fit.
         with threadpool_limits(limits=1), config_context(**UNCHECKED):
             for measured in suite.experiment.measure(cell, setting, folder):
                 rows.append(measured)

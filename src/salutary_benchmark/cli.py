@@ -1,16 +1,14 @@
-"""``salutary benchmark``: strategies side by side on real data sets."""
+"""``salutary benchmark``: compare strategies on real data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from salutary.cli.terminal import display, printable
-from salutary.errors import InputError
+from salutary.errors import InputError, needs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from salutary_benchmark.suites import Suite
 
 TOLERANCE = 1e-6
-"""By which a cell's figures may differ from those recorded."""
+"""Largest difference allowed between a rerun cell's figures and the recorded ones."""
 
 MOST_SEEDS = 10_000
 
@@ -36,7 +34,8 @@ benchmark = typer.Typer(
 def overview(context: typer.Context) -> None:
     """Compare strategies on real data sets, with reports anyone can rerun.
 
-    Start with 'salutary benchmark list'.
+    Start with 'salutary benchmark list'. 'run' and 'report' need further packages: pip
+    install 'salutary[benchmark]'.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -46,8 +45,8 @@ Data = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Folder of the data sets; without it and without SALUTARY_DATA they are "
-        "fetched.",
+        help="Folder with the data sets. Without it and without SALUTARY_DATA they are "
+        "downloaded.",
     ),
 ]
 
@@ -55,34 +54,41 @@ Data = Annotated[
 @benchmark.command()
 def run(
     suite: Annotated[
-        str, typer.Option(metavar="NAME", help="Suite; 'list' shows them.")
+        str, typer.Option(metavar="NAME", help="Suite to run; 'list' shows all suites.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Directory of the run, new or to go on with."),
+        typer.Option(
+            metavar="DIR",
+            help="Directory for the results. An unfinished run in it is continued.",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Splits of each data set.")] = 20,
-    jobs: Annotated[int, typer.Option(help="Processes; -1: one for each core.")] = -1,
+    seeds: Annotated[
+        int, typer.Option(help="Number of random splits of each data set.")
+    ] = 20,
+    jobs: Annotated[
+        int, typer.Option(help="Number of processes; -1 starts one for each core.")
+    ] = -1,
     data: Data = None,
     only: Annotated[
         str | None,
         typer.Option(
             metavar="DATASET/STRATEGY[/SETTING]/SEED",
-            help="Rerun one cell and print it, beside what --out holds of it; nothing "
-            "is written.",
+            help="Rerun this one cell, print it, and compare it with the figures in "
+            "--out. Nothing is written.",
         ),
     ] = None,
     time_limit: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="Give up a cell that takes longer."),
+        typer.Option(metavar="SECONDS", help="Give up any cell that takes longer."),
     ] = 600.0,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Run cells again that were not done.")
+        bool, typer.Option("--retry", help="Rerun cells that failed or hit the limit.")
     ] = False,
 ) -> None:
-    """Run a suite, or what is missing of it: the same command goes on after a kill.
+    """Run a suite; after an interruption, the same command continues it.
 
-    DIR gets results.parquet, run.json and cells.jsonl.
+    Writes results.parquet, run.json and cells.jsonl to the directory of --out.
 
     Example: salutary benchmark run --suite paper --seeds 2 --data data --out runs/paper
     """
@@ -92,7 +98,7 @@ def run(
         raise InputError(f"--jobs {jobs}: must be at least 1, or -1 for every core")
     if not time_limit > 0:
         raise InputError(f"--time-limit {time_limit:g}: must be positive")
-    with _needs_extra():
+    with needs("benchmark"):
         from salutary_benchmark.cells import parse_cell
         from salutary_benchmark.data.loading import data_folder
         from salutary_benchmark.runner import Request
@@ -109,7 +115,7 @@ def run(
 
 
 def _run(request: Request) -> None:
-    """Run with a progress bar, and sum up."""
+    """Run with a progress bar, then print a summary."""
     from salutary_benchmark import runner
     from salutary_benchmark.cells import cells_of
 
@@ -130,43 +136,42 @@ def _run(request: Request) -> None:
         found = runner.run(request, start, show)
     not_done = len(found["not_done"])
     print(
-        f"{found['cells'] - not_done} of {found['cells']} cells done, {not_done} not; "
-        f"{found['wall_seconds']:.0f} s in all"
+        f"{found['cells'] - not_done} of {found['cells']} cells done, {not_done} "
+        f"failed or over the time limit; {found['wall_seconds']:.0f} s in total"
     )
     print(
-        f"In {request.out}: {runner.RESULTS}, {runner.RUN}, {runner.JOURNAL}; next: "
-        f"salutary benchmark report {request.out}"
+        f"Written to {request.out}: {runner.RESULTS}, {runner.RUN}, {runner.JOURNAL}.\n"
+        f"Next: salutary benchmark report {request.out}"
     )
 
 
 @benchmark.command()
 def report(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="As passed to 'run' as --out.")
+        Path, typer.Argument(metavar="DIR", help="Directory that 'run' got as --out.")
     ],
 ) -> None:
-    """Write report.md, report.html and pictures beside a run's results.
+    """Write report.md, report.html and pictures next to a run's results.
 
     Example: salutary benchmark report runs/paper
     """
-    with _needs_extra():
+    with needs("benchmark"):
         from salutary_benchmark.report import write
 
     with display(0, "parts") as shown, shown.stage("writing the report"):
         written = write(directory)
-    print(f"In {directory}: {', '.join(path.name for path in written)}")
+    print(f"Written to {directory}: {', '.join(path.name for path in written)}")
 
 
 @benchmark.command(name="list")
 def list_all() -> None:
-    """Show suites, data sets and strategies.
+    """Show all suites, data sets and strategies.
 
     Example: salutary benchmark list
     """
-    with _needs_extra():
-        from salutary_benchmark.data.catalog import DATA_SETS
-        from salutary_benchmark.strategies.registry import STRATEGIES
-        from salutary_benchmark.suites import SUITES
+    from salutary_benchmark.data.catalog import DATA_SETS
+    from salutary_benchmark.strategies.registry import STRATEGIES
+    from salutary_benchmark.suites import SUITES
 
     print("Suites")
     for suite in SUITES.values():
@@ -179,30 +184,19 @@ def list_all() -> None:
         print(
             f"  {data.name}: {data.title}; {data.rows:,} rows, {data.features:,} "
             f"features, {data.classes} classes; {data.source}; {data.licence}\n"
-            f"    {data.preprocessing}; beware: {data.caution}"
+            f"    Preprocessing: {data.preprocessing}. Caution: {data.caution}."
         )
     print(f"Strategies\n  {', '.join(STRATEGIES)}")
 
 
-@contextmanager
-def _needs_extra() -> Iterator[None]:
-    """Say which extra to install when a library of the benchmark is missing."""
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(
-            f"the benchmark needs {error.name}; pip install 'salutary[benchmark]'"
-        ) from None
-
-
 def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> None:
-    """Print a cell's figures, and how far they are from those recorded."""
+    """Print a cell's figures, and how far they are from the recorded ones."""
     import pandas as pd
 
     from salutary_benchmark.cells import run_cell
     from salutary_benchmark.runner import columns_of, read_results
 
-    recorded = None if out is None else _of(read_results(out, suite), cell)
+    recorded = None if out is None else _rows_of(read_results(out, suite), cell)
     outcome = run_cell(cell, suite, folder, float("inf"))
     if outcome.status != "done":
         raise InputError(f"{cell}: {outcome.status}: {outcome.error}")
@@ -214,7 +208,7 @@ def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> N
         return
     if len(recorded) != len(found):
         count = len(recorded) or "no"
-        raise InputError(f"{out}: holds {count} rows of {cell}, not {len(found)}")
+        raise InputError(f"{out}: has {count} rows for {cell}; expected {len(found)}")
     order, measures = list(experiment.keys), list(experiment.measures)
     before, now = (
         rows.sort_values(order, ignore_index=True)[measures]
@@ -223,13 +217,13 @@ def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> N
     furthest = (now - before).abs().max().max()
     if furthest > TOLERANCE:
         raise InputError(
-            f"{cell}: differs from {out} by {furthest:.2g}; are versions and data the "
-            "same as in its run.json?"
+            f"{cell}: differs from {out} by {furthest:.2g}; compare the versions and "
+            "the data with those in its run.json"
         )
     print(f"As recorded in {out}; the largest difference is {furthest:.1g}.")
 
 
-def _of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+def _rows_of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     of_cell = (
         (results["dataset"] == cell.dataset)
         & (results["strategy"] == cell.strategy)

@@ -1,4 +1,4 @@
-"""Write a run's report: tables and pictures, as Markdown and HTML."""
+"""Write the report of a run: tables and pictures, in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# Imported later where they are used; here so that a missing one is reported before
+# anything is written.
+import scikit_posthocs  # noqa: F401
+import statsmodels  # noqa: F401
 from jinja2 import Environment, PackageLoader
 
 from salutary.errors import InputError
@@ -15,23 +19,24 @@ from salutary.files import write_text, write_whole
 from salutary_benchmark.experiments.experiment import Picture, Table
 from salutary_benchmark.runner import RUN, read_results
 from salutary_benchmark.suites import find_suite
+from salutary_benchmark.versions import sentence
 
 MARKDOWN = "report.md"
 HTML = "report.html"
 
 
 def write(directory: Path) -> list[Path]:
-    """Write a run's report beside its results.
+    """Write a run's report next to its results.
 
     Parameters
     ----------
     directory : Path
-        Of a run, finished or not.
+        Directory of a run, finished or not.
 
     Returns
     -------
     list of Path
-        What was written: report.md, report.html and pictures.
+        The files written: report.md, report.html and the pictures.
 
     Raises
     ------
@@ -42,7 +47,7 @@ def write(directory: Path) -> list[Path]:
     suite = find_suite(run["suite"]["name"])
     results = read_results(directory, suite)
     if results.empty:
-        raise InputError(f"{directory}: no cell is done yet; go on with the run")
+        raise InputError(f"{directory}: no cell is done yet; continue the run first")
     shown = suite.experiment.show(results)
     content = {
         "suite": suite,
@@ -71,7 +76,7 @@ def _read_run(directory: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{path}: is missing or damaged; pass the --out of a 'salutary benchmark "
-            "run', which writes it again"
+            "run', or repeat that run, which writes the file again"
         ) from None
     return run
 
@@ -88,7 +93,7 @@ def _render(template: str, escaped: bool, content: dict[str, Any]) -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    """Text that stays in its cell of a Markdown table."""
+    """Text with all characters escaped that mean something in a Markdown table."""
     line = " ".join(text.split())
     for special in "\\|<>&`[*_~":
         line = line.replace(special, "\\" + special)
@@ -96,20 +101,17 @@ def _markdown_cell(text: str) -> str:
 
 
 def _made_with(run: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    made_with = sentence(run["python"], run["versions"])
     seconds = run["wall_seconds"]
     took = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
-    return (
-        f"Python {run['python']}, {versions}; {run['cells']} cells in {took} on "
-        f"{run['cores']} cores"
-    )
+    return f"{made_with}; {run['cells']} cells in {took} on {run['cores']} cores"
 
 
 def _not_done(run: dict[str, Any]) -> Iterator[Table]:
     if run["not_done"]:
         yield Table(
             "Cells not done",
-            "They count in no figure above.",
+            "No figure above includes them.",
             ["cell", "why"],
             [[cell, why] for cell, why in run["not_done"].items()],
             of_words=True,

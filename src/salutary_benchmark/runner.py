@@ -1,7 +1,7 @@
-"""Run a suite cell by cell into a directory, from wherever it stands.
+"""Run a suite cell by cell into a directory, and continue an interrupted run.
 
-``cells.jsonl`` gets a line for each cell as it is done, and is all that a run resumes
-from. ``results.parquet`` and ``run.json`` are made of it when the run ends.
+Each cell that ends adds a line to ``cells.jsonl``, the only file a run resumes from.
+``results.parquet`` and ``run.json`` are made from it when the run ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,11 @@ from salutary_benchmark.data.catalog import DATA_SETS
 from salutary_benchmark.data.loading import load
 from salutary_benchmark.experiments.experiment import CELL_COLUMNS, Cell
 from salutary_benchmark.suites import Suite
+from salutary_benchmark.versions import versions_of
 
 JOURNAL = "cells.jsonl"
 RESULTS = "results.parquet"
 RUN = "run.json"
-
-PACKAGES = ("salutary", "numpy", "scipy", "scikit-learn", "scikit-activeml")
 
 
 @dataclass(frozen=True)
@@ -44,16 +42,17 @@ class Request:
     ----------
     suite : Suite
     n_seeds : int
-        Splits of each data set, seeds 0 and up.
+        Number of splits of each data set; their seeds are 0, 1, ...
     folder : Path or None
-        Of the data sets; None fetches them.
+        Folder of the data sets; None downloads them.
     out : Path
+        Directory for the results.
     jobs : int
-        Processes; -1 is one for each core.
+        Number of processes; -1 starts one for each core.
     time_limit : float
-        Seconds after which a cell is given up, looked at after each of its rounds.
+        Seconds after which a cell is given up, checked after each of its rounds.
     retry : bool
-        Whether cells recorded as failed or over their time are run again.
+        Whether to run cells again that failed or hit the time limit.
     """
 
     suite: Suite
@@ -70,37 +69,38 @@ def run(
     on_start: Callable[[int, int], None] = lambda done, total: None,
     on_cell: Callable[[Outcome], None] = lambda outcome: None,
 ) -> dict[str, Any]:
-    """Run what is missing of a suite.
+    """Run the cells of a suite that are not recorded yet.
 
     Parameters
     ----------
     request : Request
     on_start : callable
-        Called with the cells recorded already and those in all.
+        Called once, with the number of cells already recorded and of all cells.
     on_cell : callable
         Called with each outcome once it is recorded.
 
     Returns
     -------
     dict
-        As in run.json.
+        The content of run.json.
 
     Raises
     ------
     InputError
-        For a directory that holds something else, or a run of another suite, of other
-        versions or of other data; and for data sets that cannot be read.
+        If the directory holds something else, or a run of another suite, with other
+        versions or on other data; or if a data set cannot be read.
 
     Notes
     -----
-    Work goes through joblib, so a cluster serves as well as one machine: run it within
-    ``joblib.parallel_config("dask")`` or ``"ray"`` (``examples/benchmark_on_dask.py``).
+    The cells are run by joblib. To run them on a cluster, call this function within
+    ``joblib.parallel_config("dask")`` or ``"ray"``, as in
+    ``examples/benchmark_on_dask.py``.
     """
     _check_directory(request)
     began = time.perf_counter()
     made_with = _described(request)
     _check_continues(request.out, made_with)
-    made_with["data"] = _fingerprints(request)
+    made_with["data"] = _data_fingerprints(request)
     with claim(request.out):
         earlier = _check_continues(request.out, made_with)
         if not (request.out / RUN).is_file():
@@ -153,12 +153,12 @@ def _check_directory(request: Request) -> None:
     others = sorted(path.name for path in out.iterdir() if path.name != LOCK)
     if others:
         raise InputError(
-            f"{out}: is no benchmark run, but holds {others[0]!r}; pass another --out"
+            f"{out}: is not a benchmark run and holds {others[0]!r}; pass another --out"
         )
 
 
 def _described(request: Request) -> dict[str, Any]:
-    """The suite and what runs it."""
+    """The suite, and the versions that run it."""
     suite = request.suite
     described: dict[str, Any] = json.loads(
         json.dumps(
@@ -173,17 +173,18 @@ def _described(request: Request) -> dict[str, Any]:
                     "strategies": suite.strategies,
                 },
                 "python": platform.python_version(),
-                "versions": {package: version(package) for package in PACKAGES},
+                "versions": versions_of("scikit-activeml"),
             }
         )
     )
     return described
 
 
-def _fingerprints(request: Request) -> dict[str, str]:
-    """Read every data set, so that a mistake ends the run before the first cell.
+def _data_fingerprints(request: Request) -> dict[str, str]:
+    """Hash of each data set's content; all are read before the first cell is run.
 
-    One that is not in the catalog is made by its experiment, from versions on record.
+    A data set that is not in the catalog is made by its experiment, out of nothing but
+    the packages whose versions are recorded.
     """
     return {
         name: load(DATA_SETS[name], request.folder).fingerprint
@@ -193,7 +194,7 @@ def _fingerprints(request: Request) -> dict[str, str]:
 
 
 def _check_continues(out: Path, made_with: dict[str, Any]) -> float:
-    """Seconds of the run in a directory, which must have been made with the same."""
+    """Seconds that the run in a directory took; refuse one made with anything else."""
     path = out / RUN
     if not path.is_file():
         return 0.0
@@ -207,14 +208,14 @@ def _check_continues(out: Path, made_with: dict[str, Any]) -> float:
     for name, value in made_with.items():
         if before.get(name) != value:
             raise InputError(
-                f"{out}: was begun with another {_difference(before, name, value)}; "
-                "use that, or pass another --out"
+                f"{out}: was started with another {_difference(before, name, value)}; "
+                "use the same, or pass another --out"
             )
     return earlier
 
 
 def _difference(before: dict[str, Any], name: str, value: Any) -> str:
-    """The part of a setting that differs, in words."""
+    """What differs between a recorded value and the present one, in words."""
     old = before.get(name)
     if not (isinstance(old, dict) and isinstance(value, dict)):
         return f"{name}: {old!r}, not {value!r}"
@@ -232,7 +233,7 @@ def _outcomes(request: Request, cells: list[Cell]) -> Iterable[Outcome]:
 
 
 def _record(path: Path, outcome: Outcome) -> None:
-    """Append a line and see it on the disk."""
+    """Append a line, and return only once it is on the disk."""
     with path.open("a", encoding="utf-8") as journal:
         journal.write(json.dumps(asdict(outcome)) + "\n")
         journal.flush()
@@ -240,7 +241,7 @@ def _record(path: Path, outcome: Outcome) -> None:
 
 
 def _recorded(path: Path) -> dict[Cell, Outcome]:
-    """The journal's cells; a last line that a kill cut short is taken off."""
+    """The journal's cells; a last line that was cut short is removed from the file."""
     if not path.is_file():
         return {}
     whole, _, torn = path.read_bytes().rpartition(b"\n")
@@ -266,13 +267,13 @@ def _rewrite(path: Path, outcomes: Iterable[Outcome]) -> None:
 
 
 def write_results(path: Path, suite: Suite, outcomes: Iterable[Outcome]) -> None:
-    """Write results.parquet, sorted, whatever order the cells were done in."""
+    """Write results.parquet, sorted, in whatever order the cells ended."""
     rows = [row for outcome in outcomes for row in outcome.rows]
     columns = columns_of(suite)
     table = pd.DataFrame(rows, columns=list(columns)).astype(columns)
     keys = [*CELL_COLUMNS, *suite.experiment.keys]
     table = table.sort_values(keys, ignore_index=True)
-    # Digits of measurements hardly recur, but their leading bytes do.
+    # Measurements hardly repeat, but their leading bytes do.
     floats = [name for name in columns if columns[name].startswith("float")]
     writing = partial(
         table.to_parquet,
@@ -285,29 +286,29 @@ def write_results(path: Path, suite: Suite, outcomes: Iterable[Outcome]) -> None
 
 
 def columns_of(suite: Suite) -> dict[str, str]:
-    """Columns of a suite's results.parquet, with their types."""
+    """Columns of a suite's results.parquet and their types."""
     return {**CELL_COLUMNS, **suite.experiment.columns}
 
 
 def read_results(directory: Path, suite: Suite) -> pd.DataFrame:
-    """The results of a run.
+    """Read the results of a run.
 
     Parameters
     ----------
     directory : Path
+        Directory of the run.
     suite : Suite
-        That was run.
+        The suite that was run.
 
     Returns
     -------
     DataFrame
-        With the columns of `columns_of`, the settings as categories in the suite's
-        order.
+        With the columns of `columns_of`; settings are categories in the suite's order.
 
     Raises
     ------
     InputError
-        If they are missing, damaged or of other columns.
+        If results.parquet is missing or damaged, or lacks a column.
     """
     path = directory / RESULTS
     if not path.is_file():
@@ -318,15 +319,16 @@ def read_results(directory: Path, suite: Suite) -> pd.DataFrame:
         results = pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException):
         raise InputError(
-            f"{path}: is damaged; the same 'salutary benchmark run' writes it again"
+            f"{path}: is damaged; repeat the 'salutary benchmark run', which writes it "
+            "again"
         ) from None
     if "setting" not in results and list(suite.settings) == [""]:
-        # Made when no suite had more than one.
+        # Results made when no suite had more than one setting.
         results["setting"] = ""
     for column in columns_of(suite):
         if column not in results:
             raise InputError(
-                f"{path}: has no column {column!r}; it is not of suite {suite.name!r}"
+                f"{path}: has no column {column!r}; suite {suite.name!r} has it"
             )
     unknown = sorted(set(results["setting"]) - set(suite.settings))
     if unknown:

@@ -1,4 +1,4 @@
-"""Suites: which strategies meet on which data sets, under what settings."""
+"""Suites: which strategies are compared on which data sets, under which settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from salutary_benchmark.strategies.task import Setting
 
 @dataclass(frozen=True)
 class Suite:
-    """Data sets, strategies and settings, every combination of which is measured.
+    """Data sets, strategies and settings; every combination of them is measured.
 
     Parameters
     ----------
@@ -32,11 +32,12 @@ class Suite:
     experiment : Experiment
         What is measured.
     settings : dict of str to setting
-        By name, in the order that reports have them; the name is empty where there is
-        only one.
+        Settings by name, in the order of the reports. The name is empty where a suite
+        has only one setting.
     data_sets, strategies : tuples of str
+        Names of the data sets and of the strategies.
     restricted : dict of str to tuple of str
-        The data sets of a setting that not all have.
+        The data sets of each setting that is not measured on all of them.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Suite:
     restricted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def settings_of(self, data: str) -> list[str]:
-        """Names of the settings that a data set has."""
+        """Names of the settings that a data set is measured under."""
         return [
             name
             for name in self.settings
@@ -57,58 +58,61 @@ class Suite:
 
 
 FEW = ("digits", "electric", "musk", "waveform")
-"""Where a factor is varied: small enough for many settings, and far apart."""
+"""Data sets of suites with many settings: small, and different from each other."""
 
 _FEW_ARE = (
-    "digits (ten classes, and the published rule harms it under weak penalties), "
-    "electric (two classes, the paper's claim holds), musk (two classes, 166 features, "
-    "it does not) and waveform (three classes, the best accuracy there can be is known)"
+    "digits (ten classes; the published rule harms it under weak penalties), electric "
+    "(two classes; the paper's claim holds), musk (two classes and 166 features; the "
+    "claim fails) and waveform (three classes; the best possible accuracy is known)"
 )
 
 _NOISY = Setting(validation=300, largest_pool=3_000)
-"""Before labels are made wrong."""
+"""The setting before any label is made wrong."""
 _DRAWN: dict[str, Setting] = {
     f"{kind}={percent}%": replace(_NOISY, noise=kind, noise_rate=percent / 100)
     for kind in ("symmetric", "class-dependent")
     for percent in (10, 30, 50)
 }
-"""By what rule, and what percent of the labels."""
+"""Labels made wrong at random: by which rule, and what percentage of them."""
 _BY_PEOPLE: dict[str, Setting] = {
     f"people={kind}": replace(_NOISY, noise=kind)
     for kind in ("aggre", "random1", "worse")
 }
+"""Wrong labels that people gave."""
 
 _SUITES = (
     Suite(
         "paper",
-        "As the paper's text: 300 labeled rows, 20% validation, 20% test, ten rounds "
-        "of ten; C = 0.02, the authors' penalty.",
+        "The setting of the paper's text: 300 labeled rows, 20% of all rows for "
+        "validation and 20% for testing, ten rounds of ten labels, and C = 0.02, the "
+        "authors' penalty.",
         SIDE_BY_SIDE,
         {"": Setting()},
-        # With a fifth of all rows for validation it only repeats TrainPlusValidation.
+        # With a fifth of all rows for validation, Salutary+Validation only repeats
+        # TrainPlusValidation.
         strategies=tuple(name for name in COMPARED if name != "Salutary+Validation"),
     ),
     Suite(
         "fair",
-        "The same number of human labels for everyone, 600 in the end, validation rows "
-        "counted: 300 to train on and 300 to validate on. Strategies that buy 100 "
-        "labels begin with 200 validation rows in training. C tuned in every "
-        "round by cross-validation.",
+        "Every strategy may use 600 human labels, those of the validation rows "
+        "included. All have 300 labeled rows and 300 validation rows; strategies that "
+        "buy 100 labels train on 200 of the validation rows from the start. C is tuned "
+        "in every round by cross-validation.",
         SIDE_BY_SIDE,
         {"": Setting(validation=300, C=None, equal_labels=True)},
     ),
     Suite(
         "authors-code",
-        "As the authors' released code: no intercept, penalty 50, curvature over the "
-        "pool; on Bank.",
+        "The setting of the authors' released code, on Bank: no intercept, penalty 50, "
+        "and the curvature of the pool.",
         SIDE_BY_SIDE,
         {"": Setting(C=0.02, fit_intercept=False, hessian="pool")},
         data_sets=("bank",),
     ),
     Suite(
         "quick",
-        "A minute on data that comes with scikit-learn, to see what a run looks like: "
-        "100 labeled rows, two rounds of ten, C = 1.",
+        "A run of a minute on data that comes with scikit-learn: 100 labeled rows, two "
+        "rounds of ten labels, C = 1.",
         SIDE_BY_SIDE,
         {"": Setting(n_labeled=100, budget=20, C=1.0)},
         data_sets=("digits", "breast_cancer"),
@@ -116,9 +120,10 @@ _SUITES = (
     ),
     Suite(
         "budget",
-        "The paper's setting with 1, 10, 50 labels a round and 1% of the pool, for "
-        f"up to 50 rounds: where gains end and where they turn. On {_FEW_ARE}; on "
-        "digits 1% of the pool is ten rows, so it has no cells of its own.",
+        "The paper's setting with 1, 10 or 50 labels a round, or 1% of the pool, for "
+        "up to 50 rounds. It shows where gains end and where they turn into losses. On "
+        f"{_FEW_ARE}. On digits 1% of the pool is ten rows, which b=10 measures "
+        "already.",
         BUDGETS,
         {
             "b=1": Setting(budget=50, batch_size=1, n_rounds=50),
@@ -139,9 +144,11 @@ _SUITES = (
     ),
     Suite(
         "validation-size",
-        "1%, 2%, 5%, 10% and 20% of all rows for validation, C tuned in every round: "
-        "salutary labels against strategies that train on these rows too, and margin "
-        f"sampling that then buys 100 true labels (+Validation). On {_FEW_ARE}.",
+        "1%, 2%, 5%, 10% or 20% of all rows for validation, and C tuned in every "
+        "round. Salutary labels are compared with training on the labeled rows alone, "
+        "with training on the validation rows too (TrainPlusValidation), and with "
+        "margin sampling that trains on both and then buys 100 true labels "
+        f"(Margin+Validation). On {_FEW_ARE}.",
         replace(
             SIDE_BY_SIDE,
             show=partial(
@@ -169,10 +176,11 @@ _SUITES = (
     ),
     Suite(
         "regularization",
-        "C from 0.01 to 10, and tuned in every round; what of the gain is "
-        "un-shrinking. Every model is judged as it is and with its logits multiplied "
-        "by the one number that suits the validation rows; TrainUnshrunk fits the "
-        f"start rows under the C that does; 300 validation rows. On {_FEW_ARE}.",
+        "C from 0.01 to 10, or tuned in every round, with 300 validation rows: how "
+        "much of the gain only undoes the shrinking of a strong penalty? Every model "
+        "is judged as it is, and again with its logits multiplied by the one number "
+        "that fits the validation rows best. TrainUnshrunk fits the labeled rows under "
+        f"the C with the lowest validation loss. On {_FEW_ARE}.",
         UNSHRINKING,
         {
             **{
@@ -192,10 +200,12 @@ _SUITES = (
     ),
     Suite(
         "noise",
-        "Up to half of the 300 training labels wrong: symmetric (any other class) and "
-        "class-dependent (the next class, and the likelier the lower the class) on "
-        f"{_FEW_ARE}; as people labeled CIFAR-10 on cifar10n (CIFAR-10N: 9%, 17% and "
-        "40% wrong). The 300 validation rows and bought labels are right. C = 0.02.",
+        "Up to half of the 300 training labels are wrong. Symmetric noise turns a "
+        "label into any other class; class-dependent noise turns it into the next "
+        f"class, and more often the lower the class. Both on {_FEW_ARE}. On cifar10n "
+        "the labels are those that people gave CIFAR-10 (CIFAR-10N), of which 9%, 17% "
+        "or 40% are wrong. The labels of the 300 validation rows and all bought labels "
+        "are right. C = 0.02.",
         replace(
             SIDE_BY_SIDE,
             show=partial(
@@ -221,9 +231,10 @@ _SUITES = (
     ),
     Suite(
         "fidelity",
-        "First order and Newton against refits of random pool rows under every class: "
-        "correlation, error and overlap of the best ten, by C and labeled rows; 300 "
-        f"validation rows. On {_FEW_ARE}.",
+        "First-order and Newton estimates of what adding a row does, compared with "
+        "refits, for random pool rows under every class: correlation, error, and "
+        "overlap of the ten best, by C and number of labeled rows. 300 validation "
+        f"rows. On {_FEW_ARE}.",
         FIDELITY,
         {
             f"labeled={n},C={C:g}": Setting(n_labeled=n, validation=300, C=C)
@@ -235,11 +246,12 @@ _SUITES = (
     ),
     Suite(
         "runtime",
-        "Seconds and peak memory of every strategy in two rounds of ten, C = 0.1, 300 "
-        "labeled and 300 validation rows, on synthetic rows (make_classification): "
-        "pools of 1,000 to 1,000,000 rows, 5 to 500 features, 2 to 30 classes, from "
-        "10,000 rows, 20 features and 4 classes. A cell runs in a process of its own "
-        "and is stopped after 10 seconds or at 8 GiB.",
+        "Seconds and peak memory of every strategy in two rounds of ten labels, with "
+        "300 labeled and 300 validation rows and C = 0.1, on synthetic rows "
+        "(make_classification). The pool has 10,000 rows, 20 features and 4 classes, "
+        "of which one is varied at a time: 1,000 to 1,000,000 rows, 5 to 500 features, "
+        "2 to 30 classes. Each cell runs in a process of its own and is stopped after "
+        "10 seconds or at 8 GiB.",
         RUNTIME,
         {
             **{f"pool={n}": Size(n_pool=n) for n in (10**3, 10**4, 10**5, 10**6)},
@@ -251,8 +263,9 @@ _SUITES = (
     Suite(
         "labels",
         "How often salutary labels differ from the truth, by round, class and rule, "
-        "and what removing or correcting those does: ten rounds of ten, 20% "
-        f"validation, at C = 0.02, 0.1 and 1. On {_FEW_ARE}.",
+        "and what happens when the labels that differ are removed or corrected. Ten "
+        "rounds of ten labels, 20% of all rows for validation, C = 0.02, 0.1 or 1. On "
+        f"{_FEW_ARE}.",
         LABELS,
         {f"C={C:g}": Setting(C=C) for C in (0.02, 0.1, 1.0)},
         data_sets=FEW,
@@ -269,7 +282,9 @@ SUITES = {suite.name: suite for suite in _SUITES}
 
 
 def find_suite(name: str) -> Suite:
-    """The suite of a name, or an `InputError` that lists the names."""
+    """The suite with a name, or an `InputError` that lists all names."""
     if name not in SUITES:
-        raise InputError(f"no suite is called {name!r}; there are {', '.join(SUITES)}")
+        raise InputError(
+            f"no suite is called {name!r}; the suites are {', '.join(SUITES)}"
+        )
     return SUITES[name]

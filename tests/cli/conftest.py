@@ -60,12 +60,6 @@ def folder(tmp_path: Path, frames: dict[str, pd.DataFrame]) -> Path:
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def _warnings_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command replaces the hook that shows warnings; undo that."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-
-
 def label_arguments(folder: Path) -> list[str]:
     return [
         *["label", str(folder / "train.csv"), "--target", "kind", "--id", "id"],

@@ -1,5 +1,7 @@
 """Cells: what they are called, how they run, what comes of one that goes wrong."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -151,6 +153,34 @@ def test_seconds_are_those_of_the_strategy_alone() -> None:
     began = time.perf_counter()
     (row,) = measure(cell, SETTING, None, judge=slow)
     assert row["seconds"] < 0.3 < time.perf_counter() - began
+
+
+ALL_STRATEGIES = """
+import sys
+from dataclasses import replace
+from salutary_benchmark.cells import cells_of, run_cell
+from salutary_benchmark.strategies.registry import STRATEGIES
+from salutary_benchmark.suites import SUITES
+
+suite = replace(
+    SUITES["quick"],
+    data_sets=("breast_cancer",),
+    strategies=("TrainOnly", *STRATEGIES),
+)
+first, *cells = cells_of(suite, 1)
+assert run_cell(first, suite, None, 1e9).status == "done"  # loads the data set
+before = set(sys.modules)
+for cell in cells:
+    assert run_cell(cell, suite, None, 1e9).status == "done"
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_no_cells_seconds_hold_the_import_of_a_module() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", ALL_STRATEGIES], capture_output=True, text=True
+    )
+    assert (found.stdout, found.stderr) == ("[]\n", "")
 
 
 def failing(task: Task) -> Iterator[Step]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +39,7 @@ def test_a_run_says_what_it_does_and_what_is_next(
     said, error = capsys.readouterr()
     assert error == ""
     assert said.startswith("reading the data sets\n6 cells to run\n")
-    assert "6 of 6 cells done, 0 not" in said
+    assert "6 of 6 cells done, 0 failed or over the time limit" in said
     assert f"salutary benchmark report {out}" in said
     main([*RUN_QUICK, "--out", str(out)])
     assert "6 of 6 cells are done already" in capsys.readouterr().out
@@ -66,14 +67,17 @@ def test_a_cell_that_differs_from_the_record_is_refused(
     arguments = [*RUN_QUICK, "--only", "digits/Margin/0", "--out", str(tmp_path)]
     assert "digits/Margin/0: differs from" in refusal(arguments)
     results[results["strategy"] != "Margin"].to_parquet(tmp_path / RESULTS)
-    assert "holds no rows of digits/Margin/0" in refusal(arguments)
+    assert "has no rows for digits/Margin/0; expected 3" in refusal(arguments)
 
 
 @pytest.mark.parametrize(
     ("further", "message"),
     [
-        (["--suite", "papers"], "no suite is called 'papers'; there are paper, fair,"),
-        (["--only", "digits/Margin"], "is not DATASET/STRATEGY/SEED; for instance"),
+        (
+            ["--suite", "papers"],
+            "no suite is called 'papers'; the suites are paper, fair,",
+        ),
+        (["--only", "digits/Margin"], "is not DATASET/STRATEGY/SEED; an example is"),
         (["--only", "digits/Margin/x"], "is not DATASET/STRATEGY/SEED"),
         (["--only", "wine/Margin/0"], "has no data set 'wine'; it has digits, breast"),
         (["--only", "digits/margin/0"], "has no strategy 'margin'; it has Margin, "),
@@ -106,13 +110,55 @@ def test_a_folder_without_the_data_is_refused_before_anything_is_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_without_the_extra_it_says_which_one_to_install(
-    monkeypatch: pytest.MonkeyPatch, refusal: Refusal
+EXTRA = ("skactiveml", "scikit_posthocs", "statsmodels", "pooch")
+"""Packages of the extra that nothing else of salutary brings."""
+
+
+def without_the_extra(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """The command in a process that cannot import the packages of the extra."""
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({EXTRA})); "
+        "from salutary.cli.main import main; main(sys.argv[1:])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+
+
+def test_the_list_needs_no_extra(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["benchmark", "list"])
+    with_extra = capsys.readouterr().out
+    found = without_the_extra(["benchmark", "list"])
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == with_extra
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["benchmark", "--help"]])
+def test_help_needs_no_extra_and_says_how_to_install_it(arguments: list[str]) -> None:
+    found = without_the_extra(arguments)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "benchmark" in found.stdout
+    if len(arguments) > 1:
+        assert "pip install 'salutary[benchmark]'" in " ".join(found.stdout.split())
+
+
+def test_without_the_extra_a_run_or_report_says_what_to_install(
+    out: Path, tmp_path: Path
 ) -> None:
-    for module in [name for name in sys.modules if name.startswith("salutary.bench")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "skactiveml.pool", None)
-    assert "pip install 'salutary[benchmark]'" in refusal(["benchmark", "list"])
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for arguments in (
+        [*RUN_QUICK, "--out", str(tmp_path / "run")],
+        [*RUN_QUICK, "--only", "digits/Margin/0"],
+        ["benchmark", "report", str(out)],
+    ):
+        found = without_the_extra(arguments)
+        assert found.returncode == 2
+        assert found.stdout == ""
+        (line,) = found.stderr.splitlines()
+        assert line.startswith("salutary: ")
+        assert line.endswith("is not installed; pip install 'salutary[benchmark]'")
+    assert not (tmp_path / "run").exists()
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_without_a_command_it_shows_its_help(

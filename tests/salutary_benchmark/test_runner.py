@@ -14,7 +14,7 @@ import pytest
 
 from salutary.errors import InputError
 from salutary.files import claim
-from salutary_benchmark import runner
+from salutary_benchmark import runner, versions
 from salutary_benchmark.cells import Outcome
 from salutary_benchmark.experiments.experiment import Cell
 from salutary_benchmark.report import write
@@ -173,7 +173,7 @@ def test_a_run_of_another_suite_or_setting_is_refused(
 def test_a_run_of_other_versions_is_refused(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "version", lambda package: "0.0")
+    monkeypatch.setattr(versions, "version", lambda package: "0.0")
     with pytest.raises(InputError, match=r"salutary: '.*', not '0.0'"):
         runner.run(request(finished))
 

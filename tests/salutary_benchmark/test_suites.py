@@ -85,7 +85,7 @@ def test_settings_of_one_split_are_next_to_each_other() -> None:
     [
         (
             "digits/Margin/0",
-            "is not DATASET/STRATEGY/SETTING/SEED; for instance digits",
+            "is not DATASET/STRATEGY/SETTING/SEED; an example is digits",
         ),
         ("digits/Margin/clean/x/0", "is not DATASET/STRATEGY/SETTING/SEED"),
         ("digits/Margin/dirty/0", "no setting 'dirty'; it has clean, symmetric=10%"),
@@ -193,7 +193,9 @@ def test_results_of_a_suite_with_one_setting_need_not_name_it(tmp_path: Path) ->
     pd.testing.assert_frame_equal(
         read_results(tmp_path / "run", quick)[list(results)], results
     )
-    with pytest.raises(InputError, match="has no column 'setting'; it is not of"):
+    with pytest.raises(
+        InputError, match="has no column 'setting'; suite 'small' has it"
+    ):
         read_results(tmp_path / "run", SMALL)
 
 

@@ -1,4 +1,4 @@
-"""The benchmark's data sets: what each is, where it is from, what becomes of it."""
+"""The benchmark's data sets: source, preprocessing, and what to beware of."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ Kind = Literal["table", "images", "text"]
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set and what a reader of its results must know.
+    """A data set, and what a reader of its results must know.
 
     Parameters
     ----------
     name : str
-        What it goes by on the command line.
+        Name on the command line.
     title, source, licence : str
     kind : {"table", "images", "text"}
-        Decides the encoding, see `salutary_benchmark.data.splits.make_encoder`.
+        Decides how rows are encoded, see
+        `salutary_benchmark.data.splits.make_encoder`.
     file : str
-        Its name in the folder: Parquet with a column ``label``, or for images an .npz
-        with ``x_train``, ``y_train``, ``x_test`` and ``y_test``. Empty for what comes
-        with scikit-learn.
+        Name of its file in the folder: Parquet with a column ``label``, or for images
+        an .npz with ``x_train``, ``y_train``, ``x_test`` and ``y_test``. Empty for data
+        that comes with scikit-learn.
     rows, features, classes : int
-        After preprocessing, before encoding.
+        Sizes after preprocessing and before encoding.
     preprocessing, caution : str
         What is done to the raw rows, and what leaks or misleads.
     fingerprint : str
-        Of the raw content, as `salutary_benchmark.data.loading.fingerprint` takes it.
+        SHA-256 of the raw content, see
+        `salutary_benchmark.data.loading.content_sha256`.
     prepare : callable
-        Raw content to features and labels.
+        Turns the raw content into features and labels.
     """
 
     name: str
@@ -96,7 +98,7 @@ def _training_pixels(
     return images.reshape(len(images), -1), arrays["y_train"]
 
 
-_MINIMAL = "none besides the encoding"
+_MINIMAL = "none except the encoding"
 
 _CATALOG = (
     DataSet(
@@ -110,7 +112,7 @@ _CATALOG = (
         source="UCI 222, bank-additional-full",
         licence="CC BY 4.0",
         preprocessing="rows with any 'unknown' dropped; `duration` dropped",
-        caution="`duration` is known only after the call and leaks the label",
+        caution="`duration` is only known after the call and leaks the label",
         fingerprint="aef5d881b08e5b23777a351cb42e7932ace1cf23b2d40373c74a0699b8984462",
         prepare=_bank,
     ),
@@ -126,7 +128,8 @@ _CATALOG = (
         licence="CC BY 4.0",
         preprocessing="`encounter_id` and `patient_nbr` dropped; three columns of "
         "codes read as categories; '?' is a category of its own",
-        caution="71,518 patients: rows of one patient fall on both sides of a split",
+        caution="the rows are of 71,518 patients, and rows of the same patient are on "
+        "both sides of a split",
         fingerprint="c639c4edb234df88832f03a8318344b65aadd21ace4bbf0f253c3300f79be1d6",
         prepare=_diabetic,
     ),
@@ -154,9 +157,9 @@ _CATALOG = (
         features=39,
         classes=2,
         source="list_attr_celeba.txt of the CelebA authors",
-        licence="non-commercial research; not to be passed on",
+        licence="non-commercial research; no redistribution",
         preprocessing=_MINIMAL,
-        caution="many identical rows; `Mouth_Slightly_Open` all but tells the label",
+        caution="many rows are identical; `Mouth_Slightly_Open` nearly tells the label",
         fingerprint="a955e49ba042dcb8175f892f32cc59453cb174aa68652b3b2a278e1ad0c4654e",
         prepare=_plain,
     ),
@@ -171,7 +174,7 @@ _CATALOG = (
         source="UCI 75",
         licence="CC BY 4.0",
         preprocessing="the two columns of names dropped",
-        caution="shapes of one molecule of 102 share a label: random splits flatter",
+        caution="all shapes of a molecule share its label, so random splits flatter",
         fingerprint="3ae645891055201b4e54989c4e1a94da27c20f433a6519e70b85571d85f96d52",
         prepare=_plain,
     ),
@@ -185,9 +188,9 @@ _CATALOG = (
         classes=6,
         source="UCI 186",
         licence="CC BY 4.0",
-        preprocessing="`color` dropped; the five rows of quality 9 dropped, which "
-        "cannot be in every part of a split",
-        caution="1,177 duplicate rows; the classes are ordered, which no model uses",
+        preprocessing="`color` dropped; the five rows of quality 9 dropped, too few "
+        "for every part of a split",
+        caution="1,177 rows are duplicates; no model uses the order of the classes",
         fingerprint="4df1cc7814b9d32a73c25db3f2cd4b1322cc6dacfde6921a4d7b22b40daa1bbd",
         prepare=_wine,
     ),
@@ -202,7 +205,7 @@ _CATALOG = (
         source="UCI 108",
         licence="CC BY 4.0",
         preprocessing=_MINIMAL,
-        caution="synthetic; the best accuracy there can be is .86",
+        caution="synthetic; the best possible accuracy is 0.86",
         fingerprint="48864005161e2c2d7f6d4bfaf94c8b86c81afd0e612a777d5d5a3b94ee1966ec",
         prepare=_plain,
     ),
@@ -232,8 +235,7 @@ _CATALOG = (
         source="Krizhevsky 2009; a stratified subset decoded from JPEG",
         licence="none stated; research use",
         preprocessing="its two parts pooled",
-        caution="a linear model of pixels is far from what is reached on it; JPEG "
-        "is lossy",
+        caution="linear models of pixels are far below the best models; JPEG is lossy",
         fingerprint="655626b282a5dc4edfac87c754d0d5a00297650f989150fa27448706acf48e9a",
         prepare=_pixels,
     ),
@@ -247,8 +249,8 @@ _CATALOG = (
         classes=10,
         source="Krizhevsky 2009; labels with errors from Wei et al. 2022, CIFAR-10N",
         licence="none stated; the labels CC BY-NC 4.0",
-        preprocessing="the training part alone, as only its images were labeled anew",
-        caution="as cifar10; cifar10n_labels.npz is matched by position within classes",
+        preprocessing="training part only, as people relabeled only its images",
+        caution="as cifar10; cifar10n_labels.npz is matched by position in each class",
         fingerprint="655626b282a5dc4edfac87c754d0d5a00297650f989150fa27448706acf48e9a",
         prepare=_training_pixels,
     ),
@@ -263,7 +265,7 @@ _CATALOG = (
         source="Hugging Face nyu-mll/glue, sst2",
         licence="none stated",
         preprocessing="training and validation parts pooled",
-        caution="training rows are phrases of the same sentences",
+        caution="many training rows are phrases of one sentence",
         fingerprint="885585940ca7e3717b6937b101ad5da6e89f304a0a295282bcc380ab544e890b",
         prepare=_text,
     ),
@@ -278,7 +280,7 @@ _CATALOG = (
         source="Hugging Face nyu-mll/glue, mrpc",
         licence="Microsoft Research licence, research use",
         preprocessing="all parts pooled",
-        caution="bags of words hardly tell paraphrases",
+        caution="bags of words hardly recognize paraphrases",
         fingerprint="b7b5e244ab38eeaaa11827e1f5c7840a49ff1783c29d7d18fbd712e86f951ac3",
         prepare=_text,
     ),
@@ -293,7 +295,7 @@ _CATALOG = (
         source="Hugging Face nyu-mll/glue, rte",
         licence="none stated",
         preprocessing="training and validation parts pooled",
-        caution="bags of words are at chance",
+        caution="bags of words do no better than chance",
         fingerprint="1c40fbba54f074d30704f1ae82e3ed4523d0692228092c25839d34da0297ba4c",
         prepare=_text,
     ),
@@ -322,8 +324,8 @@ _CATALOG = (
         classes=4,
         source="Hugging Face fancyzhx/ag_news",
         licence="non-commercial research",
-        preprocessing="all parts pooled; read from a folder, part of the training rows",
-        caution="the training rows read from a folder are no random sample of all",
+        preprocessing="all parts pooled; a folder has only part of the training rows",
+        caution="the training rows of a folder are not a random sample",
         fingerprint="d2592665a8a2744950876e1f1a0cb0ed9676d83026f86140431fe0ca26936a63",
         prepare=_text,
     ),
@@ -338,7 +340,7 @@ _CATALOG = (
         source="scikit-learn, load_digits",
         licence="CC BY 4.0",
         preprocessing=_MINIMAL,
-        caution="the same writers are on both sides of a split",
+        caution="digits of the same writer are on both sides of a split",
         fingerprint="54359bf16e846300319adfd2612f68bcf80a4b82fd589682c224291d30fc0679",
         prepare=_plain,
     ),
@@ -353,7 +355,7 @@ _CATALOG = (
         source="scikit-learn, load_breast_cancer",
         licence="CC BY 4.0",
         preprocessing=_MINIMAL,
-        caution="small: single splits tell little",
+        caution="small, so a single split says little",
         fingerprint="8ab17515b21ec60cde681f8065caad3400b2026aa13ca28b53e9e5d20df32a6e",
         prepare=_plain,
     ),
@@ -367,9 +369,9 @@ NINE = ("bank", "diabetic", "electric", "celeba", "musk", "wine", "waveform", "m
 
 
 def find_data_set(name: str) -> DataSet:
-    """The data set of a name, or an `InputError` that lists the names."""
+    """The data set with a name, or an `InputError` that lists all names."""
     if name not in DATA_SETS:
         raise InputError(
-            f"no data set is called {name!r}; there are {', '.join(DATA_SETS)}"
+            f"no data set is called {name!r}; the data sets are {', '.join(DATA_SETS)}"
         )
     return DATA_SETS[name]

@@ -1,4 +1,4 @@
-"""Fetch data sets from where they are published, into a cache."""
+"""Download data sets from their publishers into a cache."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ HUGGING_FACE = "https://huggingface.co/datasets"
 RETRIES = 3
 
 MNIST_TRAINING, CIFAR10_TRAINING = 60_000, 50_000
-"""Rows of OpenML's tables before the first test row."""
+"""Number of training rows in OpenML's tables, where they come before the test rows."""
 
 
 class FetchError(Exception):
-    """A data set cannot be fetched; the message says why."""
+    """A data set cannot be downloaded; the message says why."""
 
 
 def fetch(name: str) -> Any:
-    """Fetch a data set, or read it from the cache.
+    """Download a data set, or read it from the cache.
 
     Parameters
     ----------
     name : str
-        As in `salutary_benchmark.data.catalog.DATA_SETS`.
+        Name in `salutary_benchmark.data.catalog.DATA_SETS`.
 
     Returns
     -------
     DataFrame or dict of ndarrays
-        In the form that the local folder has.
+        The same content as the file in a local folder has.
 
     Raises
     ------
     FetchError
-        Offline, or where a person must agree to a licence first.
+        If there is no network, or if a person must agree to a licence first.
 
     Notes
     -----
-    Downloads are retried three times and kept in the user's cache folder
-    (``SALUTARY_CACHE`` moves it).
+    A download is retried up to three times, and kept in the user's cache folder or the
+    folder that ``SALUTARY_CACHE`` names.
     """
     if name not in _SOURCES:
         raise FetchError("its licence asks each user to get it from its authors")
@@ -56,29 +56,29 @@ def fetch(name: str) -> Any:
     except FetchError:
         raise
     except Exception as error:
-        # The network and a damaged archive can fail in any way.
+        # The network or a damaged archive can raise anything.
         reason = " ".join(str(error).split())[:200]
         raise FetchError(
-            f"cannot be fetched ({reason}); if the network is there, empty the cache "
+            f"cannot be downloaded ({reason}); if the network works, empty the cache "
             f"{cache()} and try again"
         ) from None
 
 
 def cache() -> Path:
-    """Where downloads are kept."""
+    """The folder that downloads are kept in."""
     kept = os.environ.get("SALUTARY_CACHE")
     return Path(kept) if kept else Path.home() / ".cache" / "salutary"
 
 
 def download(url: str) -> Path:
-    """Download a file, retrying, or find it in the cache."""
+    """Download a file, or find it in the cache."""
     try:
         import pooch
     except ImportError:
         raise FetchError(
-            "cannot be fetched without pooch; pip install 'salutary[benchmark]'"
+            "cannot be downloaded without pooch; pip install 'salutary[benchmark]'"
         ) from None
-    # The content is checked once it is read, whatever file it came in.
+    # No hash here: content is checked once it is read, whatever file it came in.
     fetcher = pooch.create(
         path=cache(),
         base_url="",
@@ -90,7 +90,7 @@ def download(url: str) -> Path:
 
 
 def _name(url: str) -> str:
-    """A file's name in the cache, one that any system takes."""
+    """A file's name in the cache, valid on every system."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", url.partition("://")[2])
 
 
@@ -133,7 +133,7 @@ def _wine() -> pd.DataFrame:
 
 
 def _openml(number: int) -> pd.DataFrame:
-    """A table of OpenML, whose own checksum scikit-learn checks."""
+    """A table of OpenML; scikit-learn checks its checksum."""
     from sklearn.datasets import fetch_openml
 
     found = fetch_openml(
@@ -142,8 +142,8 @@ def _openml(number: int) -> pd.DataFrame:
         parser="auto",
         n_retries=RETRIES,
         data_home=str(cache()),
-        # Of labels 0, 1, ... declared as categories pandas 3.1 makes numbers, which
-        # scikit-learn cannot take; undeclared they are numbers from the start.
+        # pandas 3.1 reads labels 0, 1, ... that are declared as categories as numbers,
+        # which scikit-learn then refuses; undeclared, they are numbers from the start.
         read_csv_kwargs={"dtype": None},
     )
     table: pd.DataFrame = pd.concat([found.data, found.target.rename("label")], axis=1)

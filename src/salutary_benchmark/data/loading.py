@@ -1,7 +1,7 @@
-"""Read data sets from a local folder or where they are published.
+"""Read data sets from a local folder, or download them.
 
-Either way the content must have the fingerprint of the catalog, so that a truncated,
-edited or reordered file is found out before it is computed on.
+Their content must have the hash in the catalog, so that a truncated, edited or
+reordered file is noticed before anything is computed on it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from salutary_benchmark.data.catalog import DataSet
 from salutary_benchmark.data.fetching import FetchError, fetch
 
 FOLDER_VARIABLE = "SALUTARY_DATA"
-"""Environment variable with the folder of the data sets, for want of ``--data``."""
+"""Environment variable with the folder of the data sets, used without ``--data``."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Features and classes of a data set, in the order of the source.
+    """Features and classes of a data set, in the order of its source.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_rows, n_features)
     y : ndarray of shape (n_rows,), dtype intp
-        Position among the sorted classes.
+        Position of each row's class among the sorted classes.
     fingerprint : str
-        Of the content they were made of.
+        SHA-256 of the raw content, see `content_sha256`.
     """
 
     X: Any
@@ -44,25 +44,36 @@ class Rows:
 
 
 def data_folder(given: Path | None) -> Path | None:
-    """The folder to read from: as given, or of the environment, or none (fetch)."""
+    """The folder of the data sets: the given one, or that of the environment.
+
+    Returns
+    -------
+    Path or None
+        None if neither is set; data sets are then downloaded.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
     named = os.environ.get(FOLDER_VARIABLE)
     folder = given if given is not None else Path(named) if named else None
     if folder is not None and not folder.is_dir():
         raise InputError(
             f"{folder}: no such folder; pass the folder of the data sets as --data or "
-            f"in {FOLDER_VARIABLE}, or neither to fetch them"
+            f"in {FOLDER_VARIABLE}, or neither to download them"
         )
     return folder
 
 
 def load(data: DataSet, folder: Path | None) -> Rows:
-    """Read or fetch a data set, check and prepare it.
+    """Read or download a data set, check it, and prepare it.
 
     Parameters
     ----------
     data : DataSet
     folder : Path or None
-        None fetches the data set, or reads what was fetched before.
+        None downloads the data set, or reads an earlier download.
 
     Returns
     -------
@@ -71,19 +82,19 @@ def load(data: DataSet, folder: Path | None) -> Rows:
     Raises
     ------
     InputError
-        If it is missing, damaged, or the folder's is not the one of the catalog.
+        If the file is missing or damaged, or is not the one of the catalog.
 
     Warns
     -----
     UserWarning
-        If what was fetched is not the one of the catalog: published copies change.
+        If a download is not the one of the catalog, as published copies change.
     """
     raw, found, where = _read(data, folder)
     if found != data.fingerprint:
-        told = f"{where}: is not the copy of {data.title} that results were made on"
+        foreign = f"{where}: is not the copy of {data.title} that results were made on"
         if folder is not None and data.file:
-            raise InputError(f"{told}; restore the file from {data.source}")
-        warnings.warn(f"{told}, so figures will differ", UserWarning, stacklevel=2)
+            raise InputError(f"{foreign}; restore the file from {data.source}")
+        warnings.warn(f"{foreign}, so figures will differ", UserWarning, stacklevel=2)
     try:
         X, labels = data.prepare(raw)
     except KeyError as error:
@@ -93,11 +104,11 @@ def load(data: DataSet, folder: Path | None) -> Rows:
 
 
 def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
-    """The raw content, its fingerprint, and where it came from."""
+    """The raw content, its hash, and where it came from."""
     if folder is None or not data.file:
         try:
             raw = fetch(data.name)
-            return raw, fingerprint(raw), data.source
+            return raw, content_sha256(raw), data.source
         except FetchError as error:
             raise InputError(
                 f"{data.name}: {error}; put {data.file} in a folder and pass it as "
@@ -107,22 +118,22 @@ def _read(data: DataSet, folder: Path | None) -> tuple[Any, str, str]:
     if not path.is_file():
         raise InputError(
             f"{path}: no such file; put {data.title} ({data.source}) there, or pass no "
-            "--data to fetch it"
+            "--data to download it"
         )
     try:
         raw = pd.read_parquet(path) if path.suffix == ".parquet" else read_arrays(path)
-        return raw, fingerprint(raw), str(path)
+        return raw, content_sha256(raw), str(path)
     except PermissionError:
-        raise InputError(f"{path}: cannot be read; mend its permissions") from None
+        raise InputError(f"{path}: cannot be read; fix its permissions") from None
     except Exception:
-        # A damaged file can fail in any way.
+        # A damaged file can raise anything.
         raise InputError(
             f"{path}: is damaged or cut short; restore it from {data.source}"
         ) from None
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an .npz file; one that is damaged can fail in any way."""
+    """All arrays of an .npz file; a damaged file can raise any exception."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -130,20 +141,20 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 _BOOKKEEPING = ["split", "domain"]
 
 
-def fingerprint(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
-    """SHA-256 of a table's or of arrays' content, whatever file held it.
+def content_sha256(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
+    """SHA-256 of the content of a table or of arrays, whatever file held it.
 
-    Numbers count as float64 and all else as text, so that the same rows have the same
-    fingerprint from CSV, ARFF and Parquet. Columns that say which part of a text corpus
-    a row was in count for nothing.
+    Numbers are hashed as float64 and everything else as text, so that the same rows
+    have the same hash from CSV, ARFF and Parquet. Columns that say which part of a text
+    corpus a row belongs to are left out.
 
     Examples
     --------
     >>> import pandas as pd
     >>> whole = pd.DataFrame({"a": [1, 2], "label": ["x", "y"]})
-    >>> fingerprint(whole) == fingerprint(whole.astype({"a": float}))
+    >>> content_sha256(whole) == content_sha256(whole.astype({"a": float}))
     True
-    >>> fingerprint(whole) == fingerprint(whole[::-1])
+    >>> content_sha256(whole) == content_sha256(whole[::-1])
     False
     """
     digest = hashlib.sha256()

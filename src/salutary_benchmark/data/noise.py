@@ -1,4 +1,4 @@
-"""Wrong labels among the labeled rows: drawn, or those that people really gave."""
+"""Wrong labels among the labeled rows: drawn at random, or given by people."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from salutary.errors import InputError
 from salutary_benchmark.data.loading import read_arrays
 
 Noise = Literal["none", "symmetric", "class-dependent", "aggre", "random1", "worse"]
-"""What makes labels wrong; the last three are the label sets of CIFAR-10N."""
+"""What makes labels wrong; the last three are label sets of CIFAR-10N."""
 
 FILE = "cifar10n_labels.npz"
-FINGERPRINT = "3b11f9447e6297442edd0bb1c665249e7f84bc49890b47f948a083c966d99400"
-"""SHA-256 of its arrays, one after the other by name."""
+SHA256 = "3b11f9447e6297442edd0bb1c665249e7f84bc49890b47f948a083c966d99400"
+"""Hash of the file's arrays, one after the other in the order of their names."""
 
 
 def with_wrong_labels(
     y: NDArray[np.intp], kind: Noise, rate: float, n_classes: int, seed: int
 ) -> NDArray[np.intp]:
-    """Labels of which a part, drawn at random, is wrong.
+    """Make a random part of the labels wrong.
 
     Parameters
     ----------
     y : ndarray of shape (n_rows,)
         True classes, 0 to ``n_classes`` - 1.
     kind : {"symmetric", "class-dependent"}
-        Symmetric: every row is as likely to be wrong, and every other class as likely
-        instead. Class-dependent: a row of class c is taken for the next class, the
-        last for the first, and is the likelier to be, in proportion to
-        ``n_classes`` - c, the lower its class.
+        Symmetric: every row is equally likely to get a wrong label, which is equally
+        likely to be any other class. Class-dependent: a wrong label is the next class
+        (of the last class, the first), and a row of class c gets one with a probability
+        proportional to ``n_classes`` - c.
     rate : float
-        Part of the rows, rounded to whole ones.
+        Part of the rows that get a wrong label, rounded to a whole number of rows.
     n_classes, seed : int
 
     Returns
@@ -66,16 +66,17 @@ def human_labels(
     Parameters
     ----------
     folder : Path or None
-        Of the data sets.
+        Folder of the data sets.
     kind : {"aggre", "random1", "worse"}
-        The majority of three, the first of three, or a wrong one where there is one.
+        Of the three labels of each image: the majority, the first, or a wrong one where
+        there is one.
     y : ndarray of shape (10000,)
-        True classes of the images, against which the file is checked.
+        True classes of the images; the file must agree with them.
 
     Raises
     ------
     InputError
-        If the file is missing, or not the one of these images.
+        If the file is missing or damaged, or is not about these images.
     """
     remedy = f"put {FILE} of CIFAR-10N, with subset_index, in the folder of --data"
     path = None if folder is None else folder / FILE
@@ -88,10 +89,10 @@ def human_labels(
     digest = hashlib.sha256()
     for _, array in sorted(labels.items()):
         digest.update(np.ascontiguousarray(array).tobytes())
-    if digest.hexdigest() != FINGERPRINT:
-        raise InputError(f"{path}: is not the copy results were made on; {remedy}")
+    if digest.hexdigest() != SHA256:
+        raise InputError(f"{path}: is not the copy that results were made on; {remedy}")
     images = labels["subset_index"]
     if not np.array_equal(labels["clean_label"][images], y):
-        raise InputError(f"{path}: is not of these images; {remedy}")
+        raise InputError(f"{path}: is not about these images; {remedy}")
     name = "random_label1" if kind == "random1" else f"{kind}_label"
     return np.asarray(labels[name][images], dtype=np.intp)

@@ -23,18 +23,18 @@ from sklearn.preprocessing import (
 from salutary_benchmark.data.catalog import Kind
 
 Part = tuple[Any, NDArray[Any]]
-"""Features and classes of some rows."""
+"""Features and classes of rows."""
 
 TEST_FRACTION = 0.2
 RAREST = 0.01
-"""Part of the rows below which categories are encoded as one."""
+"""Categories that a smaller part of the rows have are encoded as one category."""
 COMPONENTS = 64
-"""Principal components of images, latent dimensions of texts."""
+"""Number of principal components of images, and of latent dimensions of texts."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Labeled, validation, pool and test rows, each (X, y)."""
+    """Labeled, validation, pool and test rows, each as (X, y)."""
 
     labeled: Part
     validation: Part
@@ -42,7 +42,7 @@ class Split:
     test: Part
 
     def encoded(self, encoder: Any) -> Split:
-        """The rows after an encoder fitted on labeled and pool rows, as float64."""
+        """All rows as float64, by an encoder fitted on labeled and pool rows."""
         encoder.fit(_stacked(self.labeled[0], self.pool[0]))
 
         def encode(part: Part) -> Part:
@@ -65,23 +65,24 @@ def split(
     largest_pool: int | None = None,
     seed: int,
 ) -> Split:
-    """20% test rows, validation rows, labeled rows, and the rest as pool.
+    """Draw 20% test rows, validation rows and labeled rows; the rest is the pool.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_rows, n_features)
     y : ndarray of shape (n_rows,)
     n_labeled : int
+        Number of labeled rows.
     validation : float or int
-        Part of all rows, or their number.
+        Validation rows: a part of all rows, or their number.
     largest_pool : int, optional
-        A larger pool is sampled.
+        Number of pool rows above which the pool is sampled down to it.
     seed : int
 
     Returns
     -------
     Split
-        Every draw is stratified by class.
+        All draws are stratified by class.
     """
     n_validation = round(validation * len(y)) if validation < 1 else int(validation)
     rows = np.arange(len(y))
@@ -110,7 +111,7 @@ def _draw(
 def _sampled(
     rows: NDArray[np.intp], y: NDArray[Any], size: int, seed: int
 ) -> NDArray[np.intp]:
-    """So many of the rows; by class unless fewer than a row of each would be left."""
+    """Draw rows, stratified by class if a row of each class can be left out."""
     if len(rows) - size < len(np.unique(y[rows])):
         rng = np.random.RandomState(seed)
         return np.sort(rng.choice(rows, size, replace=False))
@@ -118,11 +119,11 @@ def _sampled(
 
 
 def make_encoder(kind: Kind, seed: int) -> Pipeline:
-    """What makes a matrix of a data set's rows; dense, as many strategies need it.
+    """The encoder that turns a kind of rows into a dense matrix.
 
-    Tables: rare categories as one, one-hot; numbers imputed; all standardized. Images:
-    the leading principal components of pixels in [0, 1]. Texts: TF-IDF, then truncated
-    SVD; of pairs, both texts joined.
+    Tables: categories one-hot, with all rare ones as one; missing numbers imputed; all
+    columns standardized. Images: the leading principal components of pixels in [0, 1].
+    Texts: TF-IDF, then truncated SVD; the two texts of a pair are joined.
     """
     if kind == "images":
         scaled = FunctionTransformer(_unit_pixels)

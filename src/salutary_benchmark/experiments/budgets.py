@@ -1,36 +1,37 @@
-"""How many labels a round, and how many rounds: where gains end and where they turn."""
+"""How many labels a round and how many rounds: where gains end or turn into losses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from salutary_benchmark.experiments import factors
 from salutary_benchmark.experiments.experiment import Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.side_by_side import SIDE_BY_SIDE, mean_and_error
 from salutary_benchmark.strategies.registry import in_order
 
 ONE_FIT = ("TrainOnly", "TrainPlusValidation")
-"""Strategies without rounds."""
+"""Strategies that fit once and have no rounds."""
 
 
 @dataclass(frozen=True)
 class TurningPoints:
-    """Log loss round by round, and the round after which it no longer falls.
+    """Log loss round by round, and the round where it is lowest.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     """
 
     results: pd.DataFrame
 
     def curves(self) -> pd.DataFrame:
-        """Log loss: a row for each cell, a column for each round.
+        """Log losses, with a row for each cell and a column for each round.
 
         A run that ended early keeps its last model.
         """
@@ -40,14 +41,15 @@ class TurningPoints:
             values="log_loss",
             observed=True,
         )
-        # Runs under one setting may all end before those under another.
+        # All runs under one setting may end before the last round of another.
         return wide.ffill(axis=1)
 
     def frame(self) -> pd.DataFrame:
-        """The round of the lowest mean log loss, the loss before, there and at the end.
+        """Mean log loss at the start, in the round where it is lowest, and at the end.
 
-        ``rise`` is how much the loss has risen since, ``sem`` the standard error of
-        that over splits; ``turned`` says whether it is more than two of them.
+        ``rise`` is how much the loss has risen from the lowest round to the end, and
+        ``sem`` the standard error of that over splits. ``turned`` says whether the rise
+        is more than two standard errors.
         """
         rows = []
         keys = ["dataset", "setting", "strategy"]
@@ -73,13 +75,12 @@ class TurningPoints:
         return found.assign(turned=found["rise"] > factors.ERRORS * error)
 
     def plot(self) -> Figure:
-        """A panel for each data set and setting; a cross where a curve is lowest."""
+        """A panel for each data set and setting, with crosses at the curves' minima."""
         keys = ["dataset", "setting", "strategy"]
         means = self.curves().groupby(level=keys, observed=True).mean()
         styles = styles_of(in_order(means.index.unique("strategy")))
-        pairs = list(means.groupby(level=["dataset", "setting"], observed=True))
-        figure, panels = panels_of(len(pairs), columns=4)
-        for panel, (pair, curves) in zip(panels, pairs, strict=True):
+
+        def draw(panel: Axes, curves: pd.DataFrame) -> None:
             of_pair = curves.droplevel(["dataset", "setting"])
             for strategy, style in styles.items():
                 if strategy in of_pair.index:
@@ -88,33 +89,37 @@ class TurningPoints:
                     if strategy not in ONE_FIT:
                         lowest = int(line.to_numpy().argmin())
                         panel.plot(lowest, line.iloc[lowest], "x", color=style["color"])
-            panel.set_title(" ".join(map(str, pair)), fontsize=9)
-        panels[0].set_ylabel("log loss")
-        panels[0].set_xlabel("round")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            means.groupby(level=["dataset", "setting"], observed=True),
+            draw,
+            columns=4,
+            xlabel="round",
+            ylabel="log loss",
+            title_size=9,
+        )
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """Final figures against labels a round, then every curve and its turning point."""
+    """Final figures by labels a round, then every curve and where it turns."""
     turning = TurningPoints(results)
     found = turning.frame()
     ours = found[found["strategy"].str.startswith("Salutary")]
-    told = ", ".join(
+    counts = ", ".join(
         f"{strategy} in {int(of['turned'].sum())} of {len(of)}"
         for strategy, of in ours.groupby("strategy")
     )
     opponents = ("Margin", "TrainPlusValidation")
     strategies = ("Salutary-paper", "Salutary-guarded")
     return Shown(
-        f"{factors.verdict(results, strategies, opponents)} Log loss rises again "
-        f"before the last round, by more than {factors.ERRORS:g} standard errors, with "
-        f"{told}.",
+        f"{factors.verdict(results, strategies, opponents)} Log loss rises again by "
+        f"more than {factors.ERRORS:g} standard errors before the last round: "
+        f"{counts}.",
         [
             *factors.sections(results),
             Picture(
                 "Log loss by round",
-                "Means over splits; a cross where a curve is lowest.",
+                "Means over splits. A cross marks where a curve is lowest.",
                 "rounds.png",
                 turning,
             ),
@@ -142,8 +147,8 @@ def turning_table(found: pd.DataFrame) -> Table:
     return Table(
         "Where gains end",
         "Mean log loss at the start, in the round where it is lowest, and after the "
-        "last; the rise since the lowest and its standard error over splits. A curve "
-        "has turned where the rise is more than two of them.",
+        "last round; and its rise from the lowest round to the end, ± standard error "
+        "over splits. A curve has turned if the rise is more than two standard errors.",
         [
             "strategy",
             "data set",
@@ -160,4 +165,4 @@ def turning_table(found: pd.DataFrame) -> Table:
 
 
 BUDGETS = replace(SIDE_BY_SIDE, show=show)
-"""Strategies judged after every round, against labels a round."""
+"""Strategies are judged after every round, by labels a round."""

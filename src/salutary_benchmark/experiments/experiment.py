@@ -1,4 +1,4 @@
-"""What an experiment is: how a cell of a suite is measured, and how that is shown."""
+"""What an experiment is: how a cell is measured, and how a report shows all cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 UNCHECKED = {"assume_finite": True, "skip_parameter_validation": True}
-"""Of scikit-learn, while cells run: their rows are encoded, and checks cost time."""
+"""Settings of scikit-learn while cells run: their rows are checked already."""
 
 CELL_COLUMNS = {
     "dataset": "str",
@@ -19,12 +19,12 @@ CELL_COLUMNS = {
     "setting": "str",
     "seed": "int16",
 }
-"""Of results.parquet, in every suite: the cell that a row is of."""
+"""Columns of results.parquet in every suite: the cell that a row belongs to."""
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """A strategy on one split of a data set, under one setting of its suite.
+    """A strategy on one split of a data set, under one setting of a suite.
 
     The setting's name is empty where a suite has only one.
     """
@@ -40,7 +40,7 @@ class Cell:
 
 
 class Display(Protocol):
-    """Figures and a picture of them."""
+    """Figures, and a picture of them."""
 
     def frame(self) -> pd.DataFrame:
         """What the picture shows."""
@@ -51,7 +51,7 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text; of figures unless its cells are words."""
+    """A table of texts; ``of_words`` says that they are words and not figures."""
 
     title: str
     text: str
@@ -62,7 +62,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the file it goes to."""
+    """A picture, and the file it is written to."""
 
     title: str
     text: str
@@ -72,7 +72,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a report shows of results: the answer in a sentence, then the evidence."""
+    """What a report shows: the answer in a sentence, then tables and pictures."""
 
     verdict: str
     sections: list[Table | Picture] = field(default_factory=list)
@@ -85,18 +85,18 @@ class Experiment:
     Parameters
     ----------
     measure : callable
-        From a cell, its setting and the folder of the data sets to rows of
-        measurements, in order. Where a row has ``seconds``, those of the cell so far,
-        a run gives up once they are over its time limit.
+        Takes a cell, its setting and the folder of the data sets; yields rows of
+        measurements. If a row has ``seconds``, the time of the cell so far, a run gives
+        the cell up once that is over its time limit.
     columns : dict of str to str
-        Of the rows, with their types in results.parquet.
+        Columns of these rows, with their types in results.parquet.
     keys : tuple of str
-        Columns that tell a cell's rows apart.
+        Columns that tell the rows of a cell apart.
     measures : tuple of str
-        Columns of numbers that are the same whenever a cell is run again.
+        Columns of numbers that stay the same when a cell is run again.
     show : callable
-        From results, whose settings are categories in the suite's order, to what a
-        report shows.
+        Takes results, whose settings are categories in the suite's order; returns what
+        a report shows.
     """
 
     measure: Callable[[Cell, Any, Path | None], Iterator[dict[str, Any]]]

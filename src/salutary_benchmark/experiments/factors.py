@@ -1,7 +1,7 @@
-"""What a report shows of strategies against a factor that the settings vary.
+"""What a report shows of strategies when the settings vary a factor.
 
-Settings are named ``FACTOR=LEVEL``; one without a factor is a level of every factor,
-before the others.
+Settings are named ``FACTOR=LEVEL``. A setting without a factor, such as "clean", is the
+first level of every factor.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from salutary_benchmark.experiments.experiment import Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.side_by_side import mean_and_error
 from salutary_benchmark.experiments.statistics import MEASURES, final
 from salutary_benchmark.strategies.registry import in_order
 
 ERRORS = 2.0
-"""Standard errors of a mean difference above which it counts."""
+"""A mean difference counts if it is larger than this many of its standard errors."""
 
 
 def levels(settings: Sequence[str]) -> dict[str, list[str]]:
-    """The settings of each factor, in order.
+    """The settings of each factor, in the order given.
 
     Examples
     --------
@@ -40,7 +41,7 @@ def levels(settings: Sequence[str]) -> dict[str, list[str]]:
 
 
 def present(results: pd.DataFrame) -> list[str]:
-    """The settings that results have, in the suite's order."""
+    """The settings that occur in results, in the suite's order."""
     return list(results["setting"].cat.remove_unused_categories().cat.categories)
 
 
@@ -58,7 +59,7 @@ class FactorCurves:
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="accuracy"
     """
 
@@ -70,16 +71,17 @@ class FactorCurves:
         return means(self.results, self.measure)
 
     def plot(self) -> Figure:
-        """A panel for each data set and factor, bars of one standard error."""
+        """A panel for each data set and factor, with bars of one standard error."""
         found = self.frame()
         styles = styles_of(in_order(found["strategy"].unique()))
         groups = [
-            (name, of_set, factor, names)
+            (f"{name}: {factor}", (of_set, names))
             for name, of_set in found.groupby("dataset")
             for factor, names in levels(present(of_set)).items()
         ]
-        figure, panels = panels_of(len(groups), columns=2)
-        for panel, (name, of_set, factor, names) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, group: tuple[pd.DataFrame, list[str]]) -> None:
+            of_set, names = group
             for strategy, style in styles.items():
                 line = of_set[of_set["strategy"] == strategy].set_index("setting")
                 line = line.reindex(names)
@@ -94,19 +96,18 @@ class FactorCurves:
             panel.set_xticks(
                 range(len(names)), [level.rpartition("=")[2] for level in names]
             )
-            panel.set_title(f"{name}: {factor}", fontsize=10)
-        panels[0].set_ylabel(self.measure.replace("_", " "))
-        add_legend(figure, panels)
-        return figure
+
+        ylabel = self.measure.replace("_", " ")
+        return draw_panels(groups, draw, columns=2, ylabel=ylabel)
 
 
 def sections(results: pd.DataFrame) -> Iterator[Picture | Table]:
-    """The curves against the factor and their figures, by accuracy and log loss."""
+    """Curves against the factor and their figures, for accuracy and log loss."""
     for measure, title in (("accuracy", "Accuracy"), ("log_loss", "Log loss")):
         yield Picture(
             f"{title} against the factor",
-            "On the test rows after the last round, means over splits and standard "
-            "errors.",
+            "On the test rows after the last round: means over splits, with bars of "
+            "one standard error.",
             f"{measure}.png",
             FactorCurves(results, measure),
         )
@@ -127,7 +128,7 @@ def _means_tables(results: pd.DataFrame, measure: str, title: str) -> Iterator[T
 
 
 def as_texts(found: pd.DataFrame, index: list[str], columns: str) -> pd.DataFrame:
-    """Columns mean and sem as one text, spread over the values of another column."""
+    """A wide table of "mean ± sem", with a column for each value of ``columns``."""
     pairs = zip(found["mean"], found["sem"], strict=True)
     texts = found.assign(text=[mean_and_error(*pair) for pair in pairs])
     wide = texts.pivot_table(
@@ -139,7 +140,7 @@ def as_texts(found: pd.DataFrame, index: list[str], columns: str) -> pd.DataFram
 def differences(
     results: pd.DataFrame, strategy: str, opponent: str, measure: str
 ) -> pd.DataFrame:
-    """How much better a strategy ends than another, paired by split.
+    """How much better one strategy ends than another, paired by split.
 
     Returns
     -------
@@ -161,8 +162,8 @@ def differences(
 def verdict(
     results: pd.DataFrame, strategies: Sequence[str], opponents: Sequence[str]
 ) -> str:
-    """Where strategies end above and below others in accuracy, in sentences."""
-    told = []
+    """How often strategies end above and below opponents in accuracy, in words."""
+    sentences = []
     run = set(results["strategy"])
     for strategy in strategies:
         counts = []
@@ -174,20 +175,21 @@ def verdict(
             above = int((found["mean"] > margin).sum())
             below = int((-found["mean"] > margin).sum())
             counts.append(
-                f"above {opponent} in {above} and below in {below} of {len(found)}"
+                f"above {opponent} in {above} and below it in {below} of {len(found)}"
             )
         if counts:
-            told.append(f"{strategy} ends {', '.join(counts)}")
-    if not told:
+            sentences.append(f"{strategy} ends {', '.join(counts)}")
+    if not sentences:
         return ""
     return (
-        f"In mean accuracy, by more than {ERRORS:g} standard errors of the paired "
-        f"difference, of pairs of data set and setting: {'; '.join(told)}."
+        "Mean accuracy in pairs of data set and setting, where a difference counts if "
+        f"it is larger than {ERRORS:g} standard errors of the paired difference: "
+        f"{'; '.join(sentences)}."
     )
 
 
 def show(
     results: pd.DataFrame, strategies: Sequence[str], opponents: Sequence[str]
 ) -> Shown:
-    """Curves against the factor, under a verdict on the strategies."""
+    """A verdict on the strategies, then curves against the factor."""
     return Shown(verdict(results, strategies, opponents), [*sections(results)])

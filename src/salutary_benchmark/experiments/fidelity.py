@@ -1,4 +1,4 @@
-"""How true the estimates are of what adding one row does, against a refit."""
+"""How well the estimates of what adding one row does agree with refits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
@@ -23,18 +24,19 @@ from salutary_benchmark.experiments.experiment import (
     Shown,
     Table,
 )
-from salutary_benchmark.experiments.pictures import add_legend, panels_of
+from salutary_benchmark.experiments.pictures import draw_panels
 from salutary_benchmark.experiments.rounds import task_of
 from salutary_benchmark.experiments.side_by_side import mean_and_error
 from salutary_benchmark.strategies.task import Setting, fit
 
 SUBJECT = "add_one_in"
-"""What stands for the strategy in a cell: all estimates share its refits."""
+"""In place of a strategy's name: a cell measures all estimates on the same refits."""
 
 ESTIMATES: tuple[EstimateName, ...] = ("first_order", "newton")
 N_CANDIDATES = 40
-"""Random pool rows, each added under every class."""
+"""Number of random pool rows; each is added under every class."""
 BEST = 10
+"""Size of the sets of best candidates whose overlap is measured."""
 
 MEASURES = (
     "pearson",
@@ -81,10 +83,11 @@ def measure(
 def agreement(
     found: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> dict[str, float]:
-    """How close estimates are to the truth, over all rows and classes.
+    """How close estimates are to the true effects, over all rows and classes.
 
-    The relative error is the mean absolute error over the mean absolute effect; the
-    overlap the part of the ten best that are among the estimate's ten best.
+    The relative error is the mean absolute error divided by the mean absolute effect.
+    The overlap is the part of the ten truly best candidates that are among the ten best
+    by the estimate.
     """
     found, truth = found.ravel(), truth.ravel()
     error = float(np.abs(found - truth).mean())
@@ -100,7 +103,7 @@ def agreement(
 
 
 def with_factors(results: pd.DataFrame) -> pd.DataFrame:
-    """The results with the settings' labeled rows and C as columns, as texts."""
+    """The results with columns for the number of labeled rows and C of the setting."""
     parts = results["setting"].astype("str").str.split(",", expand=True)
     labeled, C = (parts[column].str.partition("=")[2] for column in (0, 1))
     return results.assign(labeled=labeled.astype(int), C=C.astype(float))
@@ -108,12 +111,12 @@ def with_factors(results: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FidelityCurves:
-    """A measure of agreement with refits against C.
+    """A measure of agreement with refits, by C.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="spearman"
     """
 
@@ -127,15 +130,14 @@ class FidelityCurves:
         return grouped.agg(["mean", "sem"]).reset_index()
 
     def plot(self) -> Figure:
-        """A panel for each data set, bars of one standard error."""
+        """A panel for each data set, with bars of one standard error."""
         found = self.frame()
-        groups = list(found.groupby("dataset"))
-        figure, panels = panels_of(len(groups), columns=2)
         colors = {"first_order": "tab:orange", "newton": "tab:blue"}
         styles = dict(
             zip(sorted(found["labeled"].unique()), (":", "--", "-", "-."), strict=False)
         )
-        for panel, (name, of_set) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             for (estimate, labeled), line in of_set.groupby(["estimate", "labeled"]):
                 panel.errorbar(
                     line["C"],
@@ -149,11 +151,14 @@ class FidelityCurves:
             panel.set_xscale("log")
             if self.measure.endswith("error"):
                 panel.set_yscale("log")
-            panel.set_title(str(name), fontsize=10)
-        panels[0].set_xlabel("C")
-        panels[0].set_ylabel(self.measure.replace("_", " "))
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"),
+            draw,
+            columns=2,
+            xlabel="C",
+            ylabel=self.measure.replace("_", " "),
+        )
 
 
 _TITLES = {
@@ -166,12 +171,12 @@ _TITLES = {
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """Agreement with refits against C, and all figures."""
+    """Curves of the agreement with refits by C, and all figures."""
     pictures = [
         Picture(
             f"{title} against C",
-            f"{N_CANDIDATES} random pool rows under every class, means over splits and "
-            "standard errors.",
+            f"{N_CANDIDATES} random pool rows under every class; means over splits, "
+            "with bars of one standard error.",
             f"{measure}.png",
             FidelityCurves(results, measure),
         )
@@ -183,16 +188,16 @@ def show(results: pd.DataFrame) -> Shown:
 
 def _verdict(results: pd.DataFrame) -> str:
     by_C = with_factors(results).groupby(["estimate", "C"])["spearman"].mean()
-    told = []
+    correlations = []
     for estimate in by_C.index.unique("estimate"):
         of = by_C[estimate]
-        told.append(
+        correlations.append(
             f"{estimate} {of.iloc[0]:.3f} at C = {of.index[0]:g} and {of.iloc[-1]:.3f} "
             f"at C = {of.index[-1]:g}"
         )
     return (
-        "Spearman's correlation with what refits show, mean over all data sets and "
-        f"numbers of labeled rows: {'; '.join(told)}."
+        "Spearman's correlation with the effects that refits show, mean over all data "
+        f"sets and numbers of labeled rows: {'; '.join(correlations)}."
     )
 
 
@@ -219,9 +224,9 @@ def _tables(results: pd.DataFrame) -> Iterator[Table]:
         ]
         yield Table(
             str(estimate),
-            "Means ± standard errors over splits. Absolute error and effect in nats of "
-            "validation loss, means over candidates; the relative error is their "
-            "quotient. Time over that of as many refits.",
+            "Means ± standard errors over splits. The absolute error and the effect "
+            "are means over candidates, in nats of validation loss; the relative error "
+            "is their quotient. Time is relative to refits of the same candidates.",
             [
                 "setting",
                 "Pearson",
@@ -246,4 +251,4 @@ FIDELITY = Experiment(
     MEASURES,
     show,
 )
-"""First order and Newton against refits, on random rows of the pool."""
+"""First-order and Newton estimates are compared with refits of random pool rows."""

@@ -1,4 +1,4 @@
-"""How often salutary labels differ from the truth, and whether those that do help."""
+"""How often salutary labels differ from the truth, and whether wrong labels help."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
@@ -23,17 +24,18 @@ from salutary_benchmark.experiments.experiment import (
     Table,
 )
 from salutary_benchmark.experiments.factors import ERRORS, as_texts
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.experiments.rounds import judged, task_of
+from salutary_benchmark.experiments.statistics import final
 from salutary_benchmark.strategies.no_labels import Salutary
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.strategies.task import Setting, Task, fit, joined
 
 TREATMENTS = ("assigned", "removed", "corrected")
-"""Of labels that differ from the truth: left as they are, taken away, made true."""
+"""What is done to labels that differ from the truth: nothing, removal, correction."""
 
 EVERY = -1
-"""In place of a class: labels of all classes."""
+"""In place of a class: the row is about labels of all classes."""
 
 FIGURES = ("accuracy", "log_loss", "validation_loss")
 
@@ -41,15 +43,15 @@ FIGURES = ("accuracy", "log_loss", "validation_loss")
 def measure(
     cell: Cell, setting: Setting, folder: Path | None
 ) -> Iterator[dict[str, Any]]:
-    """Run a rule; after each round treat its labels in every way, and judge.
+    """Run a rule; after each round, judge its labels under every treatment.
 
-    One row for each round and treatment, and for each round and class assigned, with
-    the number of its labels. Labels and models are those that a run that ended there
-    would leave.
+    Yields a row for each round and treatment, and a row for each round and class with
+    the number of labels of that class. Labels and models are those that a run leaves
+    that ends after the round.
     """
     strategy = STRATEGIES[cell.strategy]
     if not isinstance(strategy, Salutary):
-        raise InputError(f"{cell.strategy} assigns no labels in rounds of a rule")
+        raise InputError(f"{cell.strategy} does not assign labels by a rule")
     task = task_of(cell, setting, folder)
     for number, kept in enumerate(_rounds(strategy, task)):
         for row in (*_treated(task, kept), *_counted(task, kept)):
@@ -57,7 +59,7 @@ def measure(
 
 
 def _rounds(strategy: Salutary, task: Task) -> Iterator[Snapshot]:
-    """What stays of the labels, from before the first round on."""
+    """The labels that stay if the run ends, before the first round and after each."""
     problem = strategy.problem(task)
     state = loop.start(problem)
     yield state.best
@@ -105,25 +107,18 @@ def _counted(task: Task, kept: Snapshot) -> Iterator[dict[str, Any]]:
 
 
 def of_all_classes(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows that were judged."""
+    """The rows about labels of all classes, whose models were judged."""
     return results[results["label"] == EVERY]
-
-
-def final(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each cell's last round."""
-    keys = ["dataset", "strategy", "setting", "seed"]
-    last = results.groupby(keys, observed=True)["round"].transform("max")
-    return results[results["round"] == last]
 
 
 @dataclass(frozen=True)
 class Differing:
-    """The part of a run's labels so far that differ from the truth, by round.
+    """The part of a run's labels so far that differs from the truth, by round.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     """
 
     results: pd.DataFrame
@@ -131,7 +126,7 @@ class Differing:
     def frame(self) -> pd.DataFrame:
         """Columns dataset, setting, strategy, round, mean and sem over splits.
 
-        Runs that ended keep their labels; those without any count for nothing.
+        Runs that ended keep their labels. Runs without any label are left out.
         """
         found = of_all_classes(self.results).query("treatment == 'assigned'")
         part = found["n_differing"] / found["n_labels"].where(found["n_labels"] > 0)
@@ -146,10 +141,9 @@ class Differing:
     def plot(self) -> Figure:
         """A panel for each data set and setting, with bars of one standard error."""
         found = self.frame()
-        groups = list(found.groupby(["dataset", "setting"], observed=True))
         styles = styles_of(list(found["strategy"].unique()))
-        figure, panels = panels_of(len(groups))
-        for panel, (pair, of_pair) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_pair: pd.DataFrame) -> None:
             for strategy, style in styles.items():
                 line = of_pair[of_pair["strategy"] == strategy]
                 panel.errorbar(
@@ -159,27 +153,29 @@ class Differing:
                     label=strategy,
                     **style,
                 )
-            panel.set_title(" ".join(map(str, pair)), fontsize=10)
-            # Rules that abstain from rows take more rounds; most of them end alike.
+            # Rules that abstain from rows have many more rounds, most of them alike.
             panel.set_xscale("log")
             panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             panel.xaxis.set_minor_locator(NullLocator())
             panel.set_ylim(-0.03, 1.03)
-        panels[0].set_xlabel("round")
-        panels[0].set_ylabel("part of the labels that differ")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby(["dataset", "setting"], observed=True),
+            draw,
+            xlabel="round",
+            ylabel="part of the labels that differ",
+        )
 
 
 @dataclass(frozen=True)
 class Treatments:
-    """What becomes of the gain when differing labels are removed or corrected.
+    """The gain when labels that differ from the truth are removed or corrected.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : {"log_loss", "accuracy"}
     """
 
@@ -189,8 +185,9 @@ class Treatments:
     def frame(self) -> pd.DataFrame:
         """Columns dataset, setting, strategy, treatment, mean and sem.
 
-        Of what the model after the last round gains over the start model, paired by
-        split; and as ``removing`` and ``correcting`` what these two add to that.
+        The gain is that of the model after the last round over the start model, paired
+        by split. The treatments ``removing`` and ``correcting`` are what these two add
+        to the gain of the labels as assigned.
         """
         sign = -1 if self.measure.endswith("loss") else 1
         keys = ["dataset", "setting", "strategy", "seed"]
@@ -208,12 +205,11 @@ class Treatments:
         return grouped.agg(["mean", "sem"]).reset_index()
 
     def plot(self) -> Figure:
-        """A panel for each data set and setting: gains of each rule, treated."""
+        """A panel for each data set and setting: each rule's gain by treatment."""
         found = self.frame()
-        groups = list(found.groupby(["dataset", "setting"], observed=True))
         strategies = list(found["strategy"].unique())
-        figure, panels = panels_of(len(groups))
-        for panel, (pair, of_pair) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_pair: pd.DataFrame) -> None:
             for place, treatment in enumerate(TREATMENTS):
                 bars = of_pair[of_pair["treatment"] == treatment]
                 bars = bars.set_index("strategy").reindex(strategies)
@@ -230,14 +226,16 @@ class Treatments:
                 [name.removeprefix("Salutary-") for name in strategies],
                 fontsize=7,
             )
-            panel.set_title(" ".join(map(str, pair)), fontsize=10)
-        panels[0].set_ylabel(f"gain in {self.measure.replace('_', ' ')}")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby(["dataset", "setting"], observed=True),
+            draw,
+            ylabel=f"gain in {self.measure.replace('_', ' ')}",
+        )
 
 
 def by_class(results: pd.DataFrame) -> pd.DataFrame:
-    """Labels after the last round of all splits, by the class assigned.
+    """Labels after the last round, of all splits together, by the class assigned.
 
     Returns
     -------
@@ -253,22 +251,22 @@ def by_class(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """How often labels differ, and what removing or correcting those does."""
+    """How often labels differ, and what removing or correcting them does."""
     return Shown(
         _verdict(results),
         [
             Picture(
                 "Labels that differ from the truth",
-                "Part of all labels so far, by round; means over splits and standard "
-                "errors.",
+                "Part of all labels so far, by round: means over splits, with bars of "
+                "one standard error.",
                 "differing.png",
                 Differing(results),
             ),
             _treatment_table(results, "log_loss"),
             Picture(
                 "Differing labels removed or corrected",
-                "Fall of the test rows' log loss from the start to after the last "
-                "round; means over splits and standard errors.",
+                "Decrease of the test rows' log loss from the start to the last round: "
+                "means over splits, with bars of one standard error.",
                 "treatments.png",
                 Treatments(results),
             ),
@@ -282,18 +280,19 @@ def _verdict(results: pd.DataFrame) -> str:
     found = Treatments(results).frame()
     error = ERRORS * found["sem"].fillna(0)
     found = found.assign(up=-found["mean"] > error, down=found["mean"] > error)
-    told = []
-    for treatment in ("removing", "correcting"):
+    effects = []
+    for treatment, done in (("removing", "removed"), ("correcting", "corrected")):
         of_treatment = found[found["treatment"] == treatment]
         counts = [
-            f"{strategy}'s in {of['up'].sum()} and lowers it in {of['down'].sum()} of "
-            f"{len(of)}"
+            f"higher in {of['up'].sum()} and lower in {of['down'].sum()} of {len(of)} "
+            f"with {strategy}"
             for strategy, of in of_treatment.groupby("strategy")
         ]
-        told.append(f"{treatment} them raises the log loss of {', '.join(counts)}")
+        effects.append(f"{done}: {', '.join(counts)}")
     return (
-        f"Of labels that differ from the truth: {'; '.join(told)} pairs of data set "
-        f"and C (by more than {ERRORS:g} standard errors)."
+        f"Log loss with the labels that differ from the truth {'; '.join(effects)}. "
+        "The counts are of pairs of data set and C where the difference is more than "
+        f"{ERRORS:g} standard errors."
     )
 
 
@@ -309,9 +308,10 @@ def _treatment_table(results: pd.DataFrame, measure: str) -> Table:
     name = measure.replace("_", " ")
     return Table(
         f"Gain in {name} with differing labels removed or corrected",
-        f"Gain in {name} since the start on the test rows, positive is better; "
-        "removing and correcting are what these add to the labels as assigned, paired "
-        "by split; means ± standard errors.",
+        f"Gain in {name} on the test rows from the start to the last round (positive "
+        "is better) with labels as assigned, and with differing labels removed or "
+        "corrected; then what removing and correcting add to the gain as assigned, "
+        "paired by split. Means ± standard errors.",
         [*keys, *columns, "part that differs"],
         gains.reset_index().to_numpy().tolist(),
     )
@@ -353,4 +353,4 @@ LABELS = Experiment(
     ("n_labels", "n_differing", *FIGURES),
     show,
 )
-"""Salutary labels against the truth, and models without those that differ."""
+"""Salutary labels are compared with the truth, and judged with errors removed."""

@@ -1,4 +1,4 @@
-"""Peak memory of this process."""
+"""Memory of this process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _STATUS = Path("/proc/self/status")
 
 
 def release_memory() -> None:
-    """Give what was freed back to the system, where the C library can.
+    """Give freed memory back to the system, if the C library can do that.
 
-    What it keeps would be used again without showing in any peak.
+    Memory that the process keeps could be used again without showing in any peak.
     """
     gc.collect()
     try:
@@ -24,7 +24,7 @@ def release_memory() -> None:
 
 
 def reset_peak_memory() -> None:
-    """Let the process's peak begin anew, where the system can."""
+    """Reset the peak to the present memory, if the system can do that."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

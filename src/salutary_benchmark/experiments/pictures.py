@@ -1,43 +1,77 @@
 """Pictures of a run's results.
 
-Each has its figures as ``frame()`` and draws itself with ``plot()``.
+``frame()`` returns the figures of a picture, and ``plot()`` draws it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from salutary_benchmark.experiments.experiment import Display as Display  # for studies
 from salutary_benchmark.experiments.statistics import final, ranks
 from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS
 from salutary_benchmark.strategies.registry import in_order
 from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 
-COLUMNS = 3
-"""Panels side by side."""
+Rows = TypeVar("Rows")
 
 
-def panels_of(n: int, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, side by side and below each other."""
-    n_rows = -(-n // columns)
+def draw_panels(
+    groups: Iterable[tuple[Any, Rows]],
+    draw: Callable[[Axes, Rows], None],
+    *,
+    columns: int = 3,
+    xlabel: str = "",
+    ylabel: str = "",
+    title_size: int = 10,
+) -> Figure:
+    """Draw a panel for each group, with one legend for all of them.
+
+    Parameters
+    ----------
+    groups : iterable of (title, rows)
+        As `DataFrame.groupby` yields them; a title of several parts is a tuple.
+    draw : callable
+        Draws rows into a panel.
+    columns : int, default=3
+        Panels side by side.
+    xlabel, ylabel : str, optional
+        Labels of the first panel's axes, which hold for all panels.
+    title_size : int, default=10
+        Font size of the titles.
+
+    Returns
+    -------
+    Figure
+    """
+    groups = list(groups)
+    n_rows = -(-len(groups) // columns)
     figure = Figure(figsize=(11, 3.1 * n_rows), layout="constrained")
-    panels = figure.subplots(n_rows, columns, squeeze=False).ravel()
-    for panel in panels[n:]:
+    panels = list(figure.subplots(n_rows, columns, squeeze=False).flat)
+    for panel in panels[len(groups) :]:
         panel.set_axis_off()
-    return figure, list(panels[:n])
+    for panel, (title, rows) in zip(panels, groups, strict=False):
+        draw(panel, rows)
+        parts = title if isinstance(title, tuple) else (title,)
+        panel.set_title(" ".join(map(str, parts)), fontsize=title_size)
+    if xlabel:
+        panels[0].set_xlabel(xlabel)
+    if ylabel:
+        panels[0].set_ylabel(ylabel)
+    _add_legend(figure, panels)
+    return figure
 
 
-def add_legend(figure: Figure, panels: list[Axes]) -> None:
-    """What all panels have, beside them."""
+def _add_legend(figure: Figure, panels: list[Axes]) -> None:
+    """Add a legend beside the panels, with each line of any panel once."""
     handles = {
         label: handle
         for panel in panels
@@ -49,7 +83,7 @@ def add_legend(figure: Figure, panels: list[Axes]) -> None:
 
 
 def styles_of(strategies: list[str]) -> dict[str, dict[str, Any]]:
-    """Lines: salutary thick, bought labels thin, controls dotted."""
+    """Line styles: salutary labels thick, bought labels thin, single fits dotted."""
     colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
     ours = [name for name in strategies if name.startswith("Salutary")]
     strong = dict(
@@ -81,12 +115,12 @@ _DASHES = {
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """Mean of a measure after each round, with a band of one standard error.
+    """Mean of a measure after each round, with bands of one standard error.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="accuracy"
     """
 
@@ -96,8 +130,8 @@ class LearningCurves:
     def frame(self) -> pd.DataFrame:
         """Columns dataset, strategy, round, mean and sem.
 
-        A run that ended early keeps its last model. LabelSpreading has no rounds and is
-        left out: it is so far off at times that it would flatten the rest.
+        A run that ended early keeps its last model. LabelSpreading is left out: it has
+        no rounds, and its values would sometimes flatten all other curves.
         """
         keys = ["dataset", "strategy", "seed"]
         wide = self.results.pivot_table(
@@ -110,11 +144,9 @@ class LearningCurves:
     def plot(self) -> Figure:
         """A panel for each data set."""
         found = self.frame()
-        names = list(found["dataset"].unique())
-        figure, panels = panels_of(len(names))
         styles = styles_of(in_order(found["strategy"].unique()))
-        for panel, name in zip(panels, names, strict=True):
-            of_set = found[found["dataset"] == name]
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             for strategy, style in styles.items():
                 line = of_set[of_set["strategy"] == strategy]
                 panel.plot(line["round"], line["mean"], label=strategy, **style)
@@ -123,25 +155,27 @@ class LearningCurves:
                     panel.fill_between(
                         line["round"], low, high, color=style["color"], alpha=0.15
                     )
-            panel.set_title(name, fontsize=10)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels[0].set_ylabel(self.measure.replace("_", " "))
-        panels[0].set_xlabel("round")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"),
+            draw,
+            xlabel="round",
+            ylabel=self.measure.replace("_", " "),
+        )
 
 
 @dataclass(frozen=True)
 class AverageRanks:
-    """Mean rank over data sets, strategies not told apart joined by a bar.
+    """Mean rank over data sets; bars join strategies that do not differ significantly.
 
-    Nemenyi's test at 5%, as in Demšar, Statistical Comparisons of Classifiers over
+    By Nemenyi's test at 5%, as in Demšar, Statistical Comparisons of Classifiers over
     Multiple Data Sets, JMLR 7, 2006.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : str, default="accuracy"
     """
 
@@ -154,7 +188,9 @@ class AverageRanks:
         return mean.rename_axis("strategy").rename("rank").reset_index()
 
     def plot(self) -> Figure:
-        """The critical-difference diagram; just the ranks for a single data set."""
+        """The critical-difference diagram; for a single data set only the ranks."""
+        import scikit_posthocs
+
         ranked = ranks(self.results, self.measure)
         figure = Figure(figsize=(10, 1.2 + 0.2 * ranked.shape[1]), layout="constrained")
         panel = figure.subplots()
@@ -171,12 +207,12 @@ class AverageRanks:
 
 @dataclass(frozen=True)
 class TimeAgainstAccuracy:
-    """Seconds that a strategy took, and where it ended, on each data set.
+    """Time and final accuracy of each strategy on each data set.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     """
 
     results: pd.DataFrame
@@ -189,17 +225,16 @@ class TimeAgainstAccuracy:
         ).reset_index()
 
     def plot(self) -> Figure:
-        """A panel for each data set, time on a logarithmic axis."""
+        """A panel for each data set, with time on a logarithmic axis."""
         found = self.frame()
-        names = list(found["dataset"].unique())
-        figure, panels = panels_of(len(names))
         styles = styles_of(in_order(found["strategy"].unique()))
         markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
-        for panel, name in zip(panels, names, strict=True):
-            of_set = found[found["dataset"] == name].set_index("strategy")
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
+            points = of_set.set_index("strategy")
             for strategy, style in styles.items():
-                if strategy in of_set.index:
-                    point = of_set.loc[strategy]
+                if strategy in points.index:
+                    point = points.loc[strategy]
                     panel.plot(
                         max(point["seconds"], 1e-3),
                         point["accuracy"],
@@ -211,8 +246,7 @@ class TimeAgainstAccuracy:
             panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.xaxis.set_major_formatter("{x:g}")
             panel.xaxis.set_minor_locator(NullLocator())
-            panel.set_title(name, fontsize=10)
-        panels[0].set_xlabel("seconds")
-        panels[0].set_ylabel("accuracy")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"), draw, xlabel="seconds", ylabel="accuracy"
+        )

@@ -1,4 +1,4 @@
-"""A strategy on one split of a data set, its model judged after every round."""
+"""Run a strategy on one split of a data set, and judge its model after every round."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ COLUMNS = {
     "seconds": "float32",
     "peak_mb": "float32",
 }
-"""Of what `measure` yields."""
+"""Columns of what `measure` yields, with their types."""
 
 MEASURES = ("accuracy", "log_loss", "balanced_accuracy", "validation_loss")
-"""Of a model on the test rows, and its validation loss."""
+"""Measures of a model on the test rows, and its validation loss."""
 
 
 def judged(model: Any, task: Task) -> dict[str, float]:
-    """How a model does on the test rows, and its validation loss."""
+    """Measures of a model on the test rows, and its validation loss."""
     y = task.split.test[1]
     chance = probabilities(model, task.split.test[0], task.classes)
     right = chance.argmax(axis=1) == y
@@ -57,13 +57,13 @@ def judged(model: Any, task: Task) -> dict[str, float]:
 
 
 Judge = Callable[[Any, Task], dict[str, float]]
-"""Columns of a model in a task."""
+"""(model, task) -> columns that say how good the model is."""
 
 
 def measure(
     cell: Cell, setting: Setting, folder: Path | None, *, judge: Judge = judged
 ) -> Iterator[dict[str, Any]]:
-    """Run the cell's strategy; a row before the first round and after each."""
+    """Run the cell's strategy; yield a row before the first round and after each."""
     task = task_of(cell, setting, folder)
     reset_peak_memory()
     steps = STRATEGIES[cell.strategy](task)
@@ -89,14 +89,14 @@ def measure(
 
 
 def task_of(cell: Cell, setting: Setting, folder: Path | None) -> Task:
-    """The split of a cell's seed, encoded, with the setting's wrong labels."""
+    """The encoded split of a cell's seed, with wrong labels if the setting has any."""
     drawn = prepared(cell.dataset, folder, setting, cell.seed)
     return Task(drawn, setting.for_pool(len(drawn.pool[1])), cell.seed)
 
 
 def prepared(name: str, folder: Path | None, setting: Setting, seed: int) -> Split:
-    """The split of a seed, encoded, with wrong labels where the setting wants them."""
-    # All that the draw depends on.
+    """The encoded split of a seed, with wrong labels if the setting has any."""
+    # Everything that the split depends on, so that settings can share it.
     sizes = Setting(
         n_labeled=setting.n_labeled,
         validation=setting.validation,
@@ -111,7 +111,7 @@ def prepared(name: str, folder: Path | None, setting: Setting, seed: int) -> Spl
             y, setting.noise, setting.noise_rate, int(y_all.max()) + 1, seed
         )
     else:
-        # Drawn as `split` draws any rows: the same draw of their numbers.
+        # The same draw as that of the rows, of their numbers.
         numbers = _drawn(np.arange(len(y_all)), y_all, setting, seed).labeled[0]
         noisy = human_labels(folder, setting.noise, y_all)[numbers]
     return replace(encoded, labeled=(X, noisy))
@@ -135,7 +135,7 @@ def _loaded(name: str, folder: Path | None) -> Rows:
 
 @lru_cache(maxsize=1)
 def _encoded(name: str, folder: Path | None, sizes: Setting, seed: int) -> Split:
-    """A split, encoded; the last one is kept for the next strategy and setting."""
+    """An encoded split; the last one is kept for the next strategy or setting."""
     rows = _loaded(name, folder)
     drawn = _drawn(rows.X, rows.y, sizes, seed)
     return drawn.encoded(make_encoder(find_data_set(name).kind, seed))

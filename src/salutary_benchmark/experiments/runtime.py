@@ -1,8 +1,8 @@
-"""Seconds and memory of every strategy against the size of its task.
+"""Seconds and memory of every strategy by the size of its task.
 
-Each cell runs in a process of its own, which is killed at the time limit: many
-strategies spend hours within one call on a large pool, where nothing else would end
-them. Memory, too, is then the strategy's alone.
+Each cell runs in a process of its own, which is killed at the time limit: on a large
+pool many strategies spend hours within one call, which nothing else would end. The
+process also makes the memory measured that of the strategy alone.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from salutary_benchmark.experiments.memory import (
 )
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.strategies.task import Setting, Task
+from salutary_benchmark.strategies.true_labels import IMPORTED_WHEN_CALLED
 
 DATA = "synthetic"
-"""scikit-learn's make_classification stands for the data set."""
+"""Name of the data set, which is made by scikit-learn's make_classification."""
 
 SETTING = Setting(n_labeled=300, validation=300, budget=20, batch_size=10, C=0.1)
-"""Of every cell, two rounds of ten."""
+"""Setting of every cell: two rounds of ten labels."""
 
 N_INFORMATIVE = 10
-"""Features, at most, that tell the classes apart."""
+"""Largest number of features that tell the classes apart."""
 
 Ending = Literal["done", "time limit", "memory limit", "killed"]
 
@@ -53,9 +54,9 @@ class Size:
     ----------
     n_pool, n_features, n_classes : int
     seconds : float
-        After which the strategy is killed.
+        Time after which the strategy is killed.
     gibibytes : float
-        Address space that its process may have.
+        Limit of the process's address space.
     """
 
     n_pool: int = 10_000
@@ -66,14 +67,15 @@ class Size:
 
 
 def measure(cell: Cell, size: Size, folder: Path | None) -> Iterator[dict[str, Any]]:
-    """Time the cell's strategy in a process of its own; one row.
+    """Time the cell's strategy in a process of its own; yields one row.
 
-    ``seconds`` and ``peak_mb`` are of the strategy, without making the data; the second
-    is what it needs beyond the data. One that was stopped has its limit's seconds.
+    ``run_seconds`` does not include making the data, and ``peak_mb`` is the memory that
+    the strategy needs beyond the data. A strategy that was killed at the time limit has
+    the limit as its seconds.
     """
-    # Forked from a server that has imported all of it, and has no threads.
+    # Forked from a server without threads that has imported everything beforehand.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *IMPORTED_WHEN_CALLED])
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_run, args=(cell, size, sender))
     child.start()
@@ -94,7 +96,7 @@ def measure(cell: Cell, size: Size, folder: Path | None) -> Iterator[dict[str, A
 
 
 def _received(receiver: Connection, limit: float) -> dict[str, Any]:
-    """What the child reports within the limit, counted once its data are made."""
+    """What the child reports within the limit, which starts once its data is made."""
     nothing = {"run_seconds": limit, "peak_mb": float("nan"), "n_rounds": 0}
     receiver.recv()
     if not receiver.poll(limit):
@@ -102,7 +104,7 @@ def _received(receiver: Connection, limit: float) -> dict[str, Any]:
     try:
         found: dict[str, Any] = receiver.recv()
     except EOFError:
-        # As systems do when memory runs out.
+        # As a system does when it runs out of memory.
         return {"ending": "killed", **nothing}
     if "error" in found:
         raise RuntimeError(found["error"])
@@ -110,7 +112,7 @@ def _received(receiver: Connection, limit: float) -> dict[str, Any]:
 
 
 def _run(cell: Cell, size: Size, sender: Connection) -> None:
-    """In the child: make the data, say so, run the strategy, report."""
+    """In the child: make the data, say so, run the strategy, and report."""
     with threadpool_limits(limits=1), config_context(**UNCHECKED):
         task = Task(synthetic(size, cell.seed), SETTING, cell.seed)
         _limit_memory(size.gibibytes)
@@ -139,7 +141,7 @@ def _timed(cell: Cell, task: Task, before: float) -> dict[str, Any]:
 
 
 def _limit_memory(gibibytes: float) -> None:
-    import resource  # which not every system has
+    import resource  # not every system has it
 
     size = int(gibibytes * 1024 * MEBIBYTE)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -147,9 +149,9 @@ def _limit_memory(gibibytes: float) -> None:
 
 
 def synthetic(size: Size, seed: int) -> Split:
-    """Rows of as many classes, each class one cluster; test rows are the validation's.
+    """Random rows, where each class is one cluster.
 
-    Nobody is judged here.
+    The test rows are the validation rows, as no model is judged.
     """
     n_human = SETTING.n_labeled + int(SETTING.validation)
     X, y = make_classification(

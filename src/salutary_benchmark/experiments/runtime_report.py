@@ -1,4 +1,4 @@
-"""What a report shows of strategies' seconds and memory against size."""
+"""What a report shows of strategies' seconds and memory by size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.stats import linregress
 
 from salutary_benchmark.experiments import runtime
 from salutary_benchmark.experiments.experiment import Experiment, Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of, styles_of
+from salutary_benchmark.experiments.pictures import draw_panels, styles_of
 from salutary_benchmark.strategies.registry import in_order
 
 FACTORS = ("n_pool", "n_features", "n_classes")
@@ -27,12 +27,12 @@ _MEASURES = {"run_seconds": "seconds", "peak_mb": "MiB beyond the data"}
 
 @dataclass(frozen=True)
 class Growth:
-    """Seconds or memory against pool rows, features and classes.
+    """Seconds or memory by number of pool rows, features and classes.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     measure : {"run_seconds", "peak_mb"}
     """
 
@@ -42,8 +42,8 @@ class Growth:
     def frame(self) -> pd.DataFrame:
         """Columns level, strategy, n_done, n_cells, median, low, high, factor.
 
-        Of the cells that were done; the figures are NaN where none was. Along each
-        factor the other two are as in most settings.
+        The figures are those of cells that were done, and NaN where none was. For each
+        factor only settings count where the other two have their most frequent value.
         """
         base = {factor: self.results[factor].mode().iloc[0] for factor in FACTORS}
         parts = []
@@ -60,12 +60,11 @@ class Growth:
         return pd.concat(parts, ignore_index=True).rename(columns=names)
 
     def plot(self) -> Figure:
-        """A panel for each factor, log-log; bars from the smallest to the largest."""
+        """A log-log panel for each factor, with bars from smallest to largest."""
         found = self.frame()
         styles = styles_of(in_order(found["strategy"].unique()))
-        figure, panels = panels_of(len(FACTORS))
-        figure.set_size_inches(13, 5)
-        for panel, factor in zip(panels, FACTORS, strict=True):
+
+        def draw(panel: Axes, factor: str) -> None:
             along = found[(found["factor"] == factor) & (found["n_done"] > 0)]
             for strategy, style in styles.items():
                 line = along[along["strategy"] == strategy]
@@ -81,18 +80,19 @@ class Growth:
             panel.set_xticks(levels, [f"{level:g}" for level in levels], fontsize=8)
             panel.xaxis.set_minor_locator(NullLocator())
             panel.set_xlabel(_NAMES[factor])
-        if self.measure == "run_seconds":
-            self._mark_limits(panels)
-        panels[0].set_ylabel(_MEASURES[self.measure])
-        add_legend(figure, panels)
+            if self.measure == "run_seconds":
+                self._mark_limits(panel)
+
+        untitled = [("", factor) for factor in FACTORS]
+        figure = draw_panels(untitled, draw, ylabel=_MEASURES[self.measure])
+        figure.set_size_inches(13, 5)
         return figure
 
-    def _mark_limits(self, panels: list[Axes]) -> None:
-        """A line at the time limit that stopped cells were given."""
+    def _mark_limits(self, panel: Axes) -> None:
+        """Draw a line at the time limit of the cells that were stopped."""
         stopped = self.results[self.results["ending"] == "time limit"]
         for limit in stopped["run_seconds"].unique():
-            for panel in panels:
-                panel.axhline(limit, color="0.4", linestyle=":", label="time limit")
+            panel.axhline(limit, color="0.4", linestyle=":", label="time limit")
 
 
 def slopes(found: pd.DataFrame) -> pd.DataFrame:
@@ -101,13 +101,14 @@ def slopes(found: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     found : DataFrame
-        Frame of `Growth`.
+        The frame of a `Growth`.
 
     Returns
     -------
     DataFrame
-        Strategies by factors; NaN with fewer than two levels. Only levels where all
-        cells were done count: a median of the others would leave out the slowest.
+        Indexed by strategy, with a column for each factor; NaN with fewer than two
+        levels. Only levels where all cells were done count, as any other median would
+        leave out the slowest cells.
     """
     whole = found[(found["n_done"] == found["n_cells"]) & (found["median"] > 0)]
     slope = {}
@@ -122,23 +123,24 @@ def slopes(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """Growth and slopes, and what was stopped."""
+    """Growth by size, its slopes, and the cells that were stopped."""
     seconds, memory = Growth(results), Growth(results, "peak_mb")
     return Shown(
         _verdict(results, seconds.frame()),
         [
             Picture(
                 "Seconds against size",
-                "Of two rounds of ten, medians; bars from the fastest split to the "
-                "slowest. Where cells were stopped at the limit a line ends before it.",
+                "Time of two rounds of ten labels: medians over splits, with bars from "
+                "the fastest split to the slowest. A line ends before the size where "
+                "all cells were stopped.",
                 "seconds.png",
                 seconds,
             ),
             _table(results, "run_seconds"),
             Picture(
                 "Memory against size",
-                "Peak beyond the data themselves, medians; bars from the smallest to "
-                "the largest.",
+                "Peak memory beyond the data: medians over splits, with bars from the "
+                "smallest to the largest.",
                 "memory.png",
                 memory,
             ),
@@ -155,8 +157,8 @@ def _verdict(results: pd.DataFrame, found: pd.DataFrame) -> str:
     slope = slopes(found)["n_pool"].filter(like="Salutary").dropna()
     grows = ", ".join(f"{name} {value:.2f}" for name, value in slope.items())
     return (
-        f"{len(whole)} of {len(at)} strategies end within their limits on all pools of "
-        f"{largest:,} rows. Slopes of seconds against pool rows on log-log axes: "
+        f"{len(whole)} of {len(at)} strategies end within the limits on every pool of "
+        f"{largest:,} rows. Slopes of seconds by pool rows on log-log axes: "
         f"{grows or 'none yet'}."
     )
 
@@ -172,8 +174,9 @@ def _table(results: pd.DataFrame, measure: str) -> Table:
     grows = slope.map("{:.2f}".format).mask(slope.isna(), "-")
     return Table(
         f"{_MEASURES[measure][0].upper()}{_MEASURES[measure][1:]} by size",
-        "Medians over splits, and slopes of these on log-log axes. Where some cells "
-        "were stopped, by what, and how many of all.",
+        "Medians over splits, and their slopes on log-log axes. If any of a size's "
+        "cells were stopped, the limit that stopped them and their number are given "
+        "instead of the median.",
         [
             "strategy",
             *(f"{level:,} {_NAMES[factor]}" for factor, level in columns),
@@ -187,7 +190,7 @@ def _table(results: pd.DataFrame, measure: str) -> Table:
 
 
 def _figure(row: dict[Hashable, Any], results: pd.DataFrame) -> str:
-    """A median, or by what cells were stopped."""
+    """A median, or the limit that stopped cells and how many it stopped."""
     missing = row["n_cells"] - row["n_done"]
     if not missing:
         return f"{row['median']:.3g}"
@@ -206,7 +209,8 @@ def _stopped(results: pd.DataFrame) -> Iterator[Table]:
     counts = stopped.groupby(keys, observed=True).size().rename("cells").reset_index()
     yield Table(
         "Cells stopped at a limit",
-        f"{runtime.Size().seconds:g} seconds or {runtime.Size().gibibytes:g} GiB.",
+        f"The limits are {runtime.Size().seconds:g} seconds and "
+        f"{runtime.Size().gibibytes:g} GiB.",
         ["strategy", "setting", "by", "cells"],
         counts.astype("str").to_numpy().tolist(),
         of_words=True,
@@ -226,4 +230,4 @@ RUNTIME = Experiment(
     ("n_rounds",),
     show,
 )
-"""Seconds and memory on synthetic rows, each cell in its own process."""
+"""Seconds and memory are measured on synthetic rows, each cell in its own process."""

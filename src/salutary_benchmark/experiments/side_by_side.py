@@ -1,4 +1,4 @@
-"""What a report shows of strategies side by side under one setting."""
+"""What a report shows of strategies that are compared under one setting."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from salutary_benchmark.strategies.registry import in_order
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """Means, paired tests, ranks and learning curves, under the paper's claim."""
+    """The paper's claim, then means, paired tests, ranks and learning curves."""
     return Shown(_verdict(results), [*_tables(results), *_pictures(results)])
 
 
 def _verdict(results: pd.DataFrame) -> str:
-    """The paper's claim, in a sentence; nothing where the strategy did not run."""
+    """The paper's claim in a sentence; empty if the published rule did not run."""
     if statistics.PUBLISHED not in set(results["strategy"]):
         return ""
     found = statistics.claim(results)
@@ -69,16 +69,16 @@ def _means_table(results: pd.DataFrame, measure: str, title: str) -> Table:
     seeds = results.groupby("dataset")["seed"].nunique()
     return Table(
         title,
-        "On the test rows after the last round, mean ± standard error over "
+        "On the test rows after the last round: mean ± standard error over "
         f"{seeds.min()} splits, and the mean rank over data sets (Friedman's test that "
-        f"all do alike: p = {p:.2g}).",
+        f"all strategies are equal: p = {p:.2g}).",
         ["strategy", *names, "rank"],
         rows,
     )
 
 
 def mean_and_error(mean: float, error: float) -> str:
-    """Both as text, the error where there is one."""
+    """A mean as text, with its standard error if there is one."""
     if pd.isna(mean):
         return "-"
     return f"{mean:.4f}" if pd.isna(error) else f"{mean:.4f} ± {error:.4f}"
@@ -96,10 +96,11 @@ def _compared_table(results: pd.DataFrame, strategy: str) -> Table:
         for opponent in in_order(accuracy.index)
     ]
     return Table(
-        f"{strategy} against each other",
-        f"Data sets where {strategy} wins, ties and loses: Wilcoxon's signed-rank test "
-        "over the splits, at 5% with Holm's correction over each measure's whole "
-        "table. Splits of a data set share rows, so the tests are somewhat too sure.",
+        f"{strategy} against all others",
+        f"Number of data sets where {strategy} wins, ties and loses, by Wilcoxon's "
+        "signed-rank test over the splits at 5%, with Holm's correction over all tests "
+        "of a measure. Splits of a data set share rows, so the tests find somewhat too "
+        "many differences.",
         ["against", *(f"{m}: {c}" for m in ("accuracy", "log loss") for c in accuracy)],
         rows,
     )
@@ -109,26 +110,26 @@ def _pictures(results: pd.DataFrame) -> list[Picture]:
     return [
         Picture(
             "Accuracy by round",
-            "Means over splits; bands of one standard error about salutary labels.",
+            "Means over splits, with bands of one standard error for salutary labels.",
             "curves.png",
             LearningCurves(results),
         ),
         Picture(
             "Log loss by round",
-            "Means over splits; bands of one standard error about salutary labels.",
+            "Means over splits, with bands of one standard error for salutary labels.",
             "losses.png",
             LearningCurves(results, "log_loss"),
         ),
         Picture(
             "Average ranks",
-            "By mean accuracy on each data set; bars join strategies that Nemenyi's "
-            "test does not tell apart at 5%.",
+            "Ranks by mean accuracy on each data set. Bars join strategies that do not "
+            "differ significantly by Nemenyi's test at 5%.",
             "ranks.png",
             AverageRanks(results),
         ),
         Picture(
             "Time against accuracy",
-            "Median seconds of a whole cell, without preparing data and judging.",
+            "Median seconds of a cell, without preparing data and judging models.",
             "time.png",
             TimeAgainstAccuracy(results),
         ),
@@ -138,4 +139,4 @@ def _pictures(results: pd.DataFrame) -> list[Picture]:
 SIDE_BY_SIDE = Experiment(
     rounds.measure, rounds.COLUMNS, ("round",), rounds.MEASURES, show
 )
-"""Strategies judged after every round, under one setting."""
+"""Strategies are judged after every round, under one setting."""

@@ -1,4 +1,4 @@
-"""What a run's results say: means, paired tests, ranks, and the paper's claim."""
+"""Statistics of a run's results: means, paired tests, ranks, and the paper's claim."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, wilcoxon
-from statsmodels.stats.multitest import multipletests
 
 from salutary_benchmark.experiments.experiment import CELL_COLUMNS
 from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 
 LEVEL = 0.05
-"""Of the family of tests in one table."""
+"""Significance level of all tests of a table together."""
 
 PUBLISHED = "Salutary-paper"
 """The strategy that the paper's claim is about."""
 
 MEASURES = {"accuracy": 1, "balanced_accuracy": 1, "log_loss": -1}
-"""Of the test rows; 1 if more is better."""
+"""Measures on the test rows; 1 if more is better, -1 if less is."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Where a strategy is above every one that buys true labels, in mean accuracy.
+    """Whether a strategy has a higher mean accuracy than all that buy true labels.
 
     Parameters
     ----------
     holds : list of str
-        Data sets where it is.
+        Data sets where it has.
     fails : dict of str to (str, float)
-        Data sets where it is not: the best strategy, and by how much it is ahead.
+        For each other data set, the best strategy that buys labels and how much higher
+        its mean accuracy is.
     """
 
     holds: list[str]
@@ -40,31 +40,30 @@ class Claim:
 
 
 def final(results: pd.DataFrame) -> pd.DataFrame:
-    """The last round of each cell.
+    """The rows of each cell's last round.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
 
     Returns
     -------
     DataFrame
-        Of the same columns, one row for each cell.
+        With the same columns.
     """
-    results = results.reset_index(drop=True)
     keys = [name for name in CELL_COLUMNS if name in results]
-    last = results.groupby(keys, sort=False, observed=True)["round"].idxmax()
-    return results.loc[last].reset_index(drop=True)
+    last = results.groupby(keys, observed=True)["round"].transform("max")
+    return results[results["round"] == last].reset_index(drop=True)
 
 
 def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean and standard error after the last round, strategies by data sets.
+    """Mean and standard error after the last round, by strategy and data set.
 
     Returns
     -------
     DataFrame
-        With columns (data set, "mean") and (data set, "sem").
+        Indexed by strategy, with the columns (data set, "mean") and (data set, "sem").
     """
     table = final(results).pivot_table(
         index="strategy",
@@ -77,7 +76,7 @@ def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def compared(results: pd.DataFrame, strategy: str, measure: str) -> pd.DataFrame:
-    """Wins, ties and losses of a strategy against each other one.
+    """Wins, ties and losses of a strategy against every other strategy.
 
     Parameters
     ----------
@@ -88,14 +87,17 @@ def compared(results: pd.DataFrame, strategy: str, measure: str) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        One row for each opponent, with the columns wins, ties and losses: data sets
-        where Wilcoxon's signed-rank test over the seeds that both have done finds a
-        difference at 5%, with Holm's correction over the whole table.
+        One row for each opponent, with the columns wins, ties and losses: numbers of
+        data sets. A win or loss is a significant difference at 5% by Wilcoxon's
+        signed-rank test over the seeds that both have done, with Holm's correction over
+        the whole table.
 
     Notes
     -----
-    Splits of one data set share rows, so the tests are somewhat too sure.
+    Splits of one data set share rows, so the tests find somewhat too many differences.
     """
+    from statsmodels.stats.multitest import multipletests
+
     table = final(results).pivot_table(
         index=["dataset", "seed"], columns="strategy", values=measure
     )
@@ -112,29 +114,29 @@ def compared(results: pd.DataFrame, strategy: str, measure: str) -> pd.DataFrame
 
 
 def _paired(difference: pd.Series[float]) -> tuple[float, float]:
-    """Sign of the sum of signed ranks, and its p-value; 1 where nothing can be told."""
+    """Sign of the sum of signed ranks, and its p-value; 1 for too few differences."""
     difference = difference.dropna()
     difference = difference[difference != 0]
     if len(difference) < 2:
         return 0.0, 1.0
     direction = np.sign((np.sign(difference) * difference.abs().rank()).sum())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of ties and few rows
+        warnings.simplefilter("ignore", UserWarning)  # about ties and few rows
         return float(direction), float(wilcoxon(difference).pvalue)
 
 
 def ranks(results: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Rank of each strategy's mean on each data set, 1 for the best.
+    """Rank of each strategy's mean on each data set; 1 is the best.
 
-    Data sets are rows, strategies columns; a strategy that is missing on a data set is
-    left out.
+    Data sets are rows and strategies are columns. A strategy that is missing on any
+    data set is left out.
     """
     mean = final(results).groupby(["dataset", "strategy"])[measure].mean().unstack()
     return mean.dropna(axis=1).rank(axis=1, ascending=MEASURES[measure] < 0)
 
 
 def friedman(ranked: pd.DataFrame) -> float:
-    """p-value of Friedman's test that all strategies do alike; NaN for too few."""
+    """p-value of Friedman's test that all strategies are equal; NaN for too few."""
     if len(ranked) < 2 or ranked.shape[1] < 3:
         return float("nan")
     if (ranked.nunique(axis=1) == 1).all():
@@ -143,9 +145,9 @@ def friedman(ranked: pd.DataFrame) -> float:
 
 
 def claim(results: pd.DataFrame, strategy: str = PUBLISHED) -> Claim:
-    """Check the paper's claim on each data set where the strategy and others have run.
+    """Check the paper's claim on each data set that has results to compare.
 
-    Means are over the seeds that all of them have done.
+    Means are over the seeds that all compared strategies have done.
     """
     table = final(results).pivot_table(
         index=["dataset", "seed"], columns="strategy", values="accuracy"

@@ -1,8 +1,9 @@
-"""What of a gain in log loss is the undoing of a strong penalty's shrinking.
+"""How much of a gain in log loss only undoes the shrinking of a strong penalty.
 
-A strong penalty makes coefficients too small, and any label that lengthens them lowers
-the loss. Two controls do that without a pool: one number by which the start model's
-logits are multiplied, and the penalty that suits the validation rows.
+A strong penalty makes coefficients too small, so that any label that makes them larger
+lowers the loss. Two controls do so without a pool: they multiply the start model's
+logits by the number that fits the validation rows best, or choose the C with the lowest
+validation loss.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -20,7 +22,7 @@ from sklearn.model_selection import KFold
 from salutary_benchmark.data.splits import Part
 from salutary_benchmark.experiments import factors, rounds
 from salutary_benchmark.experiments.experiment import Picture, Shown, Table
-from salutary_benchmark.experiments.pictures import add_legend, panels_of
+from salutary_benchmark.experiments.pictures import draw_panels
 from salutary_benchmark.experiments.side_by_side import SIDE_BY_SIDE
 from salutary_benchmark.experiments.statistics import final
 from salutary_benchmark.strategies.task import Task
@@ -33,16 +35,16 @@ PARTS = ("gain", "rescaled start", "unshrunk start", "left after rescaling")
 def rescaled(model: LogisticRegression, rows: Part) -> CalibratedClassifierCV:
     """Temperature scaling: logits times the number with the lowest log loss on rows."""
     X, y = rows
-    # A frozen model is not fitted in the folds: one number is found for all rows.
+    # A frozen model is not refitted in the folds: one number is found for all rows.
     return CalibratedClassifierCV(
         FrozenEstimator(model), method="temperature", cv=KFold(2)
     ).fit(X, y)
 
 
 def judged(model: LogisticRegression, task: Task) -> dict[str, float]:
-    """As `rounds.judged`, and its log loss once its logits suit the validation rows.
+    """Measures as in `rounds.judged`, and the log loss of the rescaled model.
 
-    Rescaling changes no decision, hence no accuracy.
+    Rescaling changes no prediction and hence no accuracy.
     """
     better = rescaled(model, task.split.validation)
     return {
@@ -53,13 +55,14 @@ def judged(model: LogisticRegression, task: Task) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Unshrinking:
-    """The gain of salutary labels beside what the controls gain without labels.
+    """The gain of salutary labels, and what the controls gain without any label.
 
     Parameters
     ----------
     results : DataFrame
-        As in results.parquet.
+        Rows of results.parquet.
     strategy : str
+        The strategy whose labels are looked at.
     """
 
     results: pd.DataFrame
@@ -68,9 +71,10 @@ class Unshrinking:
     def frame(self) -> pd.DataFrame:
         """Columns dataset, setting, part, mean and sem.
 
-        ``gain`` is over the start model; so are ``rescaled start`` and ``unshrunk
-        start``, which no label was needed for. ``left after rescaling`` is what is
-        gained over the rescaled start when the end model is rescaled too.
+        ``gain``, ``rescaled start`` and ``unshrunk start`` are decreases of the log
+        loss from that of the start model (train only); the last two need no label.
+        ``left after rescaling`` is the gain when the start model and the end model are
+        both rescaled.
         """
         keys = ["dataset", "setting"]
         ends = final(self.results).set_index([*keys, "seed", "strategy"])
@@ -78,25 +82,26 @@ class Unshrinking:
             ends[measure].unstack("strategy")
             for measure in ("log_loss", "rescaled_log_loss")
         )
-        falls = {
+        decreases = {
             "gain": plain[START] - plain[self.strategy],
             "rescaled start": plain[START] - better[START],
             "unshrunk start": plain[START] - plain[UNSHRUNK],
             "left after rescaling": better[START] - better[self.strategy],
         }
         found = {
-            part: fall.dropna().groupby(level=keys, observed=True).agg(["mean", "sem"])
-            for part, fall in falls.items()
+            part: decrease.dropna()
+            .groupby(level=keys, observed=True)
+            .agg(["mean", "sem"])
+            for part, decrease in decreases.items()
         }
         table = pd.concat(found, names=["part"]).reset_index()
         return table[["dataset", "setting", "part", "mean", "sem"]]
 
     def plot(self) -> Figure:
-        """A panel for each data set, bars of one standard error."""
+        """A panel for each data set, with bars of one standard error."""
         found = self.frame()
-        groups = list(found.groupby("dataset"))
-        figure, panels = panels_of(len(groups), columns=2)
-        for panel, (name, of_set) in zip(panels, groups, strict=True):
+
+        def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             names = factors.present(of_set)
             for part in PARTS:
                 line = of_set[of_set["part"] == part].set_index("setting")
@@ -112,15 +117,18 @@ class Unshrinking:
             panel.set_xticks(
                 range(len(names)), [setting.rpartition("=")[2] for setting in names]
             )
-            panel.set_title(str(name), fontsize=10)
-        panels[0].set_xlabel("C")
-        panels[0].set_ylabel("gain in log loss")
-        add_legend(figure, panels)
-        return figure
+
+        return draw_panels(
+            found.groupby("dataset"),
+            draw,
+            columns=2,
+            xlabel="C",
+            ylabel="gain in log loss",
+        )
 
 
 def show(results: pd.DataFrame) -> Shown:
-    """What is gained by C, and what of it is un-shrinking."""
+    """What is gained under each C, and how much of it is un-shrinking."""
     own = [
         name
         for name in ("Salutary-guarded", "Salutary-paper")
@@ -132,11 +140,13 @@ def show(results: pd.DataFrame) -> Shown:
         [
             *(
                 Picture(
-                    f"What of the gain of {display.strategy} is un-shrinking",
-                    "Fall of the test rows' log loss, means over splits and standard "
-                    "errors: the labels' over the start model; the start model's when "
-                    "its logits are rescaled, or its penalty chosen, to fit the "
-                    "validation rows; and the labels' when both models are rescaled.",
+                    f"How much of the gain of {display.strategy} is un-shrinking",
+                    "Decrease of the test rows' log loss, means over splits with bars "
+                    "of one standard error. Gain: from the start model to the model "
+                    "with labels. Rescaled start: the start model with its logits "
+                    "multiplied to fit the validation rows. Unshrunk start: the start "
+                    "model under the C with the lowest validation loss. Left after "
+                    "rescaling: the gain when both models are rescaled.",
                     f"{display.strategy}.png",
                     display,
                 )
@@ -149,7 +159,7 @@ def show(results: pd.DataFrame) -> Shown:
 
 
 def _sentence(display: Unshrinking) -> str:
-    """How often the controls reach the gain, and how often labels are ahead anyway."""
+    """How often the controls reach the gain, and how often labels still add to it."""
     wide = display.frame().pivot(
         index=["dataset", "setting"], columns="part", values="mean"
     )
@@ -160,10 +170,10 @@ def _sentence(display: Unshrinking) -> str:
     kept = int((left["mean"] > factors.ERRORS * left["sem"].fillna(0)).sum())
     return (
         f"{display.strategy} lowers the start model's log loss in {len(gained)} of "
-        f"{len(wide)} pairs of data set and C; in {whole} of these rescaling the start "
-        "model or choosing its C by the validation rows lowers it as much or more. "
-        f"Once both are rescaled, labels are ahead in {kept} of {len(left)}, by more "
-        f"than {factors.ERRORS:g} standard errors."
+        f"{len(wide)} pairs of data set and C. In {whole} of these, rescaling the "
+        "start model or choosing its C by the validation rows lowers it as much or "
+        f"more. With both models rescaled, labels are ahead in {kept} of {len(left)} "
+        f"pairs by more than {factors.ERRORS:g} standard errors."
     )
 
 
@@ -172,7 +182,7 @@ def _table(display: Unshrinking) -> Table:
     wide = factors.as_texts(display.frame(), keys, "part")[list(PARTS)]
     return Table(
         f"Un-shrinking and {display.strategy}",
-        "Fall of the test rows' log loss, mean ± standard error over splits.",
+        "Decrease of the test rows' log loss, mean ± standard error over splits.",
         ["data set", "setting", *PARTS],
         wide.reset_index().to_numpy().tolist(),
     )
@@ -185,4 +195,4 @@ UNSHRINKING = replace(
     measures=(*rounds.MEASURES, "rescaled_log_loss"),
     show=show,
 )
-"""Strategies judged after every round, as they are and rescaled, against C."""
+"""Strategies are judged after every round, as they are and rescaled, by C."""

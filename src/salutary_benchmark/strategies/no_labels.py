@@ -1,4 +1,4 @@
-"""Strategies that buy no label: salutary labels, self-training, label spreading."""
+"""Strategies that buy no labels: salutary labels, self-training, label spreading."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from salutary.labeling import loop
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import refitted
 from salutary.labeling.problem import Problem
-from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
 from salutary.names import RuleName
 from salutary.pools.arrays import ArrayPool
-from salutary_benchmark.data.splits import Part
 from salutary_benchmark.strategies.task import (
     Step,
     Strategy,
     Task,
+    as_labeled_rows,
     estimator,
     fit,
     joined,
 )
 
 NEIGHBORS = 7
-"""Of the graph that labels spread on."""
+"""Neighbors of each row in the graph that labels spread on."""
 
 
 @dataclass(frozen=True)
 class Salutary:
-    """Salutary labels under a rule.
+    """Salutary labels by a rule.
 
     Parameters
     ----------
     rule : {"tempered", "plausible", "paper"}
     guard : bool
+        Whether canary rows (validation rows that influence never sees) end the run when
+        its labels do harm, and undo these labels.
     then_validation : bool
-        Whether the model judged is refitted on the validation rows too.
+        Whether the model of each step is refitted on the validation rows too.
     """
 
     rule: RuleName
@@ -67,15 +68,15 @@ class Salutary:
         absent = np.setdiff1d(task.classes, labeled[1])
         if len(absent):
             raise InputError(
-                f"no labeled row has class {absent[0]}; draw more of them, as salutary "
-                "labels are of classes that the labeled rows have"
+                f"no labeled row has class {absent[0]}; draw more labeled rows, as "
+                "salutary labels are always of a class that a labeled row has"
             )
         rng = np.random.RandomState(task.seed)
-        validation = _weighed(task.split.validation)
+        validation = as_labeled_rows(task.split.validation, task.classes)
         return Problem(
             estimator=estimator(task, labeled),
             classes=task.classes,
-            labeled=_weighed(labeled),
+            labeled=as_labeled_rows(labeled, task.classes),
             validation=validation,
             folds=split_folds(validation, self.guard, rng),
             pool=ArrayPool.of(X_pool),
@@ -85,7 +86,7 @@ class Salutary:
         )
 
     def _step(self, task: Task, state: loop.State) -> Step:
-        """What a run that ended here would leave: the rounds that stay."""
+        """The result of a run that ended now, without the rounds that are undone."""
         labeled, (X_pool, y_pool) = task.split.labeled, task.split.pool
         kept = state.best
         rows = joined(labeled, (X_pool[kept.rows], kept.labels))
@@ -93,7 +94,7 @@ class Salutary:
         if not self.then_validation:
             return Step(kept.model, len(rows[1]), agreement)
         rows = joined(rows, task.split.validation)
-        # The C so far: the labels were chosen to please these rows.
+        # C is not tuned again: the labels were chosen to fit these rows.
         penalized = _with_penalty(task, kept.model.C)
         return Step(fit(penalized, rows, kept.model), len(rows[1]), agreement)
 
@@ -101,7 +102,7 @@ class Salutary:
 def _retuned(
     task: Task, problem: Problem, state: loop.State
 ) -> tuple[Problem, loop.State]:
-    """The problem with the C that is best now, and its models refitted."""
+    """The problem with the C that is best now, and the state with models refitted."""
     labeled, (X_pool, _) = task.split.labeled, task.split.pool
     rows = joined(labeled, (X_pool[state.latest.rows], state.latest.labels))
     chosen = estimator(task, rows, n_human=len(labeled[1]))
@@ -121,13 +122,8 @@ def _retuned(
 
 
 def _with_penalty(task: Task, C: float) -> Task:
-    """The task with C settled."""
+    """The task with a fixed C."""
     return replace(task, setting=replace(task.setting, C=C))
-
-
-def _weighed(part: Part) -> LabeledRows:
-    X, y = part
-    return LabeledRows(X, y, np.ones(len(y)))
 
 
 def _agreement(assigned: IntArray, true: IntArray) -> float:
@@ -135,9 +131,9 @@ def _agreement(assigned: IntArray, true: IntArray) -> float:
 
 
 def self_training(task: Task) -> Iterator[Step]:
-    """Pseudo-labels of scikit-learn's SelfTrainingClassifier, the likeliest first.
+    """Pseudo-labels by scikit-learn's SelfTrainingClassifier, the likeliest first.
 
-    It knows whole rounds only, so what a batch leaves of the budget is not spent.
+    It only has whole rounds, so a rest of the budget below a batch is not spent.
     """
     setting = task.setting
     labeled, (X_pool, y_pool) = task.labeled_with(_all(task)), task.split.pool
@@ -160,7 +156,7 @@ def self_training(task: Task) -> Iterator[Step]:
 
 
 def label_spreading(task: Task) -> Iterator[Step]:
-    """scikit-learn's LabelSpreading over nearest neighbors; one model, no rounds."""
+    """scikit-learn's LabelSpreading over nearest neighbors: one model and no rounds."""
     labeled, (X_pool, y_pool) = task.labeled_with(_all(task)), task.split.pool
     X, y = joined(labeled, (X_pool, np.full(len(X_pool), -1)))
     spread = LabelSpreading(kernel="knn", n_neighbors=NEIGHBORS, max_iter=200).fit(X, y)
@@ -171,14 +167,15 @@ def label_spreading(task: Task) -> Iterator[Step]:
 
 @dataclass(frozen=True)
 class Spread:
-    """LabelSpreading that knows what to say of rows no label has reached.
+    """LabelSpreading with predictions also for rows that no label has reached.
 
     Parameters
     ----------
     model : LabelSpreading
-        Fitted.
+        A fitted model.
     frequency : ndarray of shape (n_classes,)
-        Of the classes among the labeled rows; said of rows out of reach.
+        Frequency of each class among the labeled rows: the prediction for rows that no
+        label has reached.
     """
 
     model: LabelSpreading
@@ -200,25 +197,25 @@ def _all(task: Task) -> int:
 
 
 def train_only(task: Task) -> Iterator[Step]:
-    """The labeled rows alone: where everyone starts."""
+    """Train only: the labeled rows alone, where every strategy starts."""
     rows = task.split.labeled
     yield Step(fit(task, rows), len(rows[1]))
 
 
 def validation_only(task: Task) -> Iterator[Step]:
-    """The validation rows alone."""
+    """Validation only: the validation rows alone."""
     rows = task.split.validation
     yield Step(fit(task, rows), len(rows[1]))
 
 
 def train_plus_validation(task: Task) -> Iterator[Step]:
-    """Labeled and validation rows, no pool: what else the labels could be used for."""
+    """Train + validation: labeled and validation rows, without the pool."""
     rows = joined(task.split.labeled, task.split.validation)
     yield Step(fit(task, rows), len(rows[1]))
 
 
 def full_pool(task: Task) -> Iterator[Step]:
-    """Labeled rows and the whole pool with its true labels: an upper bound."""
+    """Labeled rows and the whole pool with its true labels, as an upper bound."""
     rows = joined(task.split.labeled, task.split.pool)
     yield Step(fit(task, rows), len(rows[1]))
 
@@ -232,7 +229,7 @@ NO_LABELS: dict[str, Strategy] = {
     "Salutary-guarded": Salutary("tempered", guard=True),
     "Salutary+Validation": Salutary("tempered", guard=True, then_validation=True),
 }
-"""Strategies that use the pool without buying labels, by name."""
+"""Strategies that use the pool and buy no labels, by name."""
 
 CONTROLS: dict[str, Strategy] = {
     "TrainOnly": train_only,
@@ -240,4 +237,4 @@ CONTROLS: dict[str, Strategy] = {
     "TrainPlusValidation": train_plus_validation,
     "FullPool": full_pool,
 }
-"""What the same labels reach without any choosing, by name."""
+"""Single fits to compare with, by name."""

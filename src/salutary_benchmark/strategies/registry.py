@@ -1,4 +1,4 @@
-"""All strategies by name, in the order that tables and pictures have them."""
+"""All strategies by name, in the order of tables and pictures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 from salutary_benchmark.strategies.variants import VARIANTS
 
 COMPARED: dict[str, Strategy] = {**TRUE_LABELS, **NO_LABELS, **CONTROLS}
-"""Those that suites compare under one setting."""
+"""Strategies that suites compare under one setting."""
 
 STRATEGIES: dict[str, Strategy] = {**COMPARED, **VARIANTS}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """As `STRATEGIES` has them, and others after."""
+    """Names in the order of `STRATEGIES`, then unknown names."""
     present = set(names)
     known = [name for name in STRATEGIES if name in present]
     return known + sorted(present - set(known))

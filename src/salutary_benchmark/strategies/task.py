@@ -1,4 +1,4 @@
-"""What a strategy is given, what it yields, and how all of them fit their models."""
+"""What a strategy gets and yields, and how all strategies fit their models."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from salutary_benchmark.data.splits import Part, Split
 PENALTIES = (0.001, 0.01, 0.1, 1.0)
 """Values of C that tuning chooses from."""
 FOLDS = 3
+"""Folds of the cross-validation that tunes C."""
 TUNING_TOLERANCE = 1e-3
-"""Enough to rank penalties by; the model itself is fitted to convergence."""
+"""Tolerance of fits that only rank values of C; models are fitted to convergence."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +36,35 @@ class Setting:
     Parameters
     ----------
     n_labeled : int
-        Labeled rows at the start.
+        Number of labeled rows at the start.
     validation : float or int
-        Validation rows, as a part of all rows or their number.
+        Validation rows: a part of all rows, or their number.
     budget, batch_size : int
-        Labels in all and in a round.
+        Number of labels in total, and in each round.
     batch_fraction : float or None
-        Labels a round as a part of the pool instead, in as many rounds.
+        Labels of each round as a part of the pool, in place of ``batch_size``; the
+        number of rounds stays ``budget // batch_size``.
     n_rounds : int or None
-        After which a run ends, though it may have spent less than its budget: a round
-        of salutary labels is smaller where no further one seems to help.
+        Number of rounds after which a run ends, even if budget is left: a round of
+        salutary labels is smaller than a batch where no further label seems to help.
     C : float or None
-        Inverse strength of the penalty; None tunes it in every round, by
-        cross-validation over the human labels trained on.
+        Inverse strength of the penalty. None tunes it in every round, by
+        cross-validation over the human labels that are trained on.
     fit_intercept : bool
     hessian : {"train", "pool", "both"}
         Rows whose curvature enters influences.
     equal_labels : bool
-        Whether everyone ends with the same number of human labels: strategies that
-        buy labels begin with the labeled rows and as many validation rows as leave
-        room for the budget, others that do not look at validation train on all of it.
+        Whether all strategies end with the same number of human labels. Strategies that
+        buy labels then also train on validation rows from the start, on as many as
+        leave room for the budget. Strategies that neither buy labels nor look at the
+        validation rows train on all validation rows.
     largest_pool : int
-        Pool rows above which a sample is taken.
+        Number of pool rows above which the pool is sampled down to it.
     noise : {"none", "symmetric", "class-dependent", "aggre", "random1", "worse"}
         What makes labels of the labeled rows wrong, see
         `salutary_benchmark.data.noise`.
     noise_rate : float
-        Part of them that is wrong, where they are drawn.
+        Part of these labels that is wrong, if they are made wrong at random.
     """
 
     n_labeled: int = 300
@@ -79,7 +82,7 @@ class Setting:
     noise_rate: float = 0.0
 
     def for_pool(self, n_pool: int) -> Setting:
-        """The setting with the number of labels a round settled."""
+        """The setting with ``batch_fraction`` turned into a number of labels."""
         if self.batch_fraction is None:
             return self
         size = max(1, round(self.batch_fraction * n_pool))
@@ -96,10 +99,10 @@ class Task:
     Parameters
     ----------
     split : Split
-        Of float64 matrices and classes 0, 1, ...
+        Its rows are float64 matrices, its classes 0, 1, ...
     setting : Setting
     seed : int
-        Fixes what a strategy draws.
+        Seed of everything that a strategy draws.
     """
 
     split: Split
@@ -112,7 +115,7 @@ class Task:
         return np.unique(np.concatenate([self.split.pool[1], self.split.labeled[1]]))
 
     def labeled_with(self, n_validation: int) -> Part:
-        """The labeled rows, in an equal setting with so many validation rows."""
+        """The labeled rows, if labels are equal with the first validation rows too."""
         if not self.setting.equal_labels:
             return self.split.labeled
         if n_validation < 0:
@@ -132,9 +135,10 @@ class Step:
     ----------
     model : classifier
     n_labeled : int
-        Rows with a label, given, bought or assigned, that it was trained on.
+        Number of rows the model was trained on, whether their labels were there at the
+        start, bought or assigned.
     agreement : float
-        Part of the labels given in the rounds so far that are true; NaN before any.
+        Part of the labels of the rounds so far that are true; NaN before any.
     """
 
     model: Any
@@ -143,7 +147,7 @@ class Step:
 
 
 Strategy = Callable[[Task], Iterator[Step]]
-"""Yields its model before the first round and after each."""
+"""Yields a step before the first round and one after each round."""
 
 
 def joined(*parts: Part) -> Part:
@@ -152,6 +156,12 @@ def joined(*parts: Part) -> Part:
         np.concatenate([X for X, _ in parts]),
         np.concatenate([y for _, y in parts]),
     )
+
+
+def as_labeled_rows(rows: Part, classes: NDArray[Any]) -> LabeledRows:
+    """The rows as the library has them: labels as positions, and all weights one."""
+    X, y = rows
+    return LabeledRows(X, np.searchsorted(classes, y), np.ones(len(y)))
 
 
 def fit(
@@ -168,27 +178,26 @@ def fit(
     task : Task
     rows : (matrix, classes)
     previous : LogisticRegression, optional
-        Where to start from; used if it has the same classes.
+        Model whose coefficients the fit starts from, if it has the same classes.
     n_human : int, optional
-        Of ``rows``, how many, the first, have labels that a human gave; all by default.
+        Number of ``rows``, from the first on, whose labels a human gave; all by
+        default. C is tuned on these.
 
     Returns
     -------
     LogisticRegression
     """
-    X, y = rows
-    classes, labels = np.unique(y, return_inverse=True)
+    classes = np.unique(rows[1])
     if previous is not None and not np.array_equal(previous.classes_, classes):
         previous = None
-    weighed = LabeledRows(X, labels.astype(np.intp), np.ones(len(y)))
     model = estimator(task, rows, n_human=n_human)
-    return fit_converged(model, weighed, classes, previous)
+    return fit_converged(model, as_labeled_rows(rows, classes), classes, previous)
 
 
 def estimator(
     task: Task, rows: Part, *, n_human: int | None = None
 ) -> LogisticRegression:
-    """The setting's logistic regression, unfitted; tuned on the rows if it is to be."""
+    """The setting's logistic regression, unfitted, with C tuned if there is none."""
     setting = task.setting
     C = setting.C
     if C is None:
@@ -201,12 +210,12 @@ def best_C(
 ) -> float:
     """The C of `PENALTIES` with the lowest log loss in cross-validation.
 
-    See `salutary.labeling.tuning.lowest_loss` for where the search ends. Only rows with
-    human labels are judged; rows with assigned labels are in every training part.
-    Judged rows of a class that no row of the training part has are left out. Where rows
-    are too few to be parted, C is 1.
+    See `salutary.labeling.tuning.lowest_loss` for where the search ends. The loss is
+    that of rows with human labels; rows with assigned labels are in every training
+    part. Rows of a class that a training part lacks are not judged by its model. Where
+    there are too few rows for a cross-validation, C is 1.
     """
-    # Of every fold one model, which starts from its last fit.
+    # One model for each fold, which starts from its last fit.
     folds = [(_tunable(fit_intercept), *parts) for parts in _folds(rows, n_human)]
     if not folds:
         return PENALTIES[-1]
@@ -230,7 +239,7 @@ def _tunable(fit_intercept: bool) -> LogisticRegression:
 
 
 def _loss(model: LogisticRegression, X: Any, y: NDArray[Any]) -> float:
-    """The summed log loss of the rows of classes that the model knows."""
+    """Sum of the log losses of the rows whose classes the model knows."""
     known = np.isin(y, model.classes_)
     truth = np.searchsorted(model.classes_, y[known])
     return float(log_losses(model.predict_proba(X[known]), truth).sum())

@@ -10,15 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skactiveml.classifier import SklearnClassifier
-from skactiveml.pool import (
-    Badge,
-    BatchBALD,
-    CoreSet,
-    RandomSampling,
-    TypiClust,
-    UncertaintySampling,
-)
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
@@ -28,14 +19,20 @@ from salutary.influence.label_influence import label_influence
 from salutary_benchmark.data.splits import Part
 from salutary_benchmark.strategies.task import Step, Strategy, Task, fit, joined
 
+IMPORTED_WHEN_CALLED = ("skactiveml.classifier", "skactiveml.pool")
+"""Modules that strategies import when they run; import them before timing one.
+
+The strategies' names are thus known where scikit-activeml is not installed.
+"""
+
 COMMITTEE = 10
 """Bootstrap models whose disagreement BatchBALD measures."""
 COMMITTEE_TOLERANCE = 1e-3
-"""Far below what bootstrap models differ by."""
+"""Tolerance of the committee's fits, far below the differences between its models."""
 BALD_CANDIDATES = 1_000
-"""Pool rows drawn for BatchBALD in each round; its cost grows fast with them."""
+"""Pool rows drawn for BatchBALD in each round, as its cost grows fast with them."""
 DEPTH = 6
-"""Of the tree that predicts influences."""
+"""Depth of the tree that predicts influences."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,13 @@ class Market:
     ----------
     task : Task
     known : (matrix, classes)
-        Labeled rows, bought ones included.
+        Labeled rows, including the bought ones.
     X_pool : ndarray of shape (n_available, n_features)
-        Pool rows still without a label.
+        Pool rows that have no label yet.
     model : LogisticRegression
-        Fitted on ``known``.
+        Model fitted on ``known``.
     seed : int
-        Of this round.
+        Seed of this round.
     """
 
     task: Task
@@ -63,11 +60,11 @@ class Market:
 
 
 Query = Callable[[Market, int], NDArray[np.intp]]
-"""(market, size) -> positions of the rows whose true labels to buy."""
+"""(market, size) -> positions of the pool rows whose true labels to buy."""
 
 
 def buying(query: Query) -> Strategy:
-    """The strategy that buys what a query wants, round by round."""
+    """The strategy that buys the labels a query asks for, round by round."""
     return partial(_buy, query)
 
 
@@ -94,7 +91,7 @@ def _buy(query: Query, task: Task) -> Iterator[Step]:
 def _active(
     make: Callable[[int], Any], market: Market, size: int, **parameters: Any
 ) -> NDArray[np.intp]:
-    """Ask a query strategy of scikit-activeml, which sees all rows."""
+    """Ask a query strategy of scikit-activeml, which gets all rows."""
     X, y = market.known
     rows = make(market.seed).query(
         X=np.concatenate([X, market.X_pool]),
@@ -106,7 +103,7 @@ def _active(
 
 
 def _by_rows(make: Callable[[int], Any]) -> Query:
-    """A query that looks at features alone."""
+    """A query that looks at features only."""
     return partial(_active, make)
 
 
@@ -114,7 +111,7 @@ def _by_model(make: Callable[[int], Any]) -> Query:
     """A query that looks at the fitted model too."""
 
     def query(market: Market, size: int) -> NDArray[np.intp]:
-        # The wrapper fits its own; from the optimum that is one step.
+        # The wrapper fits a model of its own, which takes one step from the optimum.
         model = copy(market.model).set_params(warm_start=True)
         fitted = _wrapped(market.task, model, market.known)
         return _active(make, market, size, clf=fitted, fit_clf=False)
@@ -122,19 +119,30 @@ def _by_model(make: Callable[[int], Any]) -> Query:
     return query
 
 
-def _wrapped(task: Task, model: LogisticRegression, rows: Part) -> SklearnClassifier:
+def _wrapped(task: Task, model: LogisticRegression, rows: Part) -> Any:
     """A logistic regression as scikit-activeml wants it, fitted on some rows."""
+    from skactiveml.classifier import SklearnClassifier
+
     return SklearnClassifier(model, classes=task.classes).fit(*rows)
 
 
-def _uncertainty(method: str, seed: int) -> Any:
-    return UncertaintySampling(method=method, random_state=seed)
+def _make(name: str, seed: int, **parameters: Any) -> Any:
+    """A query strategy of scikit-activeml, by the name of its class."""
+    from skactiveml import pool
+
+    return getattr(pool, name)(random_state=seed, **parameters)
+
+
+def _by_uncertainty(method: str) -> Strategy:
+    return buying(_by_model(partial(_make, "UncertaintySampling", method=method)))
 
 
 def _typical(seed: int) -> Any:
-    # Its authors too cluster in mini-batches above fifty clusters. The first centers
-    # are drawn from three batches of rows; with larger ones that takes longest.
-    return TypiClust(
+    # Its authors, too, cluster in mini-batches above fifty clusters. The batches are
+    # small because drawing the first centers, from three of them, takes longest.
+    return _make(
+        "TypiClust",
+        seed,
         cluster_algo=MiniBatchKMeans,
         cluster_algo_dict={
             "n_init": 1,
@@ -142,7 +150,6 @@ def _typical(seed: int) -> Any:
             "batch_size": 256,
             "random_state": seed,
         },
-        random_state=seed,
     )
 
 
@@ -150,7 +157,7 @@ def batch_bald(market: Market, size: int) -> NDArray[np.intp]:
     """BatchBALD over a committee of bootstrap models, on a sample of the pool."""
     X, y = market.known
     rng = np.random.RandomState(market.seed)
-    # Every bootstrap has all classes, and its optimum is not far from the model's.
+    # Each bootstrap sample has all classes, and its optimum is close to the model's.
     model = copy(market.model).set_params(warm_start=True, tol=COMMITTEE_TOLERANCE)
     committee = [
         _wrapped(market.task, model, resample(X, y, stratify=y, random_state=rng))
@@ -159,7 +166,7 @@ def batch_bald(market: Market, size: int) -> NDArray[np.intp]:
     n_candidates = min(BALD_CANDIDATES, len(market.X_pool))
     drawn = rng.choice(len(market.X_pool), n_candidates, replace=False)
     return _active(
-        lambda seed: BatchBALD(random_state=seed),
+        partial(_make, "BatchBALD"),
         market,
         size,
         ensemble=committee,
@@ -169,7 +176,7 @@ def batch_bald(market: Market, size: int) -> NDArray[np.intp]:
 
 
 def isal(market: Market, size: int) -> NDArray[np.intp]:
-    """ISAL: the rows whose predicted label would lower the validation loss most.
+    """ISAL: rows whose predicted label would lower the validation loss most.
 
     Liu et al., Influence Selection for Active Learning, ICCV 2021.
     """
@@ -179,10 +186,10 @@ def isal(market: Market, size: int) -> NDArray[np.intp]:
 
 
 def predicted_influence(market: Market, size: int) -> NDArray[np.intp]:
-    """Rows whose influence, predicted by a tree on the known rows', is largest.
+    """Rows with the largest influence, as a regression tree predicts it.
 
-    The influence of each known row under its label is a regression tree's target, its
-    features the tree's (Chhabra et al., What Data Benefits My Classifier?, ICLR 2024).
+    The tree is fitted on the known rows, to predict the influence of each under its
+    label (Chhabra et al., What Data Benefits My Classifier?, ICLR 2024).
     """
     X, y = market.known
     labels = np.searchsorted(market.model.classes_, y)
@@ -211,12 +218,12 @@ def _largest(score: NDArray[np.floating], size: int) -> NDArray[np.intp]:
 
 
 TRUE_LABELS: dict[str, Strategy] = {
-    "Random": buying(_by_rows(lambda seed: RandomSampling(random_state=seed))),
-    "Entropy": buying(_by_model(partial(_uncertainty, "entropy"))),
-    "Margin": buying(_by_model(partial(_uncertainty, "margin_sampling"))),
-    "LeastConfident": buying(_by_model(partial(_uncertainty, "least_confident"))),
-    "CoreSet": buying(_by_rows(lambda seed: CoreSet(random_state=seed))),
-    "BADGE": buying(_by_model(lambda seed: Badge(random_state=seed))),
+    "Random": buying(_by_rows(partial(_make, "RandomSampling"))),
+    "Entropy": _by_uncertainty("entropy"),
+    "Margin": _by_uncertainty("margin_sampling"),
+    "LeastConfident": _by_uncertainty("least_confident"),
+    "CoreSet": buying(_by_rows(partial(_make, "CoreSet"))),
+    "BADGE": buying(_by_model(partial(_make, "Badge"))),
     "BatchBALD": buying(batch_bald),
     "TypiClust": buying(_by_rows(_typical)),
     "ISAL": buying(isal),

@@ -74,7 +74,9 @@ def test_bundled_sets_are_scikit_learns_and_need_no_folder(
 
 
 def test_a_name_that_no_data_set_has_is_answered_with_the_names() -> None:
-    with pytest.raises(InputError, match="'bnak'; there are bank, diabetic") as told:
+    with pytest.raises(
+        InputError, match="'bnak'; the data sets are bank, diabetic"
+    ) as told:
         find_data_set("bnak")
     assert all(name in str(told.value) for name in DATA_SETS)
     assert find_data_set("bank") is DATA_SETS["bank"]

@@ -15,7 +15,7 @@ from salutary.errors import InputError
 from salutary_benchmark.data import fetching
 from salutary_benchmark.data.catalog import DATA_SETS
 from salutary_benchmark.data.fetching import RETRIES, FetchError, cache, fetch
-from salutary_benchmark.data.loading import fingerprint, load
+from salutary_benchmark.data.loading import content_sha256, load
 
 WINE = "/uci/186/wine+quality.zip"
 BANK = "/uci/222/bank+marketing.zip"
@@ -179,14 +179,14 @@ def test_a_server_out_of_reach_is_answered_with_what_to_do_offline(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path))
     monkeypatch.setattr(fetching, "UCI", "http://127.0.0.1:9")
-    with pytest.raises(FetchError, match="cannot be fetched") as told:
+    with pytest.raises(FetchError, match="cannot be downloaded") as told:
         fetch("wine")
     assert "\n" not in str(told.value)
     with pytest.raises(InputError) as refused:
         load(DATA_SETS["wine"], None)
     message = str(refused.value)
     assert "\n" not in message
-    assert message.startswith("wine: cannot be fetched (")
+    assert message.startswith("wine: cannot be downloaded (")
     assert message.endswith(
         "; put wine_quality.parquet in a folder and pass it as --data or in "
         "SALUTARY_DATA"
@@ -209,7 +209,7 @@ def test_what_cannot_be_read_is_told_in_one_line(
     content: bytes, publisher: Any
 ) -> None:
     publisher.files[WINE] = content
-    with pytest.raises(InputError, match=r"wine: cannot be fetched \(.+\)") as told:
+    with pytest.raises(InputError, match=r"wine: cannot be downloaded \(.+\)") as told:
         load(DATA_SETS["wine"], None)
     assert "\n" not in str(told.value)
 
@@ -277,7 +277,7 @@ def test_what_is_fetched_is_what_the_folder_has(
     data = DATA_SETS[name]
     assert callable(as_published)
     publisher.files[path] = as_published(pd.read_parquet(data_folder / data.file))
-    assert fingerprint(fetch(name)) == data.fingerprint
+    assert content_sha256(fetch(name)) == data.fingerprint
     fetched, local = load(data, None), load(data, data_folder)
     pd.testing.assert_frame_equal(fetched.X, local.X)
     np.testing.assert_array_equal(fetched.y, local.y)

@@ -12,7 +12,7 @@ import pytest
 from salutary_benchmark.data import fetching
 from salutary_benchmark.data.catalog import DATA_SETS
 from salutary_benchmark.data.fetching import FetchError, fetch
-from salutary_benchmark.data.loading import fingerprint, load
+from salutary_benchmark.data.loading import content_sha256, load
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -177,7 +177,7 @@ def test_what_is_fetched_is_what_the_folder_has(
     else:
         published = local.set_axis([f"x{n}" for n in range(1, 41)], axis=1)
         publish(publisher, 60, published.assign(**{"class": labels.astype(str)}))
-    assert fingerprint(fetch(name)) == data.fingerprint
+    assert content_sha256(fetch(name)) == data.fingerprint
     fetched, expected = load(data, None), load(data, data_folder)
     pd.testing.assert_frame_equal(fetched.X, expected.X, check_dtype=False)
     np.testing.assert_array_equal(fetched.y, expected.y)
@@ -192,4 +192,4 @@ def test_fetched_digits_are_what_the_folder_has(
     images = np.concatenate([some["x_train"], some["x_test"]])
     labels = [*some["y_train"], *some["y_test"]]
     publish(publisher, 554, image_table(images, labels, "pixel1"))
-    assert fingerprint(fetch("mnist")) == fingerprint(some)
+    assert content_sha256(fetch("mnist")) == content_sha256(some)

@@ -13,8 +13,8 @@ from salutary.errors import InputError
 from salutary_benchmark.data.catalog import DATA_SETS, DataSet
 from salutary_benchmark.data.loading import (
     FOLDER_VARIABLE,
+    content_sha256,
     data_folder,
-    fingerprint,
     load,
 )
 
@@ -38,7 +38,7 @@ def table(tmp_path: Path) -> DataSet:
         title="Tiny",
         file="tiny.parquet",
         source="its maker",
-        fingerprint=fingerprint(TABLE),
+        fingerprint=content_sha256(TABLE),
     )
 
 
@@ -51,7 +51,7 @@ def images(tmp_path: Path) -> DataSet:
         title="Tiny",
         file="tiny.npz",
         source="its maker",
-        fingerprint=fingerprint(ARRAYS),
+        fingerprint=content_sha256(ARRAYS),
     )
 
 
@@ -203,15 +203,15 @@ def test_a_real_file_with_one_edited_value_or_two_swapped_rows_is_refused(
 
 def test_a_fingerprint_is_of_values_whatever_their_types() -> None:
     counts = pd.DataFrame({"a": [1, 2, 3], "label": ["x", "y", "x"]})
-    known = fingerprint(counts)
+    known = content_sha256(counts)
     for a, label in (
         ("float32", "object"),
         ("int8", "category"),
         ("float64", "str"),
         ("Int64", "string"),
     ):
-        assert fingerprint(counts.astype({"a": a, "label": label})) == known
-    assert fingerprint(counts.set_axis([7, 8, 9])) == known
+        assert content_sha256(counts.astype({"a": a, "label": label})) == known
+    assert content_sha256(counts.set_axis([7, 8, 9])) == known
 
 
 def test_a_fingerprint_is_the_same_from_csv_and_parquet(tmp_path: Path) -> None:
@@ -223,9 +223,9 @@ def test_a_fingerprint_is_the_same_from_csv_and_parquet(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "table.csv", index=False)
     frame.to_parquet(tmp_path / "table.parquet")
     assert (
-        fingerprint(pd.read_csv(tmp_path / "table.csv"))
-        == fingerprint(pd.read_parquet(tmp_path / "table.parquet"))
-        == fingerprint(frame)
+        content_sha256(pd.read_csv(tmp_path / "table.csv"))
+        == content_sha256(pd.read_parquet(tmp_path / "table.parquet"))
+        == content_sha256(frame)
     )
 
 
@@ -234,4 +234,4 @@ def test_a_fingerprint_tells_numbers_from_text_and_missing_from_zero() -> None:
         pd.DataFrame({"a": values})
         for values in ([1, 2], ["1", "2"], [1, None], [1, 0], ["1", None], ["1", ""])
     ]
-    assert len({fingerprint(frame) for frame in frames}) == len(frames)
+    assert len({content_sha256(frame) for frame in frames}) == len(frames)

@@ -116,7 +116,7 @@ def test_missing_damaged_or_foreign_labels_are_refused_with_the_remedy(
         labels = dict(arrays)
     labels["worse_label"] = labels["clean_label"]
     np.savez_compressed(tmp_path / FILE, **labels)
-    with pytest.raises(InputError, match="is not the copy results were made on"):
+    with pytest.raises(InputError, match="is not the copy that results were made on"):
         human_labels(tmp_path, "worse", y)
-    with pytest.raises(InputError, match="is not of these images"):
+    with pytest.raises(InputError, match="is not about these images"):
         human_labels(data_folder, "worse", y[::-1])

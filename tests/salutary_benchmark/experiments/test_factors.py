@@ -125,7 +125,7 @@ def test_the_verdict_counts_pairs_beyond_two_standard_errors() -> None:
         ("b", "x=1", "other"): [0.11, 0.09],
     }
     told = verdict(made(ended(figures), ["x=1", "x=2"]), ["mine"], ["other", "none"])
-    assert "mine ends above other in 1 and below in 1 of 3" in told
+    assert "mine ends above other in 1 and below it in 1 of 3" in told
     assert "none" not in told
     assert verdict(made(ended(figures), ["x=1", "x=2"]), ["absent"], ["other"]) == ""
 
@@ -150,7 +150,10 @@ def test_a_turning_point_is_where_the_mean_loss_is_lowest() -> None:
     assert (second["rise"], second["sem"]) == pytest.approx((0.21, 0.01))
     assert second["turned"]
     shown = budgets.show(results)
-    assert "with Salutary-paper in 1 of 2" in shown.verdict
+    assert (
+        "standard errors before the last round: Salutary-paper in 1 of 2"
+        in shown.verdict
+    )
     assert drawn(shown) == ["a: b", "a: b", "a b=1", "a b=10"]
     rows = shown.sections[-1].rows
     assert [row[-1] for row in rows] == ["no", "yes"]

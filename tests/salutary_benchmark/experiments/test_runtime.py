@@ -1,5 +1,6 @@
 """Seconds and memory of cells in processes of their own, and how they grow."""
 
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator
@@ -49,6 +50,19 @@ def test_a_cell_runs_in_a_process_of_its_own(strategy: str) -> None:
     assert 0 < row["run_seconds"] < 60
     assert np.isnan(row["peak_mb"]) or 0 <= row["peak_mb"] < 500
     assert os.times().user - before.user < row["run_seconds"] + 2
+
+
+def test_what_is_timed_has_been_imported_before() -> None:
+    run("Margin", "small")
+    # Forked from the server that the cell was forked from.
+    context = multiprocessing.get_context("forkserver")
+    receiver, sender = context.Pipe(duplex=False)
+    report = "import sys; sender.send(set(sys.modules))"
+    child = context.Process(target=exec, args=(report, {"sender": sender}))
+    child.start()
+    sender.close()
+    assert {"skactiveml.pool", "skactiveml.classifier"} <= receiver.recv()
+    child.join()
 
 
 def test_a_cell_over_its_time_is_killed_and_says_so() -> None:
@@ -176,7 +190,7 @@ def test_slopes_are_those_of_whole_levels_on_log_log_axes() -> None:
 
 def test_stopped_cells_are_shown_as_such() -> None:
     shown = show(made())
-    assert "2 of 3 strategies end within their limits" in shown.verdict
+    assert "2 of 3 strategies end within the limits" in shown.verdict
     assert "Salutary-paper 1.00" in shown.verdict
     seconds, table, *_, stopped = shown.sections
     random = next(row for row in table.rows if row[0] == "Random")

@@ -89,7 +89,7 @@ def test_a_gain_is_parted_from_what_needs_no_label() -> None:
     )
     assert table.loc["gain", "sem"] == pytest.approx(0.05)
     shown = unshrinking.show(results)
-    assert "in 1 of 1 pairs of data set and C; in 1 of these" in shown.verdict
+    assert "in 1 of 1 pairs of data set and C. In 1 of these" in shown.verdict
     assert "labels are ahead in 1 of 1" in shown.verdict
     (picture, table_of_losses, *_) = shown.sections
     assert isinstance(picture, Picture)
