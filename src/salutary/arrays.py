@@ -16,7 +16,7 @@ Matrix: TypeAlias = Any
 """Dense ndarray or SciPy CSR matrix of shape (n_rows, n_features)."""
 
 BLOCK_ROWS = 4096
-"""Rows in a block; with 64 float32 features, a block and its logits fit in the cache."""
+"""Rows in a block: with 64 float32 features, it and its logits fit in the cache."""
 
 
 def as_float64(X: Matrix) -> Matrix:

@@ -8,7 +8,11 @@ import numpy as np
 
 from salutary.arrays import FloatArray, IntArray
 from salutary.influence.objectives import Objective, Truth, bind, log_loss, row_log_loss
-from salutary.influence.uncertainty import jackknife_error, left_out, standard_error
+from salutary.influence.uncertainty import (
+    jackknife_error,
+    leave_one_part_out,
+    standard_error,
+)
 
 FOLDS = 3
 """Parts of the validation rows; each is the canary of a run that sees the others."""
@@ -96,6 +100,6 @@ def decrease_in(
         bound = bind(objective, truth.take(kept))
         return bound(before[kept])[0] - bound(after[kept])[0]
 
-    parts = [fall_without(kept) for kept in left_out(truth.weight)]
+    parts = [fall_without(kept) for kept in leave_one_part_out(truth.weight)]
     error = float(jackknife_error(np.array(parts)))
     return fall_without(np.flatnonzero(truth.weight)), error
