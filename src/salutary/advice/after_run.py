@@ -1,4 +1,4 @@
-"""After a run: do its labels help more than training on the validation rows would?"""
+"""Compare a run's labels with training on the validation rows instead or as well."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
 
 
 def _interval(found: Difference) -> str:
-    """The 95% interval of a difference, for the positive of "higher" or "lower"."""
+    """The 95% interval of a difference in words, with signs for a positive mean."""
     lower, upper = found.lower, found.upper
     if found.mean < 0:
         lower, upper = -upper, -lower

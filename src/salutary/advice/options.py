@@ -35,10 +35,10 @@ from salutary.names import RuleName
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
 
+# The names of the three baselines.
 TRAIN_ONLY = "train only"
 VALIDATION_ONLY = "validation only"
 TRAIN_AND_VALIDATION = "train + validation"
-"""Names of the three baselines."""
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
 """Weights of a validation row to try, besides 1; a training row weighs 1."""
