@@ -259,7 +259,7 @@ def _reason(judged: dict[str, Judged], option: str) -> str:
 
 
 def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
-    """The difference of another option's log loss to that of the advised, in words."""
+    """Compare another option's log loss with the advised option's, in words."""
     found = difference(judged[other].loss, judged[option].loss)
     if found.lower == found.upper == 0:
         return f"the log loss of {other!r} is the same"

@@ -255,7 +255,7 @@ class FineTuning:
     def _assigned(
         self, latest: Snapshot, size: int
     ) -> tuple[Selection, str, Termination]:
-        """Labels by a run of the surrogate, the rule's variants, and why the run ended."""
+        """Labels by a run of the surrogate, the rule's variants, and why it ended."""
         problem, pool = self.surrogate(latest)
         state, records = run_surrogate(problem, size)
         selection = Selection.empty(len(self.classes))

@@ -210,14 +210,21 @@ def label_influence(
             _warn_unless_converged(factored, X_train, codes, weight)
         direction = influence_direction(factored, X_val, bound)
         scorer = InfluenceScorer(factored, direction, X_pool.dtype)
-        influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
-        with np.errstate(all="ignore"):
-            for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
-                influence[batch], _ = scorer(X_pool[batch])
-                # A value that is not finite makes the influences of its row not finite.
-                # Looking only at the influences saves a pass over the pool.
-                if not np.isfinite(influence[batch].sum()):
-                    check_finite(X_pool, "X_pool", feature_names)
+        return _influences(scorer, X_pool, feature_names)
+
+
+def _influences(
+    scorer: InfluenceScorer, X_pool: Matrix, feature_names: Any
+) -> FloatArray:
+    """Influences of all rows, block by block; refuse values that are not finite."""
+    influence = np.empty((X_pool.shape[0], scorer.n_classes), dtype=X_pool.dtype)
+    with np.errstate(all="ignore"):
+        for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
+            influence[batch], _ = scorer(X_pool[batch])
+            # A value that is not finite makes the influences of its row not finite.
+            # Looking only at the influences saves a pass over the pool.
+            if not np.isfinite(influence[batch].sum()):
+                check_finite(X_pool, "X_pool", feature_names)
     return influence
 
 

@@ -118,7 +118,7 @@ class SwitchLabel:
     def keeping_every_class(
         self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
     ) -> IntArray:
-        """All places but those of rows that would be the last of their class."""
+        """All places but those that would leave a class without a row."""
         count = np.bincount(self._now(done, labels), minlength=self.own.max() + 1)
         places = []
         for place, (own, label) in enumerate(

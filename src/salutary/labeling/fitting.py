@@ -23,7 +23,7 @@ REFIT_STEPS = 10_000
 """Maximum number of iterations of a fit."""
 
 TRIAL_TOLERANCE = 1e-3
-"""Tolerance of fits that only compare batches; that of the chosen one is fitted on."""
+"""Tolerance of fits that only compare batches; the chosen one is fitted again."""
 
 NEWTON_LIMIT = 200
 """Largest number of coefficients for which Newton's method is faster than L-BFGS."""

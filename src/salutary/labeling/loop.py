@@ -6,9 +6,9 @@ resumed exactly where it stopped. What is labeled and refitted is up to the `Ste
 those of a logistic regression (`Problem`) or of a deep model (`FineTuning`).
 
 Rounds are judged by canary rows: validation rows that influence does not see. The best
-round is the last one that lowered the canary loss to a new minimum. Rounds after it are
-**undone** when the run ends: their labels are dropped, and the model is that of the
-best round (`State.undoes`). Without a guard no round is undone.
+round is the one with the lowest canary loss so far, or the start. Rounds after it are
+**undone** when the run ends (`State.undoes`): their labels are dropped, and the run's
+model is the one after the best round. Without a guard no round is undone.
 """
 
 from __future__ import annotations

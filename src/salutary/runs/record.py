@@ -64,7 +64,7 @@ class AssignedLabels:
         return AssignedLabels(**columns)
 
     def of_label(self, scores: NDArray[np.float64]) -> Float64Array:
-        """Of scores of every class, those of each row's label, shape (n,)."""
+        """Scores of each row's label, shape (n,), out of those of every class."""
         return scores[np.arange(len(self.classes)), self.classes]
 
 
