@@ -162,8 +162,8 @@ def label_influence(
     >>> influence.shape
     (30, 3)
 
-    The last class helps the row 28 of the pool. The validation loss falls by about 0.09
-    nats per unit of its weight:
+    Labeling row 28 of the pool with the last class helps: the validation loss falls by
+    about 0.09 nats per unit of the row's weight.
 
     >>> influence[28].round(2)
     array([-0.08, -0.05,  0.09])

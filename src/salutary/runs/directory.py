@@ -259,7 +259,7 @@ def _begin(
     prepared: PreparedRun,
     data: dict[str, str],
 ) -> State:
-    """Start a run, and write its start to the ledger."""
+    """Start a run, and write its facts and round 0 to the ledger."""
     problem, paths = prepared.problem, request.sources.paths()
     state = start(problem)
     facts = {
