@@ -1,16 +1,20 @@
-"""Labels for a pool by their influence on the validation loss, without a person.
+"""Label unlabeled rows by their influence on the validation loss, without a person.
 
-Salutary Labeling with Zero Human Annotation, arXiv 2405.17627, repaired and extended.
+The method is that of Xiao and Liu, Salutary Labeling with Zero Human Annotation (arXiv
+2405.17627), repaired and extended. Public is what ``__all__`` names.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from salutary.advice.comparison import Advice
     from salutary.deep.lora_classifier import LoraClassifier
     from salutary.deep.torch_classifier import TorchClassifier
     from salutary.deep.torch_embedder import TorchEmbedder
+    from salutary.deep.trainer import Trainer
     from salutary.deep.transformer_embedder import TransformerEmbedder
+    from salutary.errors import InputError
     from salutary.estimators.advising import advise
     from salutary.estimators.classifier import SalutaryClassifier
     from salutary.estimators.fine_tuner import SalutaryFineTuner
@@ -24,14 +28,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Advice",
     "ExpectedCost",
     "InfluenceWarning",
+    "InputError",
     "LoraClassifier",
     "Relabeling",
     "SalutaryClassifier",
     "SalutaryFineTuner",
     "TorchClassifier",
     "TorchEmbedder",
+    "Trainer",
     "TransformerEmbedder",
     "WorstGroup",
     "add_one_in",
@@ -42,14 +49,17 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Advice": "salutary.advice.comparison",
     "ExpectedCost": "salutary.influence.objectives",
     "InfluenceWarning": "salutary.influence.direction",
+    "InputError": "salutary.errors",
     "LoraClassifier": "salutary.deep.lora_classifier",
     "Relabeling": "salutary.estimators.relabeling",
     "SalutaryClassifier": "salutary.estimators.classifier",
     "SalutaryFineTuner": "salutary.estimators.fine_tuner",
     "TorchClassifier": "salutary.deep.torch_classifier",
     "TorchEmbedder": "salutary.deep.torch_embedder",
+    "Trainer": "salutary.deep.trainer",
     "TransformerEmbedder": "salutary.deep.transformer_embedder",
     "WorstGroup": "salutary.influence.objectives",
     "add_one_in": "salutary.influence.add_one_in",
@@ -61,8 +71,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first used: the command line answers at once, and skops and pyarrow
-    # are left alone by those who load no run.
+    # A name is imported when it is first used, so that the command line answers at once
+    # and only those who load a run import skops and pyarrow.
     if name not in _HOMES:
         raise AttributeError(f"module 'salutary' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

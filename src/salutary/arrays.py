@@ -1,4 +1,4 @@
-"""The arrays that all of the library works on."""
+"""Types of the arrays that the whole library works on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 Matrix: TypeAlias = Any
-"""Dense ndarray or SciPy CSR of shape (n_rows, n_features)."""
+"""Dense ndarray or SciPy CSR matrix of shape (n_rows, n_features)."""
 
 BLOCK_ROWS = 4096
-"""Rows handled at once: a block of 64 float32 features and its logits fit in cache."""
+"""Rows in a block: with 64 float32 features, it and its logits fit in the cache."""
 
 
 def as_float64(X: Matrix) -> Matrix:
-    """Rows in float64, in which every solve is done."""
+    """Convert rows to float64, the precision of every solve and every fit."""
     if sparse.issparse(X):
         return X.astype(np.float64)
     return np.asarray(X, dtype=np.float64)

@@ -120,7 +120,7 @@ def test_both_are_tuned_by_cross_validation_of_the_validation_rows(
     losses = [loss_of_both(C, 1.0) for C in PENALTIES]
     found = train_and_validation(task)
     assert PENALTIES[np.argmin(losses)] == found.C
-    assert task.of_both[1] == pytest.approx(min(losses), rel=1e-3)
+    assert task.both_C_and_loss[1] == pytest.approx(min(losses), rel=1e-3)
     X_both = np.vstack([X[TRAIN], X[VALIDATION]])
     y_both = np.concatenate([NOISY[TRAIN], Y[VALIDATION]])
     expected = refit(found.C, X_both, y_both)

@@ -296,8 +296,8 @@ def test_costs_of_another_shape_or_not_finite_are_refused(costs: Any) -> None:
 @pytest.mark.parametrize(
     ("costs", "words"),
     [
-        ([[0, 1, 1], [1, 0], [1, 1, 0]], "but are no table of numbers"),
-        ([[0, "dear", 1]] * 3, "but are no table of numbers"),
+        ([[0, 1, 1], [1, 0], [1, 1, 0]], "but are not a table of numbers"),
+        ([[0, "dear", 1]] * 3, "but are not a table of numbers"),
         (np.zeros((2, 2)), r"but are of shape \(2, 2\)"),
         (np.full((3, 3), np.nan), "but have nan in row 0, column 0"),
         ([[0, 1, 2], [3, 0, 4], [5, np.inf, 0]], "but have inf in row 2, column 1"),

@@ -444,7 +444,7 @@ def test_float32_rows_are_picked_as_their_float64_copies() -> None:
 def test_of_many_validation_rows_a_part_renews_the_direction(
     looked_at: int, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_greedy, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(batch_greedy, "SAMPLE_ROWS", looked_at)
     case = make_case(weighted=weighted)
     found = case.pick(6)
     assert_same_run(found, Plain(case, looked_at).picks(6, 1.0), rtol=1e-5)
@@ -456,9 +456,9 @@ def test_more_rows_than_are_looked_at_pick_nearly_what_all_would(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = make_case(n_validation=5_000)
-    assert batch_greedy.LOOKED_AT < 5_000
+    assert batch_greedy.SAMPLE_ROWS < 5_000
     picked, seen = case.pick(8)
-    monkeypatch.setattr(batch_greedy, "LOOKED_AT", 5_000)
+    monkeypatch.setattr(batch_greedy, "SAMPLE_ROWS", 5_000)
     exactly, seen_all = case.pick(8)
     assert_allclose(seen[0][0], seen_all[0][0], rtol=1e-9, atol=1e-12)
     assert picked == exactly
@@ -470,7 +470,7 @@ def test_more_rows_than_are_looked_at_pick_nearly_what_all_would(
 def test_a_part_without_any_weight_is_not_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batch_greedy, "LOOKED_AT", 20)
+    monkeypatch.setattr(batch_greedy, "SAMPLE_ROWS", 20)
     case = make_case()
     weight = np.where(np.arange(40) % 2 == 0, 0.0, 1.0)
     case.validation = LabeledRows(case.validation.X, case.validation.labels, weight)

@@ -214,7 +214,7 @@ def test_rows_are_taken_in_order_while_their_class_has_another() -> None:
     edit = SwitchLabel(np.array([0, 0, 1, 1, 1]))
     none = np.zeros(0, dtype=np.intp)
     rows, labels = np.array([0, 1, 2, 3, 4]), np.array([1, 1, 0, 0, 0])
-    assert edit.without_last(none, none, rows, labels).tolist() == [0, 2, 3, 4]
+    assert edit.keeping_every_class(none, none, rows, labels).tolist() == [0, 2, 3, 4]
     done = np.array([0]), np.array([1])
-    assert edit.lonely(*done).tolist() == [1]
-    assert edit.lonely(none, none).tolist() == []
+    assert edit.last_of_class(*done).tolist() == [1]
+    assert edit.last_of_class(none, none).tolist() == []

@@ -403,7 +403,7 @@ CHANGED = {
     "--seed": ("1", "seed = 0, not 1"),
     "--min-influence-z": ("2", "min_influence_z = 0.0, not 2.0"),
     "--estimate": ("newton", "estimate = 'first_order', not 'newton'"),
-    "--budget": ("199", "budget = 200, which 199 cannot shrink"),
+    "--budget": ("199", "budget = 200, which cannot be lowered to 199"),
 }
 
 

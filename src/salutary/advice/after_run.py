@@ -1,4 +1,4 @@
-"""Whether a run's labels bring more than training on the validation rows would."""
+"""Compare a run's labels with training on the validation rows instead or as well."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from salutary.labeling.rows import LabeledRows, join
 
 @dataclass(frozen=True)
 class Alternative:
-    """A model of other training rows, compared with one of a run's labels.
+    """A model of other training rows, compared with the model of a run's labels.
 
     Parameters
     ----------
     canary_loss : float
-        The objective of the other model on validation rows it was not fitted on.
+        The objective of the other model on the canary rows: validation rows that it was
+        not fitted on.
     decrease : float
-        How much lower that is than the labels' on the same rows.
+        How much lower this is than for the model of the run's labels.
     se : float
         Standard error of ``decrease``.
     """
@@ -35,7 +36,7 @@ class Alternative:
     se: float
 
     def figures(self) -> dict[str, Any]:
-        """The same as a run's report has it."""
+        """The figures under the names that a run's report has for them."""
         return {
             "canary_loss": self.canary_loss,
             "fall": self.decrease,
@@ -44,27 +45,28 @@ class Alternative:
 
 
 def train_and_validation(problem: Definition, best: FloatArray) -> Alternative | None:
-    """Train on labeled and validation rows, and judge as the guard judges the run.
+    """Train on labeled and validation rows, and judge this as the guard judges rounds.
 
     Parameters
     ----------
     problem : Definition
     best : ndarray of shape (n_val, n_classes)
-        Logits of each canary row after the run's best round, one fold after another.
+        Logits of each canary row after the run's best round, fold after fold.
 
     Returns
     -------
     Alternative or None
-        None without a guard, which leaves no rows to judge by. A fold's model is fitted
-        on the labeled rows and on the validation rows that its influences looked at.
+        In each fold the model is fitted on the labeled rows and on the validation rows
+        that the fold's influences see. None without a guard, as there are no canary
+        rows to judge by.
     """
     return _compared(problem, best, lambda fold: join(problem.labeled, fold.own))
 
 
 def validation_only(problem: Definition, best: FloatArray) -> Alternative | None:
-    """As `train_and_validation`, of the validation rows alone.
+    """Like `train_and_validation`, but train on the validation rows alone.
 
-    None also where a fold's rows lack a class.
+    Also None if a class is missing among the validation rows of a fold.
     """
     n_classes = len(problem.classes)
     if any(len(np.unique(fold.own.labels)) < n_classes for fold in problem.folds):
@@ -73,19 +75,19 @@ def validation_only(problem: Definition, best: FloatArray) -> Alternative | None
 
 
 def labels_on_top(problem: Definition, folds: Sequence[Snapshot]) -> Alternative | None:
-    """Labels on top of train + validation, against train + validation without them.
+    """Compare train + validation + the run's labels with train + validation.
 
     Parameters
     ----------
     problem : Definition
     folds : sequence of Snapshot
-        The folds' models with their labels, as after the best round.
+        The snapshot of each fold after the best round.
 
     Returns
     -------
     Alternative or None
-        None without a guard. Each fold's labels are its own, given by influences that
-        did not look at the rows it is judged by.
+        Its ``decrease`` is positive if the labels help. Each fold uses its own labels,
+        whose influences did not see the canary rows. None without a guard.
     """
     if not problem.folds:
         return None
@@ -102,7 +104,7 @@ def labels_on_top(problem: Definition, folds: Sequence[Snapshot]) -> Alternative
 def _compared(
     problem: Definition, best: FloatArray, rows_of: Callable[[Fold], LabeledRows]
 ) -> Alternative | None:
-    """A model of the rows that a function makes of each fold, and given logits."""
+    """Compare a model of other rows with given logits; ``rows_of`` makes its rows."""
     if not problem.folds:
         return None
     logits = _canary_logits(problem, rows_of)
@@ -114,7 +116,7 @@ def _compared(
 def _canary_logits(
     problem: Definition, rows_of: Callable[[Fold], LabeledRows]
 ) -> FloatArray:
-    """Logits of each fold's canary rows under a model of other rows."""
+    """Logits of each fold's canary rows under a model of the rows made of the fold."""
     return np.concatenate(
         [
             fold.canary.logits(

@@ -1,7 +1,7 @@
-"""What to do with training rows, validation rows and a pool: compared, and one advised.
+"""Compare what can be done with training rows, validation rows and a pool; advise one.
 
-`compare` is the whole of it; `salutary.estimators.advising` and `salutary.runs.advise`
-bring the rows.
+`compare` does the work. `salutary.estimators.advising` takes rows as arrays, and
+`salutary.runs.advise` as tables.
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from salutary.advice.cross_fitting import Difference, Judged, cross_fit, difference
-from salutary.advice.options import POOL_OPTIONS, AdviceTask
+from salutary.advice.options import (
+    POOL_OPTIONS,
+    TRAIN_AND_VALIDATION,
+    TRAIN_ONLY,
+    VALIDATION_ONLY,
+    AdviceTask,
+)
 from salutary.arrays import as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
 
 FEWEST_VALIDATION = 6
-"""Validation rows below which an option has none to tune by in some fold."""
+"""With fewer validation rows, an option has none to tune by in some fold."""
 
 LARGEST_POOL = 20_000
-"""Pool rows looked at; of a larger pool so many are drawn."""
-
-BOTH = "train + validation"
+"""Maximum number of pool rows to use; they are drawn at random from a larger pool."""
 
 ACTIONS = {
-    "train only": "train on the training rows alone",
-    "validation only": "train on the validation rows alone",
-    BOTH: "train on both",
+    TRAIN_ONLY: "train on the training rows alone",
+    VALIDATION_ONLY: "train on the validation rows alone",
+    TRAIN_AND_VALIDATION: "train on both",
     "train + weighted validation": (
         "train on both, with a tuned weight of the validation rows (about {weight:g})"
     ),
@@ -46,36 +50,60 @@ ACTIONS = {
         "use salutary labels, then refit with the validation rows as well"
     ),
 }
-"""What to do to follow an option, by its name."""
+"""How to follow an option, in words, by its name."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Which option does best on the user's validation rows, and by how much.
+    """The result of `salutary.advise`: which option does best, and by how much.
 
     Parameters
     ----------
     table : DataFrame
-        A row for each option, the most preferred first:
+        A row for each option, in the order of preference if losses are equal, with the
+        columns
 
-        - option;
-        - accuracy and log_loss on validation rows that it was not fitted on;
-        - difference of the log loss to the lowest, and lower and upper, the ends of its
-          95% interval;
-        - C and validation_weight, medians of what the fits were tuned to; a weight of 0
-          means that validation rows were not fitted on.
+        - ``option``: the name;
+        - ``accuracy`` and ``log_loss`` (in nats) on validation rows that the option was
+          not fitted on;
+        - ``difference``, ``lower``, ``upper``: how much higher the log loss is than the
+          lowest, and the ends of the 95% interval of this difference;
+        - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
+          weight of 0 means that the option was not fitted on validation rows.
     option : str
-        The advised one.
+        The advised option, which has the lowest log loss.
     sentence : str
-        The advice in plain words, beginning "Advice:".
+        The advice and the reason in words, beginning with "Advice:".
     n_train, n_validation, n_pool : int
-        Rows.
+        Numbers of rows.
     n_pool_used : int
-        Pool rows looked at, as of a large pool a part is drawn.
+        Number of pool rows that were used. Of more than 20,000 a part is drawn.
     n_splits, n_repeats : int
-        Folds of a repeat, and repeats.
+        Number of folds, and how often the cross-fitting was repeated.
     classes_not_validated : list of str
-        Classes that no validation row has, so that nothing shows what helps there.
+        Classes that no validation row has. Nothing shows what helps for them.
+
+    See Also
+    --------
+    salutary.advise : Compares the options.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from salutary import advise
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = scale(X)
+    >>> advice = advise(
+    ...     X[::10], y[::10], X[1::3], y[1::3], n_splits=2, n_repeats=1, random_state=0
+    ... )
+    >>> advice.option
+    'train + weighted validation'
+    >>> differences = advice.table.set_index("option")["difference"]
+    >>> bool(differences["train only"] > 0)  # its log loss is higher
+    True
+    >>> advice.to_dict()["n_validation"]
+    50
     """
 
     table: pd.DataFrame
@@ -90,7 +118,10 @@ class Advice:
     classes_not_validated: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as numbers, strings, lists and dicts, for instance for JSON."""
+        """The advice as numbers, strings, lists and dicts, for instance for JSON.
+
+        The rows of the table are under ``options``.
+        """
         plain = {name: value for name, value in vars(self).items() if name != "table"}
         return {**plain, "options": self.table.to_dict("records")}
 
@@ -101,15 +132,16 @@ def compare(
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
 ) -> Advice:
-    """Cross-fit all options there are for a task, and advise one.
+    """Cross-fit all options of a task, and advise one.
 
     Parameters
     ----------
     task : AdviceTask
         With all validation rows and the whole pool.
     n_splits, n_repeats : int
+        See `salutary.advice.cross_fitting.cross_fit`.
     fitted : callable, optional
-        Called with a line on where it stands after each of the fits, see `n_fits`.
+        Called with a line about the progress after each fit.
 
     Returns
     -------
@@ -134,21 +166,22 @@ def compare(
 
 
 def behind_best(judged: dict[str, Judged]) -> dict[str, Difference]:
-    """How far each option is behind the one with the lowest log loss."""
+    """The difference of each option's log loss to the lowest."""
     best = judged[lowest(judged)]
     return {name: difference(found.loss, best.loss) for name, found in judged.items()}
 
 
 def lowest(judged: dict[str, Judged]) -> str:
-    """The option with the lowest log loss, of equals the most preferred.
+    """The option with the lowest log loss; of ties, the most preferred.
 
-    To advise a preferred one that is hardly behind does worse: ``docs/studies/advise``.
+    Preferring an option that is only slightly worse gives worse models, see
+    ``docs/studies/advise``.
     """
     return min(judged, key=lambda name: float(judged[name].loss.mean()))
 
 
 def _drawn(task: AdviceTask) -> AdviceTask:
-    """The task in float64, as every fit is, with no more of the pool than is used."""
+    """The task in float64, as for every fit, with at most `LARGEST_POOL` pool rows."""
     pool = task.pool
     if pool is not None:
         if pool.shape[0] > LARGEST_POOL:
@@ -169,7 +202,7 @@ def _drawn(task: AdviceTask) -> AdviceTask:
 
 
 def rows_of(number: int) -> str:
-    """So many rows, in words."""
+    """A number of rows, in words."""
     return "1 row" if number == 1 else f"{number} rows"
 
 
@@ -197,14 +230,18 @@ def _table(judged: dict[str, Judged]) -> pd.DataFrame:
 
 
 def _sentence(judged: dict[str, Judged], option: str) -> str:
-    """What to do, and why that and nothing else."""
+    """What to do, and why."""
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
     return f"Advice: {action}; {_reason(judged, option)}."
 
 
 def _reason(judged: dict[str, Judged], option: str) -> str:
-    """How far others are behind, or what a simpler option gives up."""
+    """The reason for an option: how much worse the closest other option is.
+
+    For an option that uses the pool, this is the best without it. For one that does
+    not, it is the best with salutary labels, if there is a pool.
+    """
     with_pool = {name: judged[name] for name in judged if name in POOL_OPTIONS}
     rest = {name: judged[name] for name in judged if name not in POOL_OPTIONS}
     if not with_pool:
@@ -222,7 +259,7 @@ def _reason(judged: dict[str, Judged], option: str) -> str:
 
 
 def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
-    """In words, how far another option is behind the advised one."""
+    """Compare another option's log loss with the advised option's, in words."""
     found = difference(judged[other].loss, judged[option].loss)
     if found.lower == found.upper == 0:
         return f"the log loss of {other!r} is the same"
@@ -232,7 +269,7 @@ def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
 
 
 def _interval(found: Difference) -> str:
-    """The 95% interval of a difference, in the direction the words before it give."""
+    """The 95% interval of a difference in words, with signs for a positive mean."""
     lower, upper = found.lower, found.upper
     if found.mean < 0:
         lower, upper = -upper, -lower

@@ -1,4 +1,4 @@
-"""Fit every option on a part of the validation rows, and judge it by the others."""
+"""Cross-fitting: judge every option on validation rows that it was not fitted on."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import probabilities
 
 CONFIDENCE = 0.95
+"""Level of the intervals."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What an option did on validation rows that it had not seen.
+    """The results of an option on validation rows that it was not fitted on.
 
     Parameters
     ----------
     loss, right : ndarrays of shape (n_val,)
-        Log loss of each row, and how often its class was predicted, as means over the
-        repeats.
+        Log loss of each row, and whether its class was predicted (1 or 0). Both are
+        means over the repeats.
     C, validation_weight : ndarrays of shape (n_fits,)
-        As the option tuned them each time.
+        The values that each fit was tuned to.
     """
 
     loss: Float64Array
@@ -44,10 +45,11 @@ class Difference:
     Parameters
     ----------
     mean : float
+        In nats.
     se : float
-        Standard error over the rows.
+        Standard error of the mean, over the rows.
     lower, upper : float
-        95% interval.
+        Ends of the 95% interval.
     """
 
     mean: float
@@ -59,32 +61,32 @@ class Difference:
 def cross_fit(
     task: AdviceTask, n_splits: int, n_repeats: int, fitted: Callable[[str], None]
 ) -> dict[str, Judged]:
-    """Judge every option there is for a task by repeated, stratified cross-fitting.
+    """Judge every option of a task by repeated, stratified cross-fitting.
 
     Parameters
     ----------
     task : AdviceTask
     n_splits : int
-        Parts of the validation rows. Options are fitted on the training rows, all parts
-        but one, and the pool; and judged by that one.
+        Number of folds of the validation rows. Options are fitted on the training rows,
+        the pool, and all folds but one, and judged on that fold.
     n_repeats : int
-        Times the rows are parted anew.
+        Number of times the rows are split anew into folds.
     fitted : callable
-        Called with a line on where it stands after each fit.
+        Called with a line about the progress after each fit.
 
     Returns
     -------
     dict of str to Judged
-        By option, in the order of `options_of`.
+        The results by option, in the order of `options_of`.
     """
     rows, options = task.validation, options_of(task)
     loss, right = ({name: np.zeros(len(rows)) for name in options} for _ in range(2))
     fits: dict[str, list[FittedOption]] = {name: [] for name in options}
-    parts = _parted(task, n_splits, n_repeats)
-    for number, (part, held) in enumerate(parts, start=1):
+    folds = _folds(task, n_splits, n_repeats)
+    for number, (seen, held) in enumerate(folds, start=1):
         judged = rows.take(held)
         for name, option in options.items():
-            model = option(part)
+            model = option(seen)
             chance = probabilities(model.model, judged.X, task.classes)
             loss[name][held] += log_losses(chance, judged.labels)
             right[name][held] += chance.argmax(axis=1) == judged.labels
@@ -101,10 +103,10 @@ def cross_fit(
     }
 
 
-def _parted(
+def _folds(
     task: AdviceTask, n_splits: int, n_repeats: int
 ) -> Iterator[tuple[AdviceTask, IntArray]]:
-    """Cases with a part of the validation rows, and the numbers of the other rows."""
+    """The task without a fold of its validation rows, and the numbers of these rows."""
     rng = np.random.RandomState(task.seed)
     for _ in range(n_repeats):
         for seen, held in stratified_parts(task.validation.labels, n_splits, rng):
@@ -113,7 +115,7 @@ def _parted(
 
 
 def difference(loss: Float64Array, other: Float64Array) -> Difference:
-    """Compare two options by the same rows.
+    """Compare the losses of two options on the same rows.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def difference(loss: Float64Array, other: Float64Array) -> Difference:
     Returns
     -------
     Difference
-        Of ``loss`` less ``other``; by Student's t.
+        The mean of ``loss - other``, with a paired interval by Student's t.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What may be done with training rows, validation rows and a pool: the options.
+"""The options: what can be done with training rows, validation rows and a pool.
 
-An option is a function of an `AdviceTask`. To add one, write it and name it in
-`OPTIONS`, or in `POOL_OPTIONS` if it needs a pool.
+An option is a function of an `AdviceTask`. To add one, write it and add it to
+`OPTIONS`, or to `POOL_OPTIONS` if it needs a pool.
 """
 
 from __future__ import annotations
@@ -35,19 +35,24 @@ from salutary.names import RuleName
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
 
+# The names of the three baselines.
+TRAIN_ONLY = "train only"
+VALIDATION_ONLY = "validation only"
+TRAIN_AND_VALIDATION = "train + validation"
+
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
-"""What a validation row may weigh, besides one, beside a training row of one."""
+"""Weights of a validation row to try, besides 1; a training row weighs 1."""
 
 TUNING_PARTS = 3
-"""Of the validation rows, each judged by a model that was not fitted on it."""
+"""Number of folds of the validation rows by which C and weights are tuned."""
 
 Parts = list[tuple[LabeledRows, LabeledRows]]
-"""Rows to fit on and validation rows to judge by."""
+"""Rows to fit on, and validation rows to evaluate on, for each fold."""
 
 
 @dataclass(frozen=True, eq=False)
 class AdviceTask:
-    """What an option may look at.
+    """All that an option may use.
 
     Parameters
     ----------
@@ -56,14 +61,14 @@ class AdviceTask:
         At least one row of each class.
     validation : LabeledRows
         At least one row.
-    pool : ndarray or CSR of shape (n_pool, n_features), or None
+    pool : ndarray or CSR matrix of shape (n_pool, n_features), or None
         Unlabeled rows.
     budget, batch_size : int
-        Labels in all and in a round.
+        Number of labels to assign in all, and in a round.
     seed : int
-        Fixes what is drawn.
+        Seed of all random choices.
     penalties : tuple of float
-        Values of C to choose from, rising.
+        Values of C to choose from, ascending.
     """
 
     classes: NDArray[Any]
@@ -77,7 +82,7 @@ class AdviceTask:
 
     @cached_property
     def parts(self) -> Parts:
-        """The validation rows less a third, and that third, in three ways."""
+        """Two thirds of the validation rows, and the other third, in three ways."""
         rows, rng = self.validation, np.random.RandomState(self.seed)
         return [
             (rows.take(rest), rows.take(part))
@@ -86,38 +91,41 @@ class AdviceTask:
 
     @cached_property
     def train_C(self) -> float:
-        """Tuned for the training rows alone, by all validation rows."""
+        """The best C for the training rows alone, by the loss on validation rows."""
         return self.best_C([(self.train, self.validation)])[0]
 
     @cached_property
-    def of_both(self) -> tuple[float, float]:
-        """C and loss, tuned for training and validation rows by cross-validation."""
+    def both_C_and_loss(self) -> tuple[float, float]:
+        """The best C for training and validation rows, and its cross-validated loss."""
         return self.best_C(self.with_train(1.0))
 
     @property
     def both_C(self) -> float:
-        """Tuned for training and validation rows, by cross-validation."""
-        return self.of_both[0]
+        """The best C for training and validation rows, by cross-validation."""
+        return self.both_C_and_loss[0]
 
     @cached_property
     def labeled(self) -> State:
-        """Where a run under the default rule ends; two options go by it."""
+        """The end of a run under the default rule, which two options use."""
         return label_pool(self, "tempered")
 
     @cached_property
     def relabeled(self) -> State:
-        """Where relabeling the training rows ends; two options go by it."""
+        """The end of relabeling the training rows, which two options use."""
         train = self.train
         problem = _problem(self, "tempered", own_pool(train), SwitchLabel(train.labels))
         problem = replace(problem, batch_size=default_batch(len(train)))
         return run(problem, len(train))[0]
 
     def best_C(self, parts: Parts) -> tuple[float, float]:
-        """The best C and its loss, see `salutary.labeling.tuning.best_C`."""
+        """The best C, and its loss, see `salutary.labeling.tuning.best_C`."""
         return best_C(parts, self.classes, self.penalties)
 
     def with_train(self, weight: float) -> Parts:
-        """The parts with the training rows, beside which validation rows weigh this."""
+        """The parts, with the training rows added to those to fit on.
+
+        Validation rows to fit on get ``weight``.
+        """
         return [
             (join(self.train, weighed(rest, weight)), judged)
             for rest, judged in self.parts
@@ -126,16 +134,16 @@ class AdviceTask:
 
 @dataclass(frozen=True)
 class FittedOption:
-    """What an option made of a task.
+    """The result of an option.
 
     Parameters
     ----------
     model : classifier
         Fitted.
     C : float
-        Its inverse strength of the penalty, as tuned.
+        The tuned inverse strength of the penalty.
     validation_weight : float
-        What each validation row weighed in the fit; 0 if it was not fitted on them.
+        Weight of each validation row in the fit; 0 if the model was not fitted on them.
     """
 
     model: Any
@@ -144,29 +152,29 @@ class FittedOption:
 
 
 Option = Callable[[AdviceTask], FittedOption]
-"""A way to a model that uses what the task shows, and nothing else."""
+"""A function that fits a model on the rows of a task."""
 
 
 def weighed(rows: LabeledRows, weight: float) -> LabeledRows:
-    """The rows, each weighing so many times as much."""
+    """The rows, with their weights multiplied by a number."""
     return replace(rows, weight=weight * rows.weight)
 
 
 def train_only(task: AdviceTask) -> FittedOption:
-    """The training rows alone."""
+    """Fit the training rows alone."""
     return FittedOption(
         fit_penalized(task.train_C, task.train, task.classes), task.train_C
     )
 
 
 def validation_only(task: AdviceTask) -> FittedOption:
-    """The validation rows alone."""
+    """Fit the validation rows alone."""
     C, _ = task.best_C(task.parts)
     return FittedOption(fit_penalized(C, task.validation, task.classes), C, 1.0)
 
 
 def train_and_validation(task: AdviceTask) -> FittedOption:
-    """All rows a person has labeled."""
+    """Fit the training and the validation rows: all that a person has labeled."""
     rows = join(task.train, task.validation)
     return FittedOption(
         fit_penalized(task.both_C, rows, task.classes), task.both_C, 1.0
@@ -174,8 +182,8 @@ def train_and_validation(task: AdviceTask) -> FittedOption:
 
 
 def weighted_validation(task: AdviceTask) -> FittedOption:
-    """All rows a person has labeled, those for validation weighing more if it helps."""
-    found = {1.0: task.of_both}
+    """Fit the training and the validation rows, with a tuned weight of the latter."""
+    found = {1.0: task.both_C_and_loss}
     for weight in VALIDATION_WEIGHTS:
         found[weight] = task.best_C(task.with_train(weight))
     weight = min(found, key=lambda weight: found[weight][1])
@@ -185,12 +193,12 @@ def weighted_validation(task: AdviceTask) -> FittedOption:
 
 
 def relabeled(task: AdviceTask) -> FittedOption:
-    """The training rows, some with other labels by their influence."""
+    """Fit the training rows, after some got other labels by influence."""
     return FittedOption(task.relabeled.best.model, task.train_C)
 
 
 def relabeled_and_validation(task: AdviceTask) -> FittedOption:
-    """The relabeled training rows, and the validation rows."""
+    """Fit the relabeled training rows and the validation rows."""
     kept = task.relabeled.best
     edit = SwitchLabel(task.train.labels)
     rows = edit.training(task.train, own_pool(task.train), kept.rows, kept.labels)
@@ -201,10 +209,10 @@ def relabeled_and_validation(task: AdviceTask) -> FittedOption:
 
 
 def self_training(task: AdviceTask) -> FittedOption:
-    """The pool's rows under the model's own predictions, the likeliest first.
+    """Label the pool by the model's own predictions, the most confident first.
 
-    As scikit-learn's SelfTrainingClassifier with ``criterion="k_best"``, which does not
-    take sample weights.
+    Like SelfTrainingClassifier of scikit-learn with ``criterion="k_best"``, which does
+    not accept sample weights.
     """
     pool, model = _pool(task), train_only(task).model
     rows, labels = _nothing(), _nothing()
@@ -221,27 +229,28 @@ def self_training(task: AdviceTask) -> FittedOption:
 
 
 def salutary_paper(task: AdviceTask) -> FittedOption:
-    """Salutary labels by influence alone, as published, but with the guard."""
+    """Label the pool by influence alone, as published, but with the guard."""
     return FittedOption(label_pool(task, "paper").best.model, task.train_C)
 
 
 def salutary(task: AdviceTask) -> FittedOption:
-    """Salutary labels under the default rule."""
+    """Label the pool under the default rule."""
     return FittedOption(task.labeled.best.model, task.train_C)
 
 
 def salutary_and_validation(task: AdviceTask) -> FittedOption:
-    """Salutary labels under the default rule; then the validation rows as well."""
+    """Label the pool under the default rule, then fit on validation rows as well."""
     kept = task.labeled.best
     rows = join(_with_pool(task, kept.rows, kept.labels), task.validation)
-    # Not from the run's model: where no label was kept, this is train + validation to
-    # the last digit, so that rounding cannot make it seem better.
+    # The fit does not start from the run's model. So if no label was kept, the result
+    # is that of train + validation to the last digit, and rounding cannot make it seem
+    # better.
     model = fit_penalized(task.both_C, rows, task.classes)
     return FittedOption(model, task.both_C, 1.0)
 
 
 def label_pool(task: AdviceTask, rule: RuleName) -> State:
-    """Label the pool, from the model of the training rows."""
+    """Label the pool, starting with the model of the training rows."""
     pool = ArrayPool.of(_pool(task))
     return run(_problem(task, rule, pool, AddRow()), task.budget)[0]
 
@@ -256,7 +265,7 @@ def _problem(
         validation=task.validation,
         folds=split_folds(
             task.validation,
-            # With fewer there is no guard, and a warning for each run.
+            # With fewer rows there would be a warning, and no guard, for each run.
             len(task.validation) >= 2 * FOLDS,
             np.random.RandomState(task.seed),
         ),
@@ -279,21 +288,22 @@ def _nothing() -> IntArray:
 
 
 def _with_pool(task: AdviceTask, rows: IntArray, labels: IntArray) -> LabeledRows:
-    """The training rows and these of the pool, with these labels."""
+    """The training rows, and the given pool rows with the given labels."""
     return join(task.train, LabeledRows(_pool(task)[rows], labels, np.ones(len(rows))))
 
 
 OPTIONS: dict[str, Option] = {
-    "train + validation": train_and_validation,
-    "train only": train_only,
-    "validation only": validation_only,
+    TRAIN_AND_VALIDATION: train_and_validation,
+    TRAIN_ONLY: train_only,
+    VALIDATION_ONLY: validation_only,
     "train + weighted validation": weighted_validation,
     "relabeled": relabeled,
     "relabeled + validation": relabeled_and_validation,
 }
-"""Options that need no pool by name, in the order in which they are preferred.
+"""Options that need no pool, by name, the most preferred first.
 
-What uses all labels that a person gave comes first: to leave some out takes a reason.
+An option that uses all labels that a person gave comes first: leaving some out needs a
+reason.
 """
 
 POOL_OPTIONS: dict[str, Option] = {
@@ -302,9 +312,12 @@ POOL_OPTIONS: dict[str, Option] = {
     "salutary": salutary,
     "salutary + validation": salutary_and_validation,
 }
-"""Options that need a pool, the simplest first; all come after those without."""
+"""Options that need a pool, by name, the simplest first.
+
+They are less preferred than those in `OPTIONS`.
+"""
 
 
 def options_of(task: AdviceTask) -> dict[str, Option]:
-    """The options there are for a task, the most preferred first."""
+    """The options of a task, the most preferred first."""
     return OPTIONS if task.pool is None else {**OPTIONS, **POOL_OPTIONS}

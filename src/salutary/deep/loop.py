@@ -1,14 +1,15 @@
-"""The steps of a run that fine-tunes a deep model, which influence is not taken of.
+"""The steps of a run that fine-tunes a deep model on labels chosen by influence.
 
-In a round the deep model's embeddings make a convex problem, the surrogate: a logistic
-regression on them, on which a whole run of the loop assigns labels. Then the deep model
-is fine-tuned anew on all rows with a label. `salutary.labeling.loop` runs these steps
-as it runs a logistic regression's, with deep models in the snapshots.
+Influence cannot be computed for a deep model. So in each round a logistic regression on
+its embeddings, the surrogate, takes its place: a whole run of the loop assigns labels
+by the surrogate's influences. Then the deep model is fine-tuned anew on all rows with
+a label. `salutary.labeling.loop` runs these steps like those of a logistic regression,
+with deep models in the snapshots.
 
-The guard is twofold. The surrogate's run is guarded as any run is, by folds of the
-validation rows that influence looks at. And a part of the validation rows, the canary
-rows, is kept from influence altogether: fine-tuning stops early by them, and a round
-whose deep model does worse on them is undone.
+There are two guards. The run of the surrogate is guarded as any run is, by folds of the
+validation rows that influence sees. In addition, some validation rows, the canary rows,
+are never shown to influence: they stop fine-tuning early, and by their loss the loop
+decides which rounds of the deep model are undone.
 """
 
 from __future__ import annotations
@@ -49,21 +50,21 @@ from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage, reporting, silent
 
 CANARY = 0.3
-"""Share of the validation rows that influence does not look at, with a guard."""
+"""Share of the validation rows that become canary rows, with a guard."""
 
 FEWEST_VALIDATION_ROWS = 20
-"""With fewer there is no guard: of so few, none can be spared."""
+"""With fewer validation rows there is no guard, as none can be spared."""
 
 SURROGATE_BATCH = 10
-"""Labels that the surrogate assigns between two of its own refits."""
+"""Number of labels in a round of the surrogate's run."""
 
 FINAL_ROUND = -1
-"""Number of the last fine-tuning, on the validation rows too."""
+"""Number of the last fine-tuning, which includes the validation rows."""
 
 FineTune = Callable[[int, Any, NDArray[Any], Any, Any], Any]
-"""(round, rows, labels, rows to stop early by, their labels) -> fine-tuned model.
+"""(round, rows, labels, rows for early stopping, their labels) -> fine-tuned model.
 
-The last two are None where fine-tuning does not stop early.
+The last two arguments are None if fine-tuning does not stop early.
 """
 
 
@@ -74,25 +75,25 @@ class FineTuning:
     Parameters
     ----------
     fine_tune : callable
-        Makes the deep model of a round, with ``embed`` and ``predict_proba``.
+        Makes the deep model of a round, which has ``embed`` and ``predict_proba``.
     X : sequence of rows
-        All rows: labeled, unlabeled, and for validation.
+        All rows: labeled rows, the pool, and validation rows.
     codes : ndarray of shape (n_rows,), dtype intp
-        Position of each row's class; any number for unlabeled rows.
+        Position of each row's class; any number for rows of the pool.
     labeled : ndarray of row numbers, dtype intp
-        At least one of each class.
+        The labeled rows, at least one of each class.
     pool : ndarray of row numbers, dtype intp
     own_rows, canary_rows : ndarrays of row numbers, dtype intp
-        Validation rows that influence looks at, and that only the guard looks at; no
-        canary rows without a guard.
+        The validation rows that influence sees, and the canary rows, which it does not
+        see. There are no canary rows without a guard.
     classes : ndarray of shape (n_classes,), sorted
     rule : Rule
     batch_size : int
-        Labels a round.
+        Number of labels in a round.
     seed : int
-        Of the surrogate's runs.
+        Seed of the surrogate's runs.
     stage : callable
-        Shows what is going on.
+        Displays which step is running.
     """
 
     fine_tune: FineTune
@@ -115,25 +116,25 @@ class FineTuning:
 
     @property
     def canary(self) -> Truth:
-        """The canary rows; none without a guard."""
+        """The canary rows; empty without a guard."""
         return Truth(self.codes[self.canary_rows], np.ones(len(self.canary_rows)))
 
     def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
-        """The deep model of the labeled rows alone; it has no folds."""
+        """The deep model of the labeled rows alone; there are no folds."""
         return self.fine_tuned(0, self.pool[:0], self.pool[:0]), ()
 
     def n_available(self, latest: Snapshot) -> int:
-        """Pool rows without a label."""
+        """Number of pool rows without a label."""
         return len(self.pool) - len(latest)
 
     def n_trained_on(self, snapshot: Snapshot) -> int:
-        """Rows a snapshot's model was fine-tuned on."""
+        """Number of rows that a snapshot's model was fine-tuned on."""
         return len(self.labeled) + len(snapshot)
 
     def propose(
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
-        """Labels by the latest model's surrogate, and the model fine-tuned anew."""
+        """Choose labels by the latest model's surrogate, and fine-tune with them."""
         selection, variant, ending = self._assigned(latest, size)
         if len(selection) == 0:
             return ending
@@ -147,22 +148,22 @@ class FineTuning:
     def canary_logits(
         self, latest: Snapshot, folds: tuple[Snapshot, ...] = ()
     ) -> FloatArray:
-        """Logits of the canary rows, on which the deep model was not trained."""
+        """Logits of the canary rows, on whose labels the model was not trained."""
         return self.logits(latest, self.canary_rows)
 
     def validation_loss(self, snapshot: Snapshot) -> float:
-        """Mean log loss of the rows that influence looks at."""
+        """Mean log loss of the validation rows that influence sees."""
         logits = self.logits(snapshot, self.own_rows)
         return float(row_log_loss(logits, self.codes[self.own_rows]).mean())
 
     def restored(
         self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
     ) -> Snapshot:
-        """The snapshot of a round, fine-tuned again unless ``fine_tune`` kept it."""
+        """The snapshot of a round; ``fine_tune`` may have kept its model."""
         return self.fine_tuned(number, rows, labels)
 
     def fine_tuned(self, number: int, rows: IntArray, labels: IntArray) -> Snapshot:
-        """The deep model of the labeled rows and the given ones of the pool."""
+        """Fine-tune the deep model on the labeled rows and the given pool rows."""
         snapshot = Snapshot(None, rows, labels)
         trained, codes = self._trained_on(snapshot)
         held: tuple[Any, Any] = (None, None)
@@ -173,7 +174,7 @@ class FineTuning:
         return replace(snapshot, model=model)
 
     def with_validation(self, snapshot: Snapshot) -> Any:
-        """The deep model of a snapshot's rows and all validation rows, all epochs."""
+        """Fine-tune on a snapshot's rows and all validation rows, for all epochs."""
         trained, codes = self._trained_on(snapshot)
         validation = np.concatenate([self.own_rows, self.canary_rows])
         everything = np.concatenate([trained, validation])
@@ -181,24 +182,24 @@ class FineTuning:
         return self.fine_tune(FINAL_ROUND, self._rows(everything), labels, None, None)
 
     def worth_adding(self, first: Snapshot, best: Snapshot) -> Snapshot:
-        """The labels of a run if they help beside the validation rows, else none.
+        """Decide whether a run's labels help a model that trains on validation rows.
 
-        Labels that were chosen for what they do to validation rows may do nothing for a
-        model that is trained on these.
+        Labels are chosen for their effect on the validation rows, so they may add
+        nothing for a model that is trained on these rows.
 
         Parameters
         ----------
         first : Snapshot
             The deep model of the labeled rows alone.
         best : Snapshot
+            The deep model of the best round.
 
         Returns
         -------
         Snapshot
-            ``best``, or ``first``, whose training rows have no labels of the run.
-            Judged by surrogates on the embeddings of ``first``, fold by fold, each with
-            labels of its own. Without a guard there is nothing to judge by, and the
-            labels stay.
+            ``best`` if labels help, else ``first``, which has no labels of the run.
+            This is judged by surrogates on the embeddings of ``first``, fold by fold,
+            each fold with its own labels. Without a guard the result is ``best``.
         """
         if not len(best):
             return best
@@ -210,16 +211,16 @@ class FineTuning:
         return best if found is None or found.decrease > 0 else first
 
     def surrogate(self, snapshot: Snapshot) -> tuple[Problem, IntArray]:
-        """The convex problem that a deep model's embeddings make.
+        """Make a convex problem of a deep model's embeddings.
 
         Returns
         -------
         problem : Problem
-            Of standardized embeddings, under the C that does best on the validation
-            rows: the deep model has learned the labeled rows, so that among themselves
-            they would ask for hardly any penalty.
+            Logistic regression on the standardized embeddings. C is tuned by the
+            validation rows. The deep model was trained on the labeled rows, so that
+            cross-validation on these would choose hardly any penalty.
         pool : ndarray of row numbers, dtype intp
-            Number that each row of the problem's pool has here.
+            The row number, in this run, of each row in the problem's pool.
         """
         pool = np.setdiff1d(self.pool, snapshot.rows)
         trained, codes = self._trained_on(snapshot)
@@ -254,20 +255,20 @@ class FineTuning:
     def _assigned(
         self, latest: Snapshot, size: int
     ) -> tuple[Selection, str, Termination]:
-        """Labels by a whole run of the surrogate, the rule's variants, and its end."""
+        """Labels by a run of the surrogate, the rule's variants, and why it ended."""
         problem, pool = self.surrogate(latest)
         state, records = run_surrogate(problem, size)
         selection = Selection.empty(len(self.classes))
         kept = records[: state.best_round]
         for record in kept:
-            selection = selection.then(record.selection)
+            selection = selection.followed_by(record.selection)
         variants = sorted({record.variant for record in kept})
-        assert state.ending is not None  # a run that has ended says why
+        assert state.ending is not None  # it is set once a run has ended
         selection = replace(selection, rows=pool[selection.rows])
         return selection, ", ".join(variants), state.ending
 
     def _standardized(self, model: Any) -> NDArray[Any]:
-        """Embeddings of all rows, each column with mean 0 and variance 1."""
+        """Embeddings of all rows; each column has mean 0 and variance 1."""
         n_rows = len(self.codes)
         with self.stage(f"embedding {n_rows} rows") as report, reporting(report):
             vectors = model.embed(self.X)
@@ -275,7 +276,7 @@ class FineTuning:
         return np.asarray(StandardScaler().fit_transform(vectors))
 
     def _trained_on(self, snapshot: Snapshot) -> tuple[IntArray, IntArray]:
-        """Rows a deep model is fine-tuned on, and their classes."""
+        """Rows that a deep model is fine-tuned on, and their classes."""
         return (
             np.concatenate([self.labeled, snapshot.rows]),
             np.concatenate([self.codes[self.labeled], snapshot.labels]),
@@ -288,30 +289,30 @@ class FineTuning:
 def part_validation(
     rows: IntArray, labels: IntArray, guard: bool, rng: np.random.RandomState
 ) -> tuple[IntArray, IntArray]:
-    """Validation rows for influence, and canary rows for the guard alone.
+    """Split validation rows into rows for influence and canary rows for the guard.
 
     Parameters
     ----------
     rows : ndarray of row numbers, dtype intp
     labels : ndarray of shape (n_rows,), dtype intp
-        Positions of their classes.
+        Position of each row's class.
     guard : bool
     rng : numpy.random.RandomState
 
     Returns
     -------
     own, canary : ndarrays of row numbers, dtype intp
+        All rows are in ``own`` without a guard.
 
     Warns
     -----
     UserWarning
-        If there are too few rows to part, which leaves the run unguarded.
+        If there are too few rows to split; then there is no guard.
     """
     if guard and len(rows) < FEWEST_VALIDATION_ROWS:
         warnings.warn(
             f"{len(rows)} validation rows are too few to guard the run with; pass "
-            f"{FEWEST_VALIDATION_ROWS} or more, or switch the guard off to say that "
-            "none is wanted",
+            f"{FEWEST_VALIDATION_ROWS} or more, or switch the guard off",
             UserWarning,
             stacklevel=3,
         )
@@ -322,6 +323,6 @@ def part_validation(
 
 
 def run_surrogate(problem: Problem, size: int) -> tuple[State, list[Round]]:
-    """Label rows of a surrogate's pool until its run ends."""
+    """Label at most ``size`` rows of a surrogate's pool."""
     with threadpool_limits(limits=1, user_api="blas"):
         return run(problem, size)

@@ -1,4 +1,4 @@
-"""What adding one row does to the validation loss: first order, Newton, or a refit."""
+"""Effect of adding one row on the validation loss: first order, Newton, or a refit."""
 
 from __future__ import annotations
 
@@ -41,56 +41,80 @@ def add_one_in(
     objective: ObjectiveName | Objective = "log_loss",
     groups_val: Any = None,
 ) -> Float64Array:
-    """Decrease of the validation loss when a row is added under each class.
+    """Compute how much adding a row under each class lowers the validation loss.
+
+    Each row is added alone, with weight 1 (times the class weight, if the model has
+    one). Use this to check influences, or where their first order is too coarse.
 
     Parameters
     ----------
     model : LogisticRegression
-        Fitted on ``X_train`` to convergence, see `label_influence`.
-    X : array-like or CSR of shape (n_rows, n_features)
-        Candidates, each added alone.
-    X_train : array-like or CSR of shape (n_train, n_features)
+        Fitted on ``X_train`` to convergence, as for `salutary.label_influence`.
+    X : array-like or CSR matrix of shape (n_rows, n_features)
+        Candidate rows.
+    X_train : array-like or CSR matrix of shape (n_train, n_features)
+        The rows that ``model`` was fitted on.
     y_train : array-like of shape (n_train,)
-    X_val : array-like or CSR of shape (n_val, n_features)
+        Their labels.
+    X_val : array-like or CSR matrix of shape (n_val, n_features)
+        Validation rows.
     y_val : array-like of shape (n_val,)
+        Their labels, all among ``model.classes_``.
     sample_weight : array-like of shape (n_train,), optional
-        Weights ``model`` was fitted with.
+        Weights that ``model`` was fitted with.
     estimate : {"first_order", "newton", "refit"}, default="first_order"
-        "first_order" is the influence; "newton" takes damped Newton steps on the
-        objective with the row until they no longer move, ten at most, and evaluates
-        the loss there; "refit" fits the model anew and is the truth.
+        - "first_order": the influence, a derivative;
+        - "newton": damped Newton steps towards the model with the row, at most ten;
+          the loss is evaluated at that model;
+        - "refit": fit the model again with the row. This is exact.
     objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
-        What is to fall, see `label_influence`.
+        The validation loss, as for `salutary.label_influence`.
     groups_val : array-like of shape (n_val,), optional
-        Group of each validation row, for an objective that looks at groups.
+        Group of each validation row, for an objective that uses groups.
 
     Returns
     -------
-    ndarray of shape (n_rows, n_classes), float64
-        In nats of mean validation loss, or what the objective is measured in; positive
-        helps.
+    decrease : ndarray of shape (n_rows, n_classes), float64
+        Nats of mean validation loss, or the objective's unit. Positive values mean that
+        the label helps. Columns are in the order of ``model.classes_``.
 
     Raises
     ------
     TypeError, ValueError
-        As `label_influence`.
+        As `salutary.label_influence`.
 
     Notes
     -----
-    First order costs one product for all classes of a row; Newton a few passes over
-    the training rows for each row and class, batched; a refit some dozens. The first
-    Newton step uses the factored Hessian and the row's own curvature in closed form;
-    later ones conjugate gradients with that factor as preconditioner.
+    "first_order" costs one product for all classes of a row. "newton" costs a few
+    passes over the training rows for each row and class, "refit" some dozens. The first
+    Newton step uses the factored Hessian, and the curvature of the row in closed form.
+    Later steps use conjugate gradients, preconditioned with that factor.
+
+    References
+    ----------
+    Xiao and Liu, Salutary Labeling with Zero Human Annotation, arXiv 2405.17627.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
+    >>> from salutary import add_one_in
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LogisticRegression(tol=1e-10, max_iter=5000).fit(X[::5], y[::5])
     >>> rows = dict(X_train=X[::5], y_train=y[::5], X_val=X[1::5], y_val=y[1::5])
-    >>> newton = add_one_in(model, X[2:4], **rows, estimate="newton")
-    >>> refit = add_one_in(model, X[2:4], **rows, estimate="refit")
+
+    A row of the first class, added under the last: it seems to help to first order, but
+    a refit shows that it harms.
+
+    >>> add_one_in(model, X[[2]], **rows).round(3)
+    array([[ 0.002, -0.041,  0.002]])
+    >>> refit = add_one_in(model, X[[2]], **rows, estimate="refit")
+    >>> refit.round(3)
+    array([[ 0.002, -0.044, -0.084]])
+
+    Newton's method comes close to the refit:
+
+    >>> newton = add_one_in(model, X[[2]], **rows, estimate="newton")
     >>> bool(abs(newton - refit).max() < 1e-3 * abs(refit).max())
     True
     """
@@ -134,15 +158,15 @@ def estimate_decreases(
     Parameters
     ----------
     model : LogisticRegression
-        Fitted.
+        Fitted on ``training``.
     training : TrainingRows
-        What ``model`` was fitted on.
     X : matrix of shape (n_rows, n_features), float64
+        Rows to add, each alone.
     added : ndarray of shape (n_rows, n_classes)
-        Weight each row is added with under each class.
+        Weight that each row is added with under each class.
     X_val : matrix of shape (n_val, n_features), float64
     objective : callable
-        J of the validation rows' logits.
+        J as a function of the logits of the validation rows.
     estimate : {"first_order", "newton", "refit"}
 
     Returns
@@ -153,7 +177,7 @@ def estimate_decreases(
         return refit_decreases(model, training, X, added, X_val, objective)
     factored = factor_model(softmax_model(model), training.X, training.weight)
     if estimate == "newton":
-        # The products are small; threads would only wait for each other.
+        # The products are too small for several threads, which would only wait.
         with threadpool_limits(limits=1, user_api="blas"):
             return newton_decreases(factored, training, X, added, X_val, objective)
     direction = influence_direction(factored, X_val, objective)
@@ -169,7 +193,7 @@ def refit_decreases(
     X_val: Matrix,
     objective: BoundObjective,
 ) -> Float64Array:
-    """Refit with each row under each class, from the model's own coefficients."""
+    """Refit with each row under each class, starting from the model's coefficients."""
     before, _ = objective(softmax_model(model).logits(X_val))
     stack = sparse.vstack if sparse.issparse(training.X) else np.vstack
     refit = clone(model).set_params(

@@ -1,4 +1,4 @@
-"""The direction u = H^-1 grad J in which the validation objective falls."""
+"""The direction u = H^-1 grad J, from which all influences are computed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from salutary.influence.softmax import parameter_gradient
 from salutary.influence.solvers import Status
 
 GAUGE_TOLERANCE = 1e-8
+"""How far from zero a gradient may sum over the classes, relative to its size."""
 
 
 class InfluenceWarning(UserWarning):
-    """Influences were computed but may be inaccurate; the message names the remedy."""
+    """Influences may be inaccurate; the message says why and what to do.
+
+    Either the Hessian is ill-conditioned, or the model has not converged.
+    """
 
 
 def influence_direction(
     factored: FactoredModel, X_val: Matrix, objective: BoundObjective
 ) -> Float64Array:
-    r"""Solve :math:`H u = \nabla J`; one solve serves every row and class.
+    r"""Solve :math:`H u = \nabla J`, once for all rows and classes.
 
     Parameters
     ----------
     factored : FactoredModel
     X_val : matrix of shape (n_val, n_features)
     objective : callable
-        J as a function of the validation rows' logits.
+        J as a function of the logits of the validation rows.
 
     Returns
     -------
@@ -38,8 +42,8 @@ def influence_direction(
     Raises
     ------
     ValueError
-        If J changes when a constant is added to all logits of a row: the influence of
-        such an objective depends on the arbitrary size of the intercepts.
+        If J changes when a constant is added to all logits of a row. Its influences
+        would depend on the arbitrary size of the intercepts.
 
     Warns
     -----
@@ -64,6 +68,6 @@ def influence_direction(
 
 
 def warn_unless_trusted(status: Status) -> None:
-    """Issue an `InfluenceWarning` with the status's cause and remedy, if it has one."""
+    """Issue an `InfluenceWarning` with cause and remedy, unless the solve succeeded."""
     if status is not Status.SUCCESS:
         warnings.warn(status.value, InfluenceWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""A fitted model, its Hessian and the solver for it: all that influences come from."""
+"""A fitted model together with its factored Hessian, as every influence needs them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from salutary.influence.solvers import Solver, factor
 from salutary.names import HessianRows
 
 PoolBlocks = tuple[Callable[[], Iterable[Matrix]], int]
-"""Yields the pool's rows in blocks, anew at each call; and the number of its rows."""
+"""A callable that yields the rows of the pool in blocks, and the number of rows.
+
+Each call starts again from the first block.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,11 @@ class FactoredModel:
     ----------
     model : SoftmaxModel
     hessian : Hessian
-        Of the training objective at ``model``.
+        Hessian of the training objective at ``model``.
     solver : Solver
-        ``hessian`` factored.
+        Solves with ``hessian``.
     class_weight : ndarray of shape (n_classes,) or None
-        Factor that the training objective applies to a row of each class.
+        Factor that the training objective applies to the rows of each class.
     """
 
     model: SoftmaxModel
@@ -37,10 +40,10 @@ class FactoredModel:
     class_weight: FloatArray | None = None
 
     def solved(self, gradient: Float64Array) -> Float64Array:
-        """H^-1 times a gradient, both of shape (n_classes, n_columns), unchecked.
+        """H^-1 times a gradient, both of shape (n_classes, n_columns).
 
-        The gradient's rows must sum to zero over the classes, as all do that come from
-        a function of the probabilities.
+        The gradient must sum to zero over the classes, which holds for every function
+        of the probabilities. Neither this nor the solution is checked.
         """
         basis = self.hessian.basis
         solved: Float64Array = basis.T @ self.solver.apply((basis @ gradient)[None])[0]
@@ -53,21 +56,21 @@ def factor_model(
     train_weight: FloatArray,
     class_weight: FloatArray | None = None,
 ) -> FactoredModel:
-    """A model with the Hessian of the objective that it was fitted with.
+    """Factor the Hessian of the objective that a model was fitted with.
 
     Parameters
     ----------
     model : SoftmaxModel
     X_train : matrix of shape (n_train, n_features)
     train_weight : ndarray of shape (n_train,)
-        Class weights included.
+        Weight of each row, times its class weight.
     class_weight : ndarray of shape (n_classes,), optional
         See `FactoredModel`.
 
     Returns
     -------
     FactoredModel
-        The training rows' probabilities are kept. Costs what `factor` says.
+        Holds the probabilities of the training rows in memory.
     """
     X_train = as_float64(X_train)
     block = (X_train, model.probability(X_train), train_weight)
@@ -83,7 +86,7 @@ def factor_with_pool(
     rows: HessianRows,
     pool: PoolBlocks,
 ) -> FactoredModel:
-    """A model with the curvature of its training rows, of a pool, or of both.
+    """Factor a Hessian with the curvature of the training rows, a pool, or both.
 
     Parameters
     ----------
@@ -96,10 +99,10 @@ def factor_with_pool(
     Returns
     -------
     FactoredModel
-        For "pool" and "both" its Hessian has the weighted mean curvature (pool rows
-        weigh one) times the total training weight. The pool's probabilities are
-        computed block by block, anew in each pass, so that memory does not grow with
-        it.
+        For "pool" and "both", the Hessian is the weighted mean curvature of the rows,
+        pool rows having weight 1, times the total training weight. The probabilities of
+        the pool are computed again in each pass, block by block, so that memory does
+        not grow with the pool.
     """
     if rows == "train":
         return factor_model(model, X_train, train_weight, class_weight)

@@ -1,4 +1,4 @@
-"""Influence of every (row, class) on the validation loss, for any fitted model."""
+"""Influence of every row, under every class, on a fitted model's validation loss."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from salutary.influence.softmax import (
 from salutary.names import HessianRows, ObjectiveName
 
 LARGEST_EXCESS = 1e-6
-"""Part of its value that a converged model's objective may be above the minimum."""
+"""How far a converged model's objective may be above its minimum, relative to it."""
 
 
 def label_influence(
@@ -61,70 +61,89 @@ def label_influence(
     objective: ObjectiveName | Objective = "log_loss",
     groups_val: Any = None,
 ) -> FloatArray:
-    r"""Fall of the validation loss per unit weight of each row under each class.
+    r"""Estimate how adding each pool row under each class lowers the validation loss.
+
+    The influence of a row under a class is the rate at which the validation loss falls
+    as the row, labeled with the class, gains weight in the training set. A positive
+    influence means that the label helps, to first order.
 
     Parameters
     ----------
     model : LogisticRegression
         Fitted on ``X_train`` with an L2 penalty, binary or multinomial, with or without
-        intercept. The influences are exact at its optimum, so fit it with a small
-        ``tol``, say 1e-8.
-    X_pool : array-like or CSR of shape (n_pool, n_features)
+        an intercept. Influences are exact at the optimum, so fit it with a small
+        ``tol``, for instance 1e-8.
+    X_pool : array-like or CSR matrix of shape (n_pool, n_features)
         Candidate rows, float32 or float64.
-    X_train : array-like or CSR of shape (n_train, n_features)
-        The rows ``model`` was fitted on.
-    X_val : array-like or CSR of shape (n_val, n_features)
+    X_train : array-like or CSR matrix of shape (n_train, n_features)
+        The rows that ``model`` was fitted on.
+    X_val : array-like or CSR matrix of shape (n_val, n_features)
+        Validation rows.
     y_val : array-like of shape (n_val,)
-        Labels among ``model.classes_``; not all of them need occur.
+        Their labels, all among ``model.classes_``. Not every class needs to occur.
     sample_weight : array-like of shape (n_train,), optional
-        Weights ``model`` was fitted with.
+        Weights that ``model`` was fitted with.
     val_weight : array-like of shape (n_val,), optional
-        Weights in the mean validation loss.
+        Weights of the validation rows in the mean loss.
     hessian : {"train", "pool", "both"}, default="train"
-        Rows whose mean curvature, times the total training weight, enters the Hessian.
-        "train" gives the derivative a refit shows. The pool may stand in, as the
-        curvature does not depend on labels.
+        Rows whose curvature enters the Hessian: the training rows, the pool, or both.
+        With "train", influences are the derivatives that refitting shows. The other
+        two take the mean curvature of their rows, times the total training weight;
+        this needs no labels, as the curvature does not depend on them.
     y_train : array-like of shape (n_train,), optional
-        Needed when ``model`` has a class weight. When passed, a model that has not
-        converged is warned of.
+        Labels of the training rows. Required if ``model`` has a class weight. If
+        passed, a model that has not converged is warned of.
     objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
-        What is to fall: the mean log loss; that of every class, whatever its size; that
-        of the worst group, smoothly; or any function (logits, truth) -> (value,
-        gradient with respect to the logits) that depends on the logits through the
-        probabilities only, such as `salutary.ExpectedCost`. ``truth`` has ``labels``
-        (positions of the classes), ``weight`` and ``groups``.
+        The validation loss:
+
+        - "log_loss": the mean log loss;
+        - "balanced": the mean over the classes of each class's mean log loss;
+        - "worst_group": a smooth maximum of the groups' mean log losses, see
+          `salutary.WorstGroup`;
+        - a callable (logits, truth) -> (value, gradient with respect to the logits),
+          such as `salutary.ExpectedCost`. It must depend on the logits through the
+          softmax probabilities only. ``truth`` has the attributes ``labels`` (positions
+          in ``model.classes_``), ``weight`` and ``groups``.
     groups_val : array-like of shape (n_val,), optional
-        Group of each validation row, for an objective that looks at groups.
+        Group of each validation row, for an objective that uses groups.
 
     Returns
     -------
-    ndarray of shape (n_pool, n_classes)
-        In nats of mean validation loss, or what the objective is measured in, per unit
-        of ``sample_weight``; columns in the order of ``model.classes_``; positive
-        helps. float32 for a float32 pool.
+    influence : ndarray of shape (n_pool, n_classes)
+        Nats of mean validation loss (or the objective's unit) per unit of
+        ``sample_weight``. Columns are in the order of ``model.classes_``. float32 for a
+        float32 pool, else float64.
 
     Raises
     ------
     TypeError
         If ``model`` is not a ``LogisticRegression``.
     ValueError
-        For another training objective than the L2-penalized log loss, for a validation
-        objective whose gradient does not sum to zero over the classes, for rows that do
-        not fit the model, and for NaN or infinity (names the first row and column).
+        If ``model`` was not fitted with the L2-penalized log loss; if the gradient of
+        ``objective`` does not sum to zero over the classes; if rows do not have the
+        model's features; or if a value is NaN or infinite (the message names the first
+        row and column).
 
     Warns
     -----
     InfluenceWarning
         If the Hessian is ill-conditioned or the model has not converged.
 
+    See Also
+    --------
+    salutary.add_one_in : The effect of a whole added row, also exactly, by refitting.
+
     Notes
     -----
-    With softmax probabilities p, one solve :math:`u = H^{-1} \nabla J` and
-    :math:`s(x) = u \tilde x`, the influence is :math:`p(x) \cdot s(x) - s_c(x)`: all
-    classes of a row cost one product, about what predicting it costs. Extra memory
-    besides the result does not grow with the pool. The influences of a row, weighted by
-    its probabilities, sum to zero, so every row has a class that seems to help: to
-    first order only.
+    Let p(x) be the probabilities of a row, :math:`\tilde x` the row with a one for the
+    intercept, J the validation loss and H the Hessian of the training objective. After
+    one solve :math:`u = H^{-1} \nabla J`, and with :math:`s(x) = u \tilde x`, the
+    influence is :math:`I(x, c) = p(x) \cdot s(x) - s_c(x)`. One product thus gives all
+    classes of a row: O(n_pool n_features n_classes), about the cost of predicting the
+    pool. Memory besides the result does not grow with the pool.
+
+    The influences of a row, weighted by its probabilities, sum to zero. So every row
+    has a class that seems to help, and a positive influence alone proves nothing.
 
     References
     ----------
@@ -134,6 +153,7 @@ def label_influence(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
+    >>> from salutary import label_influence
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X[::5], y[::5])
     >>> influence = label_influence(
@@ -141,7 +161,16 @@ def label_influence(
     ... )
     >>> influence.shape
     (30, 3)
-    >>> bool(abs((model.predict_proba(X[2::5]) * influence).sum()) < 1e-12)
+
+    Labeling row 28 of the pool with the last class helps: the validation loss falls by
+    about 0.09 nats per unit of the row's weight.
+
+    >>> influence[28].round(2)
+    array([-0.08, -0.05,  0.09])
+
+    Weighted by the probabilities, the influences of each row sum to zero:
+
+    >>> bool(abs((model.predict_proba(X[2::5]) * influence).sum(axis=1)).max() < 1e-12)
     True
     """
     if hessian not in get_args(HessianRows):
@@ -172,8 +201,8 @@ def label_influence(
     def pool_blocks() -> Iterator[Matrix]:
         return (X_pool[batch] for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS))
 
-    # Blocks are too small to share among threads, which would only wait for each other;
-    # and on one thread the sums are the same on any number of cores.
+    # Blocks are too small for several threads, which would only wait for each other.
+    # With one thread, sums are also the same on a machine with any number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
         pool = (pool_blocks, X_pool.shape[0])
         factored = factor_with_pool(viewed, X_train, weight, factors, hessian, pool)
@@ -181,25 +210,32 @@ def label_influence(
             _warn_unless_converged(factored, X_train, codes, weight)
         direction = influence_direction(factored, X_val, bound)
         scorer = InfluenceScorer(factored, direction, X_pool.dtype)
-        influence = np.empty((X_pool.shape[0], viewed.n_classes), dtype=X_pool.dtype)
-        with np.errstate(all="ignore"):
-            for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
-                influence[batch], _ = scorer(X_pool[batch])
-                # A value that is not finite makes its row's influences so: looking at
-                # these saves a pass over the pool.
-                if not np.isfinite(influence[batch].sum()):
-                    check_finite(X_pool, "X_pool", feature_names)
+        return _influences(scorer, X_pool, feature_names)
+
+
+def _influences(
+    scorer: InfluenceScorer, X_pool: Matrix, feature_names: Any
+) -> FloatArray:
+    """Influences of all rows, block by block; refuse values that are not finite."""
+    influence = np.empty((X_pool.shape[0], scorer.n_classes), dtype=X_pool.dtype)
+    with np.errstate(all="ignore"):
+        for batch in gen_batches(X_pool.shape[0], BLOCK_ROWS):
+            influence[batch], _ = scorer(X_pool[batch])
+            # A value that is not finite makes the influences of its row not finite.
+            # Looking only at the influences saves a pass over the pool.
+            if not np.isfinite(influence[batch].sum()):
+                check_finite(X_pool, "X_pool", feature_names)
     return influence
 
 
 def _warn_unless_converged(
     factored: FactoredModel, X_train: Matrix, labels: IntArray, weight: FloatArray
 ) -> None:
-    """Warn when the objective is noticeably above its minimum.
+    """Warn if the training objective is noticeably above its minimum.
 
-    Half the squared Newton decrement estimates by how much; relative to the objective
-    it depends neither on the features' units nor on how sure the model is. Influences
-    are off by about its square root.
+    Half the squared Newton decrement estimates how far above. Relative to the
+    objective, it depends neither on the units of the features nor on how confident the
+    model is. The relative error of influences is about its square root.
     """
     model = factored.model
     X_train = as_float64(X_train)

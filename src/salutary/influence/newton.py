@@ -1,4 +1,4 @@
-"""The optimum with one more row, for many rows at once, by Newton's method."""
+"""Newton's method for the optimum with one more row, for many rows at once."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from salutary.influence.factored import FactoredModel
 from salutary.influence.objectives import BoundObjective
 
 MOST_STEPS = 10
-"""Newton steps; most candidates stop after three, implausible labels take more."""
+"""Limit of Newton steps; most candidates take three, implausible labels more."""
 
 MOST_PRODUCTS = 12
-"""Products with the Hessian in one step after the first."""
+"""Limit of products with the Hessian in one step; the first step needs none."""
 
 STEP_TOLERANCE = 0.2
-"""Relative residual, in the inverse Hessian's norm, at which a step is good enough."""
+"""Relative residual, in the inverse Hessian's norm, at which a step is accepted."""
 
 SMALLEST_DECREMENT = 1e-6
-"""Squared Newton decrement below which nothing moves: in nats, or of the first."""
+"""Squared Newton decrement at which a candidate has converged.
+
+In nats, or relative to its first decrement, whichever is smaller.
+"""
 
 MOST_HALVINGS = 20
+"""Limit of halvings of one step."""
 
 BATCH_CELLS = 1_000_000
-"""Logits held at once: candidates x rows x classes."""
+"""Limit of logits held at once: candidates x rows x classes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class TrainingRows:
     labels : ndarray of shape (n_train,), dtype intp
         Position of each row's class.
     weight : ndarray of shape (n_train,)
-        Class weights included.
+        Weight of each row, times its class weight.
     """
 
     X: Matrix
@@ -57,19 +61,20 @@ def newton_decreases(
     X_val: Matrix,
     objective: BoundObjective,
 ) -> Float64Array:
-    """Solve for the optimum with each row under each class by Newton's method.
+    """Decrease of the objective when each row is added, by Newton's method.
 
     Parameters
     ----------
     factored : FactoredModel
-        With the Hessian of the training objective.
+        Its Hessian is that of the training objective.
     training : TrainingRows
     X : matrix of shape (n_rows, n_features), float64
+        Rows to add, each alone.
     added : ndarray of shape (n_rows, n_classes)
-        Weight each row is added with under each class.
+        Weight that each row is added with under each class.
     X_val : matrix of shape (n_val, n_features), float64
     objective : callable
-        J as a function of the validation rows' logits.
+        J as a function of the logits of the validation rows.
 
     Returns
     -------
@@ -94,10 +99,10 @@ def newton_decreases(
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Rows times classes, each with an objective of its own; all are solved at once.
+    """The pairs of a row and a class, each with its own objective, solved together.
 
-    Parameters of all candidates are held as (n, K - 1, d), in the Hessian's reduced
-    coordinates; logits as (n_rows, n, K).
+    The parameters of all n candidates have shape (n, K - 1, d), in the reduced
+    coordinates of the Hessian. Logits have shape (n_rows, n, K).
     """
 
     factored: FactoredModel
@@ -133,7 +138,7 @@ class _Candidates:
         )
 
     def logits(self, X: Matrix, parameters: Float64Array) -> Float64Array:
-        """Logits of rows under each candidate's parameters, (n_rows, n, K)."""
+        """Logits of rows under each candidate's parameters, shape (n_rows, n, K)."""
         coef = np.einsum("ak,nad->nkd", self.factored.hessian.basis, parameters)
         n_features = self.factored.model.n_features
         flat = coef.reshape(-1, coef.shape[2])
@@ -143,13 +148,13 @@ class _Candidates:
         return logits.reshape(X.shape[0], *coef.shape[:2])
 
     def own_logits(self, parameters: Float64Array) -> Float64Array:
-        """Logits of each candidate's own row, (n, K)."""
+        """Logits of each candidate's own row, shape (n, K)."""
         reduced = np.einsum("nad,nd->na", parameters, self.rows)
         own: Float64Array = reduced @ self.factored.hessian.basis
         return own
 
     def evaluate(self, parameters: Float64Array) -> _Point:
-        """Each candidate's objective and probabilities at parameters of its own."""
+        """Each candidate's objective and probabilities at its own parameters."""
         logits = self.logits(self.training.X, parameters)
         rows = np.arange(len(self.training.labels))
         chosen = logits[rows, :, self.training.labels]
@@ -164,7 +169,7 @@ class _Candidates:
         return _Point(parameters, loss + penalty / 2, probability, np.exp(own))
 
     def gradient(self, point: _Point) -> Float64Array:
-        """Of each candidate's objective, (n, K - 1, d)."""
+        """Gradient of each candidate's objective, shape (n, K - 1, d)."""
         residual = point.probability.copy()
         residual[np.arange(len(residual)), :, self.training.labels] -= 1
         own = point.own_probability.copy()
@@ -175,7 +180,7 @@ class _Candidates:
         )
 
     def product(self, point: _Point, vectors: Float64Array) -> Float64Array:
-        """Each candidate's Hessian times a vector of its own, (n, K - 1, d)."""
+        """Each candidate's Hessian times its own vector, shape (n, K - 1, d)."""
         probability, own_probability = point.probability, point.own_probability
         logits = self.logits(self.training.X, vectors)
         logits -= np.einsum("mnk,mnk->mn", probability, logits)[..., None]
@@ -186,7 +191,7 @@ class _Candidates:
         return self._back(logits, own) + self.factored.hessian.penalty() * vectors
 
     def _back(self, logits: Float64Array, own: Float64Array) -> Float64Array:
-        """From weights on logits to parameters: the transpose of `logits`."""
+        """Map weights of logits to parameters: the transpose of `logits`."""
         n_rows, n, n_classes = logits.shape
         weighted = (logits * self.training.weight[:, None, None]).reshape(n_rows, -1)
         coef = np.asarray(self.training.X.T @ weighted).T
@@ -200,7 +205,7 @@ class _Candidates:
         return reduced
 
     def minimize(self) -> Float64Array:
-        """Each candidate's optimal parameters, from the model's own."""
+        """Each candidate's optimal parameters, starting from the model's."""
         begin = self.factored.hessian.basis @ self.factored.model.parameters
         parameters = np.repeat(begin[None], len(self.labels), axis=0)
         point, step = self.evaluate(parameters), self._first_step()
@@ -224,7 +229,10 @@ class _Candidates:
         return parameters
 
     def _first_step(self) -> Float64Array:
-        """Newton's step at the model: the factored Hessian and the row's curvature."""
+        """Newton's step at the model, in closed form.
+
+        It uses the factored Hessian and the curvature of the added row.
+        """
         hessian, n_classes = self.factored.hessian, self.factored.model.n_classes
         basis = hessian.basis
         reduced = n_classes - 1
@@ -253,12 +261,16 @@ class _Candidates:
         gradient: Float64Array,
         scaled: Float64Array,
     ) -> Float64Array:
-        """Newton's step by conjugate gradients, preconditioned with the model's H."""
+        """Newton's step by conjugate gradients.
+
+        The preconditioner is the factored Hessian of the model.
+        """
         residual, search = -gradient, -scaled
         step = np.zeros_like(residual)
         size = first = _dot(gradient, scaled)
         tiny = np.finfo(np.float64).tiny
-        # A candidate that is done stays where it is, whoever shares its batch.
+        # A candidate that has converged does not move on, so that its result does not
+        # depend on the other candidates of its batch.
         going = np.ones(len(first), dtype=bool)
         for _ in range(MOST_PRODUCTS):
             product = self.product(point, search)
@@ -276,7 +288,7 @@ class _Candidates:
         return step
 
     def _damped(self, point: _Point, step: Float64Array) -> _Point:
-        """Take the step, halved until the objective falls."""
+        """Take the step, halved until the objective decreases."""
         length = np.ones(len(step))
         for _ in range(MOST_HALVINGS):
             after = self.evaluate(point.parameters + length[:, None, None] * step)
@@ -289,10 +301,11 @@ class _Candidates:
 
 @dataclass(frozen=True)
 class _Point:
-    """Where the candidates are: parameters (n, K - 1, d) and what follows from them.
+    """Parameters of the candidates, and the values that follow from them.
 
-    ``value`` is (n,), ``probability`` of the training rows (n_train, n, K) and
-    ``own_probability`` of the candidates' own rows (n, K).
+    ``parameters`` has shape (n, K - 1, d), ``value`` of the objectives (n,),
+    ``probability`` of the training rows (n_train, n, K), and ``own_probability`` of the
+    candidates' own rows (n, K).
     """
 
     parameters: Float64Array

@@ -1,4 +1,4 @@
-"""What "better" means: validation objectives as functions of the logits."""
+"""Validation objectives: what labels are to lower, as functions of the logits."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from salutary.arrays import FloatArray, IntArray
 from salutary.names import ObjectiveName
 
 LARGEST_COST = 1e30
-"""Squares of larger costs, times those of logits, leave too little room for sums."""
+"""Limit of costs: with larger ones, squares and their sums could overflow."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What an objective knows of the rows it judges.
+    """What an objective knows about the rows besides their logits.
 
     Parameters
     ----------
     labels : ndarray of shape (n_rows,), dtype intp
         Position of each row's class.
     weight : ndarray of shape (n_rows,)
-        Not all zero.
+        Weight of each row; not all zero.
     groups : ndarray of shape (n_rows,), dtype intp, optional
-        Number of each row's group, for objectives that look at groups.
+        Number of each row's group, for objectives that use groups.
     """
 
     labels: IntArray
@@ -39,26 +39,27 @@ class Truth:
         return len(self.labels)
 
     def take(self, rows: IntArray) -> Truth:
-        """Some of the rows."""
+        """The rows of the given numbers."""
         groups = None if self.groups is None else self.groups[rows]
         return Truth(self.labels[rows], self.weight[rows], groups)
 
 
 Objective = Callable[[FloatArray, Truth], tuple[float, FloatArray]]
-"""(logits, truth) -> (value, gradient): what is to fall, of any set of rows.
+"""(logits, truth) -> (value, gradient): what labels are to lower, for any rows.
 
-``logits`` and the gradient with respect to them have shape (n_rows, n_classes). Each
-row of the gradient must sum to zero, that is, the objective must depend on the logits
-through the probabilities only (checked where the gradient is used). It is called with
-parts of the validation rows too, so it should be a mean of some kind, not a sum.
+``logits`` and the gradient with respect to them have shape (n_rows, n_classes). The
+objective must depend on the logits through the probabilities only, so each row of the
+gradient must sum to zero; this is checked where the gradient is used. The objective is
+also called with parts of the validation rows, so it should be a kind of mean, not a
+sum.
 """
 
 BoundObjective = Callable[[FloatArray], tuple[float, FloatArray]]
-"""The same of certain rows: logits -> (value, gradient)."""
+"""logits -> (value, gradient): an `Objective` for certain rows, see `bind`."""
 
 
 def row_log_loss(logits: FloatArray, labels: IntArray) -> FloatArray:
-    """Log loss of each row.
+    """Log loss of each row, from logits.
 
     Parameters
     ----------
@@ -81,17 +82,19 @@ def row_log_loss(logits: FloatArray, labels: IntArray) -> FloatArray:
 
 
 def log_losses(probability: FloatArray, labels: IntArray) -> FloatArray:
-    """Log loss of each row, as scikit-learn's: what cannot be counts 36, not infinity.
+    """Log loss of each row, from probabilities.
+
+    As in scikit-learn, a probability of zero gives a loss of 36, not infinity.
 
     Parameters
     ----------
     probability : ndarray of shape (n_rows, n_classes)
-        Probability of each class.
     labels : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
 
     Returns
     -------
-    ndarray of shape (n_rows,)
+    ndarray of shape (n_rows,), in nats
 
     Examples
     --------
@@ -106,7 +109,7 @@ def log_losses(probability: FloatArray, labels: IntArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class LogLoss:
-    """Weighted mean log loss of labeled rows: J of the design, in nats.
+    """Weighted mean log loss of labeled rows, in nats.
 
     Parameters
     ----------
@@ -140,7 +143,7 @@ class LogLoss:
 
 
 def log_loss(logits: FloatArray, truth: Truth) -> tuple[float, FloatArray]:
-    """Weighted mean log loss, an `Objective`, in nats: the paper's.
+    """Weighted mean log loss, in nats: the `Objective` of the paper.
 
     Examples
     --------
@@ -156,7 +159,7 @@ def log_loss(logits: FloatArray, truth: Truth) -> tuple[float, FloatArray]:
 def balanced_log_loss(logits: FloatArray, truth: Truth) -> tuple[float, FloatArray]:
     """Mean over the classes of each class's mean log loss, an `Objective`, in nats.
 
-    A class counts the same however few of the rows have it; one that none has does not
+    Every class counts the same, however few rows it has. A class without rows does not
     count.
 
     Examples
@@ -172,25 +175,43 @@ def balanced_log_loss(logits: FloatArray, truth: Truth) -> tuple[float, FloatArr
 
 @dataclass(frozen=True, eq=False)
 class ExpectedCost:
-    """Mean cost of a class drawn by the model's probabilities, an `Objective`.
+    """Expected cost of predictions, an ``objective`` in place of the log loss.
 
-    A smooth stand-in for the cost of the likeliest class. It is bounded, so rows that
-    the model is surely wrong about pull at it little.
+    The expected cost of a row is its mean cost when the class is drawn with the
+    probabilities of the model. This is a smooth substitute for the cost of the most
+    likely class. As it is bounded, confident mistakes weigh less than in the log loss.
 
     Parameters
     ----------
     costs : array-like of shape (n_classes, n_classes)
-        Cost of predicting the column's class for a row of the row's class, classes in
-        the order of the model's; in any unit, which is then the objective's. A
-        negative cost is a gain. None is beyond 1e30 either way.
+        ``costs[i, j]`` is the cost of predicting class j for a row of class i, classes
+        in the order of ``model.classes_``; a negative cost is a gain. Any unit, which
+        is then the unit of the objective. When used, costs of another shape, not
+        finite, or beyond 1e30 raise a ValueError.
+
+    Notes
+    -----
+    The weighted mean of ``p @ costs[y]`` over rows with probabilities p and class y;
+    O(n_rows n_classes).
 
     Examples
     --------
-    >>> import numpy as np
-    >>> truth = Truth(np.array([0, 1]), np.ones(2))
-    >>> value, _ = ExpectedCost([[0, 1], [10, 0]])(np.zeros((2, 2)), truth)
-    >>> value
-    2.75
+    Missing the disease costs ten times as much as a false alarm. Then another label of
+    the pool row helps:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.preprocessing import scale
+    >>> from salutary import ExpectedCost, label_influence
+    >>> X, y = load_breast_cancer(return_X_y=True)  # 0: malignant, 1: benign
+    >>> X = scale(X)
+    >>> model = LogisticRegression(tol=1e-8).fit(X[:50], y[:50])
+    >>> rows = dict(X_train=X[:50], X_val=X[50:100], y_val=y[50:100])
+    >>> label_influence(model, X[[100]], **rows).round(3)
+    array([[-0.002,  0.044]])
+    >>> costs = ExpectedCost([[0, 10], [1, 0]])
+    >>> label_influence(model, X[[100]], **rows, objective=costs).round(3)
+    array([[ 0.004, -0.085]])
     """
 
     costs: FloatArray
@@ -211,16 +232,16 @@ class ExpectedCost:
 
 
 def _checked_costs(costs: Any, n_classes: int) -> NDArray[np.float64]:
-    """Costs as an array; refused with what is wrong with them."""
+    """Costs as an array; refuse costs that cannot be used."""
     fault = None
     try:
         table = np.asarray(costs, dtype=np.float64)
     except (TypeError, ValueError):
-        fault = "are no table of numbers"
+        fault = "are not a table of numbers"
     else:
         if table.shape != (n_classes, n_classes):
             fault = f"are of shape {table.shape}"
-        elif not (np.abs(table) <= LARGEST_COST).all():  # NaN is not either
+        elif not (np.abs(table) <= LARGEST_COST).all():  # also refuses NaN
             row, column = np.argwhere(~(np.abs(table) <= LARGEST_COST))[0]
             fault = f"have {table[row, column]:g} in row {row}, column {column}"
             if np.isfinite(table[row, column]):
@@ -235,27 +256,38 @@ def _checked_costs(costs: Any, n_classes: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class WorstGroup:
-    r"""Smooth maximum of the groups' mean log losses, an `Objective`, in nats.
+    r"""Smooth maximum of the groups' mean log losses, an ``objective`` in nats.
+
+    It needs the group of each validation row. The objective "worst_group" is this one
+    with the default temperature.
 
     Parameters
     ----------
     temperature : float, default=0.1
-        In nats. The smaller, the more the worst group alone counts; groups whose losses
-        are within it count nearly alike.
+        In nats; positive, or a ValueError is raised when it is used. The smaller it is,
+        the more only the worst group counts. Groups whose losses differ by less than
+        the temperature count nearly the same.
 
     Notes
     -----
-    With the mean log losses :math:`L_g` of the G groups that the rows have, the value
-    is :math:`T \log(\frac{1}{G} \sum_g e^{L_g / T})`, which is between their mean and
-    their maximum.
+    With the mean log losses :math:`L_g` of the G groups and the temperature T, the
+    value is :math:`T \log(\frac{1}{G} \sum_g e^{L_g / T})`. It lies between their mean
+    and their maximum. O(n_rows n_classes).
 
     Examples
     --------
-    >>> import numpy as np
-    >>> truth = Truth(np.array([0, 1]), np.ones(2), groups=np.array([0, 1]))
-    >>> value, _ = WorstGroup(0.01)(np.array([[2.0, 0], [2, 0]]), truth)
-    >>> round(value, 4)
-    2.12
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from salutary import WorstGroup, label_influence
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X[::5], y[::5])
+    >>> influence = label_influence(
+    ...     model, X[2::5], X_train=X[::5], X_val=X[1::5], y_val=y[1::5],
+    ...     objective=WorstGroup(temperature=0.05),
+    ...     groups_val=X[1::5, 1] > 3,  # narrow and wide sepals
+    ... )
+    >>> influence.shape
+    (30, 3)
     """
 
     temperature: float = 0.1
@@ -280,7 +312,7 @@ class WorstGroup:
 
 
 def _share_of(kinds: IntArray, weight: FloatArray) -> FloatArray:
-    """Each row's share in the weight of its kind; zero for kinds without any."""
+    """Each row's share in the weight of its kind; zero for kinds without weight."""
     total = np.bincount(kinds, weight)[kinds]
     share: FloatArray = np.divide(
         weight, total, out=np.zeros(len(kinds)), where=total > 0
@@ -293,14 +325,14 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
     "balanced": balanced_log_loss,
     "worst_group": WorstGroup(),
 }
-"""Those that need nothing but a name, the default first."""
+"""Objectives by name, the default first."""
 
 BY_TABLE = "cost"
-"""What the command line calls `ExpectedCost`, which needs a table."""
+"""Name of `ExpectedCost` on the command line, which also asks for a table of costs."""
 
 
 def find_objective(objective: ObjectiveName | Objective) -> Objective:
-    """The objective of a name, or a caller's own.
+    """Look an objective up by its name; a callable is returned as it is.
 
     Raises
     ------
@@ -319,13 +351,13 @@ def find_objective(objective: ObjectiveName | Objective) -> Objective:
 
 
 def bind(objective: Objective, truth: Truth) -> BoundObjective:
-    """An objective of certain rows, its results checked.
+    """An objective for certain rows, with its results checked.
 
     Raises
     ------
     ValueError
-        When it is called, for anything but a value and a gradient, for a gradient of
-        another shape than the logits, and for NaN or infinity.
+        When it is called, if the objective does not return a value and a gradient, if
+        the gradient does not have the shape of the logits, or for NaN or infinity.
     """
     if objective is log_loss:
         return LogLoss(truth.labels, truth.weight)
@@ -349,7 +381,7 @@ def bind(objective: Objective, truth: Truth) -> BoundObjective:
 
 
 def _value_and_gradient(result: Any) -> tuple[float, FloatArray]:
-    """What a caller's objective returned, as a number and an array."""
+    """The result of a caller's objective as a number and an array."""
     try:
         value, gradient = result
         if not isinstance(result, tuple | list) or np.ndim(value):

@@ -1,4 +1,4 @@
-"""Influence of every class of every row, from one product per block of rows."""
+"""Influences of rows under every class, with one product per block of rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from salutary.influence.factored import FactoredModel
 
 
 class InfluenceScorer:
-    r"""Probabilities and influences of rows for every class.
+    r"""Computes probabilities and influences of rows for every class.
 
     With :math:`u = H^{-1} \nabla J` and :math:`s(x) = u \tilde x`,
 
@@ -22,9 +22,9 @@ class InfluenceScorer:
     ----------
     factored : FactoredModel
     direction : ndarray of shape (n_classes, n_features + fit_intercept)
-        u, see `salutary.influence.direction`.
+        The matrix u, see `salutary.influence.direction`.
     dtype : float32 or float64
-        Of the rows and of the results.
+        Type of the rows and of the results.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class InfluenceScorer:
         influence, probability : ndarrays of shape (n_rows, n_classes)
             In column-major order.
         """
-        # Classes are rows here: reductions over a few classes then run along memory.
+        # Here classes are rows, so that sums over a few classes run along memory.
         if sparse.issparse(X):
             products = np.ascontiguousarray((X @ self._weights.T).T)
         else:
@@ -70,8 +70,8 @@ class InfluenceScorer:
         np.exp(probability, out=probability)
         probability /= probability.sum(axis=0)
         slope -= _mean(probability, slope)
-        # The mean is zero but for rounding now. Taking it off once more leaves the tiny
-        # influence of an almost certain class with all its digits.
+        # The mean is now zero up to rounding. Subtracting it again keeps all digits of
+        # the tiny influence of an almost certain class.
         influence = np.subtract(_mean(probability, slope), slope, out=slope)
         if self._class_weight is not None:
             influence *= self._class_weight

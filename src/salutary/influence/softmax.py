@@ -15,16 +15,15 @@ from sklearn.utils.validation import check_is_fitted
 from salutary.arrays import Float64Array, FloatArray, Matrix
 
 SMALLEST_C = 1e-100
-"""Squares of penalties that are stronger leave too little room for sums."""
+"""Limit of C: with a smaller one, sums of squared penalties could overflow."""
 
 
 @dataclass(frozen=True)
 class SoftmaxModel:
-    r"""K-class softmax regression, one row of coefficients per class.
+    r"""K-class softmax regression, with one row of coefficients per class.
 
-    It stands for the objective
-    :math:`F = \sum_i w_i \ell(x_i, y_i) + \frac{l2}{2} \|coef\|^2`, with the intercept
-    not penalized.
+    It minimizes :math:`F = \sum_i w_i \ell(x_i, y_i) + \frac{l2}{2} \|coef\|^2`. The
+    intercept is not penalized.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ class SoftmaxModel:
     intercept : ndarray of shape (n_classes,), float64
         Zeros when ``fit_intercept`` is False.
     l2 : float
-        Penalty; positive.
+        Strength of the penalty; positive.
     fit_intercept : bool
     """
 
@@ -51,7 +50,7 @@ class SoftmaxModel:
 
     @property
     def parameters(self) -> Float64Array:
-        """Coefficients and, if there is one, the intercept as the last column."""
+        """Coefficients, with the intercept as the last column if there is one."""
         if not self.fit_intercept:
             return self.coef
         return np.column_stack([self.coef, self.intercept])
@@ -69,9 +68,9 @@ class SoftmaxModel:
 def softmax_model(model: LogisticRegression) -> SoftmaxModel:
     """View a fitted ``LogisticRegression`` as a softmax model.
 
-    For two classes scikit-learn fits one logit ``w·x`` with penalty 1/C. Its softmax
-    twin has the rows ``(-w/2, w/2)``; as these have half the squared norm of ``w``, the
-    same objective needs the penalty 2/C.
+    For two classes, scikit-learn fits one logit ``w·x`` with the penalty 1/C. The same
+    model as a softmax has the coefficient rows ``-w/2`` and ``w/2``. Their squared norm
+    is half that of ``w``, so the same objective needs the penalty 2/C.
 
     Parameters
     ----------
@@ -87,7 +86,7 @@ def softmax_model(model: LogisticRegression) -> SoftmaxModel:
     TypeError
         If ``model`` is not a ``LogisticRegression``.
     ValueError
-        If its objective is not the one above. The message names the remedy.
+        If its objective is not that of `SoftmaxModel`. The message names the remedy.
 
     Examples
     --------
@@ -109,7 +108,7 @@ def softmax_model(model: LogisticRegression) -> SoftmaxModel:
 
 
 def check_objective(model: LogisticRegression) -> None:
-    """Refuse a model, fitted or not, whose objective is not the one above.
+    """Refuse a model, fitted or not, whose objective is not that of `SoftmaxModel`.
 
     Raises
     ------
@@ -149,32 +148,35 @@ def check_objective(model: LogisticRegression) -> None:
 
 
 HessianBlocks = Callable[[], Iterable[tuple[Matrix, FloatArray, FloatArray]]]
-"""Yields (rows, their class probabilities, their weights), anew at each call."""
+"""A callable that yields (rows, their class probabilities, their weights) in blocks.
+
+Each call starts again from the first block.
+"""
 
 
 @dataclass(frozen=True)
 class Hessian:
-    r"""Hessian of the training objective, in coordinates without the gauge.
+    r"""Hessian of the training objective, in reduced coordinates.
 
-    Adding one constant to every class's intercept changes nothing, so the Hessian is
-    singular along it. All gradients of functions of the probabilities are orthogonal to
-    it: they sum to zero over the classes. This operator lives in that subspace: a
-    parameter matrix of K rows is held as K - 1 rows, its product with an orthonormal
-    ``basis`` (Helmert's).
+    Adding one constant to the intercepts of all classes changes no probability, so the
+    Hessian is singular in this direction, the gauge. Gradients of functions of the
+    probabilities sum to zero over the classes, so they are orthogonal to the gauge.
+    This operator acts on the orthogonal subspace only: a parameter matrix of K rows is
+    held as K - 1 rows, its product with an orthonormal ``basis`` (Helmert's).
 
     Parameters
     ----------
     model : SoftmaxModel
     blocks : callable
-        Yields the rows that give the curvature, in blocks, see `HessianBlocks`.
+        Yields the rows whose curvature is summed, see `HessianBlocks`.
     n_rows : int
-        Their number.
+        Number of these rows.
 
     Notes
     -----
     :math:`H = \sum_i w_i A_i \otimes \tilde x_i \tilde x_i^T + l2\, I \otimes D` with
-    :math:`A_i = Q (diag(p_i) - p_i p_i^T) Q^T`, Q the basis and D the identity with a
-    zero in the intercept's place.
+    :math:`A_i = Q (diag(p_i) - p_i p_i^T) Q^T`, where Q is the basis, and D the
+    identity with a zero in the place of the intercept.
     """
 
     model: SoftmaxModel
@@ -183,7 +185,7 @@ class Hessian:
 
     @cached_property
     def basis(self) -> Float64Array:
-        """Orthonormal rows orthogonal to ones, shape (n_classes - 1, n_classes)."""
+        """Orthonormal rows that sum to zero, shape (n_classes - 1, n_classes)."""
         return np.asarray(helmert(self.model.n_classes), dtype=np.float64)
 
     @property
@@ -195,7 +197,7 @@ class Hessian:
         )
 
     def penalty(self) -> Float64Array:
-        """l2 for each column of a parameter matrix, 0 for the intercept's."""
+        """Penalty of each column of a parameter matrix; 0 for the intercept."""
         column = np.full(self.shape[1], self.model.l2)
         if self.model.fit_intercept:
             column[-1] = 0.0
@@ -217,7 +219,10 @@ class Hessian:
 
 
 def centered(values: FloatArray, probability: FloatArray) -> FloatArray:
-    """Take each row's mean off, twice, so that what nearly cancels keeps its digits."""
+    """Subtract each row's mean under its probabilities.
+
+    It is subtracted twice, so that differences that nearly cancel keep their digits.
+    """
     for _ in range(2):
         values = values - np.einsum("ik,ik->i", probability, values)[:, None]
     return values
@@ -226,7 +231,7 @@ def centered(values: FloatArray, probability: FloatArray) -> FloatArray:
 def parameter_gradient(
     X: Matrix, logit_gradient: FloatArray, fit_intercept: bool
 ) -> Float64Array:
-    """Gradient with respect to the parameters from the gradient at the logits.
+    """Gradient with respect to the parameters, from that with respect to the logits.
 
     Parameters
     ----------
@@ -247,7 +252,7 @@ def parameter_gradient(
 def curvature_roots(
     basis: Float64Array, probability: FloatArray, weight: FloatArray
 ) -> Float64Array:
-    r"""Square roots of the rows' reduced curvatures.
+    r"""Square roots of the rows' curvatures in reduced coordinates.
 
     Returns S of shape (n_rows, K - 1, K - 1) with
     :math:`S_i S_i^T = w_i Q (diag(p_i) - p_i p_i^T) Q^T`.
@@ -255,10 +260,11 @@ def curvature_roots(
     Notes
     -----
     :math:`L = diag(\sqrt p) - p \sqrt p^T` has :math:`L L^T = diag(p) - p p^T` and
-    :math:`L \sqrt p = 0`. The Householder reflection that sends :math:`\sqrt p` to the
-    axis of the likeliest class m therefore leaves K - 1 columns: for the class j they
-    are :math:`\sqrt{p_j}\, (e_j - (p + \sqrt{p_m} e_m) / (1 + \sqrt{p_m}))`, in which
-    nothing cancels however sure the model is.
+    :math:`L \sqrt p = 0`. Therefore the Householder reflection that maps
+    :math:`\sqrt p` to the axis of the most likely class m leaves K - 1 columns. The
+    column of the class j is
+    :math:`\sqrt{p_j}\, (e_j - (p + \sqrt{p_m} e_m) / (1 + \sqrt{p_m}))`, in which
+    nothing cancels, however confident the model is.
     """
     n_rows, n_classes = probability.shape
     rows = np.arange(n_rows)[:, None]
@@ -278,6 +284,6 @@ def curvature_roots(
 def reduced_curvatures(
     basis: Float64Array, probability: FloatArray, weight: FloatArray
 ) -> Float64Array:
-    """Return the rows' reduced curvatures, shape (n_rows, K - 1, K - 1)."""
+    """Curvatures of rows in reduced coordinates, shape (n_rows, K - 1, K - 1)."""
     roots = curvature_roots(basis, probability, weight)
     return roots @ roots.transpose(0, 2, 1)

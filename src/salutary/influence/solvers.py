@@ -1,4 +1,4 @@
-"""Solve with the Hessian: factor once, solve many times, and say whether it worked."""
+"""Solve with the Hessian: factor once, solve many times, and check the solutions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from salutary.arrays import Float64Array, Matrix, as_float64
 from salutary.influence.softmax import Hessian, curvature_roots, reduced_curvatures
 
 DIRECT_LIMIT = 5_000
-"""Largest order of a matrix that is factored; beyond it conjugate gradients run."""
+"""Largest order of a matrix to factor; beyond it, conjugate gradients are used."""
 
 SMALLEST_RCOND = 1e-12
-"""Reciprocal condition below which half of float64's digits may be lost."""
+"""Reciprocal condition number below which 12 of float64's 16 digits may be lost."""
 
 LARGEST_RESIDUAL = 1e-6
 """Relative residual above which a solution is not trusted."""
 
 
 class Status(Enum):
-    """Outcome of a solve: what went wrong and what to do about it."""
+    """Outcome of a solve; its value says what went wrong and how to fix it."""
 
     SUCCESS = ""
     ILL_CONDITIONED = (
@@ -41,15 +41,15 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Solution:
-    """A solution and whether it can be trusted.
+    """A solution, and whether it can be trusted.
 
     Parameters
     ----------
     value : ndarray of shape (n_classes - 1, n_columns)
-        Parameter matrix in the Hessian's reduced coordinates.
+        Parameter matrix in the reduced coordinates of the Hessian.
     status : Status
     residual : float
-        Norm of ``rhs - H @ value`` relative to that of ``rhs``.
+        Norm of ``rhs - H @ value``, relative to the norm of ``rhs``.
     """
 
     value: Float64Array
@@ -58,18 +58,18 @@ class Solution:
 
     @property
     def trusted(self) -> bool:
-        """Whether the status is SUCCESS."""
+        """Whether the solve succeeded."""
         return self.status is Status.SUCCESS
 
 
 class Solver(Protocol):
-    """A factored Hessian."""
+    """A Hessian that is ready for many solves."""
 
     def solve(self, rhs: Float64Array) -> Solution:
-        """Solve H value = rhs for a parameter matrix of ``hessian.shape``."""
+        """Solve H value = rhs, both of shape ``hessian.shape``, and check it."""
 
     def apply(self, rhs: Float64Array) -> Float64Array:
-        """Apply the inverse to many, (n, *hessian.shape), without checking."""
+        """Apply H^-1 to n parameter matrices, (n, *hessian.shape), without a check."""
 
 
 def factor(hessian: Hessian) -> Solver:
@@ -78,13 +78,13 @@ def factor(hessian: Hessian) -> Solver:
     Parameters
     ----------
     hessian : Hessian
-        Of m rows, K classes and d columns (the intercept counted).
+        With m rows, K classes and d columns, counting the intercept.
 
     Returns
     -------
     Solver
-        `Woodbury` if m < d and `Cholesky` otherwise, while the matrix to factor is of
-        order `DIRECT_LIMIT` at most; `ConjugateGradient` beyond.
+        `Woodbury` if m < d, else `Cholesky`, as long as the order of the matrix to
+        factor is at most `DIRECT_LIMIT`; `ConjugateGradient` beyond that.
     """
     n_classes, n_columns = hessian.shape
     if n_classes * min(hessian.n_rows, n_columns) > DIRECT_LIMIT:
@@ -96,11 +96,11 @@ def factor(hessian: Hessian) -> Solver:
 
 @dataclass(frozen=True)
 class ScaledCholesky:
-    """Cholesky factor of a symmetric matrix scaled to a unit diagonal.
+    """Cholesky factor of a symmetric matrix that is scaled to a unit diagonal.
 
-    The scaling makes the condition number independent of the features' units. A matrix
-    that is not positive definite to rounding gets the smallest ridge that makes it so,
-    and a reciprocal condition of zero.
+    The scaling makes the condition number independent of the units of the features. If
+    rounding leaves a matrix that is not positive definite, a small ridge is added, and
+    the reciprocal condition number is set to zero.
     """
 
     factor: tuple[Float64Array, bool]
@@ -147,7 +147,7 @@ def _direct_solution(value: Float64Array, residual: float, rcond: float) -> Solu
 class Cholesky:
     """Cholesky factorization of the assembled Hessian.
 
-    O(m d^2 K^2 / 2) to assemble and O((K d)^3 / 3) to factor; memory O((K d)^2).
+    Assembling takes O(m d^2 K^2 / 2), factoring O((K d)^3 / 3), memory O((K d)^2).
     """
 
     def __init__(self, hessian: Hessian) -> None:
@@ -171,7 +171,7 @@ class Cholesky:
 
 
 def assemble(hessian: Hessian) -> Float64Array:
-    """Build the Hessian, a dense matrix of order (K - 1) d, block by block of rows."""
+    """Build the Hessian as a dense matrix of order (K - 1) d, block by block."""
     n_classes, n_columns = hessian.shape
     first, second = np.triu_indices(n_classes)
     upper = np.zeros((len(first), n_columns, n_columns))
@@ -209,10 +209,10 @@ def _weighted_gram(X: Matrix, weight: Float64Array) -> Float64Array:
 class Woodbury:
     """Woodbury identity in the space of the rows, for fewer rows than columns.
 
-    With B the square roots of the rows' curvatures times the rows, H is l2 I + B'B on
-    the coefficients; the intercepts are eliminated by their Schur complement, which is
-    l2 times B_0' (l2 I + B B')^-1 B_0 for the intercepts' columns B_0, free of
-    cancellation. O(m^2 d + (K m)^3 / 3); memory O((K m)^2 + m d).
+    Let B be the rows times the square roots of their curvatures. On the coefficients,
+    H is l2 I + B'B. The intercepts are eliminated by their Schur complement,
+    l2 B_0' (l2 I + B B')^-1 B_0 for the columns B_0 of the intercepts, in which nothing
+    cancels. Time O(m^2 d + (K m)^3 / 3), memory O((K m)^2 + m d).
     """
 
     def __init__(self, hessian: Hessian) -> None:
@@ -264,14 +264,14 @@ class Woodbury:
         return np.concatenate([coef, intercept.T[:, :, None]], axis=2)
 
     def _to_rows(self, coef: Float64Array) -> Float64Array:
-        """B times each coefficient matrix: (rows x reduced classes, n)."""
+        """B times each coefficient matrix, shape (n_rows (K - 1), n)."""
         n, n_classes, n_features = coef.shape
         logits = (self._X @ coef.reshape(-1, n_features).T).reshape(-1, n, n_classes)
         values: Float64Array = np.einsum("ika,ink->ian", self._roots, logits)
         return values.reshape(-1, n)
 
     def _from_rows(self, values: Float64Array) -> Float64Array:
-        """B transposed times each column: (n, reduced classes, features)."""
+        """B transposed times each column, shape (n, K - 1, n_features)."""
         n_rows, n_classes, _ = self._roots.shape
         n = values.shape[1]
         per_class = np.einsum(
@@ -284,7 +284,7 @@ class Woodbury:
 class ConjugateGradient:
     """Conjugate gradients on products with the Hessian, scaled by its diagonal.
 
-    O(m d K) a step, `max_steps` at most; memory O(K d).
+    A step takes O(m d K), and there are at most `max_steps`. Memory O(K d).
     """
 
     tolerance = 1e-11
@@ -308,7 +308,7 @@ class ConjugateGradient:
             matvec=lambda v: self._preconditioner * v.ravel(),
             dtype=np.float64,
         )
-        # A singular Hessian makes the steps overflow, which the status then says.
+        # With a singular Hessian the steps overflow; the status then reports it.
         with np.errstate(all="ignore"):
             value, _ = cg(
                 operator,
@@ -321,13 +321,13 @@ class ConjugateGradient:
             residual = _relative_residual(rhs, rhs - self._hessian.matvec(value))
         if not np.isfinite(residual):
             value, residual = np.zeros(shape), 1.0
-        # A step or two short of the tolerance, for rounding, is still a solution.
+        # Rounding may stop it a step or two before the tolerance; that is accepted.
         converged = residual <= 1_000 * self.tolerance
         status = Status.SUCCESS if converged else Status.NOT_CONVERGED
         return Solution(value, status, residual)
 
     def apply(self, rhs: Float64Array) -> Float64Array:
-        """Apply the inverse to many parameter matrices, one after the other."""
+        """Apply the inverse to many parameter matrices, with a solve for each."""
         return np.stack([self.solve(one).value for one in rhs])
 
 

@@ -1,4 +1,4 @@
-"""How far an influence may be off because the validation rows are a sample."""
+"""Standard errors of influences, given that the validation rows are only a sample."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from salutary.influence.objectives import Objective, Truth, bind, log_loss
 from salutary.influence.softmax import SoftmaxModel, parameter_gradient
 
 BATCH_ROWS = 64
-"""Candidates whose effects on all validation rows are held at once."""
+"""Candidates whose effects on all validation rows are held in memory at once."""
 
 PARTS = 20
-"""Of the validation rows, left out in turn for the error of any objective."""
+"""Parts of the validation rows; the jackknife leaves out one after another."""
 
 
 def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
@@ -26,15 +26,14 @@ def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
     Parameters
     ----------
     values : ndarray of shape (..., n_rows)
-        One mean is taken along the last axis.
+        Means are taken along the last axis.
     weight : ndarray of shape (n_rows,)
-        Not negative. Only their ratios matter.
+        Not negative. Only the ratios of weights matter.
 
     Returns
     -------
     ndarray of shape (...), float64
-        In the unit of ``values``; NaN if fewer than two rows have a weight, as one row
-        does not show how far rows are apart.
+        In the unit of ``values``. NaN if fewer than two rows have a positive weight.
 
     Notes
     -----
@@ -43,13 +42,13 @@ def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
 
     .. math:: \frac{n}{n - 1} \sum_j \left(\frac{v_j}{\sum_k v_k} (a_j - m)\right)^2
 
-    over the n rows with a weight. For equal weights that is the square of
-    :math:`std(a) / \sqrt n` with n - 1 degrees of freedom. Weights are taken as given,
-    not as counts of rows.
+    over the n rows with a positive weight. For equal weights this is the square of
+    :math:`std(a) / \sqrt n` with n - 1 degrees of freedom. Weights are not read as
+    counts of rows.
 
     References
     ----------
-    Cochran, Sampling Techniques, third edition, 1977, chapter 6. It is statsmodels'
+    Cochran, Sampling Techniques, third edition, 1977, chapter 6. Equal to statsmodels'
     ``WLS`` on a constant with ``cov_type="HC1"``.
 
     Examples
@@ -67,11 +66,12 @@ def standard_error(values: FloatArray, weight: FloatArray) -> Float64Array:
     return np.asarray(np.sqrt(n_rows / (n_rows - 1) * squares))
 
 
-def left_out(weight: FloatArray) -> Iterator[IntArray]:
-    """Rows without one of `PARTS` parts of those that have a weight, for each part.
+def leave_one_part_out(weight: FloatArray) -> Iterator[IntArray]:
+    """Yield the rows that remain when one part of them is left out, for each part.
 
-    A part is every so many of them; single rows if there are no more than `PARTS`.
-    Nothing for one row.
+    Only rows with a positive weight count. The part k of them is every `PARTS`-th row
+    from the row k on; a single row if there are at most `PARTS`. Yields nothing for
+    fewer than two rows.
     """
     rows = np.flatnonzero(weight)
     if len(rows) < 2:
@@ -82,18 +82,18 @@ def left_out(weight: FloatArray) -> Iterator[IntArray]:
 
 
 def jackknife_error(values: FloatArray) -> Float64Array:
-    r"""Standard errors of figures, from their values without each part of the rows.
+    r"""Standard errors of figures by the jackknife.
 
     Parameters
     ----------
     values : ndarray of shape (n_parts, ...)
-        Of `left_out`.
+        The figures, computed without each part in turn, see `leave_one_part_out`.
 
     Returns
     -------
     ndarray of shape (...), float64
-        :math:`\sqrt{\frac{G - 1}{G} \sum_g (v_g - \bar v)^2}` for G parts; NaN for
-        fewer than two.
+        :math:`\sqrt{\frac{G - 1}{G} \sum_g (v_g - \bar v)^2}` for G parts. NaN for
+        fewer than two parts.
 
     References
     ----------
@@ -103,7 +103,7 @@ def jackknife_error(values: FloatArray) -> Float64Array:
     --------
     >>> import numpy as np
     >>> rows = np.array([1.0, 2.0, 3.0])
-    >>> means = np.array([rows[kept].mean() for kept in left_out(np.ones(3))])
+    >>> means = np.array([rows[kept].mean() for kept in leave_one_part_out(np.ones(3))])
     >>> errors = jackknife_error(means), standard_error(rows, np.ones(3))
     >>> [round(float(error), 4) for error in errors]
     [0.5774, 0.5774]
@@ -125,42 +125,43 @@ def influence_errors(
 ) -> Float64Array:
     r"""Standard errors of influences over the validation rows.
 
-    Of the mean log loss, an influence is the weighted mean over validation rows of
-    :math:`a_j = \nabla \ell_j^T H^{-1} \nabla \ell(x, c)`, what the label does for the
-    row j; its standard error comes from their spread, see `standard_error`. Of any
-    other objective, it comes from the influences on the objective without each of
-    `PARTS` parts of the rows, see `jackknife_error`.
+    For the mean log loss, an influence is the weighted mean over validation rows j of
+    :math:`a_j = \nabla \ell_j^T H^{-1} \nabla \ell(x, c)`, the effect of the label on
+    the row j. Its standard error comes from the spread of these effects, see
+    `standard_error`. For any other objective, it comes from the influences without each
+    of `PARTS` parts of the validation rows, see `jackknife_error`.
 
     Parameters
     ----------
     factored : FactoredModel
     X : matrix of shape (n_rows, n_features)
     gradient : ndarray of shape (n_rows, n_classes)
-        At each row's logits, of what a unit weight adds to the training objective: of
-        a row added under the label c, p - e_c.
+        Gradient, with respect to each row's logits, of what one unit of weight adds to
+        the training objective. It is p - e_c for a row added under the label c.
     X_val : matrix of shape (n_val, n_features)
     objective : callable
     truth : Truth
-        Of the validation rows.
+        Labels, weights and groups of the validation rows.
 
     Returns
     -------
     ndarray of shape (n_rows,), float64
-        In nats of mean validation loss per unit of sample weight, or what the objective
-        is measured in, as the influences; NaN with fewer than two validation rows that
-        have a weight.
+        In the unit of the influences: nats of mean validation loss (or the objective's
+        unit) per unit of sample weight. NaN if fewer than two validation rows have a
+        positive weight.
 
     Notes
     -----
-    Says how the influence would differ with other validation rows, the model and its
-    training rows being the same; not how true first order is. It holds for rows named
-    beforehand: rows chosen because their influence came out large are expected to be
-    worth less than it says (``docs/studies/uncertainty``).
+    The error says how an influence would vary with other validation rows, for the same
+    model and training rows. It does not say how accurate first order is. It holds for
+    rows that were chosen beforehand: rows that were chosen for their large influence
+    are expected to help less than it says (``docs/studies/uncertainty``).
 
-    For log loss it costs ``solver.apply`` to one matrix a row, O((K d)^2) when factored
-    and a solve of its own with conjugate gradients, and O(n_val d K) to look at the
-    validation rows; extra memory, by batches of `BATCH_ROWS`, O(n_val K) and what those
-    take. For others, a solve and a look at the validation rows for each part.
+    For the log loss, each row costs ``solver.apply`` to one matrix, which is O((K d)^2)
+    for a factored Hessian and a whole solve for conjugate gradients, and O(n_val d K)
+    on the validation rows. Memory is O(n_val K) for each of the `BATCH_ROWS` rows of a
+    batch. Any other objective costs a solve and a pass over the validation rows for
+    each part.
 
     Examples
     --------
@@ -193,7 +194,7 @@ def influence_errors(
         return _of_log_loss(factored, X, gradient, X_val, truth)
     logits = model.logits(X_val)
     parts = []
-    for kept in left_out(truth.weight):
+    for kept in leave_one_part_out(truth.weight):
         _, slope = bind(objective, truth.take(kept))(logits[kept])
         change = parameter_gradient(X_val[kept], slope, model.fit_intercept)
         direction = basis.T @ factored.solver.solve(basis @ change).value
@@ -225,10 +226,10 @@ def _of_log_loss(
 
 
 def _logit_gradient(model: SoftmaxModel, X: Matrix, labels: IntArray) -> Float64Array:
-    """Gradient of each row's log loss at its logits, p - e_label, (n_rows, n_classes).
+    """Gradient p - e_label of each row's log loss, shape (n_rows, n_classes).
 
-    As what the other classes have, not p - 1, so that a row the model is sure of keeps
-    its digits.
+    The label's entry is minus the sum of the other probabilities, not p - 1, so that
+    rows the model is confident of keep their digits.
     """
     gradient = model.probability(as_float64(X))
     own = np.arange(len(labels)), labels

@@ -1,4 +1,4 @@
-"""Score the pool in one pass, and pick a batch from the rows with the best scores."""
+"""Score the pool in one pass, and choose a batch from the rows with the best scores."""
 
 from __future__ import annotations
 
@@ -24,29 +24,33 @@ from salutary.labeling.selection import (
 )
 
 SHORTLIST = 5
-"""Rows looked at more closely for each that is labeled."""
+"""Rows on a shortlist for each row of a batch, where rows are examined one by one."""
 
 
 def choose_batches(
     problem: Definition, validation: LabeledRows, snapshot: Snapshot, size: int
 ) -> dict[str, Selection]:
-    """A batch under each of the problem's variants of its rule.
+    """Choose a batch under each variant of the problem's rule.
 
     Parameters
     ----------
     problem : Definition
     validation : LabeledRows
-        The rows influence looks at.
+        The validation rows that influence sees.
     snapshot : Snapshot
     size : int
-        Rows in a batch, at most.
+        Maximum number of rows in a batch.
 
     Returns
     -------
     dict of str to Selection
-        With standard errors. Costs one pass over the pool, whatever the number of
-        variants: O(n_pool n_features n_classes) besides a solve; extra memory is a
-        block and one byte a pool row.
+        The batch of each variant, with standard errors.
+
+    Notes
+    -----
+    Costs a solve and one pass over the pool, O(n_pool n_features n_classes), for any
+    number of variants. Extra memory is one block of rows, and one byte for each row of
+    the pool.
     """
     factored = factor_snapshot(problem, snapshot)
     closer = problem.estimate != "first_order" or problem.min_influence_z > 0
@@ -57,9 +61,9 @@ def choose_batches(
         name: pick_batch(problem, factored, validation, snapshot, shortlist, name, size)
         for name, shortlist in shortlists.items()
     }
-    done = snapshot.rows, snapshot.labels
+    done, edit = (snapshot.rows, snapshot.labels), problem.edit
     return {
-        name: batch.take(problem.edit.without_last(*done, batch.rows, batch.labels))
+        name: batch.take(edit.keeping_every_class(*done, batch.rows, batch.labels))
         for name, batch in batches.items()
     }
 
@@ -73,13 +77,17 @@ def pick_batch(
     variant: str,
     size: int,
 ) -> Selection:
-    """A batch from a shortlist: by true effects, one by one, or the best together."""
+    """Choose a batch from a shortlist, as the problem's estimate and rule ask.
+
+    Rows are picked one by one by their true effects, one by one by their influences, or
+    all together by their scores.
+    """
     scores = problem.variants[variant]
     if problem.estimate != "first_order":
         return pick_by_refit(problem, validation, snapshot, shortlist, scores, size)
     if problem.min_influence_z > 0:
         shortlist = _with_errors(problem, factored, validation, shortlist)
-        shortlist = shortlist.clearing(problem.min_influence_z)
+        shortlist = shortlist.significant(problem.min_influence_z)
     if problem.rule.greedy:
         batch = pick_greedily(problem, factored, validation, shortlist, scores, size)
     else:
@@ -88,7 +96,7 @@ def pick_batch(
 
 
 def factor_snapshot(problem: Definition, snapshot: Snapshot) -> FactoredModel:
-    """A snapshot's model with the curvature that the problem asks for, factored."""
+    """Factor a snapshot's model with the Hessian that the problem asks for."""
     pool, free = problem.pool, available(problem, snapshot)
     training, class_weight = weighted_training_rows(problem, snapshot)
     blocks = (lambda: (X for _, X in pool.blocks(free)), int(free.sum()))
@@ -103,10 +111,10 @@ def factor_snapshot(problem: Definition, snapshot: Snapshot) -> FactoredModel:
 
 
 def available(problem: Definition, snapshot: Snapshot) -> NDArray[np.bool_]:
-    """Pool rows that can still be labeled; a row of weight zero could not help."""
+    """Which pool rows can still be labeled; rows of weight zero could not help."""
     free = problem.pool.unlabeled & (problem.pool.weight > 0)
     free[snapshot.rows] = False
-    free[problem.edit.lonely(snapshot.rows, snapshot.labels)] = False
+    free[problem.edit.last_of_class(snapshot.rows, snapshot.labels)] = False
     return free
 
 
@@ -117,13 +125,13 @@ def score_pool(
     snapshot: Snapshot,
     size: int,
 ) -> dict[str, Selection]:
-    """The best rows of the pool under each variant of the rule, in one pass.
+    """Find the best rows of the pool under each variant of the rule, in one pass.
 
     Returns
     -------
     dict of str to Selection
-        Rows with positive scores only: ``size`` of them, or ``size`` of each label
-        where picks are greedy.
+        Rows with positive scores only: at most ``size``, or at most ``size`` of each
+        label if picks are greedy.
     """
     pool, n_classes = problem.pool, factored.model.n_classes
     direction = influence_direction(
@@ -137,7 +145,7 @@ def score_pool(
         influence = problem.edit.effect(influence, rows)
         for name, variant in problem.variants.items():
             scores = variant(influence, probability)
-            # A row of weight two moves the model twice as far.
+            # To first order, a row of weight two moves the model twice as far.
             scores = scores * pool.weight[rows, None].astype(scores.dtype)
             best[name] = keep(best[name], rows, scores, influence, probability, size)
     return best

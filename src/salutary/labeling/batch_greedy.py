@@ -1,4 +1,4 @@
-"""Pick a batch from a shortlist so that each pick knows those before it, cheaply."""
+"""Pick a batch greedily from a shortlist, taking earlier picks into account cheaply."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores
 from salutary.labeling.selection import Selection, round_significant
 
-LOOKED_AT = 1_000
-"""Validation rows on which the direction is renewed after a pick."""
+SAMPLE_ROWS = 1_000
+"""Maximum number of validation rows from which the direction is updated."""
 
 
 def pick_greedily(
@@ -30,46 +30,48 @@ def pick_greedily(
     scores: Scores,
     size: int,
 ) -> Selection:
-    r"""Pick rows with their labels one by one, the direction renewed after each.
+    r"""Pick rows with their labels one by one, updating the direction after each.
 
-    Taken together, the rows with the best scores all pull the same way, and what one
-    has brought the next brings again. Here the model moves with each pick and the
-    influences of the rest are those at the moved model.
+    Taken together, the rows with the best scores often move the model in the same
+    direction, so that the second brings little that the first has not. Here the model
+    moves with each pick, and the influences of the remaining rows are computed at the
+    moved model.
 
     Parameters
     ----------
     problem : Definition
     factored : FactoredModel
     validation : LabeledRows
-        The rows influence looks at.
+        The validation rows that influence sees.
     shortlist : Selection
-        Rows with the labels they would get.
+        Rows to pick from, with the labels they would get.
     scores : callable
-        Of a rule's variant.
+        Scores of a variant of the rule.
     size : int
-        Picks, at most.
+        Maximum number of picks.
 
     Returns
     -------
     Selection
-        In the order they were picked, with the influences that ``shortlist`` has; fewer
-        than ``size`` where no other label seems to help any more.
+        The picks in their order, with the influences that ``shortlist`` has. Fewer than
+        ``size`` if no other label seems to help any more.
 
     Notes
     -----
-    A pick moves the parameters along :math:`\Delta = H^{-1} g \otimes \tilde x`, where
-    g is minus the gradient at the row's logits of what the label adds to the training
-    objective (:math:`e_c - p(x)` for a row added under c), as far as the row itself
-    asks for: by the t that minimizes
+    Let g be minus the gradient, with respect to the row's logits, of what the label
+    adds to the training objective; it is :math:`e_c - p(x)` for a row added under c. A
+    pick moves the parameters along :math:`\Delta = H^{-1} g \otimes \tilde x` by the t
+    that minimizes
 
     .. math:: \frac{t^2}{2} \Delta^T H \Delta + w\, \ell(x, c; \theta + t \Delta)
 
-    where H stays as it was before the batch. For two classes that is the optimum with
-    the row, but for how the other rows' curvature changes. The gradient of J is that of
-    all validation rows at the model, plus how it has changed on `LOOKED_AT` of them
-    since. A pick costs two solves with the factored Hessian and a product with those
-    rows and the shortlist. Its plain version refits after each pick
-    (`salutary.labeling.batch_refit`).
+    with the Hessian H from before the batch. For two classes, this is the optimum with
+    the row, except that the curvature of the other rows does not change.
+
+    The gradient of J is that of all validation rows at the model, plus its change since
+    then on at most `SAMPLE_ROWS` of them. A pick costs two solves with the factored
+    Hessian, and a product with these rows and the shortlist. The simple version, which
+    refits after each pick, is in `salutary.labeling.batch_refit`.
     """
     shortlist = shortlist.take(np.argsort(shortlist.rows))
     X = as_float64(problem.pool.take(shortlist.rows))
@@ -109,14 +111,14 @@ def pick_greedily(
 
 
 def _first_of_the_best(score: FloatArray) -> int:
-    """Place of the largest score; rounded, so that of equal rows the lower is taken."""
+    """Place of the largest rounded score; of equal rows, the first."""
     near = np.flatnonzero(score >= score.max() * (1 - 1e-11))
     return int(near[round_significant(score[near]).argmax()])
 
 
 def _sample(validation: LabeledRows) -> LabeledRows:
-    """Every so many of the rows, `LOOKED_AT` at most."""
-    step = -(-len(validation) // LOOKED_AT)
+    """At most `SAMPLE_ROWS` of the rows, evenly spaced."""
+    step = -(-len(validation) // SAMPLE_ROWS)
     sample = validation.take(np.arange(0, len(validation), step))
     return sample if sample.weight.any() else validation
 
@@ -124,7 +126,7 @@ def _sample(validation: LabeledRows) -> LabeledRows:
 def _gradient(
     problem: Definition, factored: FactoredModel, validation: LabeledRows
 ) -> Float64Array:
-    """Of the objective of validation rows at the model."""
+    """Gradient of the objective of validation rows at the model."""
     X = as_float64(validation.X)
     objective = problem.objective_of(validation)
     return _slope(factored, X, objective(factored.model.logits(X))[1])
@@ -137,7 +139,7 @@ def _slope(factored: FactoredModel, X: Matrix, at_logits: FloatArray) -> Float64
 def _logits(
     X: Matrix, parameters: Float64Array, factored: FactoredModel
 ) -> Float64Array:
-    """Logits of rows under a parameter matrix, (n_rows, n_classes)."""
+    """Logits of rows under a parameter matrix, shape (n_rows, n_classes)."""
     n_features = factored.model.n_features
     logits = X @ parameters[:, :n_features].T
     if sparse.issparse(logits):
@@ -154,10 +156,10 @@ def _pull_of(
     place: int,
     class_weight: FloatArray | None,
 ) -> Callable[[Float64Array], Float64Array]:
-    """A pick's pull at its row's logits.
+    """The pull of a pick, as a function of the logits of its row.
 
-    It holds nothing large: SciPy's solvers keep what they were given in a cycle, until
-    the next garbage collection.
+    The function must not hold large arrays: SciPy's solvers keep it in a reference
+    cycle until the next garbage collection.
     """
     row, label = shortlist.rows[[place]], shortlist.labels[[place]]
 
@@ -173,14 +175,14 @@ def _length(
     pull: Callable[[Float64Array], Float64Array],
     weight: float,
 ) -> float:
-    """How far along a pull its own row wants the parameters; at most its weight."""
-    curvature = float(pull(logits) @ change)  # of the rest, by definition of the pull
+    """How far the parameters move along a pick's pull; at most by its weight."""
+    curvature = float(pull(logits) @ change)  # of the other rows: Delta' H Delta
 
     def slope(length: float) -> float:
         return length * curvature - weight * float(
             pull(logits + length * change) @ change
         )
 
-    if slope(weight) <= 0:  # within rounding: the row is as sure as can be
+    if slope(weight) <= 0:  # by rounding: the model is certain of the row's label
         return weight
     return float(brentq(slope, 0.0, weight, xtol=1e-12 * weight))

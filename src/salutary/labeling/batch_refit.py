@@ -1,4 +1,4 @@
-"""Pick a batch from a shortlist by what each row truly does, one after the other."""
+"""Pick a batch greedily from a shortlist by true effects, with a refit per pick."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ def pick_by_refit(
     scores: Scores,
     size: int,
 ) -> Selection:
-    """Pick rows by the problem's estimate of what they do, greedily.
+    """Pick rows one by one by their estimated effects, refitting after each.
 
-    After each pick the model is refitted with it, so what a pick has already brought
-    counts no second time: ten copies of one row are not ten picks.
+    Because the model is refitted with each pick, an effect is not counted twice: of ten
+    copies of one row, not all are picked.
 
     Parameters
     ----------
     problem : Definition
+        Its ``estimate`` says how effects are estimated.
     validation : LabeledRows
-        Rows on which the effects are estimated.
+        Rows on which effects are estimated.
     snapshot : Snapshot
         The model, and the pool rows labeled so far.
     shortlist : Selection
         Rows to pick from.
     scores : callable
-        Of a rule's variant.
+        Scores of a variant of the rule.
     size : int
-        Picks, at most.
+        Maximum number of picks.
 
     Returns
     -------
     Selection
-        In the order they were picked; fewer than ``size`` where no further row would
-        help. Its influence is the estimated decrease of the objective, with the row's
-        own weight. Its standard error is that of what the refit with the row did to the
-        objective.
+        The picks in their order; fewer than ``size`` if no further row would help. As
+        influence they have the estimated decrease of the objective, for the row's own
+        weight, and as standard error that of the decrease which the refit gave.
 
     Notes
     -----
-    Costs an estimate of the shortlist and a refit for each row that is picked, or
-    passed over for the problem's ``min_influence_z``.
+    Costs an estimate for the whole shortlist, and a refit, for each row that is picked
+    or rejected by the problem's ``min_influence_z``.
     """
     nothing = Selection.empty(len(problem.classes))
     picked, remaining = nothing, shortlist.rows
@@ -69,9 +69,9 @@ def pick_by_refit(
         logits_then = validation.logits(longer.model)
         _, error = decrease_in(problem.objective, validation.truth, logits, logits_then)
         best = replace(best, influence_se=np.array([error]))
-        if len(best.clearing(problem.min_influence_z)) == 0:
+        if len(best.significant(problem.min_influence_z)) == 0:
             continue
-        picked, snapshot, logits = picked.then(best), longer, logits_then
+        picked, snapshot, logits = picked.followed_by(best), longer, logits_then
     return picked
 
 
@@ -82,7 +82,7 @@ def _best_of(
     rows: IntArray,
     scores: Scores,
 ) -> Selection:
-    """The one of some pool rows with the best score; none if no score is positive."""
+    """The pool row with the best score, among some; none if no score is positive."""
     training, factors = weighted_training_rows(problem, snapshot)
     X = as_float64(problem.pool.take(rows))
     own_weight = np.asarray(problem.pool.weight[rows], dtype=np.float64)

@@ -28,17 +28,17 @@ from salutary.pools.protocol import Pool
 
 @dataclass(frozen=True)
 class Fold:
-    """Validation rows parted into those influence looks at and the canary rows.
+    """The validation rows, split into rows for influence and canary rows.
 
-    Canary rows are validation rows that influence does not see, so that the loss on
-    them tells whether labels really help.
+    Canary rows are validation rows that influence does not see, so that their loss
+    shows whether labels really help.
 
     Parameters
     ----------
     own : LabeledRows
-        What the influences of this fold's run look at.
+        Rows that the influences of this fold see.
     canary : LabeledRows
-        What only the guard looks at.
+        Rows that only the guard sees.
     """
 
     own: LabeledRows
@@ -57,24 +57,26 @@ class Definition:
         Unfitted.
     classes : ndarray of shape (n_classes,), sorted
     labeled : LabeledRows
-        The labeled set, at least one row of each class.
+        The labeled set, with at least one row of each class.
     validation : LabeledRows
-        The rows influence looks at.
+        The validation rows that influence sees.
     folds : tuple of Fold
-        The same rows, parted in several ways for the guard; none without a guard.
+        The validation rows, split in several ways for the guard; empty without a guard.
     pool : Pool
     rule : Rule
     hessian : {"train", "pool", "both"}
+        Rows whose curvature enters the Hessian.
     batch_size : int
-        Labels a round.
+        Number of labels in a round.
     estimate : {"first_order", "newton", "refit"}
-        Other than first order, it decides about a shortlist.
+        How the effect of a row is estimated. The costly two are used on a shortlist of
+        the rows with the best first-order scores.
     min_influence_z : float
-        Rows whose influence is fewer standard errors than this are not labeled.
+        A row is labeled only if its influence is at least this many standard errors.
     objective : callable
-        What is to fall on the validation rows.
+        What labels are to lower on the validation rows.
     edit : TrainingEdit
-        What a label does to the training rows.
+        How a label changes the training rows.
     """
 
     estimator: LogisticRegression
@@ -92,20 +94,20 @@ class Definition:
     edit: TrainingEdit = field(default_factory=AddRow)
 
     def objective_of(self, rows: LabeledRows) -> BoundObjective:
-        """The objective of certain rows."""
+        """The objective, for certain rows."""
         return bind(self.objective, rows.truth)
 
     def loss(self, rows: LabeledRows, model: LogisticRegression) -> float:
-        """The objective's value for rows under a fitted model."""
+        """Value of the objective for rows under a fitted model."""
         return self.objective_of(rows)(rows.logits(model))[0]
 
     @property
     def variants(self) -> dict[str, Scores]:
-        """The rule's ways to score that a round tries.
+        """The variants of the rule that a round tries.
 
-        Only the first without canary rows to choose by: on rows that influence sees,
-        the most influential label always seems best. And only the first with a true
-        estimate, which leaves nothing to temper.
+        Only the first without canary rows, as there is nothing to choose by: on rows
+        that influence sees, the most influential labels always seem best. Also only the
+        first if the estimate is not first order, as true effects need no tempering.
         """
         if self.folds and self.estimate == "first_order":
             return dict(self.rule.variants)
@@ -113,7 +115,7 @@ class Definition:
 
     @property
     def canary(self) -> Truth:
-        """The folds' canary rows, one fold after the other; none without a guard."""
+        """The canary rows of all folds, fold after fold; empty without a guard."""
         if not self.folds:
             return self.validation.take(np.zeros(0, dtype=np.intp)).truth
         parts = [fold.canary.truth for fold in self.folds]
@@ -128,7 +130,7 @@ class Definition:
 def split_folds(
     validation: LabeledRows, guard: bool, rng: np.random.RandomState
 ) -> tuple[Fold, ...]:
-    """Part the validation rows for the guard.
+    """Split the validation rows into folds for the guard.
 
     Parameters
     ----------
@@ -139,12 +141,12 @@ def split_folds(
     Returns
     -------
     tuple of Fold
-        Each row is the canary of one fold; empty without a guard.
+        Each row is a canary row of one fold. Empty without a guard.
 
     Warns
     -----
     UserWarning
-        If there are too few rows to part, which leaves the run unguarded.
+        If there are too few rows to split; then there is no guard.
     """
     if not guard:
         return ()
@@ -156,8 +158,7 @@ def split_folds(
     if len(validation) < 2 * FOLDS or not all(weighed):
         warnings.warn(
             f"{len(validation)} validation rows are too few to guard the run with; "
-            f"pass {2 * FOLDS} or more, or switch the guard off to say that none is "
-            "wanted",
+            f"pass {2 * FOLDS} or more, or switch the guard off",
             UserWarning,
             stacklevel=3,
         )

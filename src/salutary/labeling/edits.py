@@ -1,4 +1,4 @@
-"""What a label does to the training rows: it adds a row, or changes one's label."""
+"""How a label changes the training rows: it adds a row, or replaces a row's label."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ class TrainingEdit(Protocol):
     def training(
         self, labeled: LabeledRows, pool: Pool, rows: IntArray, labels: IntArray
     ) -> LabeledRows:
-        """The labeled rows once the given pool rows have the given labels."""
+        """The training rows after the given pool rows have got the given labels."""
 
-    def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
-        """Rows that must keep their label, as no other row has it.
+    def last_of_class(self, done: IntArray, labels: IntArray) -> IntArray:
+        """Rows that must keep their label, because no other row has it.
 
-        ``done`` and ``labels`` are rows that have got their labels already.
+        The rows ``done`` have got ``labels`` already.
         """
 
-    def without_last(
+    def keeping_every_class(
         self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
     ) -> IntArray:
-        """Places of the rows whose label takes no class's last row from training.
+        """Places of the rows that can be labeled so that every class keeps a row.
 
-        ``rows`` would get ``next_labels``, in this order.
+        The rows ``done`` have got ``labels`` already; ``rows`` would get
+        ``next_labels``, in this order.
         """
 
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
-        """Fall of the objective per unit weight under each class, (n_rows, n_classes).
+        """Influence of each label on the objective, shape (n_rows, n_classes).
 
-        ``influence`` is that of adding the rows.
+        ``influence`` is that of adding the rows under each class.
         """
 
     def pull(
@@ -48,26 +49,30 @@ class TrainingEdit(Protocol):
         labels: IntArray,
         class_weight: FloatArray | None,
     ) -> FloatArray:
-        """Minus the gradient at the rows' logits of what a unit weight adds to F."""
+        """Minus the gradient, at the logits, of the change of the training objective.
+
+        The change is that by one unit of weight of the row with its label. Shape
+        (n_rows, n_classes).
+        """
 
 
 class AddRow:
-    """A label adds its row."""
+    """A label adds its row to the training rows."""
 
     def training(
         self, labeled: LabeledRows, pool: Pool, rows: IntArray, labels: IntArray
     ) -> LabeledRows:
-        """The labeled rows and after them the pool rows."""
+        """The labeled rows, followed by the pool rows."""
         return join(labeled, LabeledRows(pool.take(rows), labels, pool.weight[rows]))
 
-    def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
-        """None: a label takes no other's place."""
+    def last_of_class(self, done: IntArray, labels: IntArray) -> IntArray:
+        """No rows, as a label replaces no other."""
         return np.zeros(0, dtype=np.intp)
 
-    def without_last(
+    def keeping_every_class(
         self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
     ) -> IntArray:
-        """All."""
+        """All places, as a label replaces no other."""
         return np.arange(len(rows))
 
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
@@ -81,18 +86,18 @@ class AddRow:
         labels: IntArray,
         class_weight: FloatArray | None,
     ) -> FloatArray:
-        """From the probabilities to the label."""
+        """The difference from the probabilities to the label."""
         return _toward(probability, labels, class_weight)
 
 
 @dataclass(frozen=True)
 class SwitchLabel:
-    """A label takes the place of its row's own; the pool is the labeled set itself.
+    """A label replaces the label that its row has; the pool is the labeled set.
 
     Parameters
     ----------
     own : ndarray of shape (n_rows,), dtype intp
-        Position of the class that each row has.
+        Position of the class that each row had at first.
     """
 
     own: IntArray
@@ -105,15 +110,15 @@ class SwitchLabel:
         changed[rows] = labels
         return replace(labeled, X=as_float64(labeled.X), labels=changed)
 
-    def lonely(self, done: IntArray, labels: IntArray) -> IntArray:
-        """Rows whose class no other row has now; without them it would be gone."""
+    def last_of_class(self, done: IntArray, labels: IntArray) -> IntArray:
+        """Rows whose class no other row has now."""
         now = self._now(done, labels)
         return np.flatnonzero(np.bincount(now)[now] == 1)
 
-    def without_last(
+    def keeping_every_class(
         self, done: IntArray, labels: IntArray, rows: IntArray, next_labels: IntArray
     ) -> IntArray:
-        """All but those that would then be the last of their class."""
+        """All places but those that would leave a class without a row."""
         count = np.bincount(self._now(done, labels), minlength=self.own.max() + 1)
         places = []
         for place, (own, label) in enumerate(
@@ -131,7 +136,7 @@ class SwitchLabel:
         return now
 
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
-        """What the label does more than the row's own: zero for that."""
+        """Influence of the new label minus that of the row's own label."""
         own = influence[np.arange(len(rows)), self.own[rows]]
         return influence - own[:, None]
 
@@ -142,7 +147,7 @@ class SwitchLabel:
         labels: IntArray,
         class_weight: FloatArray | None,
     ) -> FloatArray:
-        """From the row's own label to the other."""
+        """The difference from the row's own label to the new one."""
         away = _toward(probability, self.own[rows], class_weight)
         return _toward(probability, labels, class_weight) - away
 
@@ -150,10 +155,10 @@ class SwitchLabel:
 def _toward(
     probability: FloatArray, labels: IntArray, class_weight: FloatArray | None
 ) -> FloatArray:
-    """e_label - p of each row, times the label's class weight.
+    """e_label - p of each row, times the class weight of the label.
 
-    As what the other classes have, not 1 - p, so that a row the model is sure of keeps
-    its digits.
+    The label's entry is the sum of the other probabilities, not 1 - p, so that rows the
+    model is confident of keep their digits.
     """
     pull = -np.asarray(probability, dtype=np.float64)
     own = np.arange(len(labels)), labels
@@ -165,14 +170,14 @@ def _toward(
 
 
 BATCHES = 50
-"""Rounds that would switch every label, in tables of more than 500 rows."""
+"""Number of rounds in which every label would be switched, beyond 500 rows."""
 
 
 def default_batch(n_rows: int) -> int:
-    """Switches a round for so many rows."""
+    """Number of labels to switch in a round, for a number of training rows."""
     return max(10, n_rows // BATCHES)
 
 
 def own_pool(labeled: LabeledRows) -> ArrayPool:
-    """The labeled rows as the pool whose labels are switched."""
+    """Take the labeled rows as the pool, to switch their labels."""
     return ArrayPool.of(labeled.X, labeled.weight)

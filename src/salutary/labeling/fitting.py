@@ -1,4 +1,4 @@
-"""Fit a run's model to convergence on the rows that have a label."""
+"""Fit the model of a run, to convergence, on the rows that have a label."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from salutary.labeling.definition import Definition
 from salutary.labeling.rows import LabeledRows
 
 REFIT_TOLERANCE = 1e-8
+"""Tolerance of fits whose influences are computed."""
+
 REFIT_STEPS = 10_000
+"""Maximum number of iterations of a fit."""
 
 TRIAL_TOLERANCE = 1e-3
-"""Enough to see which of several batches does best; the one kept is fitted on."""
+"""Tolerance of fits that only compare batches; the chosen one is fitted again."""
 
 NEWTON_LIMIT = 200
-"""Coefficients up to which a Newton step costs less than what it saves."""
+"""Largest number of coefficients for which Newton's method is faster than L-BFGS."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model and the pool rows it was fitted on besides the labeled set.
+    """A model, and the pool rows it was fitted on besides the labeled set.
 
     Parameters
     ----------
     model : LogisticRegression
     rows, labels : ndarrays of shape (n_assigned,), dtype intp
-        Pool rows in the order they were labeled, and their classes' positions.
+        Pool rows in the order they were labeled, and the positions of their classes.
     """
 
     model: LogisticRegression
@@ -46,7 +49,7 @@ class Snapshot:
 
 
 def begin(problem: Definition) -> Snapshot:
-    """The model of the labeled rows alone."""
+    """Fit the model on the labeled rows alone."""
     nothing = np.zeros(0, dtype=np.intp)
     return Snapshot(fit(problem, nothing, nothing, None), nothing, nothing)
 
@@ -58,7 +61,7 @@ def extend(
     labels: IntArray,
     tolerance: float = REFIT_TOLERANCE,
 ) -> Snapshot:
-    """Add pool rows with labels and refit; with none the snapshot stays as it is."""
+    """Add pool rows with labels and refit; without rows, return the snapshot."""
     if len(rows) == 0:
         return snapshot
     rows = np.concatenate([snapshot.rows, rows])
@@ -67,22 +70,22 @@ def extend(
 
 
 def refitted(problem: Definition, snapshot: Snapshot) -> Snapshot:
-    """A snapshot's rows under the problem's estimator, which may have changed."""
+    """Fit the problem's estimator, which may have changed, on a snapshot's rows."""
     model = fit(problem, snapshot.rows, snapshot.labels, snapshot.model)
     return Snapshot(model, snapshot.rows, snapshot.labels)
 
 
 def training_rows(problem: Definition, rows: IntArray, labels: IntArray) -> LabeledRows:
-    """The labeled rows once the given pool rows have the given labels."""
+    """The training rows after the given pool rows have got the given labels."""
     return problem.edit.training(problem.labeled, problem.pool, rows, labels)
 
 
 def weighted_training_rows(
     problem: Definition, snapshot: Snapshot
 ) -> tuple[TrainingRows, Float64Array | None]:
-    """The rows a snapshot's model was fitted on, and its class weights, if any.
+    """The rows that a snapshot's model was fitted on, and its class weights, if any.
 
-    The rows' weights include those of their classes.
+    The weight of each row is multiplied by that of its class.
     """
     rows = training_rows(problem, snapshot.rows, snapshot.labels)
     weight = np.asarray(rows.weight, dtype=np.float64)
@@ -99,7 +102,7 @@ def fit(
     previous: LogisticRegression | None,
     tolerance: float = REFIT_TOLERANCE,
 ) -> LogisticRegression:
-    """Fit to convergence, from the previous coefficients where there are any."""
+    """Fit to convergence, starting from the previous model's coefficients, if any."""
     return fit_converged(
         problem.estimator,
         training_rows(problem, rows, labels),
@@ -116,7 +119,7 @@ def fit_converged(
     previous: LogisticRegression | None = None,
     tolerance: float = REFIT_TOLERANCE,
 ) -> LogisticRegression:
-    """Fit a clone to convergence: influences are exact only at the optimum.
+    """Fit a clone to convergence, because influences are exact only at the optimum.
 
     Parameters
     ----------
@@ -124,9 +127,9 @@ def fit_converged(
     rows : LabeledRows
     classes : ndarray of shape (n_classes,)
     previous : LogisticRegression, optional
-        Fitted on the same classes and features; where the fit starts from.
+        A model of the same classes and features; the fit starts from its coefficients.
     tolerance : float, default=1e-8
-        Of the fit, unless the estimator's own is smaller.
+        Tolerance of the fit, unless that of the estimator is smaller.
 
     Returns
     -------
@@ -142,17 +145,17 @@ def fit_converged(
         model.coef_ = previous.coef_.copy()
         model.intercept_ = np.array(previous.intercept_, ndmin=1)
     with warnings.catch_warnings():
-        # Where Newton's method stumbles, scikit-learn goes on with L-BFGS by itself.
+        # If Newton's method fails, scikit-learn continues with L-BFGS by itself.
         warnings.filterwarnings("ignore", message="(?s).*resort to lbfgs")
         model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
     return model.set_params(warm_start=estimator.warm_start, solver=estimator.solver)
 
 
 def _solver(estimator: LogisticRegression, n_features: int, n_classes: int) -> str:
-    """The estimator's solver, or Newton's for few coefficients instead of the default.
+    """The estimator's solver; for few coefficients, Newton's instead of the default.
 
-    The optimum is the same. From a nearby start Newton takes three or four steps to it,
-    L-BFGS up to hundreds (`speed/bank_loop.py`).
+    The optimum is the same. From a start nearby, Newton's method takes three or four
+    steps, L-BFGS up to hundreds (`speed/bank_loop.py`).
     """
     n_coefficients = n_features * (1 if n_classes == 2 else n_classes)
     if estimator.solver == "lbfgs" and n_coefficients <= NEWTON_LIMIT:

@@ -1,13 +1,14 @@
-"""A run as rounds over an explicit state: propose a batch, judge it, keep or undo it.
+"""The loop of a run: in each round, propose a batch, refit with it, and judge it.
 
-A run is `start` and then `rounds` until the state's ``termination`` is set. The caller
-keeps what each round decided (the classifier in ``history_``, the command line in its
-ledger), so a run resumes from that exactly where it stopped. What is labeled and what
-is refitted is up to the `Steps`: a logistic regression's (`Problem`) or a deep model's
-(`FineTuning`).
+A run is `start` and then `rounds`, until the ``termination`` of the state is set. The
+caller stores what each round decided, for instance in a ledger, so that a run can be
+resumed exactly where it stopped. What is labeled and refitted is up to the `Steps`:
+those of a logistic regression (`Problem`) or of a deep model (`FineTuning`).
 
-Rounds are judged on canary rows: validation rows that influence does not see. A round
-is **undone** when the run ends and an earlier one has the lowest canary loss.
+Rounds are judged by canary rows: validation rows that influence does not see. The best
+round is the one with the lowest canary loss so far, or the start. Rounds after it are
+**undone** when the run ends (`State.undoes`): their labels are dropped, and the run's
+model is the one after the best round. Without a guard no round is undone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,7 @@ Termination = Literal["budget", "no_positive_influence", "guard", "pool_exhauste
 """Why a run ends."""
 
 Coefficients = tuple[FloatArray, FloatArray]
-"""scikit-learn's coef_ and intercept_, (1 or n_classes, n_features) and
-(1 or n_classes,), float64."""
+"""coef_ and intercept_ of scikit-learn: float64, one row for two classes."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Proposal:
     Parameters
     ----------
     selection : Selection
-        The rows it labels; at least one.
+        The rows of the batch with their labels; at least one.
     variant : str
-        Of the rule, by which the rows were chosen.
+        Variant of the rule by which the rows were chosen.
     snapshot : Snapshot
-        With these labels.
+        The model refitted with the batch.
     folds : tuple of Snapshot
-        Each with the labels of its own batch.
+        The model of each fold, refitted with the fold's own batch.
     """
 
     selection: Selection
@@ -58,60 +58,60 @@ class Proposal:
 
 
 class Steps(Protocol):
-    """What the loop asks of whatever is labeled and refitted."""
+    """What the loop needs from a problem: how to choose labels, and how to refit."""
 
     @property
     def classes(self) -> NDArray[np.generic]:
-        """Sorted, shape (n_classes,)."""
+        """The classes, sorted, shape (n_classes,)."""
 
     @property
     def batch_size(self) -> int:
-        """Labels a round."""
+        """Number of labels in a round."""
 
     @property
     def objective(self) -> Objective:
-        """What is to fall on the validation rows."""
+        """What labels are to lower on the validation rows."""
 
     @property
     def canary(self) -> Truth:
-        """The canary rows; none without a guard."""
+        """The canary rows; empty without a guard."""
 
     def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
-        """The model of the labeled rows alone, and those of the folds."""
+        """The model of the labeled rows alone, and the model of each fold."""
 
     def n_available(self, latest: Snapshot) -> int:
-        """Pool rows that can still be labeled."""
+        """Number of pool rows that can still be labeled."""
 
     def n_trained_on(self, snapshot: Snapshot) -> int:
-        """Rows a snapshot's model was fitted on."""
+        """Number of rows that a snapshot's model was fitted on."""
 
     def propose(
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
-        """The batch of a round, of ``size`` rows at most; or why there is none."""
+        """Choose a batch of at most ``size`` rows and refit; or why there is none."""
 
     def canary_logits(
         self, latest: Snapshot, folds: tuple[Snapshot, ...]
     ) -> FloatArray:
-        """Logits of the canary rows under models that have not seen them."""
+        """Logits of the canary rows, under models that did not see them."""
 
     def validation_loss(self, snapshot: Snapshot) -> float:
-        """The objective of the rows that influence looks at."""
+        """The objective on the validation rows that influence sees."""
 
     def restored(
         self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
     ) -> Snapshot:
-        """The snapshot after a round, of what a record holds of it."""
+        """The snapshot after a round, from what a record holds of it."""
 
 
 @dataclass(frozen=True)
 class Canary:
-    """Logits of the canary rows, each under a model that never saw it.
+    """Logits of the canary rows, each under a model that did not see the row.
 
     Parameters
     ----------
     start, best : ndarrays of shape (n_canary, n_classes)
-        Before the first round and after the best; empty without a guard.
+        Before the first round and after the best round; empty without a guard.
     """
 
     start: FloatArray
@@ -125,18 +125,18 @@ class State:
     Parameters
     ----------
     latest : Snapshot
-        The model, and the pool rows labeled so far, also in rounds that may be undone.
+        The model, and all pool rows labeled so far, also in rounds that may be undone.
     folds : tuple of Snapshot
-        The same for each fold of the problem.
+        The same for each fold.
     rounds : int
-        Rounds run.
+        Number of rounds that were run.
     best : Snapshot
-        As it was after the round with the lowest canary loss.
+        The snapshot after the best round.
     best_round : int
-        Its number; 0 for the start.
+        Number of the best round; 0 for the start.
     canary : Canary
     termination : str or None
-        Why no further round can be run, if so.
+        Why no further round can be run; None if one can.
     """
 
     latest: Snapshot
@@ -149,44 +149,40 @@ class State:
 
     @property
     def ending(self) -> Termination | None:
-        """Why the run ended: "guard" whenever rounds are undone."""
+        """Why the run ended; "guard" whenever rounds are undone."""
         return "guard" if self.n_undone else self.termination
 
     @property
     def n_undone(self) -> int:
-        """Rounds after the best, which are undone if the run ends here."""
+        """Number of rounds that are undone if the run ends here."""
         return self.rounds - self.best_round
 
     def undoes(self, number: int) -> bool:
-        """Whether a round is undone if the run ends here."""
+        """Whether a round is undone if the run ends here: it is after the best."""
         return number > self.best_round
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round decided and what came of it.
+    """What a round decided, and its outcome.
 
     Parameters
     ----------
     number : int
         From 1.
-    selection : Selection
-        The rows it labeled, with every class's influence and probability.
-    snapshot : Snapshot
-        With these labels.
-    folds : tuple of Snapshot
-    variant : str
-        Of the rule, by which the rows were chosen.
+    selection, snapshot, folds, variant
+        See `Proposal`.
     n_labeled : int
-        Rows the model was fitted on.
+        Number of rows that the model was fitted on.
     validation_loss : float
-        The objective of the validation rows after the round.
+        The objective on the validation rows that influence sees.
     canary_loss, canary_fall, canary_se : float
-        The objective of the canary rows; how much it has decreased since the start, and
-        the standard error of that. NaN without a guard.
+        The objective on the canary rows, its decrease since the start, and the standard
+        error of the decrease. NaN without a guard.
     verdict : {"kept", "waiting", "harmful"}
         See `salutary.labeling.guard.judge`.
     seconds : float
+        Duration of the round.
     """
 
     number: int
@@ -203,7 +199,7 @@ class Round:
     seconds: float
 
     def summary(self) -> dict[str, Any]:
-        """What the round adds to a run's history."""
+        """Figures of the round for the history of a run."""
         return {
             "round": self.number,
             "n_labeled": self.n_labeled,
@@ -227,21 +223,21 @@ def start(problem: Steps) -> State:
 def rounds(
     problem: Steps, budget: int, state: State
 ) -> Iterator[tuple[State, Round | None]]:
-    """Run round after round from a state, to the end.
+    """Run round after round from a state, until the run ends.
 
     Parameters
     ----------
     problem : Steps
     budget : int
-        Labels to assign in all.
+        Total number of labels to assign.
     state : State
 
     Yields
     ------
     state : State
-        After each round; nothing where the given state has terminated.
+        The state after each round. Nothing is yielded if the given one has terminated.
     round : Round or None
-        None, the last time, where the run ended without a further round.
+        None, the last time, if the run ended without a further round.
     """
     while state.termination is None:
         state, record = advance(problem, state, budget)
@@ -251,23 +247,23 @@ def rounds(
 def run(
     problem: Steps, budget: int, state: State | None = None, *, verbose: bool = False
 ) -> tuple[State, list[Round]]:
-    """Run to the end.
+    """Run all rounds.
 
     Parameters
     ----------
     problem : Steps
     budget : int
-        Labels to assign in all.
+        Total number of labels to assign.
     state : State, optional
-        From `start` by default.
+        By default that of `start`.
     verbose : bool
-        Whether to print a line a round.
+        Whether to print a line for each round.
 
     Returns
     -------
     state : State
     records : list of Round
-        Those that are undone, too.
+        All rounds, also those that are undone.
     """
     state, records = start(problem) if state is None else state, []
     for after, record in rounds(problem, budget, state):
@@ -286,17 +282,16 @@ def advance(problem: Steps, state: State, budget: int) -> tuple[State, Round | N
     ----------
     problem : Steps
     state : State
-        Not terminated.
+        A state that has not terminated.
     budget : int
-        Labels to assign in all.
+        Total number of labels to assign.
 
     Returns
     -------
     state : State
-        After a round that made the canary loss clearly worse, with the termination
-        "guard".
+        It has terminated if no round could be run, or the round was "harmful".
     round : Round or None
-        None when the run ended without a round.
+        None if no round could be run.
     """
     began = time.perf_counter()
     n_assigned = len(state.latest)
@@ -327,20 +322,7 @@ def advance(problem: Steps, state: State, budget: int) -> tuple[State, Round | N
 
 
 def before_round(n_assigned: int, n_available: int, budget: int) -> Termination | None:
-    """Why no further round can start, if none can.
-
-    Parameters
-    ----------
-    n_assigned : int
-        Labels assigned so far.
-    n_available : int
-        Pool rows without a label.
-    budget : int
-        Labels to assign.
-
-    Returns
-    -------
-    {"budget", "pool_exhausted"} or None
+    """Why no further round can start; None if one can.
 
     Examples
     --------
@@ -355,21 +337,21 @@ def before_round(n_assigned: int, n_available: int, budget: int) -> Termination 
 
 
 def canary_loss(problem: Steps, logits: FloatArray) -> float:
-    """The objective of the canary rows; NaN without a guard."""
+    """The objective on the canary rows; NaN without a guard."""
     if not len(problem.canary):
         return float("nan")
     return bind(problem.objective, problem.canary)(logits)[0]
 
 
 def as_limit(budget: int | None) -> int:
-    """A budget as a number; as large as can be for None."""
+    """A budget as a number; for None, which is no limit, the largest int."""
     return sys.maxsize if budget is None else budget
 
 
 def _judged(
     problem: Steps, canary: Canary, logits: FloatArray
 ) -> tuple[Verdict, float, float]:
-    """The verdict, the canary loss's decrease since the start, and its error."""
+    """The verdict, the decrease of the canary loss since the start, and its error."""
     objective, truth = problem.objective, problem.canary
     if not len(truth):
         return "kept", float("nan"), float("nan")
@@ -378,7 +360,7 @@ def _judged(
 
 
 def _after(state: State, record: Round, logits: FloatArray) -> State:
-    """The state once a round is judged, whose canary rows have the given logits."""
+    """The state after a judged round; ``logits`` are those of the canary rows."""
     state = replace(
         state, latest=record.snapshot, folds=record.folds, rounds=record.number
     )
@@ -402,7 +384,7 @@ VERDICTS: dict[Verdict, str] = {
 
 
 def describe(record: Round) -> str:
-    """One line about a round, for people."""
+    """Describe a round in one line."""
     line = (
         f"round {record.number}: {record.n_labeled} labeled rows, "
         f"validation loss {record.validation_loss:.4f}"

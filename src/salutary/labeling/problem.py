@@ -1,4 +1,4 @@
-"""A run of labels for a logistic regression: what it works on, and its steps."""
+"""The steps of a run that labels rows for a logistic regression."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ from salutary.labeling.selection import Selection
 class Problem(Definition):
     """A `Definition` with the `Steps` that `salutary.labeling.loop` runs.
 
-    Beside the run's own model go those of the folds, one for each part of the
-    validation rows, whose influences see the other parts only.
+    Besides the model of the run, each fold has a model of its own, fitted with labels
+    that the fold's influences chose. These never saw the canary rows of the fold, so
+    the canary loss is an honest estimate.
     """
 
     def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
-        """The model of the labeled rows, for the run and for all folds alike."""
+        """The model of the labeled rows, the same for the run and for all folds."""
         snapshot = begin(self)
         return snapshot, (snapshot,) * len(self.folds)
 
     def n_available(self, latest: Snapshot) -> int:
-        """Pool rows that can still be labeled."""
+        """Number of pool rows that can still be labeled."""
         return int(available(self, latest).sum())
 
     def n_trained_on(self, snapshot: Snapshot) -> int:
-        """Rows a snapshot's model was fitted on."""
+        """Number of rows that a snapshot's model was fitted on."""
         return len(training_rows(self, snapshot.rows, snapshot.labels))
 
     def propose(
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
-        """Choose a batch for the run and for every fold, under one variant; refit."""
+        """Choose batches for the run and for every fold, by one variant, and refit."""
         batches = choose_batches(self, self.validation, latest, size)
         batches = {name: found for name, found in batches.items() if len(found)}
         if not batches:
@@ -72,7 +73,7 @@ class Problem(Definition):
         )
 
     def canary_logits(self, latest: Snapshot, folds: Sequence[Snapshot]) -> FloatArray:
-        """Logits of each fold's canary rows under its model, one fold after another."""
+        """Logits of each fold's canary rows under its model, fold after fold."""
         return self._fold_logits(folds)
 
     def _fold_logits(self, folds: Sequence[Snapshot]) -> FloatArray:
@@ -86,13 +87,13 @@ class Problem(Definition):
         )
 
     def validation_loss(self, snapshot: Snapshot) -> float:
-        """The objective of all validation rows."""
+        """The objective on all validation rows."""
         return self.loss(self.validation, snapshot.model)
 
     def restored(
         self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
     ) -> Snapshot:
-        """A snapshot from its rows and coefficients, without refitting."""
+        """Make a snapshot from its rows and coefficients, without refitting."""
         return Snapshot(restored_model(self, *coefficients), rows, labels)
 
     def _best_variant(
@@ -101,7 +102,10 @@ class Problem(Definition):
         folds: tuple[Snapshot, ...],
         of_folds: list[dict[str, Selection]],
     ) -> str:
-        """The variant whose refitted models do best on the canary rows; ties: first."""
+        """The variant with the lowest canary loss after refitting; of ties, the first.
+
+        The folds are refitted with their batches under each variant.
+        """
         if len(names) == 1:
             return names[0]
         losses = {}
@@ -132,7 +136,7 @@ class Problem(Definition):
 def restored_model(
     problem: Definition, coef: FloatArray, intercept: FloatArray
 ) -> LogisticRegression:
-    """A fitted model from its coefficients, without refitting."""
+    """Make a fitted model from its coefficients, without refitting."""
     model = clone(problem.estimator)
     model.classes_ = problem.classes
     model.coef_, model.intercept_ = coef, intercept

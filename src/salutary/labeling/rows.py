@@ -1,4 +1,4 @@
-"""Rows with a class and a weight each."""
+"""Rows with their labels and weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from salutary.influence.softmax import softmax_model
 
 @dataclass(frozen=True)
 class LabeledRows:
-    """Rows with a class and a weight each.
+    """Rows with their labels and weights.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
     labels : ndarray of shape (n_rows,), dtype intp
         Position of each row's class.
     weight : ndarray of shape (n_rows,), float64
+        Weight of each row in a fit or in a mean.
     groups : ndarray of shape (n_rows,), dtype intp, optional
-        Number of each row's group, for objectives that look at groups.
+        Number of each row's group, for objectives that use groups.
     """
 
     X: Matrix
@@ -37,26 +38,26 @@ class LabeledRows:
 
     @property
     def truth(self) -> Truth:
-        """What an objective knows of them."""
+        """What an objective knows about the rows."""
         return Truth(self.labels, self.weight, self.groups)
 
     def take(self, rows: IntArray) -> LabeledRows:
-        """Some of the rows."""
+        """The rows of the given numbers."""
         groups = None if self.groups is None else self.groups[rows]
         return LabeledRows(self.X[rows], self.labels[rows], self.weight[rows], groups)
 
     def logits(self, model: LogisticRegression) -> FloatArray:
-        """Logits under a fitted model, shape (n_rows, n_classes)."""
+        """Logits of the rows under a fitted model, shape (n_rows, n_classes)."""
         return softmax_model(model).logits(as_float64(self.X))
 
     def mean_loss(self, model: LogisticRegression) -> float:
-        """Weighted mean log loss under a fitted model."""
+        """Weighted mean log loss of the rows under a fitted model."""
         loss = row_log_loss(self.logits(model), self.labels)
         return float(np.average(loss, weights=self.weight))
 
 
 def join(first: LabeledRows, second: LabeledRows) -> LabeledRows:
-    """All rows of both, in float64 as every fit is, without their groups."""
+    """The rows of both, in float64 as for every fit, and without groups."""
     parts = [as_float64(first.X), as_float64(second.X)]
     if any(sparse.issparse(part) for part in parts):
         X = sparse.vstack([sparse.csr_array(part) for part in parts], format="csr")

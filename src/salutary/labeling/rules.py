@@ -1,4 +1,4 @@
-"""Rules: from a row's influences to a score for each of its classes."""
+"""Rules: how the influences of a row become a score for each class."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from salutary.names import RuleName
 Scores = Callable[[FloatArray, FloatArray], FloatArray]
 """(influence, probability) -> scores, all of shape (n_rows, n_classes).
 
-A row's label is its best-scored class and rows with the best scores are labeled; only
-positive scores count. It sees the pool in blocks, so it must treat each row alone.
+The label of a row is the class with its best score, and the rows with the best scores
+are labeled. Only positive scores count. The function is called with blocks of the pool,
+so the scores of a row must not depend on other rows.
 """
 
 EXPONENTS = (1.0, 0.0, 2.0)
-"""Of the probability, among which the tempered rule chooses; the safest first."""
+"""Exponents of the probability that the tempered rule tries; the safest first."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class Rule:
     Parameters
     ----------
     variants : mapping of str to callable
-        Ways to score, by name. Where there are several, every round tries all and keeps
-        the one that does best on canary rows (`salutary.labeling.loop`). The first is
-        used where there is nothing to choose by.
+        Ways to compute scores, by name. If there are several, every round tries all and
+        takes the one with the lowest loss on the canary rows, which influence does not
+        see. Without canary rows the first is taken.
     greedy : bool, default=False
-        Whether each pick of a batch knows those before it
-        (`salutary.labeling.batch_greedy`), or the best scores are taken together, as
-        published.
+        Whether the rows of a batch are picked one by one, each pick taking the earlier
+        ones into account (`salutary.labeling.batch_greedy`). By default the rows with
+        the best scores are taken together, as published.
     """
 
     variants: Mapping[str, Scores]
@@ -47,10 +48,10 @@ def tempered(
 ) -> FloatArray:
     """Influence times a power of the model's probability of the label.
 
-    0 is the published rule, the class of largest influence (arXiv 2405.17627). It
-    favors implausible labels, whose gradients are the longest; under strong
-    regularization that is harmless, under ordinary regularization it ruins the model. 1
-    is the rule "plausible"; larger exponents come close to self-training.
+    The exponent 0 is the published rule, the class of largest influence (arXiv
+    2405.17627). It favors implausible labels, whose gradients are the longest. Under
+    strong regularization this is harmless; under ordinary regularization it ruins the
+    model. The exponent 1 is the rule "plausible"; larger ones approach self-training.
 
     Examples
     --------
@@ -82,11 +83,11 @@ RULES: dict[RuleName, Rule] = {
     "plausible": Rule(_power(1.0)),
     "paper": Rule(_power(0.0)),
 }
-"""The rules by name, the default first."""
+"""Rules by name, the default first."""
 
 
 def find_rule(rule: RuleName | Scores) -> Rule:
-    """The rule of a name, or a checked form of a caller's own scores.
+    """Look a rule up by its name, or make one of a callable, with checked scores.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ def find_rule(rule: RuleName | Scores) -> Rule:
     Raises
     ------
     ValueError
-        For an unknown name; and, when the rule is applied, for scores of another shape
-        or with NaN.
+        For an unknown name. When the rule is applied, for scores of another shape than
+        the influences, or with NaN.
     """
     if not callable(rule):
         if rule not in RULES:

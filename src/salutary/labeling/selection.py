@@ -1,4 +1,4 @@
-"""Keep the best rows of a pool that passes by in blocks."""
+"""Keep the best rows of a pool that is scored block by block."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from salutary.arrays import FloatArray, IntArray
 def round_significant(values: FloatArray) -> NDArray[np.float64]:
     """Round to 12 significant digits, or 6 for float32, in float64.
 
-    Scores that differ by rounding only, as those of equal rows in different blocks may,
-    become equal. Correctly rounded for every number, as printing is.
+    Scores that differ only by rounding errors, as those of equal rows in different
+    blocks may, become equal. Every number is rounded correctly, as when printed.
 
     Examples
     --------
@@ -29,19 +29,20 @@ def round_significant(values: FloatArray) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows in order of falling score, with what led to their labels.
+    """Pool rows with their labels, and the figures that led to these labels.
 
     Parameters
     ----------
     rows : ndarray of shape (n,), dtype intp
+        Numbers of the rows.
     labels : ndarray of shape (n,), dtype intp
         Position of each row's best class.
     scores : ndarray of shape (n,), float64
-        Rounded scores of the labels, positive.
+        Rounded scores of the labels; positive.
     influence, probability : ndarrays of shape (n, n_classes), float64
     influence_se : ndarray of shape (n,), float64
-        Standard error of the influence of each row's label over the validation rows;
-        NaN where it has not been computed or cannot be.
+        Standard error, over the validation rows, of the influence of each row's label.
+        NaN where it was not or cannot be computed.
     """
 
     rows: IntArray
@@ -53,7 +54,7 @@ class Selection:
 
     @classmethod
     def empty(cls, n_classes: int) -> Selection:
-        """No rows yet."""
+        """A selection without rows."""
         none = np.zeros(0, dtype=np.intp)
         table = np.zeros((0, n_classes))
         return cls(none, none, np.zeros(0), table, table, np.zeros(0))
@@ -71,8 +72,8 @@ class Selection:
         """Probability of each row's label, shape (n,)."""
         return self.probability[np.arange(len(self)), self.labels]
 
-    def then(self, other: Selection) -> Selection:
-        """These rows and then another selection's."""
+    def followed_by(self, other: Selection) -> Selection:
+        """These rows, followed by those of another selection."""
         return Selection(
             np.concatenate([self.rows, other.rows]),
             np.concatenate([self.labels, other.labels]),
@@ -82,10 +83,11 @@ class Selection:
             np.concatenate([self.influence_se, other.influence_se]),
         )
 
-    def clearing(self, smallest_z: float) -> Selection:
-        """The rows whose influence is at least so many of its standard errors.
+    def significant(self, smallest_z: float) -> Selection:
+        """The rows whose influence is at least ``smallest_z`` standard errors.
 
-        All rows for zero; for more none whose standard error is NaN.
+        For zero these are all rows. Otherwise rows whose standard error is NaN are not
+        among them.
         """
         if smallest_z == 0:
             return self
@@ -93,7 +95,7 @@ class Selection:
         return self.take(np.flatnonzero(clear))
 
     def take(self, places: IntArray | NDArray[np.bool_] | slice) -> Selection:
-        """Some of the rows."""
+        """The rows at the given places."""
         return Selection(
             self.rows[places],
             self.labels[places],
@@ -112,12 +114,12 @@ def keep_best(
     probability: FloatArray,
     size: int,
 ) -> Selection:
-    """The best ``size`` rows of a selection and a further block.
+    """Merge a block of rows into a selection, and keep the best ``size`` rows.
 
     Parameters
     ----------
     best : Selection
-        Of at most ``size`` rows so far.
+        The best rows so far; at most ``size``.
     rows : ndarray of shape (n_rows,), dtype intp
     scores, influence, probability : ndarrays of shape (n_rows, n_classes)
     size : int
@@ -125,19 +127,20 @@ def keep_best(
     Returns
     -------
     Selection
-        Positive scores only, falling; ties, after rounding, to the lower row. It does
-        not depend on how the pool is cut into blocks. O(n_rows n_classes).
+        Rows with positive scores, in descending order; of rows whose rounded scores are
+        equal, the lower number comes first. The result does not depend on how the pool
+        is cut into blocks. Costs O(n_rows n_classes).
     """
     top = scores.max(axis=1)
     floor = best.scores[size - 1] if len(best) >= size else 0.0
     if len(top) > size:
         floor = max(floor, float(np.partition(top, -size)[-size]))
-    # Whatever may round up to the floor stays in; only those few are rounded.
+    # Only the few rows that reach the floor, or would after rounding, are rounded.
     near = np.flatnonzero((top > 0) & (top >= floor * (1 - _slack(scores))))
     if len(near) == 0:
         return best
     new = near[_best_places(round_significant(top[near]), rows[near], size)]
-    merged = best.then(
+    merged = best.followed_by(
         Selection(
             rows[new],
             round_significant(scores[new]).argmax(axis=1),
@@ -158,19 +161,19 @@ def keep_best_of_each_class(
     probability: FloatArray,
     size: int,
 ) -> Selection:
-    """As `keep_best`, but ``size`` rows of each label.
+    """Like `keep_best`, but keep ``size`` rows of each label.
 
-    Where one direction rules, the best rows may all have the same label; a shortlist
-    of each class's leaves later picks a choice.
+    The best rows may all have the same label. With rows of every label on a shortlist,
+    later picks have a choice.
 
     Returns
     -------
     Selection
-        One label's rows after the other's.
+        The rows of one label after those of another.
     """
     top = scores.max(axis=1)
     parts = [best.take(best.labels == position) for position in range(scores.shape[1])]
-    # Most rows are below what every class has already.
+    # Most rows are below the worst score that is kept for any class.
     floor = min(part.scores[-1] if len(part) == size else 0.0 for part in parts)
     near = np.flatnonzero((top > 0) & (top >= floor * (1 - _slack(scores))))
     label = _labels(scores[near])
@@ -178,25 +181,25 @@ def keep_best_of_each_class(
     for position, part in enumerate(parts):
         own = near[label == position]
         block = rows[own], scores[own], influence[own], probability[own]
-        kept = kept.then(keep_best(part, *block, size))
+        kept = kept.followed_by(keep_best(part, *block, size))
     return kept
 
 
 def _labels(scores: FloatArray) -> IntArray:
-    """Best class of each row; ties, after rounding, to the lower."""
+    """Best class of each row; of classes with equal rounded scores, the first."""
     label: IntArray = scores.argmax(axis=1)
     top = scores[np.arange(len(scores)), label]
-    floor = top * (1 - _slack(scores))  # above a top that is negative: never kept
+    floor = top * (1 - _slack(scores))  # wrong for negative scores, which are not kept
     tied = np.flatnonzero(np.count_nonzero(scores >= floor[:, None], axis=1) > 1)
     label[tied] = round_significant(scores[tied]).argmax(axis=1)
     return label
 
 
 def _slack(scores: FloatArray) -> float:
-    """Relative difference that rounding may do away with."""
+    """Largest relative difference that rounding may remove."""
     return 1e-5 if scores.dtype == np.float32 else 1e-11
 
 
 def _best_places(scores: FloatArray, rows: IntArray, size: int) -> IntArray:
-    """Places of the largest scores, falling; ties to the lower row."""
+    """Places of the largest scores, in descending order; of ties, the lower row."""
     return np.lexsort((rows, -scores))[:size]

@@ -1,4 +1,4 @@
-"""Hold rows back, class by class, so that no class disappears from the rest."""
+"""Stratified splits of rows, also where classes have few rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def hold_out(
     Parameters
     ----------
     labels : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
     fraction : float in (0, 1)
-        Share to hold out.
+        Share of the rows to hold out.
     rng : numpy.random.RandomState
 
     Returns
     -------
-    kept, held : ndarrays of row numbers, dtype intp, rising
-        Every class keeps a row. ``held`` is empty where that leaves nothing.
+    kept, held : ndarrays of row numbers, dtype intp, ascending
+        Every class keeps at least one row, so ``held`` may be empty.
 
     Examples
     --------
@@ -45,7 +46,7 @@ def hold_out(
         shuffled = rng.permutation(splittable)
         _, first = np.unique(labels[shuffled], return_index=True)
         held = shuffled[np.sort(first)][:n_held]
-    # A large fraction of a small class may have taken all of it.
+    # A large fraction may have taken all rows of a small class.
     for label in np.setdiff1d(classes, np.delete(labels, held)):
         held = np.delete(held, np.flatnonzero(labels[held] == label)[0])
     held = np.sort(held)
@@ -55,20 +56,21 @@ def hold_out(
 def split_off(
     labeled: IntArray, codes: IntArray, fraction: float, rng: np.random.RandomState
 ) -> tuple[IntArray, IntArray]:
-    """Labeled rows to train on and to validate on.
+    """Split labeled rows into rows to train on and validation rows.
 
     Parameters
     ----------
     labeled : ndarray of row numbers, dtype intp
     codes : ndarray of shape (n_rows,), dtype intp
-        Position of each row's class.
+        Position of each row's class; any number for unlabeled rows.
     fraction : float in (0, 1)
+        Share of the labeled rows to validate on.
     rng : numpy.random.RandomState
 
     Raises
     ------
     ValueError
-        If that leaves none to validate on.
+        If no row is left to validate on, as each class must keep one.
     """
     kept, held = hold_out(codes[labeled], fraction, rng)
     if len(held) == 0:
@@ -82,22 +84,23 @@ def split_off(
 def stratified_parts(
     labels: IntArray, n_parts: int, rng: np.random.RandomState
 ) -> list[tuple[IntArray, IntArray]]:
-    """Cut rows into parts, each with its share of every class.
+    """Split rows into parts, each with its share of every class.
 
-    Unlike scikit-learn's StratifiedKFold it does so for classes of any size.
+    Unlike StratifiedKFold of scikit-learn, it works with classes of any size.
 
     Parameters
     ----------
     labels : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
     n_parts : int
+        Number of parts; with fewer rows, each row is a part.
     rng : numpy.random.RandomState
 
     Returns
     -------
-    list of (rest, part), ndarrays of row numbers, dtype intp, rising
-        Every row is in one part, and in the rest of every other. Parts, and the shares
-        of a class, differ by one row at most. There is no empty part: of fewer rows
-        than ``n_parts``, each is a part.
+    list of (rest, part), ndarrays of row numbers, dtype intp, ascending
+        Each part, and the rows that are not in it. Sizes of parts differ by at most one
+        row, and so do the numbers of rows that the parts have of a class.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Choose the strength of the penalty on validation rows that the model has not seen."""
+"""Choose C, the inverse strength of the penalty, by rows that models did not see."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from salutary.labeling.splits import stratified_parts
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Values of C that tuning chooses from.
 
-With whole powers of ten, which of two options seems better is up to whose best C
-happens to lie nearer to one.
+Powers of ten alone would be too coarse to compare options fairly: an option whose best
+C happens to be near one of them would seem better.
 """
 
 N_PARTS = 5
-"""Of labeled rows, in cross-validation."""
+"""Number of folds in cross-validation."""
 
 TUNING_TOLERANCE = 1e-3
-"""Enough to rank penalties by; the model itself is fitted to convergence."""
+"""Tolerance of fits that only compare values of C."""
 
 
 def fit_penalized(
@@ -37,20 +37,22 @@ def fit_penalized(
     previous: Any = None,
     tolerance: float = REFIT_TOLERANCE,
 ) -> Any:
-    """Fit a logistic regression; of rows of one class, what always says that class.
+    """Fit a logistic regression with an L2 penalty.
 
     Parameters
     ----------
     C : float
+        Inverse strength of the penalty.
     rows : LabeledRows
     classes : ndarray of shape (n_classes,)
     previous : classifier, optional
-        Fitted on the same rows under another C; where the fit starts from.
+        Fitted on the same rows with another C; the fit starts from its coefficients.
     tolerance : float, default=1e-8
 
     Returns
     -------
     LogisticRegression or DummyClassifier
+        A DummyClassifier if all rows have the same class.
     """
     if len(np.unique(rows.labels)) == 1:
         return DummyClassifier().fit(rows.X, classes[rows.labels])
@@ -59,7 +61,7 @@ def fit_penalized(
 
 
 def probabilities(model: Any, X: Matrix, classes: NDArray[Any]) -> Float64Array:
-    """Class probabilities, zero for classes the model has never seen.
+    """Class probabilities, with zeros for classes that the model was not fitted on.
 
     Parameters
     ----------
@@ -80,18 +82,22 @@ def probabilities(model: Any, X: Matrix, classes: NDArray[Any]) -> Float64Array:
 def lowest_loss(
     penalties: Sequence[float], loss_of: Callable[[float], float]
 ) -> tuple[float, float]:
-    """The C with the lowest loss, and that loss.
+    """Find the C with the lowest loss, and this loss.
 
-    From the strongest penalty on, the search ends where the loss rises: beyond, models
-    fit noise, and take longest to. This is the lowest loss of all unless there are two
-    dips.
+    The search starts with the strongest penalty and ends when the loss rises, as models
+    with weaker penalties fit noise and take longest to fit. It finds the lowest loss
+    unless the loss has several local minima.
 
     Parameters
     ----------
     penalties : sequence of float
-        Values of C, rising; of equals the smallest is taken.
+        Values of C, ascending. Of values with equal losses, the smallest is taken.
     loss_of : callable
-        Loss under a C, on rows that its models were not fitted on.
+        Loss for a value of C, on rows that its models were not fitted on.
+
+    Returns
+    -------
+    C, loss : float
 
     Examples
     --------
@@ -112,21 +118,21 @@ def best_C(
     classes: NDArray[Any],
     penalties: Sequence[float],
 ) -> tuple[float, float]:
-    """The C with the lowest log loss on rows its models were not fitted on.
+    """Find the C with the lowest log loss on rows that its models were not fitted on.
 
     Parameters
     ----------
     parts : sequence of (LabeledRows, LabeledRows)
-        Rows to fit on and rows to judge by.
+        Rows to fit on and rows to evaluate on.
     classes : ndarray of shape (n_classes,), sorted
     penalties : sequence of float
-        See `lowest_loss`.
+        Values of C, see `lowest_loss`.
 
     Returns
     -------
     C : float
     loss : float
-        Summed over the rows judged by.
+        Sum over the rows that were evaluated on.
     """
     models: list[Any] = [None] * len(parts)
 
@@ -146,9 +152,9 @@ def best_C(
 def best_C_by_validation(
     rows: LabeledRows, validation: LabeledRows, classes: NDArray[Any]
 ) -> float:
-    """The best C of `PENALTIES` for labeled rows, by validation rows.
+    """Find the best C of `PENALTIES` for labeled rows, by the loss on validation rows.
 
-    For labels that are noisy, among which those left out would be noisy too.
+    For noisy labels: in cross-validation, rows to evaluate on would be noisy too.
     """
     return best_C([(rows, validation)], classes, PENALTIES)[0]
 
@@ -156,15 +162,15 @@ def best_C_by_validation(
 def best_C_by_cross_validation(
     rows: LabeledRows, classes: NDArray[Any], seed: int
 ) -> float:
-    """The best C of `PENALTIES` for labeled rows, by cross-validation of themselves.
+    """Find the best C of `PENALTIES` for labeled rows, by cross-validation on them.
 
     Parameters
     ----------
     rows : LabeledRows
-        At least two.
+        At least two rows.
     classes : ndarray of shape (n_classes,), sorted
     seed : int
-        Fixes the parts.
+        Seed of the random folds.
     """
     rng = np.random.RandomState(seed)
     parts = [

@@ -1,4 +1,4 @@
-"""A pool that is a matrix in memory, or mapped into it."""
+"""A pool that is a matrix in memory, or memory-mapped."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray, Matrix
 
 @dataclass(frozen=True)
 class ArrayPool:
-    """Rows of a dense or CSR matrix, of which some are unlabeled; a `Pool`.
+    """A `Pool` of the unlabeled rows of a dense or CSR matrix.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
     unlabeled : ndarray of shape (n_rows,), bool
-        Rows that belong to the pool.
+        Which rows belong to the pool.
     weight : ndarray of shape (n_rows,)
-        Training weight a row gets together with its label.
+        Training weight of each row once it has a label.
     block_rows : int
-        Rows a block takes from ``X``; a matter of speed only.
+        Number of rows of ``X`` in a block. It only affects speed.
     """
 
     X: Matrix
@@ -34,14 +34,14 @@ class ArrayPool:
 
     @classmethod
     def of(cls, X: Matrix, weight: FloatArray | None = None) -> ArrayPool:
-        """A pool of all rows; each weighs one unless weights are given."""
+        """Make a pool of all rows of a matrix, by default with weights of one."""
         n_rows = X.shape[0]
         weight = np.ones(n_rows) if weight is None else weight
         return cls(X, np.ones(n_rows, dtype=bool), weight)
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
-        """Of the rows."""
+        """Type of the rows."""
         dtype: np.dtype[np.floating] = self.X.dtype
         return dtype
 
@@ -50,7 +50,7 @@ class ArrayPool:
         return self.X[rows]
 
     def blocks(self, available: NDArray[np.bool_]) -> Iterator[tuple[IntArray, Matrix]]:
-        """Yield (row numbers, rows) of the available rows; copies a block at most."""
+        """Yield (row numbers, rows) of the available rows, copying at most a block."""
         for batch in gen_batches(self.X.shape[0], self.block_rows):
             rows = batch.start + np.flatnonzero(available[batch])
             if len(rows) == batch.stop - batch.start:

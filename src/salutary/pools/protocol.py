@@ -1,4 +1,4 @@
-"""What a pool must offer to be labeled from."""
+"""What a pool must offer so that its rows can be labeled."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from salutary.arrays import FloatArray, IntArray, Matrix
 
 
 class Pool(Protocol):
-    """Rows that can get a label, by number from 0.
+    """Rows that can get a label, numbered from 0.
 
-    One pass of `blocks` a round scores all of them; greedy picks, refits and training
-    edits then `take` the few that were chosen.
+    In each round, one pass over `blocks` scores all rows. Greedy picks, refits and
+    training edits then `take` the few that were chosen.
     """
 
     @property
@@ -24,11 +24,11 @@ class Pool(Protocol):
 
     @property
     def weight(self) -> FloatArray:
-        """Training weight a row gets together with its label, shape (n_rows,)."""
+        """Training weight of each row once it has a label, shape (n_rows,)."""
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
-        """Of the rows, float32 or float64."""
+        """Type of the rows, float32 or float64."""
 
     def blocks(self, available: NDArray[np.bool_]) -> Iterator[tuple[IntArray, Matrix]]:
         """Yield (row numbers, rows) of the available rows, block by block."""

@@ -1,4 +1,4 @@
-"""The fine-tuned model of each round, kept in a folder of its own."""
+"""A cache of fine-tuned models, with a folder for each round."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from salutary.files import write_json
 from salutary.progress import Stage, reporting
 
 MADE_OF = "made_of.json"
+"""File with the digest of all that a folder's classifier was made from."""
 
 PLACES = ("model", "device", "cache_dir")
-"""Parameters of a classifier that say where, not what."""
+"""Parameters of a classifier that are places, and do not change its predictions."""
 
 
 @dataclass(frozen=True)
 class AdapterCache:
-    """Fine-tunes each round once: what comes of it stays in a folder of its own.
+    """Fine-tunes the classifier of a round once, and keeps it in a folder.
 
     Parameters
     ----------
     folder : Path
+        Holds a folder for each round.
     classifier : LoraClassifier
         Not fine-tuned.
     base : str
-        Fingerprint of its model.
+        Fingerprint of the classifier's language model.
     stage : callable
-        Shows what is going on.
+        Displays which step is running.
     """
 
     folder: Path
@@ -44,12 +46,12 @@ class AdapterCache:
     stage: Stage
 
     def fine_tune(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
-        """The classifier of a round, from its folder if that is of the same rows."""
+        """The classifier of a round, loaded if its folder is of the same rows."""
         name = str(number) if number >= 0 else "final"
         folder, made_of = self.folder / name, self._made_of(X, y, X_val, y_val)
         if _made_of(folder) == made_of:
             parameters = self.classifier.get_params()
-            # One that is damaged is made again.
+            # A damaged classifier is fine-tuned again.
             with suppress(InputError):
                 return LoraClassifier.load(
                     folder, **{place: parameters[place] for place in PLACES}
@@ -65,7 +67,7 @@ class AdapterCache:
         return model
 
     def _made_of(self, *rows: Any) -> str:
-        """Digest of all that a round's classifier comes of."""
+        """Digest of all that a round's classifier is made from."""
         parameters = self.classifier.get_params()
         for place in PLACES:
             parameters.pop(place)
@@ -75,7 +77,7 @@ class AdapterCache:
 
 
 def _made_of(folder: Path) -> str | None:
-    """Digest of all that a folder's classifier comes of, if it holds one."""
+    """Digest of all that a folder's classifier was made from; None without one."""
     try:
         return str(json.loads((folder / MADE_OF).read_text("utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""``salutary advise``: from a user's tables to the advice."""
+"""``salutary advise``: from tables to advice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from salutary.tables.sources import Sources
 
 @dataclass(frozen=True)
 class Plan:
-    """How the options are compared; see ``salutary advise --help``."""
+    """Settings of the comparison, see ``salutary advise --help``."""
 
     budget: int
     batch_size: int
@@ -36,19 +36,20 @@ def advise_tables(
     sources : Sources
     plan : Plan
     stage : callable
-        Shows a person the steps besides the fits.
+        Displays which step is running, apart from the fits.
     fitted : callable
-        Called with a line on where it stands after each fit.
+        Called with a line about the progress after each fit.
 
     Returns
     -------
     dict
-        The settings, `Advice.to_dict`, and how many validation rows recur.
+        The settings, the items of `Advice.to_dict`, and the number of validation rows
+        that another table has as well.
 
     Raises
     ------
     InputError
-        For anything in the tables that cannot be used.
+        If a table holds something that cannot be used.
     """
     with stage("reading the tables"):
         tables = read_tables(sources)

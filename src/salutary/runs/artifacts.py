@@ -1,4 +1,4 @@
-"""What a run leaves: models and reports, loaded without unpickling."""
+"""Files of a finished run: write and load its model, and read its report."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ TRUSTED_TYPES = [
     "skrub.selectors._base.Sub",
     "skrub.selectors._selectors._cardinality_below",
 ]
-"""All a saved model may hold besides what skops trusts; none of them runs code."""
+"""Types that a saved model may hold, besides those that skops trusts.
+
+None of them runs code when it is loaded.
+"""
 
 
 STEPS: list[tuple[type, ...]] = [
@@ -69,16 +72,16 @@ STEPS: list[tuple[type, ...]] = [
     (StandardScaler,),
     (LogisticRegression,),
 ]
-"""What the steps of a saved model may be."""
+"""Types that each step of a saved model may have."""
 
 
 def read_report(run_dir: Path) -> dict[str, Any]:
-    """Read a run's report.
+    """Read the report of a run.
 
     Raises
     ------
     InputError
-        If it is missing or damaged.
+        If the report is missing or damaged.
     """
     path = run_dir / REPORT
     try:
@@ -94,7 +97,7 @@ def read_report(run_dir: Path) -> dict[str, Any]:
 
 
 def write_model(model: Pipeline, path: Path) -> None:
-    """Write a model whole, as skops, and make sure that `load` will trust it."""
+    """Write a model with skops, and make sure that `load` will trust it."""
 
     def write(beside: Path) -> None:
         skops.io.dump(model, beside, compression=zipfile.ZIP_DEFLATED)
@@ -102,40 +105,44 @@ def write_model(model: Pipeline, path: Path) -> None:
         if unknown:
             raise RuntimeError(
                 "the model holds types that loading does not trust: "
-                f"{sorted(unknown)}; the installed skrub is not one this version of "
-                "salutary knows"
+                f"{sorted(unknown)}; install a version of skrub that this version of "
+                "salutary supports"
             )
 
     write_whole(path, write)
 
 
 def load(run_dir: str | os.PathLike[str]) -> Pipeline:
-    """Load the model of a run, from a table's columns to classes.
+    """Load the model of a finished run of the command line.
 
-    Nothing is unpickled: the file holds only what skops and a fixed list of this
-    package trust, or it is refused.
+    The file is not unpickled, so loading runs no code of the file. It is refused if it
+    holds a type that is neither trusted by skops nor on a fixed list.
 
     Parameters
     ----------
-    run_dir : path
-        As passed to ``salutary label --out``, ``salutary relabel --out`` or
-        ``salutary finetune --out``.
+    run_dir : str or path-like
+        The directory that was passed as ``--out`` to ``salutary label``, ``salutary
+        relabel`` or ``salutary finetune``.
 
     Returns
     -------
-    Pipeline
-        Takes a pandas DataFrame with the training table's features in any order;
-        further columns are ignored.
+    model : Pipeline
+        A fitted scikit-learn pipeline. It predicts from a pandas DataFrame with the
+        feature columns of the training table, in any order. Further columns are
+        ignored.
 
     Raises
     ------
     InputError
-        If there is no finished run, or the file holds anything else than a model.
+        If the directory holds no finished run, or its file is not a model of salutary.
 
     Examples
     --------
+    >>> import pandas as pd
+    >>> from salutary import load
     >>> model = load("runs/bank")  # doctest: +SKIP
-    >>> model.predict(frame)  # doctest: +SKIP
+    >>> model.predict(pd.read_csv("new_customers.csv"))  # doctest: +SKIP
+    array(['no', 'no', 'yes'], dtype=object)
     """
     path = Path(run_dir) / MODEL
     if (Path(run_dir) / ADAPTER / COLUMNS).is_file():
@@ -150,7 +157,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     try:
         model = skops.io.load(path, trusted=TRUSTED_TYPES)
     except Exception as error:
-        # A hostile or torn file can fail in any way; none of it ran.
+        # A hostile or damaged file can fail in any way; none of its code was run.
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: is not a model of salutary: {cause}") from None
     steps = [type(step) for _, step in getattr(model, "steps", [])]
@@ -165,7 +172,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
 
 
 def _load_adapter(folder: Path) -> Pipeline:
-    """The fine-tuned model of a run, from a table's columns to classes."""
+    """Load the fine-tuned model of a run, as a pipeline that takes a table."""
     try:
         columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
         kinds = {str(column): "document" for column in columns}

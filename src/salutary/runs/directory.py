@@ -1,4 +1,4 @@
-"""A run from tables to a directory: results, a model and a record of why."""
+"""Run from tables to a directory, which gets the results and the ledger of the run."""
 
 from __future__ import annotations
 
@@ -29,40 +29,43 @@ from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
-OF_TEXTS = ("torch", "transformers", "peft")
+"""Packages whose versions a run writes down, as its figures depend on them."""
+
+VERSIONED_WITH_TEXTS = ("torch", "transformers", "peft")
+"""Further such packages where a language model embeds texts."""
 
 
 def run_tables(
     kind: RunKind, request: Request, stage: Stage, on_round: Callable[[Round], None]
 ) -> dict[str, Any]:
-    """Run, or continue a run, and write what comes of it.
+    """Start or continue a run, and write its results.
 
     Parameters
     ----------
     kind : RunKind
     request : Request
     stage : callable
-        Shows a person the steps besides the rounds.
+        Displays which step is running, apart from the rounds.
     on_round : callable
-        Called with each round once the ledger has it.
+        Called with each round once the ledger holds it.
 
     Returns
     -------
     dict
-        The run's report, as in run.json.
+        The report of the run, as in run.json.
 
     Raises
     ------
     InputError
-        For bad input; nothing has been written then.
+        For bad input. Nothing has been written then.
     OSError, sqlite3.Error
-        When the directory cannot be written; the ledger is intact and the run can be
+        If the directory cannot be written to. The ledger is intact, and the run can be
         resumed.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         _check_directory(kind, request)
         paths = request.sources.paths().items()
-        data = {name: _fingerprint(path) for name, path in paths}
+        data = {name: _checked_sha256(path) for name, path in paths}
         prepared: PreparedRun | None = None
         if not _holds_run(request.out):
             prepared = kind.prepare(request, stage)
@@ -75,8 +78,8 @@ def run_tables(
                     if _has_all_results(kind, request, report):
                         with stage("the run had finished; nothing is changed"):
                             return report
-                    # Those that were lost are written as they were, and all where
-                    # the language model has moved.
+                    # Lost results are written again as they were. All are written
+                    # again if the language model was moved.
                     request = replace(request, budget=report["settings"]["budget"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
@@ -94,12 +97,13 @@ def run_tables(
                 return _finish(ledger, kind, request, prepared, state)
 
 
-def _fingerprint(path: Path) -> str:
+def _checked_sha256(path: Path) -> str:
+    """SHA-256 of a table's content; refuse a path that cannot be read."""
     try:
         check_exists(path)
         return file_sha256(path)
     except OSError as error:
-        remedy = "mend the permissions"
+        remedy = "fix the permissions"
         if error.errno == errno.ENAMETOOLONG:
             remedy = "pass a shorter path"
         raise InputError(
@@ -119,7 +123,7 @@ def _has_all_results(kind: RunKind, request: Request, report: dict[str, Any]) ->
 
 
 def _check_directory(kind: RunKind, request: Request) -> None:
-    """Refuse to write where something else is."""
+    """Refuse an --out that holds something else, or cannot be created."""
     out, texts = request.out, request.sources.texts
     if texts is not None and texts.cache is not None:
         cache = texts.cache.resolve()
@@ -129,20 +133,7 @@ def _check_directory(kind: RunKind, request: Request) -> None:
                 "--embedding-cache"
             )
     if not out.exists():
-        if out.is_symlink():
-            raise InputError(
-                f"{out}: is a link that leads nowhere; pass a directory as --out"
-            )
-        above = next(path for path in out.absolute().parents if path.exists())
-        if not above.is_dir():
-            raise InputError(
-                f"{out}: cannot be made, as {above} is a file; pass another --out"
-            )
-        if not writable(above):
-            raise InputError(
-                f"{out}: cannot be made, as {above} cannot be written to; pass another "
-                "--out"
-            )
+        _check_can_be_made(out)
         return
     if not out.is_dir():
         raise InputError(f"{out}: is a file; pass a directory as --out")
@@ -158,8 +149,8 @@ def _check_directory(kind: RunKind, request: Request) -> None:
     ours_too = {Path(name).parts[0] for name in kind.results(request.sources)}
     if ours_too & {*others}:
         raise InputError(
-            f"{out}: holds results, but no {LEDGER} to continue from; restore that, or "
-            "pass another --out"
+            f"{out}: holds results, but no {LEDGER} to continue from; restore the "
+            "ledger, or pass another --out"
         )
     if others:
         raise InputError(
@@ -167,14 +158,32 @@ def _check_directory(kind: RunKind, request: Request) -> None:
         )
 
 
+def _check_can_be_made(out: Path) -> None:
+    """Refuse a missing directory that cannot be created."""
+    if out.is_symlink():
+        raise InputError(
+            f"{out}: is a link that leads nowhere; pass a directory as --out"
+        )
+    above = next(path for path in out.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise InputError(
+            f"{out}: cannot be made, as {above} is a file; pass another --out"
+        )
+    if not writable(above):
+        raise InputError(
+            f"{out}: cannot be made, as {above} cannot be written to; pass another "
+            "--out"
+        )
+
+
 @contextmanager
 def _open_ledger(path: Path) -> Iterator[Ledger]:
-    """Open a ledger; refuse a damaged one by its name."""
+    """Open a ledger; refuse one that is damaged."""
     try:
         with Ledger(path) as ledger:
             yield ledger
     except sqlite3.DatabaseError as error:
-        missing = "no such" in str(error)  # a table or column, taken out
+        missing = "no such" in str(error)  # a table or column was removed
         if isinstance(error, sqlite3.OperationalError) and not missing:
             raise
         raise InputError(
@@ -185,7 +194,7 @@ def _open_ledger(path: Path) -> Iterator[Ledger]:
 def _read_same_run(
     ledger: Ledger, kind: RunKind, request: Request, data: dict[str, str]
 ) -> Record:
-    """What the ledger holds; refuse to continue it with other data or settings."""
+    """Read the ledger; refuse to continue a run with other data or settings."""
     out = request.out
     if not request.resume:
         raise InputError(f"{out}: holds a run already; pass --resume")
@@ -202,7 +211,7 @@ def _read_same_run(
         )
     for name, value in request.fixed().items():
         before = facts["settings"].get(name)
-        # A language model may lie elsewhere by now; its fingerprint is looked at.
+        # A language model may have been moved; its fingerprint is compared later.
         if before != value and name != "embedder":
             raise InputError(
                 f"{out}: was started with {name} = {before!r}, not {value!r}; pass the "
@@ -217,17 +226,18 @@ def _read_same_run(
     before = facts["settings"]["budget"]
     if request.limit < as_limit(before) and facts.get("report") is None:
         raise InputError(
-            f"{out}: was started with budget = {before}, which {request.budget} cannot "
-            "shrink; pass at least the same"
+            f"{out}: was started with budget = {before}, which cannot be lowered to "
+            f"{request.budget}; pass at least the same"
         )
     _warn_of_versions(facts["versions"], versions(request.sources))
     return record
 
 
 def versions(sources: Sources) -> dict[str, str]:
-    """Versions of Python and of every package whose numbers enter a run."""
-    of_texts = () if sources.texts is None else filter(find_spec, OF_TEXTS)
-    packages = {name: version(name) for name in (*VERSIONED, *of_texts)}
+    """Versions of Python and of the packages that a run's figures depend on."""
+    has_texts = sources.texts is not None
+    for_texts = filter(find_spec, VERSIONED_WITH_TEXTS) if has_texts else ()
+    packages = {name: version(name) for name in (*VERSIONED, *for_texts)}
     return {"python": platform.python_version(), **packages}
 
 
@@ -236,7 +246,7 @@ def _warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
         if before.get(name) != now:
             warnings.warn(
                 f"the run was started with {name} {before.get(name)}, now it is {now}; "
-                "its further labels may differ from an uninterrupted run's",
+                "further labels may differ from those of an uninterrupted run",
                 UserWarning,
                 stacklevel=2,
             )
@@ -249,7 +259,7 @@ def _begin(
     prepared: PreparedRun,
     data: dict[str, str],
 ) -> State:
-    """The start of a new run, written to its ledger."""
+    """Start a run, and write its facts and round 0 to the ledger."""
     problem, paths = prepared.problem, request.sources.paths()
     state = start(problem)
     facts = {
@@ -267,12 +277,12 @@ def _begin(
 def _continue(
     ledger: Ledger, request: Request, prepared: PreparedRun, record: Record
 ) -> State:
-    """The state that a run's record leads to, under what is asked for now."""
+    """Restore the state of a run from its record, under the requested budget."""
     settings = {**request.fixed(), "budget": request.budget}
     if record.facts["embedder"] != prepared.embedder:
         raise InputError(
             f"{request.out}: was started with another model in "
-            f"{settings['embedder']}; put that one there, or pass another --out"
+            f"{settings['embedder']}; restore that model, or pass another --out"
         )
     if is_cut_short(record, prepared.problem.batch_size, request.limit):
         ledger.forget(record.entries[-1].round)
@@ -289,7 +299,7 @@ def _finish(
     prepared: PreparedRun,
     state: State,
 ) -> dict[str, Any]:
-    """Write the outputs, each whole, and only then call the run finished."""
+    """Write the results, each file whole, and only then mark the run as finished."""
     record = ledger.read()
     facts = record.facts
     finished = FinishedRun(request, prepared, state, record)
@@ -307,7 +317,8 @@ def _finish(
         "outcome": kind.outcome(finished),
     }
     out = request.out
-    # Last to be written, it stands for all: without it they may be of two budgets.
+    # The report is written last. Where it is missing, the results are incomplete and
+    # may belong to different budgets.
     (out / REPORT).unlink(missing_ok=True)
     kind.write(finished)
     write_json(out / REPORT, report)

@@ -35,12 +35,15 @@ from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 
 ROUNDS = "rounds"
+"""Folder of the models of all rounds."""
+
 VECTORS = (FILE, f"{FILE}-wal", f"{FILE}-shm")
+"""Files of the cache of embeddings."""
 
 
 @dataclass(frozen=True)
 class FineTuneSettings:
-    """What a run does with its tables; see ``salutary finetune --help``."""
+    """Settings of a run, see ``salutary finetune --help``."""
 
     rule: RuleName
     batch_size: int
@@ -55,15 +58,16 @@ class FineTuneSettings:
 
 @dataclass(frozen=True)
 class TextProblem:
-    """A run's problem, and what leads back from it to the tables.
+    """The problem of a run, and the tables it was made from.
 
     Parameters
     ----------
     problem : FineTuning
-        Its rows are those of the pool, then the training, then the validation table's.
+        Its rows are those of the pool, the training table and the validation table, in
+        this order.
     tables : Tables
     embedder : str
-        Fingerprint of the language model as it comes.
+        Fingerprint of the language model before fine-tuning.
     """
 
     problem: FineTuning
@@ -72,43 +76,43 @@ class TextProblem:
 
     @property
     def ids(self) -> pa.Array:
-        """Names of the pool's rows."""
+        """Names of the pool rows."""
         return self.tables.ids
 
     @property
     def label_type(self) -> pa.DataType:
-        """Of the target column."""
+        """Arrow type of the target column."""
         return self.tables.label_type
 
     @property
     def pool_labels(self) -> NDArray[Any] | None:
-        """The pool's own labels, where it has them."""
+        """Labels that the pool came with, or None."""
         return self.tables.pool_labels
 
     @property
     def n_rows(self) -> dict[str, int]:
-        """Rows of each table."""
+        """Number of rows of each table."""
         return n_rows_of(self.tables)
 
     @property
     def recurring(self) -> int:
-        """Validation rows that the training table or the pool has as well."""
+        """Number of validation rows that the training table or the pool has as well."""
         return recurring_rows(self.tables)
 
 
 class FineTuneRun:
-    """A `RunKind`: labels add rows of the pool to those a model is fine-tuned on."""
+    """A `RunKind` that labels pool rows, and fine-tunes a language model on them."""
 
     name = "finetune"
     scratch = (*VECTORS, ROUNDS)
 
     def prepare(self, request: Request, stage: Stage) -> TextProblem:
-        """Read and check three tables and the language model.
+        """Read and check the three tables and the language model.
 
         Raises
         ------
         InputError
-            For anything that cannot be used.
+            If a table or the language model cannot be used.
         """
         with stage("reading the tables"):
             tables = read_tables(request.sources)
@@ -123,7 +127,7 @@ class FineTuneRun:
         return TextProblem(_problem(request, tables, texts, cache), tables, base)
 
     def results(self, sources: Sources) -> tuple[str, ...]:
-        """Names of the labels, the metrics and the adapter's files."""
+        """Names of the files of the labels, the metrics and the adapter."""
         files = (*ADAPTER_FILES, COLUMNS)
         return LABELS, METRICS, *(f"{ADAPTER}/{name}" for name in files)
 
@@ -144,7 +148,7 @@ class FineTuneRun:
         beside.rename(folder)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:
-        """Figures for the report."""
+        """Figures of the run for its report."""
         task: FineTuning = finished.prepared.problem
         return {
             **run_figures(finished, task.codes[task.own_rows]),
@@ -177,7 +181,7 @@ def _classifier(request: Request) -> LoraClassifier:
 def _problem(
     request: Request, tables: Tables, texts: list[Any], cache: AdapterCache
 ) -> FineTuning:
-    """The fine-tuning of all rows: the pool's first, whose codes nobody looks at."""
+    """Make the problem of all rows; the pool comes first, and its codes are unused."""
     settings = request.settings
     n_train, n_val = len(tables.train_labels), len(tables.validation_labels)
     n_pool = len(texts) - n_train - n_val
@@ -208,7 +212,11 @@ def _problem(
 
 
 def final_snapshot(finished: FinishedRun) -> Snapshot:
-    """What the adapter is fine-tuned on, besides the validation table if it is."""
+    """The snapshot whose rows the final adapter is fine-tuned on.
+
+    With a refit on the validation table, the run's labels are used only if they help
+    besides it.
+    """
     task: FineTuning = finished.prepared.problem
     best = finished.state.best
     if not finished.request.settings.refit_on_validation:
@@ -218,7 +226,7 @@ def final_snapshot(finished: FinishedRun) -> Snapshot:
 
 
 def _metrics(finished: FinishedRun) -> Iterator[dict[str, Any]]:
-    """Figures of each round's deep model."""
+    """Figures of the deep model of each round."""
     task: FineTuning = finished.prepared.problem
     for entry in finished.record.entries:
         rows, labels = finished.record.labels_by(entry)
@@ -246,7 +254,7 @@ def _accuracy(task: FineTuning, snapshot: Snapshot, rows: IntArray) -> float | N
 
 
 def _both_tables(finished: FinishedRun) -> dict[str, Any] | None:
-    """What training on both tables does to the first surrogate, beside its labels."""
+    """Compare train + validation with labels, by the surrogate of the first model."""
     task: FineTuning = finished.prepared.problem
     first, _ = task.first()
     problem, _ = task.surrogate(first)

@@ -1,4 +1,4 @@
-"""What a run is asked for, what it is made of, and what a kind of run must do."""
+"""The request for a run, its parts, and what a kind of run must provide."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from salutary.tables.sources import Sources
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for.
+    """What a user asked for.
 
     Parameters
     ----------
     sources : Sources
+        The tables.
     settings : dataclass
-        Of the kind of run, for instance `salutary.runs.table_problem.Settings`.
+        Settings of the kind of run, such as `salutary.runs.table_problem.Settings`.
     budget : int or None
-        Labels to assign in all; None for any number.
+        Total number of labels to assign; None for no limit.
     out : Path
-        The run's directory.
+        Directory of the run.
     resume : bool
-        Whether to continue a run that is there.
+        Whether to continue a run that the directory holds.
     """
 
     sources: Sources
@@ -38,7 +39,7 @@ class Request:
     resume: bool
 
     def fixed(self) -> dict[str, Any]:
-        """What a resumed run must share with the run it continues."""
+        """Settings that must be the same when a run is resumed."""
         sources = self.sources
         return {
             "target": sources.target,
@@ -50,12 +51,12 @@ class Request:
 
     @property
     def limit(self) -> int:
-        """The budget as a number."""
+        """The budget as a number; a very large one for no limit."""
         return as_limit(self.budget)
 
 
 class PreparedRun(Protocol):
-    """The tables as something the loop can run, with the way back to them."""
+    """A problem that the loop can run, and facts about the tables it was made from."""
 
     @property
     def problem(self) -> Steps:
@@ -67,11 +68,11 @@ class PreparedRun(Protocol):
 
     @property
     def n_rows(self) -> dict[str, int]:
-        """Rows of each table."""
+        """Number of rows of each table."""
 
     @property
     def recurring(self) -> int:
-        """Validation rows that another table has as well."""
+        """Number of validation rows that another table has as well."""
 
     @property
     def embedder(self) -> str | None:
@@ -80,16 +81,16 @@ class PreparedRun(Protocol):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that has ended, and all that its results are made of.
+    """A run that has ended, with all that its results are made from.
 
     Parameters
     ----------
     request : Request
     prepared : PreparedRun
-        Of the kind of run.
+        As the kind of run prepared it.
     state : State
     record : Record
-        As the ledger has it.
+        The content of the ledger.
     """
 
     request: Request
@@ -99,34 +100,34 @@ class FinishedRun:
 
     @property
     def labels(self) -> AssignedLabels:
-        """Those of the rounds that were not undone."""
+        """Labels of the rounds that were not undone."""
         return self.record.labels.first(len(self.state.best))
 
     @property
     def best_entry(self) -> RoundEntry:
-        """The best round."""
+        """The ledger's entry of the best round."""
         return self.record.entries[self.state.best_round]
 
 
 class RunKind(Protocol):
-    """What one kind of run does that others do not."""
+    """The parts of a run in which a kind of run differs from others."""
 
     @property
     def name(self) -> str:
-        """Its command; a run of another kind is not continued."""
+        """Name of the command. A run can only be continued by the same command."""
 
     @property
     def scratch(self) -> tuple[str, ...]:
-        """Names of what it may leave if interrupted before its ledger began."""
+        """Names of files that an interrupted run may leave before its ledger begins."""
 
     def prepare(self, request: Request, stage: Stage) -> PreparedRun:
-        """Make a problem of the tables; raises InputError for what cannot be used."""
+        """Make a problem of the tables; InputError if they cannot be used."""
 
     def results(self, sources: Sources) -> tuple[str, ...]:
-        """Names of the files it leaves besides the record."""
+        """Names of the files that the run writes, besides the ledger and report."""
 
     def write(self, finished: FinishedRun) -> None:
-        """Write these files into the run's directory, each whole."""
+        """Write these files into the directory of the run, each file whole."""
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:
-        """Figures for the report."""
+        """Figures of the run for its report."""

@@ -1,4 +1,4 @@
-"""``salutary label``: labels for the rows of a pool."""
+"""``salutary label``: label the rows of a pool."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from salutary.tables.writing import write_table
 
 
 class LabelRun:
-    """A `RunKind`: labels add rows of the pool to the training rows."""
+    """A `RunKind` that labels pool rows and adds them to the training rows."""
 
     name = "label"
     scratch: tuple[str, ...] = ()
 
     def prepare(self, request: Request, stage: Stage) -> TableProblem:
-        """Read, check and encode three tables.
+        """Read, check and encode the three tables.
 
         Raises
         ------
         InputError
-            For anything in the tables that cannot be used.
+            If a table holds something that cannot be used.
         """
         sources, settings = request.sources, request.settings
         with stage("reading the tables"):
@@ -49,7 +49,7 @@ class LabelRun:
         return TableProblem(problem, encoded, tables.ids, unseen)
 
     def results(self, sources: Sources) -> tuple[str, ...]:
-        """Names of the labels and the model."""
+        """Names of the files of the labels and the model."""
         return LABELS, MODEL
 
     def write(self, finished: FinishedRun) -> None:
@@ -59,7 +59,7 @@ class LabelRun:
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:
-        """Figures for the report."""
+        """Figures of the run for its report."""
         return {
             **convex_figures(finished),
             "agreement": agreement_of(finished),
@@ -71,7 +71,7 @@ LABELING = LabelRun()
 
 
 def write_labels(finished: FinishedRun) -> None:
-    """Write ``labels.parquet``: every label that was kept, in order."""
+    """Write ``labels.parquet``: the labels that were not undone, in their order."""
     prepared, labels = finished.prepared, finished.labels
     named = prepared.problem.classes[labels.classes]
     rule = finished.request.settings.rule
@@ -90,7 +90,7 @@ def write_labels(finished: FinishedRun) -> None:
 
 
 def agreement_of(finished: FinishedRun) -> float | None:
-    """Share of the labels that are the pool's own, where it has them."""
+    """Share of the labels that equal the pool's own; None if it has no labels."""
     prepared, labels = finished.prepared, finished.labels
     if prepared.pool_labels is None or not len(labels.rows):
         return None

@@ -1,8 +1,8 @@
-"""The record of a run: one SQLite file, one transaction a round.
+"""The ledger of a run: a SQLite file that gets one transaction for each round.
 
 It holds the settings, the fingerprints of the data, the versions, the coefficients
-after each round, and every assigned label with each class's influence and probability.
-A process killed at any moment leaves it as it was after the last whole round.
+after each round, and every assigned label with the influence and probability of each
+class. An interruption at any moment leaves it as it was after the last whole round.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from salutary.runs.record import (
     RoundEntry,
     RowsAndClasses,
 )
-from salutary.runs.schema import APPLICATION, FORMAT, OF_A_ROUND, SCHEMA
+from salutary.runs.schema import APPLICATION, FORMAT, ROUND_QUERIES, SCHEMA
 
 
 class Ledger:
-    """A run's SQLite file, open.
+    """The open SQLite file of a run.
 
     Parameters
     ----------
     path : Path
-        Created when missing.
+        Created if missing.
 
     Raises
     ------
     InputError
-        If the file is something else.
+        If the file is not a ledger, or is one of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class Ledger:
         self._connection.close()
 
     def is_empty(self) -> bool:
-        """Whether no run has begun here."""
+        """Whether no run was begun in the file."""
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master")
         return int(tables.fetchone()[0]) == 0
 
@@ -80,15 +80,16 @@ class Ledger:
     def begin(
         self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
     ) -> None:
-        """Write the tables, the run's facts, its classes and round 0, all or nothing.
+        """Write the schema, the facts, the classes and round 0, in one transaction.
 
         Parameters
         ----------
         facts : dict
-            Values JSON can hold.
+            Facts of the run, as values that JSON can hold.
         labels : list
-            The classes' labels in order.
+            The classes, in their order.
         first : RoundEntry
+            Round 0.
         """
         with self._transaction() as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -105,7 +106,7 @@ class Ledger:
             self._seal(first.round)
 
     def read(self) -> Record:
-        """All that the ledger holds of a run that has begun."""
+        """Read all that the ledger holds of a run that was begun."""
         facts = self._all("SELECT key, value FROM run WHERE key != 'digest'")
         entries = self._rounds()
         return Record(
@@ -123,13 +124,13 @@ class Ledger:
             self._set_facts(facts)
 
     def is_sound(self) -> bool:
-        """Whether all stands as it was written; an edit or damage shows."""
+        """Whether the content is as it was written, and was not edited or damaged."""
         numbers = [row[0] for row in self._all("SELECT round FROM rounds ORDER BY 1")]
         digests = dict(self._all("SELECT round, digest FROM rounds"))
         facts = dict(self._all("SELECT key, value FROM run"))
         return (
             len(numbers) > 0
-            and not self._all("PRAGMA foreign_key_check")  # nothing of a lost round
+            and not self._all("PRAGMA foreign_key_check")  # no rows of a lost round
             and facts.pop("digest", None) == json.dumps(_digest(sorted(facts.items())))
             and all(digests[number] == self._digest_of(number) for number in numbers)
         )
@@ -147,10 +148,10 @@ class Ledger:
         ----------
         entry : RoundEntry
         labels : AssignedLabels
-            Those of this round.
+            Labels of this round.
         ids : list of str
-            The rows' names in the user's table.
-        of_folds : tuple
+            Names of the labeled rows in the user's table.
+        of_folds : tuple of RowsAndClasses
             For each fold, all rows that it has labeled so far.
         """
         with self._transaction():
@@ -161,7 +162,7 @@ class Ledger:
             self._seal(entry.round)
 
     def forget(self, number: int) -> None:
-        """Take the last round and its labels out again."""
+        """Remove the last round and its labels."""
         with self._transaction() as connection:
             connection.execute(
                 "DELETE FROM class_scores WHERE position IN "
@@ -189,7 +190,7 @@ class Ledger:
         ]
 
     def _fold_labels(self, fold: int) -> FoldLabels:
-        """What a fold has labeled, in the order of assignment."""
+        """All labels of a fold, in the order of assignment."""
         query = (
             "SELECT row, class, round FROM fold_labels WHERE fold = ? ORDER BY position"
         )
@@ -290,7 +291,7 @@ class Ledger:
         )
 
     def _seal(self, number: int) -> None:
-        """Write a round's digest, once all of it stands."""
+        """Write the digest of a round, after all of its rows."""
         self._connection.execute(
             "UPDATE rounds SET digest = ? WHERE round = ?",
             (self._digest_of(number), number),
@@ -302,7 +303,7 @@ class Ledger:
         content = [
             before,
             own[:-1],
-            *(self._all(query, number) for query in OF_A_ROUND),
+            *(self._all(query, number) for query in ROUND_QUERIES),
         ]
         if number == 0:
             content.append(self._all("SELECT * FROM classes ORDER BY class"))

@@ -1,4 +1,4 @@
-"""What a ledger holds of a run: its facts, its rounds, and the labels they assigned."""
+"""The content of a ledger: facts of a run, its rounds, and the labels they assigned."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ RowsAndClasses = tuple[IntArray, IntArray]
 """Pool rows in the order they were labeled, and their classes, each of shape (n,)."""
 
 FoldLabels = tuple[IntArray, IntArray, IntArray]
-"""The same, and the rounds they were labeled in."""
+"""Rows and classes as in `RowsAndClasses`, and the round of each label."""
 
 
 @dataclass(frozen=True)
 class RoundEntry:
-    """A row of the ledger's rounds; round 0 is the model fitted on the labeled set.
+    """A round in the ledger; round 0 is the model fitted on the labeled set.
 
-    ``folds`` are the guard's models after the round; None where there is no figure.
+    ``model`` and ``folds`` are the coefficients, after the round, of the model and of
+    each fold. A figure that does not exist, for instance without a guard, is None.
     """
 
     round: int
@@ -41,11 +42,11 @@ class RoundEntry:
 
 @dataclass(frozen=True)
 class AssignedLabels:
-    """Labels in the order of assignment, with every class's scores.
+    """Labels in the order of assignment, with influences and probabilities.
 
-    ``rows``, ``rounds``, ``classes`` and ``influence_se``, the standard error of the
-    label's own influence, have shape (n,); ``influence`` and ``probability``
-    (n, n_classes).
+    ``rows``, ``rounds`` and ``classes`` have shape (n,); ``influence`` and
+    ``probability``, of every class, (n, n_classes). ``influence_se``, of shape (n,), is
+    the standard error of the influence of the label.
     """
 
     rows: IntArray
@@ -56,14 +57,14 @@ class AssignedLabels:
     influence_se: Float64Array
 
     def first(self, number: int) -> AssignedLabels:
-        """The labels that came first."""
+        """The first labels, as many as ``number``."""
         columns = {
             field.name: getattr(self, field.name)[:number] for field in fields(self)
         }
         return AssignedLabels(**columns)
 
     def of_label(self, scores: NDArray[np.float64]) -> Float64Array:
-        """The scores of each row's own label, shape (n,)."""
+        """Scores of each row's label, shape (n,), out of those of every class."""
         return scores[np.arange(len(self.classes)), self.classes]
 
 
@@ -76,11 +77,11 @@ class Record:
     facts : dict
         Settings, files, fingerprints, versions and, once finished, the report.
     entries : list of RoundEntry
-        From round 0.
+        All rounds, from round 0.
     labels : AssignedLabels
-        Of all rounds, also those that were undone.
+        Labels of all rounds, also of those that were undone.
     fold_labels : tuple of FoldLabels
-        What each fold of the guard has labeled.
+        Labels that each fold of the guard assigned.
     """
 
     facts: dict[str, Any]
@@ -90,21 +91,21 @@ class Record:
 
     @property
     def best(self) -> RoundEntry:
-        """The round with the lowest canary loss; the last without a guard."""
+        """The best round; without a guard, the last."""
         return [entry for entry in self.entries if entry.verdict == "kept"][-1]
 
     @property
     def termination(self) -> Termination | None:
-        """Why no further round can be run, if so."""
+        """Why no further round can be run; None if one can."""
         return "guard" if self.entries[-1].verdict == "harmful" else None
 
     def labels_by(self, entry: RoundEntry) -> RowsAndClasses:
-        """Pool rows that were labeled by the end of a round, and their classes."""
+        """Pool rows that had a label at the end of a round, and their classes."""
         found = self.labels
         return _until(entry, found.rows, found.classes, found.rounds)
 
     def fold_labels_by(self, entry: RoundEntry) -> list[RowsAndClasses]:
-        """The same of each fold."""
+        """The same for each fold."""
         return [_until(entry, *labels) for labels in self.fold_labels]
 
 

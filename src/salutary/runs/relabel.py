@@ -1,4 +1,4 @@
-"""``salutary relabel``: other labels for the rows of the training table."""
+"""``salutary relabel``: switch labels of the training table."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from salutary.tables.writing import write_relabeled, write_table
 
 
 class RelabelRun:
-    """A `RunKind`: labels take the place of those of the training table."""
+    """A `RunKind` that replaces labels of the training table."""
 
     name = "relabel"
     scratch: tuple[str, ...] = ()
 
     def prepare(self, request: Request, stage: Stage) -> TableProblem:
-        """Read, check and encode two tables.
+        """Read, check and encode the two tables.
 
         Raises
         ------
         InputError
-            For anything in the tables that cannot be used.
+            If a table holds something that cannot be used.
         """
         sources, settings = request.sources, request.settings
         with stage("reading the tables"):
@@ -51,7 +51,7 @@ class RelabelRun:
         return TableProblem(problem, encoded, tables.ids, unseen={})
 
     def results(self, sources: Sources) -> tuple[str, ...]:
-        """Names of the switches, the cleaned table and the model."""
+        """Names of the files of the switches, the cleaned table and the model."""
         return SWITCHES, cleaned_name(sources), MODEL
 
     def write(self, finished: FinishedRun) -> None:
@@ -62,7 +62,7 @@ class RelabelRun:
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:
-        """Figures for the report, and how each class's number of rows has changed."""
+        """Figures of the run, with the rows of each class before and after."""
         problem, best = finished.prepared.problem, finished.state.best
         before = problem.labeled.labels
         after = training_rows(problem, best.rows, best.labels).labels
@@ -84,7 +84,7 @@ RELABELING = RelabelRun()
 
 
 def write_switches(finished: FinishedRun) -> None:
-    """Write ``switches.parquet``: every switch that was kept, in its order."""
+    """Write ``switches.parquet``: the switches that were not undone, in their order."""
     prepared, labels = finished.prepared, finished.labels
     problem = prepared.problem
     old = problem.classes[problem.labeled.labels[labels.rows]]
@@ -106,13 +106,13 @@ def write_switches(finished: FinishedRun) -> None:
 
 
 def cleaned_name(sources: Sources) -> str:
-    """What the cleaned table is called: of the training table's kind."""
+    """File name of the cleaned table, which has the format of the training table."""
     train = sources.train
     return "cleaned" + (".parquet" if train.is_dir() else train.suffix.lower())
 
 
 def _write_cleaned(finished: FinishedRun) -> None:
-    """Write the training table as it is, but for the labels that were switched."""
+    """Write the training table with the switched labels, and otherwise unchanged."""
     sources, before = finished.request.sources, finished.prepared.problem.labeled.labels
     after = before.copy()
     after[finished.labels.rows] = finished.labels.classes

@@ -1,4 +1,4 @@
-"""The figures of a finished run, as run.json has them."""
+"""The figures of a finished run, as in run.json."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_figures(finished: FinishedRun, validation_labels: IntArray) -> dict[str,
     ----------
     finished : FinishedRun
     validation_labels : ndarray of shape (n_rows,), dtype intp
-        Classes of the rows that influence looked at.
+        Positions of the classes of the validation rows that influence saw.
     """
     problem, state = finished.prepared.problem, finished.state
     first, best = finished.record.entries[0], finished.best_entry
@@ -47,7 +47,7 @@ def run_figures(finished: FinishedRun, validation_labels: IntArray) -> dict[str,
 
 
 def convex_figures(finished: FinishedRun) -> dict[str, Any]:
-    """Figures of a run whose model is a logistic regression of the tables' columns."""
+    """Figures of a run whose model is a logistic regression on the tables' columns."""
     problem, best = finished.prepared.problem, finished.state.canary.best
     return {
         **run_figures(finished, problem.validation.labels),
@@ -59,12 +59,12 @@ def convex_figures(finished: FinishedRun) -> dict[str, Any]:
 
 
 def figures_of(found: Alternative | None) -> dict[str, Any] | None:
-    """Those of what else the rows could do, if there was anything to judge it by."""
+    """Figures of an alternative; None if there were no canary rows to judge it by."""
     return None if found is None else found.figures()
 
 
 def counts_by_class(classes: NDArray[Any], labels: IntArray) -> dict[str, int]:
-    """How many of the labels are of each class."""
+    """Number of labels of each class."""
     counts = np.bincount(labels, minlength=len(classes))
     return {
         str(label): int(count)
@@ -73,7 +73,7 @@ def counts_by_class(classes: NDArray[Any], labels: IntArray) -> dict[str, int]:
 
 
 def _guessing_loss(problem: Definition) -> float:
-    """The objective when every validation row gets the shares of the labeled rows."""
+    """The objective if the class shares of labeled rows are predicted for every row."""
     labels = problem.labeled.labels
     share = np.bincount(labels, minlength=len(problem.classes)) / len(labels)
     logits = np.tile(np.log(share), (len(problem.validation), 1))

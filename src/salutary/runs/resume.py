@@ -1,4 +1,4 @@
-"""Between a run's state and its ledger: write each round, and read the state back."""
+"""Write the rounds of a run to its ledger, and restore the run's state from there."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from salutary.runs.record import AssignedLabels, Record, RoundEntry
 
 
 def restored(record: Record, problem: Steps) -> State:
-    """The state after a record's last round, from which the run goes on.
+    """Restore the state after the last round of a record, to continue the run.
 
     Parameters
     ----------
     record : Record
-        Of a run of this problem.
+        The record of a run of ``problem``.
     problem : Steps
     """
     first, best, last = record.entries[0], record.best, record.entries[-1]
@@ -57,10 +57,10 @@ def restored(record: Record, problem: Steps) -> State:
 
 
 def is_cut_short(record: Record, batch_size: int, budget: int) -> bool:
-    """Whether the last round is smaller than it would be under another budget.
+    """Whether the old budget made the last round smaller than the new one would.
 
-    The run that the new budget gives at once has a larger round in its place, so a run
-    that goes on must take this one out first.
+    A run that had the new budget from the start would have a larger round in its place.
+    So the last round must be removed before the run is continued.
     """
     if len(record.entries) < 2:
         return False
@@ -88,12 +88,12 @@ def first_entry(problem: Steps, state: State) -> RoundEntry:
 
 
 def coefficients_of(snapshot: Snapshot) -> Coefficients:
-    """Those of a snapshot's model; a deep model has them in its last layer."""
+    """Coefficients of a snapshot's model; for a deep model, of its last layer."""
     return snapshot.model.coef_, snapshot.model.intercept_
 
 
 def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
-    """Write a round to the ledger; ``ids`` are the names of the pool's rows."""
+    """Write a round to the ledger; ``ids`` are the names of the pool rows."""
     figures = record.summary()
     for name in ("canary_loss", "canary_fall", "canary_se"):
         figures[name] = _or_none(getattr(record, name))

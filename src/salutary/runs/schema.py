@@ -1,12 +1,12 @@
-"""The tables of a ledger."""
+"""The SQLite schema of a ledger."""
 
 from __future__ import annotations
 
 APPLICATION = 0x5A1B71A0
-"""SQLite's application_id, by which a ledger is known."""
+"""SQLite's application_id, by which a ledger is recognized."""
 
 FORMAT = 4
-"""SQLite's user_version: of the tables below."""
+"""SQLite's user_version: the version of the schema below."""
 
 SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -64,11 +64,14 @@ CREATE VIEW assigned AS
     ORDER BY labels.position;
 """
 
-OF_A_ROUND = (
+ROUND_QUERIES = (
     "SELECT * FROM fold_models WHERE round = ? ORDER BY fold",
     "SELECT * FROM fold_labels WHERE round = ? ORDER BY fold, position",
     "SELECT * FROM labels WHERE round = ? ORDER BY position",
     "SELECT class_scores.* FROM class_scores JOIN labels USING (position) "
     "WHERE round = ? ORDER BY position, class_scores.class",
 )
-"""What a round's digest is taken of, besides its own row and the digest before."""
+"""Queries of a round's content for its digest.
+
+The digest also covers the round's own row, and the digest of the round before.
+"""

@@ -1,4 +1,4 @@
-"""From a user's tables to a problem the loop can run on."""
+"""Make a problem that the loop can run from a user's tables."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from salutary.tables.sources import Sources
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run does with its tables; see ``salutary label --help``.
+    """Settings of a run, see ``salutary label --help``.
 
-    A ``batch_size`` of None is `default_batch` of the training rows, a ``C`` of None
-    the best by cross-validation on them, or in relabeling by the validation rows. An
-    ``objective`` of "cost" is made of the table of costs.
+    If ``batch_size`` is None, `default_batch` of the training rows is used. If ``C`` is
+    None, it is tuned: by cross-validation on the training rows, or in relabeling by the
+    validation rows. The ``objective`` "cost" uses the table of costs.
     """
 
     rule: RuleName
@@ -59,7 +59,7 @@ class EncodedTables:
     ----------
     tables : Tables
     encoder : Pipeline
-        Fitted, from columns as the tables have them to a matrix.
+        Fitted; it turns the feature columns of a table into a matrix.
     train, validation : LabeledRows
     pool : matrix of shape (n_pool, n_features), or None
     """
@@ -79,7 +79,7 @@ def encode_tables(
     Raises
     ------
     InputError
-        If no feature has a value, or a language model cannot be loaded.
+        If no feature has a value, or if a language model cannot be loaded.
     """
     doing = "encoding the columns" if sources.texts is None else "embedding the texts"
     with stage(doing) as report, reporting(report):
@@ -103,7 +103,7 @@ def _unweighted(
 
 @dataclass(frozen=True)
 class TableProblem:
-    """A problem, and what leads back from it to the tables.
+    """A problem, and the tables it was made from.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class TableProblem:
     ids : pyarrow.Array
         Names of the rows that get labels.
     unseen : dict of str to int
-        Pool rows with a category that no training row has, by column.
+        Number of pool rows with a category that no training row has, by column.
     """
 
     problem: Problem
@@ -122,35 +122,35 @@ class TableProblem:
 
     @property
     def label_type(self) -> pa.DataType:
-        """Of the target column."""
+        """Arrow type of the target column."""
         return self.encoded.tables.label_type
 
     @property
     def pool_labels(self) -> NDArray[Any] | None:
-        """The pool's own labels, where it has them.
+        """Labels that the pool came with, or None.
 
-        They are never looked at but to report the agreement.
+        They are only used to report the agreement.
         """
         return self.encoded.tables.pool_labels
 
     @property
     def n_rows(self) -> dict[str, int]:
-        """Rows of each table."""
+        """Number of rows of each table."""
         return n_rows_of(self.encoded.tables)
 
     @property
     def recurring(self) -> int:
-        """Validation rows that the training table or the pool has as well."""
+        """Number of validation rows that the training table or the pool has as well."""
         return recurring_rows(self.encoded.tables)
 
     @property
     def embedder(self) -> str | None:
-        """Fingerprint of the language model that embeds texts, if one does."""
+        """Fingerprint of the language model that embeds texts, if there is one."""
         embedder = embedder_of(self.encoded.encoder)
         return None if embedder is None else embedder.fingerprint_
 
     def model(self, classifier: LogisticRegression) -> Pipeline:
-        """The whole way from a table to a class."""
+        """The pipeline from a table to classes, which ends with a classifier."""
         types = ColumnTypes(self.encoded.tables.kinds)
         steps = self.encoded.encoder.steps
         return Pipeline([("types", types), *steps, ("classify", classifier)])
@@ -164,12 +164,12 @@ def make_problem(
     pool: Pool,
     edit: TrainingEdit,
 ) -> Problem:
-    """The problem of encoded tables.
+    """Make the problem of encoded tables.
 
     Raises
     ------
     InputError
-        For a table of costs that cannot be used.
+        If the table of costs cannot be used.
     """
     tables = encoded.tables
     objective: Objective
@@ -198,11 +198,11 @@ def make_problem(
 
 
 def n_rows_of(tables: Tables) -> dict[str, int]:
-    """Rows of each table."""
+    """Number of rows of each table."""
     return {name: len(frame) for name, frame in tables.features.items()}
 
 
 def recurring_rows(tables: Tables) -> int:
-    """Validation rows whose features stand in another table as well."""
+    """Number of validation rows whose features another table has as well."""
     features = dict(tables.features)
     return count_recurring(features.pop("validation"), *features.values())
