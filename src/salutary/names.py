@@ -1,4 +1,4 @@
-"""Names a user chooses from, written down once.
+"""Names a user chooses from or reads, written down once.
 
 The library and the command line take their choices from here; the module imports
 nothing, so that ``salutary --help`` stays quick.
@@ -51,3 +51,8 @@ Pooling = Literal["mean", "cls", "last"]
 - ``"cls"``: the first token's, for encoders trained with one for the whole text.
 - ``"last"``: the last token's, for decoders.
 """
+
+TRAIN_ONLY = "train only"
+VALIDATION_ONLY = "validation only"
+TRAIN_AND_VALIDATION = "train + validation"
+"""The baselines: a model of these rows, without any pool."""

@@ -203,7 +203,7 @@ def test_the_final_fit_has_the_labels_only_if_the_folds_say_so(
 ) -> None:
     X, y, X_val, y_val, _ = digits
     said = Alternative(0.5, fall, 0.1)
-    monkeypatch.setattr("salutary.deep.loop.labels_on_top", lambda *_: said)
+    monkeypatch.setattr("salutary.deep.fine_tuning.labels_on_top", lambda *_: said)
     found = tuner(Fixed(), guard=True, refit_on_validation=True)
     found.fit(X, y, X_val, y_val)
     n_labels = int((found.labeled_iter_ == 1).sum())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from salutary.errors import InputError
-from salutary.labeling.loop import Coefficients
+from salutary.labeling.steps import Coefficients
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import AssignedLabels, RoundEntry, RowsAndClasses
 

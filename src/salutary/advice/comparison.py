@@ -17,14 +17,12 @@ from threadpoolctl import threadpool_limits
 from salutary.advice.cross_fitting import Difference, Judged, cross_fit, difference
 from salutary.advice.options import (
     POOL_OPTIONS,
-    TRAIN_AND_VALIDATION,
-    TRAIN_ONLY,
-    VALIDATION_ONLY,
     AdviceTask,
 )
 from salutary.arrays import as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
+from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY, VALIDATION_ONLY
 
 FEWEST_VALIDATION = 6
 """With fewer validation rows, an option has none to tune by in some fold."""

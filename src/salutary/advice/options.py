@@ -31,14 +31,14 @@ from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import PENALTIES, best_C, fit_penalized
-from salutary.names import RuleName
+from salutary.names import (
+    TRAIN_AND_VALIDATION,
+    TRAIN_ONLY,
+    VALIDATION_ONLY,
+    RuleName,
+)
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
-
-# The names of the three baselines.
-TRAIN_ONLY = "train only"
-VALIDATION_ONLY = "validation only"
-TRAIN_AND_VALIDATION = "train + validation"
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
 """Weights of a validation row to try, besides 1; a training row weighs 1."""

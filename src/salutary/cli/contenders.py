@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 
 from salutary.arrays import FloatArray, IntArray
 from salutary.estimators.classifier import SalutaryClassifier
+from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
 
 Part = tuple[Any, NDArray[Any]]
 """Features and classes of some rows."""
@@ -237,7 +238,7 @@ def _fit_with_validation(task: Task, X: NDArray[Any], y: NDArray[Any]) -> Any:
 
 
 CONTENDERS: dict[str, Callable[[Task], Any]] = {
-    "train only": _train_only,
+    TRAIN_ONLY: _train_only,
     "salutary": _salutary,
     "salutary + validation": _salutary_and_validation,
     "salutary, paper's rule": _published,
@@ -245,7 +246,7 @@ CONTENDERS: dict[str, Callable[[Task], Any]] = {
         f"true labels, {name}": partial(_true_labels, query=query)
         for name, query in QUERIES.items()
     },
-    "train + validation": _train_and_validation,
+    TRAIN_AND_VALIDATION: _train_and_validation,
 }
 """How each contender fits a model; the names are those of ``salutary advise``."""
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from salutary.cli.terminal import display
+from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,10 +17,8 @@ N_LABELED = 100
 N_BOUGHT = 100
 N_SPLITS = 5
 
-TRAIN_ONLY = "train only"
 SALUTARY = "salutary"
 MARGIN = "true labels, margin"
-TRAIN_AND_VALIDATION = "train + validation"
 
 
 def demo() -> None:

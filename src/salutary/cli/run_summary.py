@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from salutary.cli.terminal import printable
+from salutary.names import TRAIN_AND_VALIDATION, VALIDATION_ONLY
 
 ENDINGS = {
     "budget": "ended with the budget",
@@ -131,13 +132,13 @@ def _losses(report: dict[str, Any]) -> Iterator[str]:
         yield _canary_line(outcome, ", each unseen by the run that it judges")
     if both:
         yield _line(
-            "train + validation",
+            TRAIN_AND_VALIDATION,
             f"{both['canary_loss']:.4f} canary loss of a model fitted on both tables "
             "as they are",
         )
     if alone:
         yield _line(
-            "validation only",
+            VALIDATION_ONLY,
             f"{alone['canary_loss']:.4f} canary loss of a model fitted on the "
             "validation table alone",
         )

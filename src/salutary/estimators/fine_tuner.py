@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from salutary.deep.loop import (
+from salutary.deep.fine_tuning import (
     FineTuning,
     part_validation,
 )

@@ -17,91 +17,16 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from salutary.arrays import FloatArray, IntArray
-from salutary.influence.objectives import Objective, Truth, bind
+from salutary.arrays import FloatArray
+from salutary.influence.objectives import bind
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.guard import Verdict, decrease_in, judge
 from salutary.labeling.selection import Selection
-
-Termination = Literal["budget", "no_positive_influence", "guard", "pool_exhausted"]
-"""Why a run ends."""
-
-Coefficients = tuple[FloatArray, FloatArray]
-"""coef_ and intercept_ of scikit-learn: float64, one row for two classes."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A batch, and the models refitted with it.
-
-    Parameters
-    ----------
-    selection : Selection
-        The rows of the batch with their labels; at least one.
-    variant : str
-        Variant of the rule by which the rows were chosen.
-    snapshot : Snapshot
-        The model refitted with the batch.
-    folds : tuple of Snapshot
-        The model of each fold, refitted with the fold's own batch.
-    """
-
-    selection: Selection
-    variant: str
-    snapshot: Snapshot
-    folds: tuple[Snapshot, ...] = ()
-
-
-class Steps(Protocol):
-    """What the loop needs from a problem: how to choose labels, and how to refit."""
-
-    @property
-    def classes(self) -> NDArray[np.generic]:
-        """The classes, sorted, shape (n_classes,)."""
-
-    @property
-    def batch_size(self) -> int:
-        """Number of labels in a round."""
-
-    @property
-    def objective(self) -> Objective:
-        """What labels are to lower on the validation rows."""
-
-    @property
-    def canary(self) -> Truth:
-        """The canary rows; empty without a guard."""
-
-    def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
-        """The model of the labeled rows alone, and the model of each fold."""
-
-    def n_available(self, latest: Snapshot) -> int:
-        """Number of pool rows that can still be labeled."""
-
-    def n_trained_on(self, snapshot: Snapshot) -> int:
-        """Number of rows that a snapshot's model was fitted on."""
-
-    def propose(
-        self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
-    ) -> Proposal | Termination:
-        """Choose a batch of at most ``size`` rows and refit; or why there is none."""
-
-    def canary_logits(
-        self, latest: Snapshot, folds: tuple[Snapshot, ...]
-    ) -> FloatArray:
-        """Logits of the canary rows, under models that did not see them."""
-
-    def validation_loss(self, snapshot: Snapshot) -> float:
-        """The objective on the validation rows that influence sees."""
-
-    def restored(
-        self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
-    ) -> Snapshot:
-        """The snapshot after a round, from what a record holds of it."""
+from salutary.labeling.steps import Steps, Termination
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,9 @@ from salutary.labeling.fitting import (
     extend,
     training_rows,
 )
-from salutary.labeling.loop import (
-    Coefficients,
-    Proposal,
-    Termination,
-    canary_loss,
-)
+from salutary.labeling.loop import canary_loss
 from salutary.labeling.selection import Selection
+from salutary.labeling.steps import Coefficients, Proposal, Termination
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from salutary.advice.after_run import train_and_validation
 from salutary.arrays import IntArray
 from salutary.deep.adapter_files import ADAPTER_FILES
-from salutary.deep.loop import FineTuning, part_validation, run_surrogate
+from salutary.deep.fine_tuning import FineTuning, part_validation, run_surrogate
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.texts import as_texts, warn_of_cut
 from salutary.deep.vectors import FILE

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from salutary.labeling.loop import State, Steps, as_limit
+from salutary.labeling.loop import State, as_limit
+from salutary.labeling.steps import Steps
 from salutary.progress import Stage
 from salutary.runs.record import AssignedLabels, Record, RoundEntry
 from salutary.tables.sources import Sources

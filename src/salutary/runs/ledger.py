@@ -19,7 +19,7 @@ import numpy as np
 
 from salutary.arrays import IntArray
 from salutary.errors import InputError
-from salutary.labeling.loop import Coefficients
+from salutary.labeling.steps import Coefficients
 from salutary.runs.record import (
     AssignedLabels,
     FoldLabels,

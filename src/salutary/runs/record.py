@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salutary.arrays import Float64Array, IntArray
-from salutary.labeling.loop import Coefficients, Termination
+from salutary.labeling.steps import Coefficients, Termination
 
 RowsAndClasses = tuple[IntArray, IntArray]
 """Pool rows in the order they were labeled, and their classes, each of shape (n,)."""

@@ -6,15 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from salutary.labeling.fitting import Snapshot
-from salutary.labeling.loop import (
-    Canary,
-    Coefficients,
-    Round,
-    State,
-    Steps,
-    as_limit,
-    canary_loss,
-)
+from salutary.labeling.loop import Canary, Round, State, as_limit, canary_loss
+from salutary.labeling.steps import Coefficients, Steps
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import AssignedLabels, Record, RoundEntry
 

@@ -32,19 +32,13 @@ from salutary.deep.trainer import checked_output
 from salutary.influence.objectives import Objective, Truth, log_loss, row_log_loss
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import Snapshot
-from salutary.labeling.loop import (
-    Coefficients,
-    Proposal,
-    Round,
-    State,
-    Termination,
-    run,
-)
+from salutary.labeling.loop import Round, State, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule
 from salutary.labeling.selection import Selection
 from salutary.labeling.splits import hold_out
+from salutary.labeling.steps import Coefficients, Proposal, Termination
 from salutary.labeling.tuning import best_C_by_validation
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage, reporting, silent
