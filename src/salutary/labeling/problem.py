@@ -132,7 +132,17 @@ class Problem(Definition):
 def restored_model(
     problem: Definition, coef: FloatArray, intercept: FloatArray
 ) -> LogisticRegression:
-    """Make a fitted model from its coefficients, without refitting."""
+    """Make a fitted model from its coefficients, without refitting.
+
+    Raises
+    ------
+    ValueError
+        If the coefficients have another shape than those of the problem's model.
+    """
+    n_features, n_classes = problem.labeled.X.shape[1], len(problem.classes)
+    expected = 1 if n_classes == 2 else n_classes, n_features
+    if (coef.shape, len(intercept)) != (expected, expected[0]):
+        raise ValueError(f"coefficients of shape {coef.shape}, not {expected}")
     model = clone(problem.estimator)
     model.classes_ = problem.classes
     model.coef_, model.intercept_ = coef, intercept

@@ -24,7 +24,7 @@ from salutary.runs.artifacts import LEDGER, REPORT
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
-from salutary.runs.resume import commit, first_entry, is_cut_short, restored
+from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
 from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
@@ -75,11 +75,11 @@ def run_tables(
                 record = _read_same_run(ledger, kind, request, data)
                 report: dict[str, Any] | None = record.facts.get("report")
                 if report and request.limit <= as_limit(report["settings"]["budget"]):
-                    if _has_all_results(kind, request, report):
+                    if _has_all_results(request, record.facts):
                         with stage("the run had finished; nothing is changed"):
                             return report
-                    # Lost results are written again as they were. All are written
-                    # again if the language model was moved.
+                    # Results that were lost or damaged are written again as they were.
+                    # All are if the language model was moved.
                     request = replace(request, budget=report["settings"]["budget"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
@@ -116,10 +116,16 @@ def _holds_run(out: Path) -> bool:
     return ledger.is_file() and ledger.stat().st_size > 0
 
 
-def _has_all_results(kind: RunKind, request: Request, report: dict[str, Any]) -> bool:
-    names = (*kind.results(request.sources), REPORT)
-    moved = report["settings"].get("embedder") != request.fixed().get("embedder")
-    return not moved and all((request.out / name).exists() for name in names)
+def _has_all_results(request: Request, facts: dict[str, Any]) -> bool:
+    """Whether every result is there as it was written, for the same language model."""
+    before = facts["report"]["settings"].get("embedder")
+    if before != request.fixed().get("embedder"):
+        return False
+    results: dict[str, str] = facts.get("results", {})
+    return bool(results) and all(
+        (request.out / name).is_file() and file_sha256(request.out / name) == written
+        for name, written in results.items()
+    )
 
 
 def _check_directory(kind: RunKind, request: Request) -> None:
@@ -186,9 +192,14 @@ def _open_ledger(path: Path) -> Iterator[Ledger]:
         missing = "no such" in str(error)  # a table or column was removed
         if isinstance(error, sqlite3.OperationalError) and not missing:
             raise
-        raise InputError(
-            f"{path}: is damaged ({error}); restore it, or pass another --out"
-        ) from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    cause = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{path}: is damaged ({cause}); restore it, or pass another --out"
+    )
 
 
 def _read_same_run(
@@ -203,8 +214,12 @@ def _read_same_run(
             f"{out / LEDGER}: is not as it was written, so it was edited or damaged; "
             "restore it, or pass another --out"
         )
-    record = ledger.read()
-    facts = record.facts
+    try:
+        record = ledger.read()
+        facts = record.facts
+        facts["kind"], facts["settings"]["budget"], facts["data"], facts["versions"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise _damaged(out / LEDGER, error) from None
     if facts["kind"] != kind.name:
         raise InputError(
             f"{out}: holds a run of 'salutary {facts['kind']}'; pass another --out"
@@ -284,10 +299,14 @@ def _continue(
             f"{request.out}: was started with another model in "
             f"{settings['embedder']}; restore that model, or pass another --out"
         )
-    if is_cut_short(record, prepared.problem.batch_size, request.limit):
-        ledger.forget(record.entries[-1].round)
+    whole = n_whole_rounds(record, prepared.problem.batch_size, request.limit)
+    for entry in reversed(record.entries[whole + 1 :]):
+        ledger.forget(entry.round)
+    try:
         record = ledger.read()
-    state = restored(record, prepared.problem)
+        state = restored(record, prepared.problem, len(prepared.ids))
+    except (ValueError, IndexError) as error:
+        raise _damaged(request.out / LEDGER, error) from None
     ledger.set_facts(settings=settings, report=None)
     return state
 
@@ -322,5 +341,7 @@ def _finish(
     (out / REPORT).unlink(missing_ok=True)
     kind.write(finished)
     write_json(out / REPORT, report)
-    ledger.set_facts(report=report)
+    names = (*kind.results(request.sources), REPORT)
+    written = {name: file_sha256(out / name) for name in names}
+    ledger.set_facts(report=report, results=written)
     return report

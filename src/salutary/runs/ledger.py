@@ -11,7 +11,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
         try:
+            self._connection.execute("PRAGMA trusted_schema = OFF")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if not self.is_empty() and self._pragma("application_id") != APPLICATION:
@@ -61,6 +63,12 @@ class Ledger:
             raise InputError(
                 f"{path}: is of another version of salutary; continue it with that, or "
                 "pass another --out"
+            )
+        if not self.is_empty() and _objects(self._connection) != _expected_objects():
+            self._connection.close()
+            raise InputError(
+                f"{path}: has lost tables, or has others, views or triggers that no "
+                "ledger has; restore it, or pass another --out"
             )
 
     def __enter__(self) -> Ledger:
@@ -331,6 +339,22 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+
+def _objects(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """All tables, indexes, views and triggers of a file, as it declares them.
+
+    Nothing of them is run by reading this.
+    """
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    return connection.execute(query).fetchall()
+
+
+@cache
+def _expected_objects() -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        return _objects(connection)
 
 
 def _digest(content: list[Any]) -> str:

@@ -12,7 +12,7 @@ from salutary.runs.ledger import Ledger
 from salutary.runs.record import AssignedLabels, Record, RoundEntry
 
 
-def restored(record: Record, problem: Steps) -> State:
+def restored(record: Record, problem: Steps, n_rows: int) -> State:
     """Restore the state after the last round of a record, to continue the run.
 
     Parameters
@@ -20,7 +20,15 @@ def restored(record: Record, problem: Steps) -> State:
     record : Record
         The record of a run of ``problem``.
     problem : Steps
+    n_rows : int
+        Number of rows that can get labels.
+
+    Raises
+    ------
+    ValueError
+        If the record cannot be of a run of ``problem``.
     """
+    _check_labels(record, len(problem.classes), n_rows)
     first, best, last = record.entries[0], record.best, record.entries[-1]
 
     def snapshot(entry: RoundEntry) -> Snapshot:
@@ -49,17 +57,41 @@ def restored(record: Record, problem: Steps) -> State:
     )
 
 
-def is_cut_short(record: Record, batch_size: int, budget: int) -> bool:
-    """Whether the old budget made the last round smaller than the new one would.
+def _check_labels(record: Record, n_classes: int, n_rows: int) -> None:
+    """Refuse labels of rows or classes that there are none of."""
+    of_folds = [(rows, classes) for rows, classes, _ in record.fold_labels]
+    for rows, classes in ((record.labels.rows, record.labels.classes), *of_folds):
+        for values, number, what in (
+            (rows, n_rows, "row"),
+            (classes, n_classes, "class"),
+        ):
+            beyond = values[(values < 0) | (values >= number)]
+            if len(beyond):
+                raise ValueError(f"a label of {what} {beyond[0]}")
 
-    A run that had the new budget from the start would have a larger round in its place.
-    So the last round must be removed before the run is continued.
+
+def n_whole_rounds(record: Record, batch_size: int, budget: int) -> int:
+    """Number of rounds that the run of another budget would have begun with as well.
+
+    Near the end of its budget a run asks for fewer labels than a batch. The first such
+    round, and so all after it, may differ from those of the run that the new budget
+    gives at once, so a run that goes on must forget them first.
+
+    Parameters
+    ----------
+    record : Record
+    batch_size : int
+        Number of labels in a round.
+    budget : int
+        The new budget.
     """
-    if len(record.entries) < 2:
-        return False
-    before = len(record.labels_by(record.entries[-2])[0])
     budget_then = as_limit(record.facts["settings"]["budget"])
-    return min(batch_size, budget_then - before) < min(batch_size, budget - before)
+    for number, before in enumerate(record.entries[:-1]):
+        n_labels = len(record.labels_by(before)[0])
+        size = min(batch_size, budget_then - n_labels)
+        if size < min(batch_size, budget - n_labels):
+            return number
+    return len(record.entries) - 1
 
 
 def first_entry(problem: Steps, state: State) -> RoundEntry:
