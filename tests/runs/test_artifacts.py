@@ -222,6 +222,18 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(
     assert refused > 10
 
 
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path, zeros = tmp_path / "model.skops", b"0" * 2**24
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", "{}")
+        with archive.open("0.npy", "w", force_zip64=True) as part:
+            for _ in range(2**30 // len(zeros) + 1):
+                part.write(zeros)
+    assert path.stat().st_size < 2**21
+    with pytest.raises(InputError, match=r"it unpacks to 1\.0 GB, and at most 1 GB"):
+        load(tmp_path)
+
+
 def test_other_estimators_of_trusted_types_are_no_models(tmp_path: Path) -> None:
     X, y = np.eye(4), [0, 1, 0, 1]
     for other in (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from skrub import TableVectorizer
 
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.errors import InputError
-from salutary.files import write_whole
+from salutary.files import read_json, write_whole
 from salutary.tables.encoding import ColumnTypes
 
 LEDGER = "ledger.sqlite"
@@ -64,6 +63,8 @@ TRUSTED_TYPES = [
 None of them runs code when it is loaded.
 """
 
+LARGEST_MODEL = 2**30
+"""Bytes that a saved model may unpack to; an archive of one megabyte can hold 1,000."""
 
 STEPS: list[tuple[type, ...]] = [
     (ColumnTypes,),
@@ -85,11 +86,11 @@ def read_report(run_dir: Path) -> dict[str, Any]:
     """
     path = run_dir / REPORT
     try:
-        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        report: dict[str, Any] = read_json(path)
         named, _ = report["settings"]["id"], report["outcome"]
         if not isinstance(named, str | None):
             raise TypeError
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{path}: is missing or damaged; finish the run with --resume"
         ) from None
@@ -134,7 +135,8 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     Raises
     ------
     InputError
-        If the directory holds no finished run, or its file is not a model of salutary.
+        If the directory holds no finished run, or its file is not a model of salutary
+        or unpacks to more than a gigabyte.
 
     Examples
     --------
@@ -155,6 +157,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
             "'salutary label', 'salutary relabel' or 'salutary finetune'"
         )
     try:
+        _check_size(path)
         model = skops.io.load(path, trusted=TRUSTED_TYPES)
     except Exception as error:
         # A hostile or damaged file can fail in any way; none of its code was run.
@@ -171,10 +174,27 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     return model
 
 
+def _check_size(path: Path) -> None:
+    """Refuse an archive that would fill the memory; zipfile reads no more than it says.
+
+    Raises
+    ------
+    ValueError
+        If it unpacks to more than a gigabyte.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    if unpacked > LARGEST_MODEL:
+        raise ValueError(
+            f"it unpacks to {unpacked / 2**30:.1f} GB, and at most "
+            f"{LARGEST_MODEL / 2**30:g} GB is read"
+        )
+
+
 def _load_adapter(folder: Path) -> Pipeline:
     """Load the fine-tuned model of a run, as a pipeline that takes a table."""
     try:
-        columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
+        columns = read_json(folder / COLUMNS)["columns"]
         kinds = {str(column): "document" for column in columns}
         if (
             type(columns) is not list
@@ -182,7 +202,7 @@ def _load_adapter(folder: Path) -> Pipeline:
             or len(kinds) not in (1, 2)
         ):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{folder / COLUMNS}: is damaged; restore it") from None
     return Pipeline(
         [("types", ColumnTypes(kinds)), ("classify", LoraClassifier.load(folder))]
