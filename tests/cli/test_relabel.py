@@ -419,7 +419,6 @@ def assert_same_run(run: Path, other: Path) -> None:
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["salutary.runs.directory", "salutary.cli.main"])
 
 KILLED = """
 import os, signal
