@@ -164,6 +164,22 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         names = [f"embedding{number}" for number in range(self.n_features_out_)]
         return np.asarray(names, dtype=object)
 
+    def as_of(self, fingerprint: str) -> TransformerEmbedder:
+        """Set the ``max_length`` under which the model has a fingerprint.
+
+        Parameters
+        ----------
+        fingerprint : str
+            As ``fingerprint_`` of an embedder that was fitted before.
+
+        Returns
+        -------
+        TransformerEmbedder
+            The embedder itself.
+        """
+        self.max_length = self._load(fingerprint).max_length
+        return self
+
     def _fitted_model(self) -> LanguageModel:
         """The model of ``fit``, loaded again after unpickling or ``set_params``."""
         self._check()
