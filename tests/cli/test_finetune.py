@@ -443,3 +443,81 @@ def test_a_hostile_adapter_is_refused(
     assert "adapter: is damaged" in refusal(words)
     shutil.rmtree(folder)
     assert "holds no model.skops" in refusal(words)
+
+
+def limited(decoder: str, folder: Path) -> str:
+    """A copy of a model that sentence-transformers would give two tokens."""
+    copy = Path(shutil.copytree(decoder, folder / "limited"))
+    (copy / "sentence_bert_config.json").write_text('{"max_seq_length": 2}')
+    return str(copy)
+
+
+@pytest.mark.filterwarnings("ignore:.*more than 2 tokens")
+def test_a_run_of_before_goes_on_with_its_length(
+    texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = limited(decoder, texts)
+    words = arguments(texts, model, "--no-guard")
+    of_now = [*arguments(texts, model, "--no-guard", out="now"), "--budget", "18"]
+    with monkeypatch.context() as before:
+        before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
+        main(words)
+        whole = arguments(texts, model, "--no-guard", out="whole")
+        main([*whole, "--budget", "18"])
+    main([*words, "--resume", "--budget", "18"])
+    assert outputs(texts / "run") == outputs(texts / "whole")
+    main(of_now)
+    assert outputs(texts / "run") != outputs(texts / "now")
+    found = salutary.load(texts / "run").predict_proba(tables()["pool"])
+    expected = salutary.load(texts / "whole").predict_proba(tables()["pool"])
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("place", ["rounds", "rounds/0"])
+def test_a_file_where_models_are_kept_is_refused(
+    texts: Path, decoder: str, place: str, refusal: Callable[[list[str]], str]
+) -> None:
+    path = texts / "run" / place
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    line = refusal(arguments(texts, decoder))
+    assert f"{path}: is not a folder, which a run keeps its models in; remove" in line
+    assert path.read_text() == "mine"
+
+
+def test_a_length_beyond_the_models_is_refused_with_nothing_written(
+    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+) -> None:
+    line = refusal([*arguments(texts, decoder), "--max-length", "40"])
+    assert "max_length must be at most 16, the number of tokens that" in line
+    assert not (texts / "run").exists()
+
+
+def test_a_damaged_part_of_the_adapter_is_written_anew(
+    texts: Path, decoder: str
+) -> None:
+    words = arguments(texts, decoder, "--no-guard")
+    main(words)
+    before = outputs(texts / "run")
+    path = texts / "run" / "adapter" / "layer.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    main([*words, "--resume"])
+    assert outputs(texts / "run") == before
+
+
+def test_a_fine_tuning_that_is_refused_leaves_nothing(
+    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+) -> None:
+    hostile = ["--learning-rate", "1", "--epochs", "60"]
+    from salutary.deep import training
+
+    def diverged(*_: Any) -> float:
+        return float("nan")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_rate_factor", diverged)
+        line = refusal([*arguments(texts, decoder), *hostile])
+    assert "training diverged" in line
+    left = {path.name for path in (texts / "run").rglob("*")}
+    assert not left & {"rounds", "embeddings.sqlite", "embeddings.sqlite-wal"}

@@ -413,3 +413,28 @@ def test_a_display_without_reports_will_do(decoder: str, texts: Path) -> None:
         request, lambda name: nullcontext(lambda done, total: None)
     )
     assert prepared.embedder is not None
+
+
+@pytest.mark.filterwarnings("ignore:.*more than 2 tokens")
+def test_a_run_of_before_goes_on_with_its_length(
+    texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Path(shutil.copytree(decoder, texts / "limited"))
+    (model / "sentence_bert_config.json").write_text('{"max_seq_length": 2}')
+    words = [*arguments(texts), *of_texts(texts, str(model))]
+    with monkeypatch.context() as before:
+        before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
+        main(words)
+        whole = [*arguments(texts, out="whole"), *of_texts(texts, str(model))]
+        main([*whole, "--budget", "9"])
+    out = texts / "predictions.csv"
+    main(["predict", str(texts / "run"), str(texts / "pool.csv"), "--out", str(out)])
+    main([*words, "--resume", "--budget", "9"])
+    found, expected = (
+        (texts / run / "labels.parquet").read_bytes() for run in ("run", "whole")
+    )
+    assert found == expected
+    main([*arguments(texts, out="now"), *of_texts(texts, str(model)), "--budget", "9"])
+    assert (texts / "now" / "labels.parquet").read_bytes() != expected
+    predict = ["predict", str(texts / "run"), str(texts / "pool.csv")]
+    main([*predict, "--out", str(texts / "again.csv")])

@@ -379,3 +379,23 @@ def test_unfitted_it_copies_and_does_not_predict(decoder: str) -> None:
     for method in ("predict", "predict_proba", "embed"):
         with pytest.raises(NotFittedError):
             getattr(model, method)(["a"])
+
+
+def test_a_fit_that_fails_leaves_the_one_before_whole(decoder: str) -> None:
+    model = classifier(decoder, pooling="last").fit(["a", "b"] * 4, [0, 1] * 4)
+    before = model.predict_proba(["a c", "b"])
+    model.set_params(target_modules=["no"])
+    with pytest.raises(InputError, match="LoRA cannot be applied"):
+        model.fit(["a", "b", "c"], ["x", "y", "z"])
+    np.testing.assert_array_equal(model.predict_proba(["a c", "b"]), before)
+    assert model.classes_.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_label_in_a_list_of_texts_is_refused(
+    decoder: str, missing: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"^y has no label in row 1"):
+        classifier(decoder).fit(["a", "b", "c"], ["x", missing, "y"])
+    with pytest.raises(ValueError, match=r"^y_val has no label in row 0"):
+        classifier(decoder).fit(["a", "b"], ["x", "y"], ["c"], [missing])

@@ -75,5 +75,5 @@ def test_half_a_character_is_refused_by_its_row() -> None:
 
 
 def test_one_text_is_not_a_list_of_texts() -> None:
-    with pytest.raises(InputError, match="'hello' is one text; pass a list"):
+    with pytest.raises(InputError, match="X is one text, 'hello'; pass a list"):
         as_texts("hello")

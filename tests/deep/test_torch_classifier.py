@@ -1,11 +1,13 @@
 """Training a module, against scikit-learn's optimum and the module run by hand."""
 
 from contextlib import suppress
+from copy import deepcopy
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -14,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from salutary import TorchClassifier
+from salutary.errors import InputError
 from salutary.progress import reporting
 
 torch = pytest.importorskip("torch", reason="needs salutary[torch]")
@@ -81,11 +84,13 @@ def test_the_epoch_that_does_best_on_validation_rows_is_kept() -> None:
     losses = []
     for epochs in (run, model.n_epochs_):
         # The rate falls with the epochs there might be, so these are cut off.
-        again = classifier(network(), epochs=60, patience=60, learning_rate=1e-2)
+        again = classifier(
+            Caught(network()), "module.0", epochs=60, patience=60, learning_rate=1e-2
+        )
         stop = (epochs * n_steps, 60 * n_steps)
         with suppress(_Stop), reporting(partial(_stop, stop=stop)):
             again.fit(X[:100], y[:100], X[100:160], y[100:160])
-        losses.append(log_loss(y[100:160], _chances(again, X[100:160])))
+        losses.append(log_loss(y[100:160], _chances(Caught.copies[-1], X[100:160])))
     kept = log_loss(y[100:160], model.predict_proba(X[100:160]))
     assert kept == pytest.approx(losses[1], rel=1e-5)
     assert kept <= losses[0]
@@ -100,10 +105,27 @@ def _stop(done: int, total: int, stop: tuple[int, int]) -> None:
         raise _Stop
 
 
-def _chances(model: TorchClassifier, X: np.ndarray) -> np.ndarray:
+class Caught(torch.nn.Module):
+    """A module that remembers its copies, of which one is trained."""
+
+    copies: ClassVar[list[Any]] = []
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, rows: Any) -> Any:
+        return self.module(rows)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        self.copies.append(Caught(deepcopy(self.module, memo)))
+        return self.copies[-1]
+
+
+def _chances(module: Any, X: np.ndarray) -> np.ndarray:
     """Probabilities of a module whose training was cut off."""
     with torch.inference_mode():
-        logits = model.module_.eval()(torch.tensor(X).float())
+        logits = module.eval()(torch.tensor(X).float())
     return softmax(logits.double().numpy(), axis=1)
 
 
@@ -230,3 +252,46 @@ def test_a_frozen_module_cannot_be_trained_and_none_predicts_untrained() -> None
     for method in ("predict", "predict_proba", "embed"):
         with pytest.raises(NotFittedError):
             getattr(classifier(network()), method)(X)
+
+
+def test_a_fit_that_fails_leaves_the_one_before_whole() -> None:
+    X, y = digits()
+    model = classifier(network(), epochs=3).fit(X[:60], y[:60])
+    before, classes = model.predict_proba(X[:20]), model.classes_
+
+    def stopped(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), reporting(stopped):
+        model.fit(X[:60], y[:60] + 1)
+    with pytest.raises(ValueError, match="but there are 2 classes"):
+        model.fit(X[:60], y[:60] % 2)
+    np.testing.assert_array_equal(model.predict_proba(X[:20]), before)
+    np.testing.assert_array_equal(model.classes_, classes)
+
+
+def test_batch_normalization_on_single_rows_is_refused_in_one_line() -> None:
+    X, y = digits()
+    module = torch.nn.Sequential(torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 10))
+    message = r"^the module cannot be trained on batches of 1 rows: [^\n]*batch_size$"
+    with pytest.raises(InputError, match=message):
+        classifier(module, batch_size=1).fit(X[:60], y[:60])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, float("nan")])
+def test_a_missing_label_in_a_list_of_texts_is_refused(missing: Any) -> None:
+    X = np.arange(12.0).reshape(3, 4)
+    model = classifier(linear(4, 2), "1")
+    with pytest.raises(ValueError, match=r"^y has no label in row 1"):
+        model.fit(X, ["a", missing, "b"])
+    with pytest.raises(ValueError, match=r"^y_val has no label in row 2"):
+        model.fit(X, ["a", "a", "b"], X, ["a", "b", missing])
+
+
+def test_rows_no_module_takes_are_refused_in_one_line() -> None:
+    model = classifier(linear(4, 3), "1")
+    with pytest.raises(InputError, match=r"sparse matrix, .*; pass X.toarray\(\)$"):
+        model.fit(sparse.eye_array(3, 4), [0, 1, 2])
+    with pytest.raises(InputError, match="X is a dict with the keys 'x'"):
+        model.fit({"x": [1.0, 2.0, 3.0]}, [0, 1, 2])

@@ -324,7 +324,7 @@ def test_few_validation_rows_leave_the_run_unguarded(digits: Any) -> None:
         ({"rule": "best"}, {}, "'rule' parameter"),
         ({"trainer": LogisticRegression()}, {}, "'trainer' parameter"),
         ({}, {"y_val": None}, "go together"),
-        ({}, {"X": "abc"}, "X is one text; pass a list of texts"),
+        ({}, {"X": "abc"}, "X is one text, .abc.; pass a list of texts"),
         ({}, {"X_val": np.zeros((0, 64)), "y_val": []}, "X_val has no rows"),
         ({}, {"y_val": np.full(200, 11)}, "y_val"),
         ({}, {"y": np.full(400, 1)}, "class"),

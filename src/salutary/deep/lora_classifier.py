@@ -55,7 +55,8 @@ class LoraClassifier(NetworkClassifier):
         vector, or the last token's vector (for decoders).
     max_length : int, default=None
         Maximum number of tokens of a text; longer texts are truncated, with a warning.
-        None is as many as the model takes, but no more than 512.
+        None is as many as the model takes, but no more than 512, and no more than the
+        ``max_seq_length`` of a sentence-transformers model (256 for all-MiniLM-L6-v2).
     rank : int, default=8
         Rank of the LoRA update matrices.
     target_modules : list of str, default=None
@@ -199,14 +200,14 @@ class LoraClassifier(NetworkClassifier):
             from salutary.deep.lora import as_softmax, fine_tune
         check_held(X_val, y_val)
         texts, plan, validation = as_texts(X), self._plan(), None
-        self.classes_, codes = encode_training_labels(y, texts)
+        classes, codes = encode_training_labels(y, texts)
         if X_val is not None:
             val_texts = as_texts(X_val)
-            val_codes = encode_validation_labels(y_val, self.classes_, val_texts)
+            val_codes = encode_validation_labels(y_val, classes, val_texts)
             validation = val_texts, val_codes
         base = self.load_base()
         warn_of_cut(base, texts)
-        self.base_fingerprint_ = base.fingerprint.hex()
+        base_fingerprint = base.fingerprint.hex()
         vectors = self._embedded(texts, base)
         first = LogisticRegression(max_iter=1000).fit(vectors, codes)
         tuned = fine_tune(
@@ -227,6 +228,8 @@ class LoraClassifier(NetworkClassifier):
                 "training diverged: the vectors are not finite; pass a smaller "
                 "learning_rate"
             ) from None
+        # Set together and last, so that a fit that fails leaves the one before whole.
+        self.classes_, self.base_fingerprint_ = classes, base_fingerprint
         self.coef_, self.intercept_ = tuned.layer
         self._tuned, self._fitted_with = tuned.model, self.get_params()
         self.n_epochs_ = tuned.n_epochs
@@ -337,7 +340,7 @@ class LoraClassifier(NetworkClassifier):
         """Become the fitted classifier of a folder, if it is undamaged."""
         try:
             self._plan()  # refuses numbers out of range
-            base = self.load_base()
+            base = self.load_base(saved.base_fingerprint)
         except MissingExtraError:
             raise
         except InputError as error:
@@ -357,8 +360,13 @@ class LoraClassifier(NetworkClassifier):
         self._tuned, self._fitted_with = tuned, self.get_params()
         self.n_epochs_ = saved.n_epochs
 
-    def load_base(self) -> LanguageModel:
+    def load_base(self, fingerprint: str | None = None) -> LanguageModel:
         """Load the base model, before any fine-tuning.
+
+        Parameters
+        ----------
+        fingerprint : str, optional
+            The fingerprint it is expected to have, see `load_language_model`.
 
         Raises
         ------
@@ -368,7 +376,7 @@ class LoraClassifier(NetworkClassifier):
         """
         with needs("text"):
             from salutary.deep.devices import pick_device
-            from salutary.deep.language_model import load_language_model
+            from salutary.deep.loading import load_language_model
             from salutary.deep.lora import check_takes_lora
         if not isinstance(self.rank, Integral) or self.rank < 1:
             raise InputError(
@@ -379,6 +387,7 @@ class LoraClassifier(NetworkClassifier):
             self.pooling,
             self.max_length,
             pick_device(self.device),
+            fingerprint,
         )
         check_takes_lora(loaded, str(self.model), self.rank)
         return loaded

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
+from salutary.deep.rows import as_pandas
 from salutary.errors import InputError
 
 Text = str | tuple[str, str]
@@ -30,7 +32,8 @@ def as_texts(X: Any) -> list[Text]:
     ------
     InputError
         If a value is missing or not a string; the message names its row, counted
-        from 0. Also if ``X`` is a single string, or has more than two columns.
+        from 0. Also if ``X`` is a single string, a dict, or a sparse matrix, or has
+        more than two columns.
 
     Examples
     --------
@@ -40,8 +43,9 @@ def as_texts(X: Any) -> list[Text]:
     >>> as_texts(pd.DataFrame({"question": ["Why?"], "answer": ["So."]}))
     [('Why?', 'So.')]
     """
-    if isinstance(X, str):
-        raise InputError(f"{X[:40]!r} is one text; pass a list of texts")
+    if sparse.issparse(X):
+        raise InputError("X is a sparse matrix, which holds no texts; pass texts")
+    X = as_pandas(X, "X")
     names = [str(name) for name in getattr(X, "columns", [])]
     table = np.asarray(X if hasattr(X, "shape") else list(X), dtype=object)
     if table.ndim == 1:

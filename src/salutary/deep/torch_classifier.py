@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from salutary.deep.network_classifier import NetworkClassifier
 from salutary.deep.torch_embedder import TorchEmbedder, as_rows, check_module
 from salutary.deep.vectors import Vectors
-from salutary.errors import needs
+from salutary.errors import InputError, needs
 from salutary.influence.inputs import check_held
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
 from salutary.influence.objectives import row_log_loss
@@ -157,25 +157,28 @@ class TorchClassifier(NetworkClassifier):
         check_module(self.module)
         check_held(X_val, y_val)
         rows = _finite(as_rows(X), "X")
-        self.classes_, codes = encode_training_labels(y, rows)
+        classes, codes = encode_training_labels(y, rows)
         validation_loss = None
         if X_val is not None:
             val_rows = _finite(as_rows(X_val), "X_val")
-            val_codes = encode_validation_labels(y_val, self.classes_, val_rows)
-            validation_loss = partial(self._mean_loss, val_rows, val_codes)
-        plan = self._plan()
-        device = self._device = pick_device(self.device)
-        self.module_ = deepcopy(self.module).to(device)
-        self._check_logits(rows[:1])
+            val_codes = encode_validation_labels(y_val, classes, val_rows)
+        plan, device = self._plan(), pick_device(self.device)
+        module = deepcopy(self.module).to(device)
+        self._check_logits(module, torch.tensor(rows[:1], device=device), len(classes))
+        if X_val is not None:
+            validation_loss = partial(_mean_loss, module, device, val_rows, val_codes)
         inputs = torch.tensor(rows, device=device)
         with seeded(self._draw_seed(), device):
-            self.n_epochs_ = train(
-                self.module_,
-                lambda batch: self.module_(inputs[batch]),
+            n_epochs = train(
+                module,
+                lambda batch: _trained_logits(module, inputs[batch]),
                 torch.from_numpy(codes).to(device),
                 plan,
                 validation_loss,
             )
+        # Set together and last, so that a fit that fails leaves the one before whole.
+        self.classes_, self.module_, self._device = classes, module, device
+        self.n_epochs_ = n_epochs
         return self
 
     def embed(self, X: Any) -> Vectors:
@@ -190,7 +193,7 @@ class TorchClassifier(NetworkClassifier):
         ndarray of shape (n_rows, n_features), float32
         """
         check_is_fitted(self)
-        vectors: Vectors = self._embedder().fit_transform(as_rows(X))
+        vectors: Vectors = self._embedder(self.module_).fit_transform(as_rows(X))
         return vectors
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -206,55 +209,76 @@ class TorchClassifier(NetworkClassifier):
             One column for each class, also for two classes.
         """
         check_is_fitted(self)
-        return self._logits(as_rows(X))
+        rows = as_rows(X)
+        if not len(rows):
+            return np.zeros((0, len(self.classes_)))
+        logits: NDArray[np.float64] = _logits(self.module_, self._device, rows)
+        return logits
 
-    def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        import torch
-
-        found = [np.zeros((0, len(self.classes_)))]
-        with torch.inference_mode():
-            for begin in range(0, len(rows), 256):
-                # A copy, because a module may change its input in place.
-                batch = torch.tensor(rows[begin : begin + 256], device=self._device)
-                try:
-                    logits = self.module_(batch)
-                except RuntimeError as error:
-                    raise ValueError(
-                        f"the module cannot take rows of shape {rows.shape[1:]}: "
-                        f"{str(error).splitlines()[0]}"
-                    ) from None
-                found.append(logits.double().cpu().numpy())
-        return np.concatenate(found)
-
-    def _embedder(self) -> TorchEmbedder:
+    def _embedder(self, module: Any) -> TorchEmbedder:
         return TorchEmbedder(
-            self.module_, self.layer, device=self.device, cache_dir=self.cache_dir
+            module, self.layer, device=self.device, cache_dir=self.cache_dir
         )
 
-    def _check_logits(self, row: NDArray[np.float32]) -> None:
+    def _check_logits(self, module: Any, row: torch.Tensor, n_classes: int) -> None:
         """Refuse a layer that does not exist, and a wrong number of logits."""
         import torch
 
-        self._embedder().fit(row)
-        self.module_.eval()
+        self._embedder(module).fit(row.cpu().numpy())
+        module.eval()
         with torch.inference_mode():
-            logits = self.module_(torch.tensor(row, device=self._device))
+            logits = module(row)
         shape = tuple(getattr(logits, "shape", (type(logits).__name__,)))
-        if shape != (1, len(self.classes_)):
+        if shape != (1, n_classes):
             raise ValueError(
                 f"the module returns shape {shape} for a row, but there are "
-                f"{len(self.classes_)} classes; its last layer must return "
-                f"{len(self.classes_)} logits"
+                f"{n_classes} classes; its last layer must return {n_classes} logits"
             )
-
-    def _mean_loss(self, rows: Any, codes: NDArray[np.intp]) -> float:
-        return float(row_log_loss(self._logits(rows), codes).mean())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _logits(module: Any, device: Any, rows: NDArray[np.float32]) -> Any:
+    """Logits of at least one row, shape (n_rows, n_classes), float64."""
+    import torch
+
+    found = []
+    with torch.inference_mode():
+        for begin in range(0, len(rows), 256):
+            # A copy, because a module may change its input in place.
+            batch = torch.tensor(rows[begin : begin + 256], device=device)
+            try:
+                logits = module(batch)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"the module cannot take rows of shape {rows.shape[1:]}: "
+                    f"{str(error).splitlines()[0]}"
+                ) from None
+            found.append(logits.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def _mean_loss(
+    module: Any, device: Any, rows: NDArray[np.float32], codes: NDArray[np.intp]
+) -> float:
+    return float(row_log_loss(_logits(module, device, rows), codes).mean())
+
+
+def _trained_logits(module: Any, batch: torch.Tensor) -> torch.Tensor:
+    """Logits of a batch while the module is trained."""
+    try:
+        logits: torch.Tensor = module(batch)
+    except ValueError as error:
+        # Batch normalization has no variance to divide by in a single row.
+        raise InputError(
+            f"the module cannot be trained on batches of {len(batch)} rows: "
+            f"{str(error).splitlines()[0]}; pass another batch_size"
+        ) from None
+    return logits
 
 
 def _finite(rows: NDArray[np.float32], name: str) -> NDArray[np.float32]:

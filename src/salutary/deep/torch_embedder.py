@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from salutary.deep.rows import as_pandas
 from salutary.deep.vectors import Vectors, embed
-from salutary.errors import needs
+from salutary.errors import InputError, needs
 
 if TYPE_CHECKING:
     import torch
@@ -209,7 +211,11 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def as_rows(X: Any) -> NDArray[np.float32]:
     """Rows as a float32 array of shape (n_rows, ...), as a module takes them."""
-    rows = np.ascontiguousarray(X, dtype=np.float32)
+    if sparse.issparse(X):
+        raise InputError(
+            "X is a sparse matrix, which no module takes; pass X.toarray()"
+        )
+    rows = np.ascontiguousarray(as_pandas(X, "X"), dtype=np.float32)
     if rows.ndim < 2:
         raise ValueError(
             f"rows have shape {rows.shape}; pass an array of shape (n_rows, ...)"

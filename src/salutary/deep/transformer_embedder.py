@@ -39,7 +39,8 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         token's vector, which in a decoder depends on the whole text.
     max_length : int, default=None
         Maximum number of tokens of a text; longer texts are truncated, with a warning.
-        None is as many as the model takes, but no more than 512.
+        None is as many as the model takes, but no more than 512, and no more than the
+        ``max_seq_length`` of a sentence-transformers model (256 for all-MiniLM-L6-v2).
     batch_size : int, default=32
         Maximum number of texts that are encoded together; they have similar length.
     device : str, default=None
@@ -47,7 +48,8 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         CPU. On CUDA the model runs in bfloat16 if the device supports it.
     cache_dir : str or path, default=None
         Folder that keeps vectors for later calls and runs, by the model's weights and
-        the text. Several processes may share it. None keeps nothing.
+        the text. Several processes may share it. None keeps nothing. A file of skops
+        sets no folder: set it after loading.
 
     Attributes
     ----------
@@ -162,11 +164,27 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         names = [f"embedding{number}" for number in range(self.n_features_out_)]
         return np.asarray(names, dtype=object)
 
+    def as_of(self, fingerprint: str) -> TransformerEmbedder:
+        """Set the ``max_length`` under which the model has a fingerprint.
+
+        Parameters
+        ----------
+        fingerprint : str
+            As ``fingerprint_`` of an embedder that was fitted before.
+
+        Returns
+        -------
+        TransformerEmbedder
+            The embedder itself.
+        """
+        self.max_length = self._load(fingerprint).max_length
+        return self
+
     def _fitted_model(self) -> LanguageModel:
         """The model of ``fit``, loaded again after unpickling or ``set_params``."""
         self._check()
         if not hasattr(self, "_loaded") or self._loaded[0] != self._load_parameters():
-            loaded = self._load()
+            loaded = self._load(self.fingerprint_)
             if loaded.fingerprint.hex() != self.fingerprint_:
                 raise InputError(
                     f"{self.model}: is another model, or has another pooling or "
@@ -183,16 +201,17 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         if self.batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {self.batch_size}")
 
-    def _load(self) -> LanguageModel:
+    def _load(self, fingerprint: str | None = None) -> LanguageModel:
         with needs("text"):
             from salutary.deep.devices import pick_device
-            from salutary.deep.language_model import load_language_model
+            from salutary.deep.loading import load_language_model
         self._check()
         return load_language_model(
             os.fspath(self.model),
             self.pooling,
             self.max_length,
             pick_device(self.device),
+            fingerprint,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -202,9 +221,24 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         state.pop("_loaded", None)
         return state
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Only skops calls this: pickle and copy go by __reduce__. A file of skops may
+        # come from anyone, and is not to say where folders are made.
+        super().__setstate__({**state, "cache_dir": None})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.__getstate__())
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.no_validation = True
         return tags
+
+
+def _unpickled(kind: type[TransformerEmbedder], state: dict[str, Any]) -> Any:
+    """An embedder as it was pickled or copied, with its folder of vectors."""
+    embedder = kind.__new__(kind)
+    embedder.__dict__.update(state)
+    return embedder

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
@@ -22,6 +20,7 @@ from salutary.deep.fine_tuning import (
     FineTuning,
     part_validation,
 )
+from salutary.deep.rows import as_pandas, joined
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.transduction import TransductionMixin
@@ -179,7 +178,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         ----------
         X : sequence of rows
             Labeled and unlabeled rows as the trainer takes them: texts, a table of text
-            pairs, an array of images.
+            pairs, an array of images. The trainer gets tables and columns of Arrow or
+            polars as pandas has them.
         y : array-like of shape (n_samples,)
             Labels. -1 marks an unlabeled row; so does None or NaN in an array of
             objects or floats.
@@ -201,7 +201,9 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             has; if too few rows are labeled to split off validation rows; and for what
             the trainer refuses.
         """
-        self._check(X, X_val, y_val)
+        self._check(X_val, y_val)
+        X = as_pandas(X, "X")
+        X_val = None if X_val is None else as_pandas(X_val, "X_val")
         rng = check_random_state(self.random_state)
         y, unlabeled = find_unlabeled(y)
         check_consistent_length(X, y)
@@ -214,7 +216,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         else:
             val_codes = encode_validation_labels(y_val, self.classes_, X_val)
             validation = len(codes) + np.arange(len(val_codes))
-            X, codes = _joined(X, X_val), np.concatenate([codes, val_codes])
+            X, codes = joined(X, X_val), np.concatenate([codes, val_codes])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
         trainer = _with_seed(self.trainer, rng)
         task = FineTuning(
@@ -241,22 +243,19 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         self.trainer_ = getattr(self._model, "trainer", self._model)
         return self
 
-    def _check(self, X: Any, X_val: Any, y_val: Any) -> None:
-        """Refuse parameters and rows of the wrong kind."""
+    def _check(self, X_val: Any, y_val: Any) -> None:
+        """Refuse parameters of the wrong kind, and validation rows without labels."""
         self._validate_params()
         if isinstance(self.trainer, type):
             raise ValueError(
                 f"trainer is the class {self.trainer.__name__}; pass an instance of it"
             )
         check_held(X_val, y_val)
-        for name, rows in (("X", X), ("X_val", X_val)):
-            if isinstance(rows, str):
-                raise ValueError(f"{name} is one text; pass a list of texts")
 
     def embed(self, X: Any) -> Vectors:
         """Vectors of rows under the fine-tuned model, shape (n_rows, n_features)."""
         check_is_fitted(self)
-        vectors: Vectors = self._model.embed(X)
+        vectors: Vectors = self._model.embed(as_pandas(X, "X"))
         return vectors
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -271,7 +270,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         regression on its embeddings.
         """
         check_is_fitted(self)
-        return np.asarray(self._model.predict_proba(X))
+        return np.asarray(self._model.predict_proba(as_pandas(X, "X")))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "trainer_")
@@ -299,25 +298,3 @@ def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> An
         model = LinearProbe(model)
     model.fit(X, y, **held)
     return model
-
-
-def _joined(first: Any, second: Any) -> Any:
-    """The rows of two tables, two arrays or two sequences, one after the other."""
-    kinds = [
-        type(rows) if hasattr(rows, "shape") else Sequence for rows in (first, second)
-    ]
-    if kinds[0] is not kinds[1]:
-        raise ValueError(
-            f"X is of type {type(first).__name__}, X_val of {type(second).__name__}; "
-            "pass both as the same type"
-        )
-    if isinstance(first, pd.DataFrame) and list(first) != list(second):
-        raise ValueError(
-            f"X_val has the columns {list(second)}, but X has {list(first)}; pass the "
-            "same"
-        )
-    if hasattr(first, "iloc"):
-        return pd.concat([first, second], ignore_index=True)
-    if isinstance(first, np.ndarray):
-        return np.concatenate([first, second])
-    return [*first, *second]

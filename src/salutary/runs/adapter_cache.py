@@ -35,6 +35,8 @@ class AdapterCache:
         Not fine-tuned.
     base : str
         Fingerprint of the classifier's language model.
+    max_length : int
+        Maximum number of tokens of a text, as in that fingerprint.
     stage : callable
         Displays which step is running.
     """
@@ -42,6 +44,7 @@ class AdapterCache:
     folder: Path
     classifier: LoraClassifier
     base: str
+    max_length: int
     stage: Stage
 
     def fine_tune(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
@@ -56,7 +59,8 @@ class AdapterCache:
                     folder, **{place: parameters[place] for place in PLACES}
                 )
         with self.stage(f"fine-tuning on {len(y)} rows") as report, reporting(report):
-            model = clone(self.classifier).fit(X, y, X_val, y_val)
+            model = clone(self.classifier).set_params(max_length=self.max_length)
+            model.fit(X, y, X_val, y_val)
         beside = self.folder / f".{name}.part"
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)
@@ -73,6 +77,22 @@ class AdapterCache:
         parts = [None if part is None else list(part) for part in rows]
         content = [self.base, sorted(parameters.items()), *parts]
         return hashlib.sha256(repr(content).encode()).hexdigest()
+
+
+def check_rounds(folder: Path) -> None:
+    """Refuse a folder of rounds that is a file or a link, or has one in it.
+
+    Raises
+    ------
+    InputError
+        Names the file or link.
+    """
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in (folder, *inside):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise InputError(
+                f"{path}: is not a folder, which a run keeps its models in; remove it"
+            )
 
 
 def _made_of(folder: Path) -> str | None:

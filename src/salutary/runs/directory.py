@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
@@ -81,11 +82,14 @@ def run_tables(
                     # Results that were lost or damaged are written again as they were.
                     # All are if the language model was moved.
                     request = replace(request, budget=report["settings"]["budget"])
+            if record is not None:
+                request = request.continuing(record.facts["embedder"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
             with stage("fitting the first model"):
                 if record is None:
-                    state = _begin(ledger, kind, request, prepared, data)
+                    with _scratch_removed(kind, request.out):
+                        state = _begin(ledger, kind, request, prepared, data)
                 else:
                     state = _continue(ledger, request, prepared, record)
             for after, found in rounds(prepared.problem, request.limit, state):
@@ -200,6 +204,20 @@ def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path}: is damaged ({cause}); restore it, or pass another --out"
     )
+
+
+@contextmanager
+def _scratch_removed(kind: RunKind, out: Path) -> Iterator[None]:
+    """Remove the scratch files of a run that is refused in the block."""
+    try:
+        yield
+    except InputError:
+        for name in kind.scratch:
+            if (out / name).is_dir():
+                shutil.rmtree(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+        raise
 
 
 def _read_same_run(

@@ -25,7 +25,7 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rules import find_rule
 from salutary.names import RuleName
 from salutary.progress import Stage
-from salutary.runs.adapter_cache import AdapterCache
+from salutary.runs.adapter_cache import AdapterCache, check_rounds
 from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS, METRICS
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.label import agreement_of, write_labels
@@ -114,16 +114,19 @@ class FineTuneRun:
         InputError
             If a table or the language model cannot be used.
         """
+        check_rounds(request.out / ROUNDS)
         with stage("reading the tables"):
             tables = read_tables(request.sources)
             frames = [tables.features[name] for name in ("pool", "train", "validation")]
             texts = [text for frame in frames for text in as_texts(frame)]
         classifier = _classifier(request)
+        assert request.sources.texts is not None
         with stage("loading the language model"):
-            model = classifier.load_base()
+            model = classifier.load_base(request.sources.texts.fingerprint)
             base = model.fingerprint.hex()
         warn_of_cut(model, texts)
-        cache = AdapterCache(request.out / ROUNDS, classifier, base, stage)
+        folder = request.out / ROUNDS
+        cache = AdapterCache(folder, classifier, base, model.max_length, stage)
         return TextProblem(_problem(request, tables, texts, cache), tables, base)
 
     def results(self, sources: Sources) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +49,19 @@ class Request:
             **sources.text_settings(),
             **asdict(self.settings),
         }
+
+    def continuing(self, fingerprint: str | None) -> Request:
+        """The request, with the language model that the run was started with.
+
+        Parameters
+        ----------
+        fingerprint : str or None
+            As the ledger has it; None without a language model.
+        """
+        if self.sources.texts is None:
+            return self
+        texts = replace(self.sources.texts, fingerprint=fingerprint)
+        return replace(self, sources=replace(self.sources, texts=texts))
 
     @property
     def limit(self) -> int:

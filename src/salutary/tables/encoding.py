@@ -109,12 +109,13 @@ def _encoder_for(tables: Tables, texts: Texts | None, seed: int) -> Pipeline:
 def _embedder(texts: Texts) -> TransformerEmbedder:
     # The whole path, as a saved model may be used from another folder.
     is_folder = Path(texts.embedder).is_dir()
-    return TransformerEmbedder(
+    embedder = TransformerEmbedder(
         str(Path(texts.embedder).resolve()) if is_folder else texts.embedder,
         pooling=texts.pooling,
         device=texts.device,
         cache_dir=None if texts.cache is None else str(texts.cache),
     )
+    return embedder if texts.fingerprint is None else embedder.as_of(texts.fingerprint)
 
 
 def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:

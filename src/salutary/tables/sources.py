@@ -25,6 +25,8 @@ class Texts:
         Device to compute on, such as "cpu" or "cuda:1"; None for the best one present.
     cache : Path or None
         Folder in which vectors are kept for later runs.
+    fingerprint : str or None
+        Fingerprint of the language model that a run to be resumed was started with.
     """
 
     columns: tuple[str, ...]
@@ -32,6 +34,7 @@ class Texts:
     pooling: Pooling = "mean"
     device: str | None = None
     cache: Path | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
