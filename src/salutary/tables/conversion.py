@@ -102,7 +102,7 @@ def cast_column(
     lost = pc.and_(values.is_valid(), cast.is_null())
     if pc.any(lost).as_py():
         row = pc.index(lost, True).as_py()
-        spelled = f" (as {date_format})" if date_format else ""
+        spelled = f" written as {date_format}" if date_format else ""
         raise InputError(
             f"{place}, row {row}: {_shown(values[row])} is not {_words(target)[0]}"
             f"{spelled}, as in the training table; correct it or {otherwise}"

@@ -202,15 +202,10 @@ def _encoder_for(
         raise InputError(
             f"{sources.train}: no feature has a value; fill at least one column"
         )
-    texts = sources.texts
+    texts, documents = sources.texts, sources.documents
+    columns = [name for name in filled if name not in documents]
     # Only the entries of vectors have names of their own.
-    kinds = {
-        name: tables.kinds.get(name, "vector")
-        for name in (
-            *filled.difference(sources.documents, sort=False),
-            *sources.documents,
-        )
-    }
+    kinds = {name: tables.kinds.get(name, "vector") for name in (*columns, *documents)}
     return table_encoder(kinds, seed, None if texts is None else _embedder(texts))
 
 
