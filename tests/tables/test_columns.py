@@ -1,5 +1,6 @@
 """Kinds of columns, each type and spelling against what it should become."""
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -88,3 +89,64 @@ def test_a_few_texts_among_many_numbers_are_strays(
     table = pa.table({"a": pa.array(values, pa.string()), "b": [1] * len(values)})
     found = stray_texts(table, column_kinds(table, table, ["a", "b"]))
     assert found == ({} if expected is None else {"a": expected})
+
+
+# Text is what it spells, by one rule for every format
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "-2.5e3", " 7 ", "?", " ", "N/A"], "number"),
+        (["1", "inf"], "number"),  # refused later, by row
+        (["inf", "inf"], "category"),
+        (["007", "012", "7"], "category"),
+        (["0", "0.5", "-0"], "number"),
+        (["true", "False", "NA"], "boolean"),
+        (["true", "0"], "category"),
+        (["2024-02-29", "2023-12-31T10:20:30"], "date"),
+        (["2024-02-29T10:00:00Z"], "date"),
+        (["31/12/2020", "01/02/2021"], "date:%d/%m/%Y"),
+        (["12/31/2020", "01/02/2021"], "date:%m/%d/%Y"),
+        (["10:20", "23:59:59.5"], "time"),
+        (["25:00", "10:20"], "category"),
+        (["red", "2"], "category"),
+        (["0,75", "12%"], "category"),
+        ([str(f"c{n}") for n in range(39)] * 2, "category"),
+        ([str(f"c{n}") for n in range(40)], "text"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("arrow_type", [pa.string(), pa.string_view()], ids=str)
+def test_texts_are_of_the_kind_that_they_spell(
+    texts: list[str], kind: str, arrow_type: pa.DataType
+) -> None:
+    table = pa.table({"a": pa.array(texts, arrow_type)})
+    assert column_kinds(table, table, ["a"]) == {"a": kind}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["0", "1", "7"], [0, 1, 7], [0.5, 1.5, 7.5], ["2024-01-01", "2024-01-02", None]],
+    ids=str,
+)
+def test_a_categorical_is_a_category_whatever_its_values_look_like(
+    values: list[object],
+) -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"a": pd.Categorical(values)}))
+    assert column_kinds(table, table, ["a"]) == {"a": "category"}
+    found = cast_features(table, {"a": "category"}, "train")["a"]
+    assert found.tolist() == [None if v is None else f"{v}" for v in values]
+
+
+def test_the_training_table_decides_alone_what_a_column_is() -> None:
+    train, pool = pa.table({"a": ["1", "2"]}), pa.table({"a": ["1", "x"]})
+    assert column_kinds(train, pool, ["a"]) == {"a": "number"}
+    assert column_kinds(pool, train, ["a"]) == {"a": "category"}
+
+
+def test_the_pool_tells_the_day_from_the_month_where_train_cannot() -> None:
+    train = pa.table({"a": ["01/02/2021", "03/04/2021"]})
+    pool = pa.table({"a": ["31/12/2020", None]})
+    assert column_kinds(train, train, ["a"]) == {"a": "date:%m/%d/%Y"}
+    assert column_kinds(train, pool, ["a"]) == {"a": "date:%d/%m/%Y"}

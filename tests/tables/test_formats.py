@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +217,74 @@ def test_a_file_whose_name_is_not_utf_8_has_a_file_sha256(tmp_path: Path) -> Non
     one = file_sha256(tmp_path)
     (tmp_path / os.fsdecode(b"a\377.parquet")).rename(tmp_path / "a.parquet")
     assert file_sha256(tmp_path) != one
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("a\tb\n1\t2\n", "tabs"),
+        ("a;b;y\n0,5;1,2;yes\n", "';'"),
+        ("a|b\n1|2\n", "'|'"),
+        ('\n"a;b"\n1;2\n', "';'"),
+    ],
+)
+def test_a_csv_separated_by_something_else_is_refused(
+    content: str, shown: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_table(path)
+    assert str(caught.value) == (
+        f"{path}: seems to be separated by {shown}; save it with commas between the "
+        "values"
+    )
+
+
+def test_one_column_of_a_csv_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("who|what\nx\ny|z|w\n")
+    assert read_table(tmp_path / "rows.csv").to_pydict() == {"who|what": ["x", "y|z|w"]}
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "\n  "])
+def test_a_json_array_is_not_json_lines(start: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{start}[{{"a": 1}},\n{{"a": 2}}]', encoding="utf-8")
+    with pytest.raises(InputError, match=r"rows\.jsonl: is one JSON array, not JSON l"):
+        read_table(path)
+
+
+def test_what_json_has_in_quotes_stays_text(tmp_path: Path) -> None:
+    rows = [
+        {"a": "2024-02-29", "b": 1, "c": "x", "d": None},
+        {"a": "2024-02-29T10:00:00", "b": 2.5, "c": "2024-01-01", "d": True},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    table = read_table(path)
+    assert table.column_names == [*"abcd"]
+    assert table.to_pylist() == rows
+
+
+IN_A_FOLDER: dict[str, tuple[Callable[[Path], None], str]] = {
+    "pipe": (os.mkfifo, "is a pipe or device; save"),
+    "endless device": (lambda path: path.symlink_to("/dev/zero"), "is a pipe or dev"),
+    "link to the folder": (lambda path: path.symlink_to("."), "is a folder, not a"),
+    "link to nowhere": (lambda path: path.symlink_to("x"), "is a link that leads now"),
+    "link to itself": (lambda path: path.symlink_to(path), "is a link that leads now"),
+    "folder": (Path.mkdir, "is a folder, not a .parquet file"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), IN_A_FOLDER.values(), ids=IN_A_FOLDER)
+@pytest.mark.parametrize("read", [read_table, file_sha256])
+def test_a_folder_holds_files_alone(
+    read: Callable[[Path], object],
+    make: Callable[[Path], None],
+    words: str,
+    tmp_path: Path,
+) -> None:
+    pa.parquet.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
+    make(tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=rf"b\.parquet: {words}"):
+        read(tmp_path)

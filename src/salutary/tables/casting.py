@@ -65,15 +65,17 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
         and the row, from zero.
     """
     columns: dict[str, Any] = {}
+    # Asked of a dict, as a table makes the list of its names anew each time.
+    given = dict(zip(table.column_names, table.columns, strict=True))
     for column, kind in kinds.items():
-        if column not in table.column_names:
+        if column not in given:
             raise InputError(
                 f"{name}: has no column {column!r}, which the training table has; "
                 "add it"
             )
         place = f"{name}: column {column!r}"
         if kind.startswith(VECTOR):
-            entries = _entries(table[column], column, kind, place)
+            entries = _entries(given[column], column, kind, place)
             both = sorted(set(entries) & {*kinds, *columns})
             if both:
                 raise InputError(
@@ -82,7 +84,7 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
                 )
             columns.update(entries)
         else:
-            columns[column] = _cast_feature(table[column], kind, place)
+            columns[column] = _cast_feature(given[column], kind, place)
     return pd.DataFrame(columns, index=range(table.num_rows))
 
 

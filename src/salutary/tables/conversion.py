@@ -9,7 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salutary.errors import InputError
-from salutary.tables.spelling import parsed_dates, parsed_times, spells_number
+from salutary.tables.spelling import (
+    parsed_dates,
+    parsed_times,
+    spell_booleans,
+    spells_number,
+)
 
 YEARS = (-62_135_596_800, 253_402_300_800)
 """Seconds since 1970 of the first moment of year 1, and of year 10,000."""
@@ -95,7 +100,7 @@ def cast_column(
     cast = _cast(date_format, values, target)
     if cast is None:
         raise InputError(
-            f"{place}: is of type {values.type}, but {_words(target)[1]} in the "
+            f"{place}: is of type {values.type}, but holds {_words(target)[1]} in the "
             "training table; convert it to that"
         )
     # What could not be cast is null where there was a value.
@@ -145,8 +150,15 @@ def _between_numbers(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
         values = pc.if_else(exact, values, pa.scalar(None, values.type))
     cast = values.cast(target, safe=False)
     same = pc.equal(cast.cast(values.type, safe=False), values)
-    same = pc.and_(same, pc.equal(pc.less(cast, 0), pc.less(values, 0)))
+    same = pc.and_(same, pc.equal(_is_negative(cast), _is_negative(values)))
     return pc.if_else(same, cast, pa.scalar(None, target))
+
+
+def _is_negative(values: pa.ChunkedArray) -> pa.ChunkedArray | pa.Scalar:
+    # Arrow would compare unsigned numbers as signed ones, and stumble from 2**63 on.
+    if pa.types.is_unsigned_integer(values.type):
+        return pa.scalar(False)
+    return pc.less(values, 0)
 
 
 def _from_text(
@@ -155,6 +167,9 @@ def _from_text(
     """What texts spell, null where they spell something else."""
     types = pa.types
     if types.is_floating(target):
+        if spell_booleans(texts):
+            booleans = _from_text(texts, pa.bool_(), date_format)
+            return booleans.cast(pa.int8()).cast(target)
         texts = pc.if_else(spells_number(texts), texts, pa.scalar(None, pa.string()))
         return texts.cast(target)
     if types.is_boolean(target):
@@ -245,7 +260,7 @@ def _shown(value: pa.Scalar) -> str:
     try:
         plain = value.as_py()
     except (ValueError, OverflowError):  # a moment that Python cannot hold
-        return str(value.cast(pa.int64()).as_py())
+        return f"{value.value} ({value.type})"
     if isinstance(plain, str) and len(plain) > LONGEST_SHOWN:
         plain = f"{plain[:LONGEST_SHOWN]}..."
     return repr(plain)
@@ -256,7 +271,7 @@ def _words(target: pa.DataType) -> tuple[str, str]:
     types = pa.types
     for is_type, one, several in (
         (types.is_boolean, "true or false", "booleans"),
-        (types.is_integer, "a whole number", "whole numbers"),
+        (types.is_integer, f"a whole number of type {target}", "whole numbers"),
         (types.is_floating, "a number", "numbers"),
         (types.is_timestamp, "a date", "dates"),
         (types.is_time, "a time of day", "times of day"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
@@ -69,15 +70,15 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _as_table(X: Any, names: list[str]) -> pa.Table:
     """Some columns of a table of pandas, polars or pyarrow; what is absent is left."""
     if isinstance(X, pa.Table):
-        found = list(X.column_names)
+        found = Counter(X.column_names)
     elif hasattr(X, "columns"):
-        found = list(X.columns)
+        found = Counter(X.columns)
     else:
         raise InputError(
             f"table: is of type {type(X).__name__}; pass a DataFrame of pandas or "
             "polars, or a pyarrow.Table"
         )
-    repeated = [name for name in names if found.count(name) > 1]
+    repeated = [name for name in names if found[name] > 1]
     if repeated:
         raise InputError(
             f"table: column {repeated[0]!r} occurs more than once; rename one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def read_table(
         raise InputError(
             f"{path}: column {names.index('', 1) + 1} has no name; give it one"
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise InputError(
             f"{path}: column {repeated[0]!r} occurs more than once; rename one"

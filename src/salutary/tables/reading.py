@@ -175,7 +175,8 @@ def _check_columns(
 ) -> None:
     """Refuse a table that lacks a feature, or has columns the training table lacks."""
     path = sources.tables()[name]
-    missing = [column for column in features if column not in table.column_names]
+    found = dict.fromkeys(table.column_names)
+    missing = [column for column in features if column not in found]
     if missing:
         raise InputError(
             f"{path}: has no column {missing[0]!r}, which {sources.train} has; add it, "
@@ -186,7 +187,7 @@ def _check_columns(
     known = {*features, sources.target, sources.id_column}
     if name == "validation":
         known.add(sources.group_column)
-    further = [column for column in table.column_names if column not in known]
+    further = [column for column in found if column not in known]
     if further:
         raise InputError(
             f"{path}: has the column {further[0]!r}, which {sources.train} lacks; drop "

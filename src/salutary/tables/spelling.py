@@ -111,13 +111,19 @@ def spelled_kind(values: pa.ChunkedArray) -> str | None:
         return None
     if pc.all(spells_number(texts)).as_py():
         return "number" if pc.any(_matches(texts, NUMBER)).as_py() else None
-    if {*pc.unique(pc.utf8_lower(texts)).to_pylist()} <= {"true", "false"}:
+    if spell_booleans(texts):
         return "boolean"
     if pc.all(_matches(texts, TIME)).as_py() and parsed_times(texts) is not None:
         return "time"
     if parsed_dates(texts) is not None:
         return DATE
     return _other_dates(texts)
+
+
+def spell_booleans(texts: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether all texts are "true" or "false", in capitals or not."""
+    words = pa.array(["true", "false", None])
+    return bool(pc.all(pc.is_in(pc.utf8_lower(texts), value_set=words)).as_py())
 
 
 def parsed_times(texts: pa.Array | pa.ChunkedArray) -> pa.Array | None:
@@ -145,6 +151,8 @@ def parsed_dates(texts: pa.Array | pa.ChunkedArray) -> pa.Array | None:
 
 def _other_dates(texts: pa.Array) -> str | None:
     """The kind of dates in another format, if all texts are so."""
+    if not pc.all(_matches(texts, r"\d")).as_py():
+        return None  # sooner than by trying
     try:
         found = ToDatetime().fit(pd.Series(texts.to_pylist(), dtype=object))
     except RejectColumn:

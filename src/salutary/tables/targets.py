@@ -12,7 +12,12 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from salutary.errors import InputError
 from salutary.tables.conversion import LARGEST_WHOLE, as_plain, cast_column
-from salutary.tables.spelling import MISSING_LABELS, whole_numbers, with_gaps
+from salutary.tables.spelling import (
+    MISSING_LABELS,
+    spell_booleans,
+    whole_numbers,
+    with_gaps,
+)
 
 
 def typed_labels(table: pa.Table, target: str) -> pa.Table:
@@ -41,7 +46,7 @@ def typed_labels(table: pa.Table, target: str) -> pa.Table:
     column = with_gaps(table[target], MISSING_LABELS)
     labels = pc.utf8_trim_whitespace(column.combine_chunks())
     typed = whole_numbers(labels)
-    if {*pc.unique(pc.utf8_lower(labels)).to_pylist()} <= {"true", "false", None}:
+    if spell_booleans(labels):
         typed = labels.cast(pa.bool_())
     elif pa.types.is_string(typed.type):
         try:
