@@ -13,7 +13,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from skrub import TableVectorizer
 
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.errors import InputError
@@ -32,31 +31,11 @@ REPORT = "run.json"
 TRUSTED_TYPES = [
     "numpy.dtype",
     "salutary.tables.encoding.ColumnTypes",
+    "salutary.tables.encoding.Numbers",
     "salutary.deep.transformer_embedder.TransformerEmbedder",
-    "skrub._apply_to_each_col.ApplyToEachCol",
-    "skrub._check_input.CheckInputDataFrame",
-    "skrub._clean_categories.CleanCategories",
-    "skrub._clean_null_strings.CleanNullStrings",
-    "skrub._dataframe._common.is_any_date",
-    "skrub._dataframe._common.is_categorical",
-    "skrub._dataframe._common.is_numeric",
     "skrub._datetime_encoder.DatetimeEncoder",
-    "skrub._drop_uninformative.DropUninformative",
-    "skrub._duration_to_float.DurationToFloat",
     "skrub._string_encoder.StringEncoder",
-    "skrub._table_vectorizer.PassThrough",
-    "skrub._table_vectorizer.ShortReprDict",
-    "skrub._table_vectorizer.TableVectorizer",
-    "skrub._table_vectorizer._created_by_predicate",
-    "skrub._to_datetime.ToDatetime",
-    "skrub._to_float.ToFloat",
     "skrub._to_str.ToStr",
-    "skrub.selectors._base.All",
-    "skrub.selectors._base.And",
-    "skrub.selectors._base.Cols",
-    "skrub.selectors._base.Filter",
-    "skrub.selectors._base.Sub",
-    "skrub.selectors._selectors._cardinality_below",
 ]
 """Types that a saved model may hold, besides those that skops trusts.
 
@@ -68,7 +47,7 @@ LARGEST_MODEL = 2**30
 
 STEPS: list[tuple[type, ...]] = [
     (ColumnTypes,),
-    (TableVectorizer, ColumnTransformer),
+    (ColumnTransformer,),
     (SimpleImputer,),
     (StandardScaler,),
     (LogisticRegression,),
