@@ -28,6 +28,7 @@ ZONED = MOMENT.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
         ("number", 7, 7.0),
         ("number", 2**60 + 1, float(2**60)),
         ("number", True, 1.0),
+        ("number", "true", 1.0),  # in a column of nothing else
         ("duration", datetime.timedelta(seconds=1), 1.0),
         ("boolean", "true", 1.0),
         ("boolean", "False", 0.0),
@@ -183,7 +184,7 @@ def test_a_gap_never_becomes_a_category(
 
 
 @pytest.mark.parametrize(
-    "text", ["007", "1,5", "12%", "\u22125", "1_000", "0x1F", "1 2"]
+    "text", ["007", "1,5", "12%", "\u22125", "1_000", "0x1F", "1 2", "true"]
 )
 def test_a_text_that_is_not_a_plain_number_is_refused_by_row(text: str) -> None:
     with pytest.raises(InputError, match=r"column 'a', row 1: .* is not a number, as"):

@@ -106,10 +106,13 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
 
     Returns
     -------
-    model : Pipeline
-        A fitted scikit-learn pipeline. It predicts from a pandas DataFrame with the
-        feature columns of the training table, in any order. Further columns are
-        ignored.
+    Pipeline
+        Takes a DataFrame of pandas or polars, or a pyarrow.Table, with the training
+        table's features in any order; further columns are ignored. Each column is cast
+        to the kind that it has in the training table. An empty text, "NA", "N/A", "?",
+        "nan", "null" and "None" are missing values there as in every table. A value
+        that would change is refused by its row: "abc" or "1,234" among numbers, 2
+        among booleans, a date in another format than the training table's.
 
     Raises
     ------

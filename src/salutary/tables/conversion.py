@@ -123,8 +123,7 @@ def _cast(
     if values.null_count == len(values):
         return pa.chunked_array([pa.nulls(len(values), target)])
     if types.is_string(target) or types.is_large_string(target):
-        unfit = types.is_nested(given) or types.is_binary(given)
-        return None if unfit else values.cast(target)
+        return _texts(values, target)
     if types.is_string(given):
         return _from_text(pc.utf8_trim_whitespace(values), target, date_format)
     if types.is_timestamp(target):
@@ -136,6 +135,16 @@ def _cast(
     if is_number(given) or types.is_boolean(given):
         return _between_numbers(values, target)
     return None
+
+
+def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
+    """Values as Arrow spells them: 1.0 as "1", a boolean as "true"."""
+    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+        return None
+    try:
+        return values.cast(target)
+    except pa.ArrowException:  # such as a moment beyond all calendars
+        return None
 
 
 def _between_numbers(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -168,13 +177,11 @@ def _from_text(
     types = pa.types
     if types.is_floating(target):
         if spell_booleans(texts):
-            booleans = _from_text(texts, pa.bool_(), date_format)
-            return booleans.cast(pa.int8()).cast(target)
+            return _booleans(texts).cast(pa.int8()).cast(target)
         texts = pc.if_else(spells_number(texts), texts, pa.scalar(None, pa.string()))
         return texts.cast(target)
     if types.is_boolean(target):
-        known = pc.index_in(pc.utf8_lower(texts), value_set=pa.array(BOOLEANS))
-        return pc.greater_equal(known, len(BOOLEANS) // 2)
+        return _booleans(texts)
     if types.is_timestamp(target) and date_format:
         return _dates(texts, date_format)
     if types.is_timestamp(target):
@@ -184,6 +191,11 @@ def _from_text(
     if types.is_integer(target):
         return _distinct(texts, lambda texts: _parsed(texts, target), target)
     return None
+
+
+def _booleans(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    known = pc.index_in(pc.utf8_lower(texts), value_set=pa.array(BOOLEANS))
+    return pc.greater_equal(known, len(BOOLEANS) // 2)
 
 
 def _parsed(texts: pa.Array, target: pa.DataType) -> pa.Array | None:

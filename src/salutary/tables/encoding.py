@@ -27,14 +27,26 @@ from salutary.tables.sources import Sources, Texts
 
 
 class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Give a table's columns the types of the training table.
+    """Give a table's columns the kinds that they have in the training table.
 
-    The first step of a saved model. It lets the model take a table as pandas reads it.
+    The first step of a saved model. It takes a table of any library, in whatever types
+    its columns have: every value becomes the kind of its column without loss, or the
+    table is refused with the column and the row. Gaps stay gaps, and the texts in
+    `salutary.tables.spelling.MISSING` are gaps.
 
     Parameters
     ----------
     kinds : dict of str to str
         Kind of each feature, as from `column_kinds`.
+
+    Examples
+    --------
+    >>> types = ColumnTypes({"size": "number", "member": "boolean"})
+    >>> rows = pd.DataFrame({"member": ["true", "?"], "size": [" 1.5", "2e3"]})
+    >>> types.transform(rows)
+         size  member
+    0     1.5     1.0
+    1  2000.0     NaN
     """
 
     def __init__(self, kinds: dict[str, str]) -> None:
