@@ -361,7 +361,7 @@ def test_many_columns_show_what_is_going_on(
     rng = np.random.default_rng(0)
     for name in ("train", "validation", "pool"):
         frame = pd.read_csv(folder / f"{name}.csv")
-        wide = pd.DataFrame(rng.normal(size=(len(frame), 300)).round(3))
+        wide = pd.DataFrame(rng.normal(size=(len(frame), 30)).round(3))
         pd.concat([frame, wide.add_prefix("x")], axis=1).to_csv(
             folder / f"{name}.csv", index=False
         )

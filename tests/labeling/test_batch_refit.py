@@ -95,8 +95,8 @@ def test_picks_are_those_of_greedy_refits_from_scratch(
 
 
 def test_a_run_ends_when_no_row_would_really_help() -> None:
-    pool, _ = draw(200, 4)
-    model = run(pool, estimate="newton", rule="paper", budget=200, batch_size=50)
+    pool, _ = draw(60, 4)
+    model = run(pool, estimate="newton", rule="paper", budget=60, batch_size=15)
     assert model.termination_condition_ == "no_positive_influence"
     assert (model.influence_[in_order(model)] > 0).all()
 

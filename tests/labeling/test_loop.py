@@ -264,9 +264,8 @@ def test_float32_and_sparse_pools_have_standard_errors_too(container: Any) -> No
 
 @pytest.mark.parametrize("estimate", ["first_order", "newton", "refit"])
 def test_rows_below_the_smallest_z_are_not_labeled(estimate: Any) -> None:
-    problem = make_problem()
-    problem = replace(problem, estimate=estimate, min_influence_z=1.2)
-    state, rounds = run(problem, budget=60)
+    problem = replace(make_problem(), estimate=estimate, batch_size=2)
+    state, rounds = run(replace(problem, min_influence_z=1.2), budget=60)
     assert state.termination == "no_positive_influence"
     assert rounds
     for record in rounds:
