@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+N ?= 1000
+SEED ?= 0
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -25,6 +27,11 @@ demo: $(READY) ## Run the main job on data that comes with scikit-learn
 test: $(READY) ## Run the tests, doctests included
 	@# A worker for each core; threads within one would only wait for each other.
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+hostile: $(READY) ## Run N hostile inputs and N / 10 kills from SEED
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile $(N) $(SEED)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile.kills \
+		$$(($(N) / 10)) $(SEED)
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -52,4 +59,4 @@ bench: $(READY) ## Measure speed and memory
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test lint format bench studies clean
+.PHONY: help install demo test hostile lint format bench studies clean

@@ -1,5 +1,6 @@
 """Settings and data that every test shares."""
 
+import multiprocessing
 import os
 import warnings
 from collections.abc import Callable
@@ -7,13 +8,33 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Read when the library is first imported; no hub is asked in tests.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-settings.register_profile("salutary", deadline=None, max_examples=50)
+# Nothing here may depend on how busy the machine is, so neither does a draw.
+settings.register_profile(
+    "salutary",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("salutary")
+
+# What tests run in a process of its own is forked from one that has imported all of
+# this once; what is not installed is passed over.
+multiprocessing.get_context("forkserver").set_forkserver_preload(
+    [
+        "salutary.cli.main",
+        "salutary.runs.label",
+        "salutary.runs.relabel",
+        "salutary.runs.finetune",
+        "salutary_benchmark.experiments.runtime",
+        "transformers.models.gpt2",
+        "peft",
+    ]
+)
 
 
 @pytest.fixture(scope="session")

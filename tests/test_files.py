@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, write_text, write_whole
+from salutary.files import LOCK, claim, read_json, write_json, write_text, write_whole
 
 
 def test_no_link_that_waits_under_a_temporary_name_is_followed(tmp_path: Path) -> None:
@@ -104,3 +104,25 @@ def test_a_directory_that_holds_a_link_is_refused(name: str, tmp_path: Path) -> 
     ):
         pass
     assert precious.read_text() == "my thesis"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_json_is_never_read_from_what_may_not_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "device.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "device.json"):
+        with pytest.raises(ValueError, match="is not a file"):
+            read_json(tmp_path / name)
+
+
+def test_json_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    with path.open("wb") as file:  # takes no room on the disk
+        file.truncate(10**12)
+    with pytest.raises(ValueError, match="is larger than 64 MB"):
+        read_json(path)
+    path.write_text("[" * 10**6)
+    with pytest.raises(ValueError, match="is nested too deep"):
+        read_json(path)
+    write_json(path, {"größe": [1, None]})
+    assert read_json(path) == {"größe": [1, None]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ LOCK = "run.lock"
 
 PART = ".part"
 """Ends the stem of a file that is being written."""
+
+
+LARGEST_JSON = 64 * 1024 * 1024
+"""Bytes of a JSON file that is read; a run's own are a thousand times smaller."""
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -62,9 +67,12 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def _new_file(path: Path) -> Path:
     """An empty file beside a path, as readable as any new file of this process."""
-    # Its name holds no part of a long one, which could then be too long.
+    # Its name holds no part of a long one, which could then be too long. It is
+    # absolute, since pyarrow takes a relative path such as 's3:runs' for an address.
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:100]}.", suffix=f"{PART}{path.suffix}", dir=path.parent
+        prefix=f".{path.stem[:100]}.",
+        suffix=f"{PART}{path.suffix}",
+        dir=path.parent.absolute(),
     )
     mask = os.umask(0)
     os.umask(mask)
@@ -82,6 +90,28 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON, completely or not at all; see `write_whole`."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that someone else may have made.
+
+    Raises
+    ------
+    OSError
+        If it is missing or cannot be read.
+    ValueError
+        If it is not JSON, is nested too deep, is larger than 64 MB, or is no file but
+        a device or a pipe, from which reading might never end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path}: is not a file")
+    if status.st_size > LARGEST_JSON:
+        raise ValueError(f"{path}: is larger than {LARGEST_JSON // 2**20} MB")
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: is nested too deep") from None
 
 
 def _write(path: Path, text: str) -> None:

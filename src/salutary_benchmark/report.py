@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 # Imported later where they are used; here so that a missing one is reported before
@@ -15,7 +15,7 @@ import statsmodels  # noqa: F401
 from jinja2 import Environment, PackageLoader
 
 from salutary.errors import InputError
-from salutary.files import write_text, write_whole
+from salutary.files import read_json, write_text, write_whole
 from salutary_benchmark.experiments.experiment import Picture, Table
 from salutary_benchmark.runner import RUN, read_results
 from salutary_benchmark.suites import find_suite
@@ -23,6 +23,18 @@ from salutary_benchmark.versions import sentence
 
 MARKDOWN = "report.md"
 HTML = "report.html"
+
+RECORDED: dict[str, type | UnionType] = {
+    "python": str,
+    "versions": dict,
+    "seeds": int,
+    "jobs": int,
+    "cells": int,
+    "cores": int,
+    "wall_seconds": int | float,
+    "not_done": dict,
+}
+"""What the report shows of run.json, and its types."""
 
 
 def write(directory: Path) -> list[Path]:
@@ -70,10 +82,14 @@ def write(directory: Path) -> list[Path]:
 def _read_run(directory: Path) -> dict[str, Any]:
     path = directory / RUN
     try:
-        run: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        for key in ("suite", "seeds", "jobs", "versions", "not_done", "wall_seconds"):
-            run[key]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        run: dict[str, Any] = read_json(path)
+        values = [*((run[key], kind) for key, kind in RECORDED.items())]
+        values += [(run["suite"]["name"], str)]
+        values += [(text, str) for text in run["versions"].values()]
+        values += [(text, str) for text in run["not_done"].values()]
+        if not all(isinstance(value, kind) for value, kind in values):
+            raise TypeError
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path}: is missing or damaged; pass the --out of a 'salutary benchmark "
             "run', or repeat that run, which writes the file again"

@@ -45,6 +45,17 @@ def small(X: Any = X, y: Any = Y, *, pool: bool = False, **further: Any) -> Advi
     )
 
 
+@pytest.fixture(scope="module")
+def plain() -> Advice:
+    """What the variants of the same task are compared with."""
+    return small()
+
+
+@pytest.fixture(scope="module")
+def plain_with_pool() -> Advice:
+    return small(pool=True)
+
+
 def case(pool: bool = False) -> AdviceTask:
     def rows(part: slice) -> LabeledRows:
         return LabeledRows(X[part], Y[part], np.ones(len(Y[part])))
@@ -53,8 +64,15 @@ def case(pool: bool = False) -> AdviceTask:
     return AdviceTask(np.arange(3), rows(TRAIN), rows(VALIDATION), found, 6, 3, seed=5)
 
 
-def test_training_rows_alone_against_scikit_learn_on_the_same_folds() -> None:
-    judged = cross_fit(case(), 3, 2, lambda line: None)["train only"]
+@pytest.fixture(scope="module")
+def cross_fitted() -> dict[str, Judged]:
+    return cross_fit(case(), 3, 2, lambda line: None)
+
+
+def test_training_rows_alone_against_scikit_learn_on_the_same_folds(
+    cross_fitted: dict[str, Judged],
+) -> None:
+    judged = cross_fitted["train only"]
     X_train, y_train, X_val, y_val = X[TRAIN], Y[TRAIN], X[VALIDATION], Y[VALIDATION]
     rng = np.random.RandomState(5)
     losses, right, chosen = np.zeros(45), np.zeros(45), []
@@ -62,7 +80,9 @@ def test_training_rows_alone_against_scikit_learn_on_the_same_folds() -> None:
         for seen, held in stratified_parts(y_val, 3, rng):
             rng.randint(2**31)  # the seed of the fold
             models = [
-                LogisticRegression(C=C, tol=1e-8, max_iter=10_000).fit(X_train, y_train)
+                LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12).fit(
+                    X_train, y_train
+                )
                 for C in PENALTIES
             ]
             model = min(
@@ -98,9 +118,8 @@ def test_every_row_is_judged_by_fits_that_have_not_seen_it() -> None:
     assert min(found[0].loss[0], found[1].loss[0]) > 1
 
 
-def test_the_table_is_that_of_paired_tests() -> None:
-    found = compare(case(), 3, 2)
-    judged = cross_fit(case(), 3, 2, lambda line: None)
+def test_the_table_is_that_of_paired_tests(cross_fitted: dict[str, Judged]) -> None:
+    found, judged = compare(case(), 3, 2), cross_fitted
     table = found.table.set_index("option")
     assert table.index.tolist() == list(OPTIONS)
     best = table["log_loss"].idxmin()
@@ -124,16 +143,18 @@ def test_the_table_is_that_of_paired_tests() -> None:
     assert (found.n_train, found.n_validation, found.n_pool) == (30, 45, 0)
 
 
-def test_the_same_seed_gives_the_same_and_another_another() -> None:
-    first, again = small(pool=True), small(pool=True)
+def test_the_same_seed_gives_the_same_and_another_another(
+    plain_with_pool: Advice,
+) -> None:
+    first, again = plain_with_pool, small(pool=True)
     pd.testing.assert_frame_equal(first.table, again.table)
     assert first.to_dict() == again.to_dict()
     other = small(pool=True, random_state=1)
     assert not np.allclose(first.table["log_loss"], other.table["log_loss"], atol=1e-6)
 
 
-def test_sparse_and_float32_rows_give_the_same() -> None:
-    expected = small(pool=True).table
+def test_sparse_and_float32_rows_give_the_same(plain_with_pool: Advice) -> None:
+    expected = plain_with_pool.table
     for rows, tolerance in ((sparse.csr_array(X), 1e-6), (X.astype("f4"), 1e-4)):
         found = small(rows, pool=True).table
         pd.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
@@ -146,10 +167,10 @@ def test_float32_rows_are_computed_with_in_float64() -> None:
     )
 
 
-def test_lists_give_the_same() -> None:
+def test_lists_give_the_same(plain: Advice) -> None:
     dense = [X[TRAIN].tolist(), Y[TRAIN].tolist(), X[VALIDATION].tolist()]
     lists = advise(*dense, Y[VALIDATION].tolist(), **SMALL)
-    pd.testing.assert_frame_equal(lists.table, small().table)
+    pd.testing.assert_frame_equal(lists.table, plain.table)
 
 
 @pytest.mark.parametrize(
@@ -162,13 +183,13 @@ def test_lists_give_the_same() -> None:
     ],
     ids=["str", "object", "int with -1", "float"],
 )
-def test_labels_of_any_type_give_the_same(classes: np.ndarray) -> None:
-    pd.testing.assert_frame_equal(small(y=classes[Y]).table, small().table)
+def test_labels_of_any_type_give_the_same(classes: np.ndarray, plain: Advice) -> None:
+    pd.testing.assert_frame_equal(small(y=classes[Y]).table, plain.table)
     frame = pd.DataFrame(X, columns=["", "[bold]", "a\nb", "a"])
     parts = [frame.iloc[TRAIN], frame.iloc[VALIDATION]]
     labels = pd.Series(classes[Y])
     found = advise(*(parts[0], labels[TRAIN], parts[1], labels[VALIDATION]), **SMALL)
-    pd.testing.assert_frame_equal(found.table, small().table)
+    pd.testing.assert_frame_equal(found.table, plain.table)
 
 
 def test_a_class_that_a_fold_lacks_is_no_obstacle() -> None:
@@ -209,8 +230,10 @@ def test_six_validation_rows_are_enough(n_splits: int) -> None:
     assert np.isfinite(found.table.drop(columns="option").to_numpy()).all()
 
 
-def test_of_a_large_pool_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = small(pool=True)
+def test_of_a_large_pool_a_part_is_drawn(
+    plain_with_pool: Advice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = plain_with_pool
     assert (whole.n_pool, whole.n_pool_used) == (75, 75)
     monkeypatch.setattr(module, "LARGEST_POOL", 20)
     part = small(pool=True)
@@ -223,7 +246,7 @@ def test_of_a_large_pool_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not unmoved["self-training"]
 
 
-def test_the_weights_of_training_rows_count() -> None:
+def test_the_weights_of_training_rows_count(plain_with_pool: Advice) -> None:
     weight = np.where(np.arange(30) < 10, 2.0, 1.0)
     rows = np.concatenate([np.arange(30), np.arange(10)])
     weighed = small(sample_weight=weight, pool=True).table
@@ -234,7 +257,7 @@ def test_the_weights_of_training_rows_count() -> None:
     # A row of weight two is switched whole, of two copies perhaps one.
     alike = ~weighed["option"].str.startswith("relabeled")
     pd.testing.assert_frame_equal(weighed[alike], twice[alike], rtol=1e-4, atol=1e-4)
-    assert not np.allclose(weighed["log_loss"], small(pool=True).table["log_loss"])
+    assert not np.allclose(weighed["log_loss"], plain_with_pool.table["log_loss"])
 
 
 FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
@@ -365,8 +388,8 @@ def test_every_option_has_an_action() -> None:
     assert set(module.ACTIONS) == {*OPTIONS, *POOL_OPTIONS}
 
 
-def test_the_advice_is_plain_json() -> None:
-    found = small(pool=True)
+def test_the_advice_is_plain_json(plain_with_pool: Advice) -> None:
+    found = plain_with_pool
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
     assert found.to_dict()["options"] == found.table.to_dict("records")
     assert found.sentence.startswith("Advice: ")

@@ -1,6 +1,8 @@
 """Three small mixed tables in files, and the command run in this process."""
 
+import multiprocessing
 import shutil
+import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from salutary.cli import terminal
 from salutary.cli.main import main
 
 COLORS = np.array(["red", "green", "blue"])
@@ -58,6 +61,29 @@ def folder(tmp_path: Path, frames: dict[str, pd.DataFrame]) -> Path:
     """A directory with the tables as .csv files, the pool without labels."""
     write_tables(tmp_path, frames)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_line_for_a_step_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine every step does."""
+    monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", float("inf"))
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Callable[[str], None]:
+    """Run Python code in a process of its own, which kills itself."""
+
+    def killed(code: str) -> None:
+        log = tmp_path / "killed.log"
+        quiet = f"import sys; sys.stdout = sys.stderr = open({str(log)!r}, 'w')"
+        process = multiprocessing.get_context("forkserver").Process(
+            target=exec, args=(f"{quiet}\n{code}", {})
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, log.read_text()
+
+    return killed
 
 
 def label_arguments(folder: Path) -> list[str]:

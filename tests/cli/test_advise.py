@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import salutary
 from salutary.advice.options import OPTIONS, POOL_OPTIONS
 from salutary.cli.advise import summary
 from salutary.cli.main import main
+from salutary.tables.casting import cast_features
+from salutary.tables.columns import column_kinds
 from salutary.tables.encoding import table_encoder
 
 Refusal = Callable[[list[str]], str]
@@ -73,7 +76,13 @@ def test_it_is_the_advice_on_the_encoded_columns(
         name: frame.drop(columns=["kind", "id"], errors="ignore")
         for name, frame in frames.items()
     }
-    encoder = table_encoder(0).fit(features["train"])
+    tables = [pa.Table.from_pandas(frame) for frame in features.values()]
+    kinds = column_kinds(tables[0], tables[0], list(features["train"]))
+    features = {
+        name: cast_features(table, kinds, name)
+        for name, table in zip(features, tables, strict=True)
+    }
+    encoder = table_encoder(kinds, 0).fit(features["train"])
     expected = salutary.advise(
         encoder.transform(features["train"]),
         frames["train"]["kind"],

@@ -2,10 +2,7 @@
 
 import json
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,12 +54,37 @@ def write_tables(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(decoder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A guarded run that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("whole")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
     write_tables(folder)
-    main(arguments(folder, decoder))
-    return folder / "run"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(source: Path, decoder: str) -> Path:
+    """A guarded run that nothing disturbed."""
+    main(arguments(source, decoder, out="whole"))
+    return source / "whole"
+
+
+@pytest.fixture(scope="module")
+def unguarded(source: Path, decoder: str) -> Path:
+    main(arguments(source, decoder, "--no-guard", out="unguarded"))
+    return source / "unguarded"
+
+
+@pytest.fixture(scope="module")
+def longer(source: Path, decoder: str) -> Path:
+    """An unguarded run whose budget was 20 from the start."""
+    main([*arguments(source, decoder, "--no-guard", out="longer"), "--budget", "20"])
+    return source / "longer"
+
+
+@pytest.fixture
+def finished(unguarded: Path, decoder: str, tmp_path: Path) -> list[str]:
+    """The command of an unguarded run that is in ``tmp_path / "run"``, finished."""
+    shutil.copytree(unguarded, tmp_path / "run")
+    return arguments(unguarded.parent, decoder, "--no-guard", out=str(tmp_path / "run"))
 
 
 def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[str]:
@@ -141,8 +163,7 @@ def test_an_adapter_labels_and_metrics_come_of_it(
     assert n_rows == 12
 
 
-def test_the_model_predicts_tables(texts: Path, decoder: str) -> None:
-    main(arguments(texts, decoder, "--no-guard"))
+def test_the_model_predicts_tables(texts: Path, finished: list[str]) -> None:
     out = texts / "predictions.csv"
     main(["predict", str(texts / "run"), str(texts / "pool.csv"), "--out", str(out)])
     found = pd.read_csv(out)
@@ -173,17 +194,17 @@ def test_an_ending_by_the_surrogates_guard_is_called_so(whole: Path) -> None:
     assert first.endswith("; the guard undid the last 2 rounds")
 
 
-def test_a_larger_budget_goes_on_to_the_same_end(texts: Path, decoder: str) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
-    before = (texts / "run" / "run.json").read_bytes()
-    main([*words, "--resume"])
-    assert (texts / "run" / "run.json").read_bytes() == before
+def test_a_larger_budget_goes_on_to_the_same_end(
+    finished: list[str], longer: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    before = (run / "run.json").read_bytes()
+    main([*finished, "--resume"])
+    assert (run / "run.json").read_bytes() == before
     # The first run's last round was cut short.
-    main([*words, "--resume", "--budget", "15"])
-    main([*words, "--resume", "--budget", "20"])
-    main([*arguments(texts, decoder, "--no-guard", out="whole"), "--budget", "20"])
-    assert outputs(texts / "run") == outputs(texts / "whole")
+    main([*finished, "--resume", "--budget", "15"])
+    main([*finished, "--resume", "--budget", "20"])
+    assert outputs(run) == outputs(longer)
 
 
 def test_the_final_model_may_see_the_validation_table(
@@ -215,24 +236,24 @@ def test_the_final_model_may_see_the_validation_table(
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from salutary.cli.main import main
 from salutary.deep.language_model import LanguageModel
 from salutary.deep.lora_classifier import LoraClassifier
 
-where, number = sys.argv[1], int(sys.argv[2])
-home = {"encode": LanguageModel, "fit": LoraClassifier, "save": LoraClassifier}[where]
-own, calls = getattr(home, where), []
+def run(where, number, words):
+    home = LanguageModel if where == "encode" else LoraClassifier
+    own, calls = getattr(home, where), []
 
-def dying(self, *arguments):
-    calls.append(1)
-    found = own(self, *arguments) if where == "save" else None
-    if len(calls) == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return own(self, *arguments) if where != "save" else found
+    def dying(self, *arguments):
+        calls.append(1)
+        found = own(self, *arguments) if where == "save" else None
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return own(self, *arguments) if where != "save" else found
 
-setattr(home, where, dying)
-main(sys.argv[3:])
+    setattr(home, where, dying)
+    main(words)
 """
 
 
@@ -246,17 +267,13 @@ def test_a_kill_at_any_moment_resumes_to_the_same(
     where: str,
     number: int,
     whole: Path,
+    killed: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from salutary.deep.language_model import LanguageModel
 
     words = [*arguments(texts, decoder), "--resume"]
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, where, str(number), *words],
-        check=False,
-        capture_output=True,
-    )
-    assert process.returncode == -signal.SIGKILL
+    killed(f"{KILLED}\nrun({where!r}, {number}, {words!r})")
     asked: list[tuple[bytes, Any]] = []
     encode = LanguageModel.encode
 
@@ -271,40 +288,33 @@ def test_a_kill_at_any_moment_resumes_to_the_same(
 
 
 def test_a_round_of_other_settings_is_made_again(
-    texts: Path, decoder: str, whole: Path
+    texts: Path, decoder: str, whole: Path, killed: Callable[[str], None]
 ) -> None:
     words = [*arguments(texts, decoder), "--resume"]
     other = [*words, "--rank", "2", "--epochs", "1", "--seed", "5"]
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, "encode", "3", *other],
-        check=False,
-        capture_output=True,
-    )
-    assert process.returncode == -signal.SIGKILL
+    killed(f"{KILLED}\nrun('encode', 3, {other!r})")
     assert (texts / "run" / "rounds" / "0").is_dir()
     main(words)
     assert outputs(texts / "run") == outputs(whole)
 
 
 def test_a_file_of_the_adapter_that_was_lost_is_written_again(
-    texts: Path, decoder: str
+    texts: Path, finished: list[str]
 ) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
     before = outputs(texts / "run")
     adapter = texts / "run" / "adapter"
     for name in ("adapter_config.json", "columns.json"):
         content = (adapter / name).read_bytes()
         (adapter / name).unlink()
-        main([*words, "--resume"])
+        main([*finished, "--resume"])
         assert (adapter / name).read_bytes() == content
     assert outputs(texts / "run") == before
 
 
 @pytest.mark.parametrize("damage", ["torn", "lost", "all lost"])
-def test_a_damaged_round_is_made_again(texts: Path, decoder: str, damage: str) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
+def test_a_damaged_round_is_made_again(
+    texts: Path, finished: list[str], longer: Path, damage: str
+) -> None:
     path = texts / "run" / "rounds" / "1" / "layer.safetensors"
     if damage == "torn":
         path.write_bytes(path.read_bytes()[:50])
@@ -312,38 +322,33 @@ def test_a_damaged_round_is_made_again(texts: Path, decoder: str, damage: str) -
         path.unlink()
     else:
         shutil.rmtree(path.parents[1])
-    main([*words, "--resume", "--budget", "18"])
-    main([*arguments(texts, decoder, "--no-guard", out="whole"), "--budget", "18"])
-    assert outputs(texts / "run") == outputs(texts / "whole")
+    main([*finished, "--resume", "--budget", "20"])
+    assert outputs(texts / "run") == outputs(longer)
 
 
-def test_a_lost_part_of_the_adapter_is_written_anew(texts: Path, decoder: str) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
+def test_a_lost_part_of_the_adapter_is_written_anew(
+    texts: Path, finished: list[str]
+) -> None:
     before = outputs(texts / "run")
     (texts / "run" / "adapter" / "layer.safetensors").unlink()
-    main([*words, "--resume"])
+    main([*finished, "--resume"])
     assert outputs(texts / "run") == before
     modes = {path.stat().st_mode for path in (texts / "run" / "adapter").iterdir()}
     assert len(modes) == 1
 
 
 def test_the_same_model_may_lie_elsewhere(
-    texts: Path, decoder: str, tmp_path: Path
+    texts: Path, decoder: str, finished: list[str], tmp_path: Path
 ) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
     shutil.copytree(decoder, tmp_path / "moved")
     moved = ["--model", str(tmp_path / "moved")]
-    main([*words, *moved, "--resume", "--budget", "15"])
+    main([*finished, *moved, "--resume", "--budget", "15"])
     salutary.load(texts / "run")
 
 
 def test_what_was_fine_tuned_is_not_fine_tuned_again(
-    texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
+    finished: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
     fit, fits = LoraClassifier.fit, []
 
     def counted(self: Any, X: Any, *more: Any) -> Any:
@@ -351,7 +356,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
         return fit(self, X, *more)
 
     monkeypatch.setattr(LoraClassifier, "fit", counted)
-    main([*words, "--resume", "--budget", "18"])
+    main([*finished, "--resume", "--budget", "18"])
     assert fits == [24 + 18]
 
 
@@ -407,24 +412,21 @@ def test_one_class_and_missing_texts_are_refused(
 
 
 def test_other_settings_and_other_runs_are_not_continued(
-    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+    decoder: str, finished: list[str], refusal: Callable[[list[str]], str]
 ) -> None:
-    words = arguments(texts, decoder, "--no-guard")
-    main(words)
-    assert "holds a run already; pass --resume" in refusal(words)
-    line = refusal([*words, "--resume", "--rank", "4"])
+    assert "holds a run already; pass --resume" in refusal(finished)
+    line = refusal([*finished, "--resume", "--rank", "4"])
     assert "was started with rank = 8, not 4" in line
     of_label = [
-        *["label", *words[1:10], "--id", "name", "--resume"],
+        *["label", *finished[1:10], "--id", "name", "--resume"],
         *["--text-column", "text", "--embedder", decoder],
     ]
     assert "holds a run of 'salutary finetune'" in refusal(of_label)
 
 
 def test_a_hostile_adapter_is_refused(
-    texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+    texts: Path, finished: list[str], refusal: Callable[[list[str]], str]
 ) -> None:
-    main(arguments(texts, decoder, "--no-guard"))
     folder = texts / "run" / "adapter"
     words = ["predict", str(texts / "run"), str(texts / "pool.csv")]
     words += ["--out", str(texts / "predictions.csv")]

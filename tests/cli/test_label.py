@@ -46,7 +46,9 @@ def features(run: Path, table: Path) -> np.ndarray:
 
 
 def refit(X: np.ndarray, y: np.ndarray, C: float = 1.0) -> LogisticRegression:
-    return LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(X.astype(float), y)
+    return LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12).fit(
+        X.astype(float), y
+    )
 
 
 def coefficients(run: Path) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -128,7 +125,7 @@ def test_vectors_are_kept_for_the_next_run(
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from salutary.cli.main import main
 from salutary.deep.language_model import LanguageModel
 
@@ -141,20 +138,19 @@ def dying(self, batch):
     return encode(self, batch)
 
 LanguageModel.encode = dying
-main(sys.argv[1:])
 """
 
 
 def test_a_kill_while_embedding_loses_no_vector(
-    texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
+    texts: Path,
+    decoder: str,
+    killed: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from salutary.deep.language_model import LanguageModel
 
     words = [*arguments(texts), *of_texts(texts, decoder), "--resume"]
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, *words], check=False, capture_output=True
-    )
-    assert process.returncode == -signal.SIGKILL
+    killed(f"{KILLED}\nmain({words!r})")
     asked: list[str] = []
     encode = LanguageModel.encode
 

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, entry_points
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 import salutary
@@ -281,6 +283,43 @@ def test_a_reader_that_has_gone_is_no_error(folder: Path) -> None:
     )
     os.close(writes)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_a_closed_stream_is_no_error(closed: str, run_dir: Path, folder: Path) -> None:
+    words = [COMMAND, "predict", str(run_dir), "pool.csv", "--out", "labels.csv"]
+    line = f"{shlex.join(words)} {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, cwd=folder)
+    assert (done.returncode, done.stderr.replace("predicting\n", "")) == (0, "")
+    assert len((folder / "labels.csv").read_text().splitlines()) == 61
+
+
+@pytest.mark.parametrize("name", ["run:1", "s3:x", "file:x", "=cmd"])
+def test_a_path_that_reads_as_an_address_is_a_path(
+    name: str,
+    arguments: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    main([*arguments, f"--out={name}"])
+    assert f"\nIn {name}: labels.parquet" in capsys.readouterr().out
+    main(["predict", name, "pool.csv", "--out", f"{name}.parquet"])
+    assert len(pd.read_parquet(folder / f"{name}.parquet")) == 60
+
+
+def test_a_tilde_after_an_option_is_the_users_own_folder(
+    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = folder / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(folder)
+    main([*arguments, "--out=~/run"])
+    main(["predict", "~/run", "pool.csv", "--out", "~/labels.csv"])
+    assert not Path("~").exists()
+    assert {"run", "labels.csv"} <= {path.name for path in home.iterdir()}
 
 
 def test_a_terminal_of_ascii_sees_escapes(arguments: list[str], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 import salutary
 from salutary.cli.main import main
 from salutary.cli.terminal import Lines
+from salutary.errors import InputError
 
 Refusal = Callable[[list[str]], str]
 
@@ -111,6 +113,113 @@ def test_ids_that_are_moments_stay_so(suffix: str, run_dir: Path, folder: Path) 
     else:
         found = READERS[suffix](out)["id"]
     assert pd.to_datetime(found).tolist() == moments.tolist()
+
+
+def test_whole_numbers_from_2_to_the_63_are_predicted(
+    folder: Path, frames: dict[str, pd.DataFrame], run: Callable[..., Path]
+) -> None:
+    named = {"bird": 2**63, "cat": 2**63 + 1, "dog": 7}
+    for name in ("train", "validation"):
+        frame = frames[name].drop(columns="kind")
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        labels = pa.array(frames[name]["kind"].map(named).tolist(), pa.uint64())
+        table = table.append_column("kind", labels)
+        pa.parquet.write_table(table, folder / f"{name}.parquet")
+    paths = [str(folder / f"{name}.parquet") for name in ("train", "validation")]
+    main(
+        [
+            *["label", paths[0], "--validation", paths[1], "--target", "kind"],
+            *["--pool", str(folder / "pool.csv"), "--out", str(folder / "run")],
+            *["--budget", "3", "--id", "id", "--no-guard"],
+        ]
+    )
+    found = folder / "predictions.parquet"
+    table = str(folder / "pool.csv")
+    main(["predict", str(folder / "run"), table, "--out", str(found)])
+    predictions = pa.parquet.read_table(found)["prediction"]
+    assert predictions.type == pa.uint64()
+    assert len(set(predictions.to_pylist())) > 1
+    assert set(predictions.to_pylist()) <= set(named.values())
+
+
+def test_a_table_of_any_library_is_predicted_alike(run_dir: Path, folder: Path) -> None:
+    model = salutary.load(run_dir)
+    texts = pd.read_csv(folder / "pool.csv", dtype=str)
+    expected = model.predict_proba(texts)
+    options = pa.csv.ConvertOptions(strings_can_be_null=True)
+    typed = pa.csv.read_csv(folder / "pool.csv", convert_options=options)
+    tables = {
+        "pandas": pd.read_csv(folder / "pool.csv"),
+        "pandas of arrow": typed.to_pandas(types_mapper=pd.ArrowDtype),
+        "categories": texts.astype("category"),
+        "arrow": typed,
+        "arrow of texts": pa.Table.from_pandas(texts),
+    }
+    for name, table in tables.items():
+        found = model.predict_proba(table)
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+
+
+def test_a_polars_frame_is_predicted(run_dir: Path, folder: Path) -> None:
+    pl = pytest.importorskip("polars")
+    model = salutary.load(run_dir)
+    expected = model.predict_proba(pd.read_csv(folder / "pool.csv", dtype=str))
+    found = model.predict_proba(pl.read_csv(folder / "pool.csv"))
+    np.testing.assert_array_equal(found, expected)
+
+
+class Frame:
+    """What polars shows of a frame: names of the columns, and columns with to_arrow."""
+
+    class Column:
+        def __init__(self, values: pa.ChunkedArray) -> None:
+            self.to_arrow = values.combine_chunks
+
+    def __init__(self, table: pa.Table) -> None:
+        self.columns, self.table = table.column_names, table
+
+    def __getitem__(self, name: str) -> Column:
+        return Frame.Column(self.table[name])
+
+
+def test_a_frame_with_arrow_columns_is_predicted(run_dir: Path, folder: Path) -> None:
+    model = salutary.load(run_dir)
+    texts = pd.read_csv(folder / "pool.csv", dtype=str)
+    found = model.predict_proba(Frame(pa.Table.from_pandas(texts)))
+    np.testing.assert_array_equal(found, model.predict_proba(texts))
+
+
+NO_TABLES = {
+    "array": (lambda frame: frame.to_numpy(), "is of type ndarray; pass a DataFrame"),
+    "list": (lambda frame: frame.to_numpy().tolist(), "is of type list; pass a Data"),
+    "several types": (
+        lambda frame: frame.assign(size=[1, "x"] * 30),
+        "column 'size': its values are not of one type",
+    ),
+    "repeated column": (
+        lambda frame: pd.concat([frame, frame[["size"]]], axis=1),
+        "column 'size' occurs more than once",
+    ),
+    "missing column": (lambda frame: frame.drop(columns="day"), "has no column 'day'"),
+    "infinity": (
+        lambda frame: frame.assign(size=[np.inf, 1.0] * 30),
+        "column 'size', row 0: infinity cannot be a feature",
+    ),
+    "another format": (
+        lambda frame: frame.assign(day=["2024-02-29", "29/02/2024"] * 30),
+        "column 'day', row 1: '29/02/2024' is not a date",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), NO_TABLES.values(), ids=NO_TABLES)
+def test_what_a_loaded_model_cannot_take_is_refused(
+    change: Callable[[pd.DataFrame], object], words: str, run_dir: Path, folder: Path
+) -> None:
+    frame = pd.read_csv(folder / "pool.csv")
+    with pytest.raises(InputError, match=re.escape(words)) as caught:
+        salutary.load(run_dir).predict(change(frame))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

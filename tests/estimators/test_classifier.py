@@ -755,7 +755,9 @@ def test_a_marker_among_strings_is_refused() -> None:
     X, y, _, _ = draw()
     marked = [f"c{c}" if c != -1 else -1 for c in y]
     with pytest.raises(ValueError, match="mark unlabeled rows by None"):
-        salutary().fit(X, marked)
+        salutary().fit(X, np.array(marked))  # NumPy makes texts of all
+    found = salutary().fit(X, marked)
+    assert found.classes_.tolist() == ["c0", "c1", "c2"]
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

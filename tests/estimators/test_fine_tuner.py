@@ -214,7 +214,9 @@ def test_the_final_fit_has_the_labels_only_if_the_folds_say_so(
 def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
     """What given labels do beside the validation rows, by scikit-learn's own fits."""
     X, _, X_val, y_val, true = digits
-    scaled = StandardScaler().fit_transform(np.vstack([X, X_val]))
+    # In float32, scikit-learn may stop well before the optimum.
+    stacked = np.vstack([X, X_val]).astype(np.float64)
+    scaled = StandardScaler().fit_transform(stacked)
     val = LabeledRows(scaled[400:], y_val, np.ones(len(y_val)))
     folds = split_folds(val, True, np.random.RandomState(0))
     problem = Problem(
@@ -234,7 +236,7 @@ def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
     for rows, labels in ((np.arange(100), true[:100]), _with(snapshot, true)):
         total = 0.0
         for fold in folds:
-            model = LogisticRegression(C=0.1, tol=1e-8, max_iter=10_000).fit(
+            model = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-12).fit(
                 np.vstack([scaled[rows], fold.own.X]),
                 np.concatenate([labels, fold.own.labels]),
             )
@@ -245,7 +247,7 @@ def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
                 normalize=False,
             )
         losses.append(total / len(y_val))
-    assert found.decrease == pytest.approx(losses[0] - losses[1], abs=1e-5)
+    assert found.decrease == pytest.approx(losses[0] - losses[1], abs=1e-6)
     return found
 
 

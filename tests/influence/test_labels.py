@@ -1,16 +1,28 @@
 """Labels as callers pass them, each type against what it should become."""
 
+from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
-from salutary.influence.labels import absent_classes, check_labels
+from salutary.influence.labels import (
+    absent_classes,
+    check_labels,
+    encode_classes,
+    encode_labels,
+    encode_training_labels,
+    find_unlabeled,
+)
 
 X = np.zeros((3, 1))
+NAN = float("nan")
+BIG = 10**18  # beyond 2**53: the next whole number is the same float
 
 
 @pytest.mark.parametrize(
@@ -47,7 +59,7 @@ def test_labels_keep_what_they_are(given: Any, kind: str) -> None:
         (["no", 7, "no"], "^y has labels of several kinds, 'no' in row 0 and 7 in row"),
         (
             [7, True, "x"],
-            "7 in row 0 and 'x' in row 2; make all of them text, or all num",
+            "7 in row 0 and True in row 1; make all of them text, all numbers or all",
         ),
         (
             [(1,), (2, 3), (1,)],
@@ -70,6 +82,112 @@ def test_what_are_no_labels_is_refused_by_row(given: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words) as error:
         check_labels(given, "y", X)
     assert "\n" not in str(error.value)
+
+
+def large(values: list[Any]) -> pa.DataType | None:
+    """The type that Arrow must be told of, for values such as 2**63."""
+    return pa.uint64() if 2**63 in values else None
+
+
+COLUMNS: dict[str, Callable[[list[Any]], Any]] = {
+    "list with None": lambda values: values,
+    "list with NaN": lambda values: [NAN if v is None else v for v in values],
+    "list with NA": lambda values: [pd.NA if v is None else v for v in values],
+    "array of objects": lambda values: np.array(values, dtype=object),
+    "category": lambda values: pd.Series(pd.Categorical(values)),
+    "bare category": pd.Categorical,
+    "arrow": lambda values: pa.array(values, large(values)),
+    "chunked arrow": lambda values: pa.chunked_array(
+        [values[:3], values[3:]], large(values)
+    ),
+    "arrow dictionary": lambda values: pa.array(
+        values, large(values)
+    ).dictionary_encode(),
+}
+GAPPED = {
+    "text": ["b", None, "a", "b", None, "nan"],
+    "whole numbers": [7, None, 5, 7, None, 6],
+    "large numbers": [BIG + 1, None, BIG, BIG + 1, None, 7],
+    "beyond 63 bits": [2**63 + 1, None, 2**63, 2**63 + 1, None, 7],
+    "booleans": [True, None, False, True, None, False],
+    "floats": [2.0, None, 1.0, 2.0, None, 0.0],
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("values", GAPPED.values(), ids=GAPPED)
+def test_labels_with_gaps_keep_their_values(values: list[Any], column: str) -> None:
+    labels, unlabeled = find_unlabeled(COLUMNS[column](values))
+    assert unlabeled.tolist() == [value is None for value in values]
+    classes, codes = encode_classes(labels, unlabeled)
+    expected = sorted({value for value in values if value is not None})
+    assert classes.tolist() == expected
+    assert [type(label) for label in classes.tolist()] == [type(expected[0])] * len(
+        expected
+    )
+    assert codes.tolist() == [-1 if v is None else expected.index(v) for v in values]
+
+
+def test_polars_labels_keep_their_values() -> None:
+    pl = pytest.importorskip("polars")
+    for values in GAPPED.values():
+        labels, unlabeled = find_unlabeled(pl.Series(values))
+        classes, _ = encode_classes(labels, unlabeled)
+        assert classes.tolist() == sorted({v for v in values if v is not None})
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([1, -1, 2], "int64"), ([1.0, NAN, 2.0], "float64"), (["a", "b", "a"], "<U1")],
+)
+def test_a_list_of_one_type_stays_an_array_of_it(values: list[Any], dtype: str) -> None:
+    assert find_unlabeled(values)[0].dtype == dtype
+
+
+MIXED = {
+    "text and numbers": (
+        ["a", 7, "a"],
+        "y has labels of several kinds, 'a' in row 0 and 7 in row 1; make all of them",
+    ),
+    "booleans and numbers": ([True, 0, 2], "several kinds, True in row 0 and 0 in row"),
+    "large numbers among floats": (
+        [BIG + 1, 1.0, 0.5],
+        "the label 1000000000000000001",
+    ),
+    "numbers that no type has": ([2**80, 1, 2], f"the label {2**80} in row 0, too la"),
+    "signs and 64 bits": ([2**63, -5, 1], r"y has the label 9223372036854775808 in ro"),
+    "moments": ([pd.Timestamp("2024"), pd.Timestamp("2025")] * 2, "of type Timestamp;"),
+    "tuples": (
+        [(1,), (2, 3), (1,)],
+        r"y has the label \(1,\) in row 0, of type tuple;",
+    ),
+    "decimals": (
+        [Decimal(1), Decimal(2), Decimal(1)],
+        "of type Decimal; make it text,",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "words"), MIXED.values(), ids=MIXED)
+@pytest.mark.parametrize("objects", [False, True])
+def test_labels_of_several_kinds_are_refused_alike_everywhere(
+    values: list[Any], words: str, objects: bool
+) -> None:
+    given: Any = values
+    if objects:
+        given = np.empty(len(values), dtype=object)
+        given[:] = values
+    with pytest.raises(ValueError, match=words):
+        encode_classes(*find_unlabeled(given))
+    with pytest.raises(ValueError, match=words):
+        encode_training_labels(given, np.zeros((len(values), 1)))
+
+
+def test_a_missing_label_among_texts_is_no_class() -> None:
+    with pytest.raises(ValueError, match="y_val has no label in row 1; give it one"):
+        encode_labels(["a", NAN, "b"], np.array(["a", "b", "nan"]), "y_val")
+    with pytest.raises(ValueError, match="y_val has no label in row 1; give it one"):
+        encode_labels([True, NAN, False], np.array([False, True]), "y_val")
 
 
 def test_classes_that_no_row_has_are_named() -> None:

@@ -181,7 +181,7 @@ def test_a_greedy_batch_lowers_the_validation_loss_more_than_the_best_together()
                 replace(problem, rule=rule), problem.validation, snapshot, 8
             )["p^1"]
             X = np.vstack([problem.labeled.X, problem.pool.X[batch.rows]])
-            model = LogisticRegression(C=C, max_iter=10_000, tol=1e-8)
+            model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12)
             model.fit(X, np.r_[problem.labeled.labels, batch.labels])
             before, after = (
                 problem.validation.mean_loss(fitted)

@@ -26,6 +26,7 @@ from salutary.runs.artifacts import TRUSTED_TYPES, load, write_model
 from salutary.runs.kind import Request
 from salutary.runs.label import LABELING
 from salutary.runs.table_problem import Settings
+from salutary.tables.encoding import ColumnTypes, table_encoder
 from salutary.tables.sources import Sources
 from salutary.tables.writing import write_table
 
@@ -76,9 +77,11 @@ def test_every_type_in_a_saved_model_is_on_the_list(
     model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
 ) -> None:
     model, _ = model_and_rows
-    encoders = model["vectorize"].kind_to_columns_
-    assert all(encoders[kind] for kind in ("numeric", "datetime", "low_cardinality"))
-    assert encoders["high_cardinality"] == ["a,b"]
+    encoders = {type(step).__name__ for _, step, _ in model["vectorize"].transformers_}
+    assert encoders >= {"Numbers", "OneHotEncoder", "StringEncoder", "DatetimeEncoder"}
+    assert [name for name, kind in model["types"].kinds.items() if kind == "text"] == [
+        "a,b"
+    ]
     skops.io.dump(model, tmp_path / "model.skops")
     found = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
     assert set(found) <= set(TRUSTED_TYPES)
@@ -126,6 +129,24 @@ def test_loading_unpickles_nothing(
     for name in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
     load(tmp_path)
+
+
+def test_a_model_of_many_columns_of_numbers_is_small(tmp_path: Path) -> None:
+    sizes = []
+    for n_columns in (10, 1000):
+        X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, n_columns)))
+        X.columns = [f"column {column}" for column in X]
+        kinds = dict.fromkeys(X, "number")
+        encoder = table_encoder(kinds, 0)
+        classifier = LogisticRegression().fit(encoder.fit_transform(X), [0, 1] * 10)
+        steps = [("types", ColumnTypes(kinds)), *encoder.steps]
+        model = Pipeline([*steps, ("classify", classifier)])
+        write_model(model, tmp_path / "model.skops")
+        np.testing.assert_array_equal(load(tmp_path).predict(X), model.predict(X))
+        with zipfile.ZipFile(tmp_path / "model.skops") as archive:
+            sizes.append(len(archive.namelist()))
+    # As many arrays for a thousand columns as for ten: no transformer for each.
+    assert sizes[0] == sizes[1]
 
 
 class Reducing:
@@ -220,6 +241,18 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(
         else:
             np.testing.assert_array_equal(loaded.predict(rows), model.predict(rows))
     assert refused > 10
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path, zeros = tmp_path / "model.skops", b"0" * 2**24
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", "{}")
+        with archive.open("0.npy", "w", force_zip64=True) as part:
+            for _ in range(2**30 // len(zeros) + 1):
+                part.write(zeros)
+    assert path.stat().st_size < 2**21
+    with pytest.raises(InputError, match=r"it unpacks to 1\.0 GB, and at most 1 GB"):
+        load(tmp_path)
 
 
 def test_other_estimators_of_trusted_types_are_no_models(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from contextlib import closing
@@ -129,10 +128,9 @@ def assert_same_run(run: Path, other: Path) -> None:
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["salutary.runs.label", "salutary.cli.main"])
 
 SCRIPT = """
-import os, signal, sys
+import os, signal, sys, time
 from salutary.runs import artifacts, directory, label, ledger
 from salutary.cli.main import main
 
@@ -144,10 +142,13 @@ insert = ledger.Ledger._insert_round
 """
 
 
-def process(arguments: list[str], log: Path, first: str = "") -> BaseProcess:
+def process(
+    arguments: list[str], log: Path, first: str = "", **names: object
+) -> BaseProcess:
     """The command in a process of its own, after a few lines of Python.
 
     What it prints goes to ``log``; its standard error to the same with suffix .err.
+    The lines may use the names.
     """
     script = f"""
 {SCRIPT}
@@ -156,16 +157,27 @@ sys.stderr = open({str(log.with_suffix(".err"))!r}, "w")
 {first}
 main({arguments!r})
 """
-    # A fork of a server that has imported everything starts at once.
-    started = FORKS.Process(target=exec, args=(script, {}))
+    started = FORKS.Process(target=exec, args=(script, names))
     started.start()
     return started
 
 
-def wait_for(words: str, log: Path, run: BaseProcess) -> None:
-    while not (log.exists() and words in log.read_text()):
-        assert run.is_alive()
-        time.sleep(0.001)
+def dying_after(last: int, part: float) -> str:
+    """The process dies a part of a round after it has committed one, wherever it is.
+
+    It dies once it has used as much of the processor as that part takes, so that a busy
+    machine changes nothing.
+    """
+    return f"""
+times = []
+def timed(self, entry, *rest):
+    commit(self, entry, *rest)
+    times.append(time.process_time())
+    if entry.round >= {last} and signal.getitimer(signal.ITIMER_PROF)[0] == 0:
+        a_round = (times[-1] - times[0]) / (len(times) - 1) if times[1:] else 0.005
+        signal.setitimer(signal.ITIMER_PROF, 1e-6 + {part} * a_round)
+ledger.Ledger.commit = timed
+"""
 
 
 # Where the process kills itself, and the rounds its ledger must have by then.
@@ -256,13 +268,10 @@ def test_a_guarded_run_killed_at_any_moments_resumes_to_the_same_labels(
     out = tmp_path / "run"
     n_rounds = query(waiting, "SELECT max(round) FROM rounds")[0][0]
     for last in sorted(rng.sample(range(1, n_rounds), 3)):
-        log = tmp_path / f"log-{last}"
-        run = process(guarded(folder, out, "--resume"), log)
-        wait_for(f"round {last}:", log, run)
-        time.sleep(rng.uniform(0, 0.1))
-        run.kill()
+        dies = dying_after(last, rng.uniform(0, 1))
+        run = process(guarded(folder, out, "--resume"), tmp_path / "log", dies)
         run.join()
-        assert run.exitcode == -signal.SIGKILL
+        assert run.exitcode == -signal.SIGPROF
     main(guarded(folder, out, "--resume"))
     assert_same_run(out, waiting)
 
@@ -274,13 +283,10 @@ def test_a_run_killed_at_any_moments_resumes_to_the_same_labels(
     rng = random.Random(seed)
     out = tmp_path / "run"
     for last in sorted(rng.sample(range(1, 16), 2)):
-        log = tmp_path / f"log-{last}"
-        run = process(arguments(folder, out, "--resume"), log)
-        wait_for(f"round {last}:", log, run)
-        time.sleep(rng.uniform(0, 0.02))
-        run.kill()
+        dies = dying_after(last, rng.uniform(0, 1))
+        run = process(arguments(folder, out, "--resume"), tmp_path / "log", dies)
         run.join()
-        assert run.exitcode == -signal.SIGKILL
+        assert run.exitcode == -signal.SIGPROF
     main(arguments(folder, out, "--resume"))
     assert_same_run(out, uninterrupted)
 
@@ -576,14 +582,14 @@ def test_a_live_run_keeps_others_out_until_it_dies(
 def wait(self, entry, *rest):
     commit(self, entry, *rest)
     if entry.round == 3:
-        print("waiting", flush=True)
+        reached.set()
         signal.pause()
 ledger.Ledger.commit = wait
 """
-    out, log = tmp_path / "run", tmp_path / "log"
-    live = process(arguments(folder, out), log, waits)
+    out, reached = tmp_path / "run", FORKS.Event()
+    live = process(arguments(folder, out), tmp_path / "log", waits, reached=reached)
     try:
-        wait_for("waiting", log, live)
+        assert reached.wait(600)
         before = snapshot(out)
         assert "another run is live" in refusal(arguments(folder, out, "--resume"))
         assert str(out) in refusal(arguments(folder, out))
@@ -605,14 +611,15 @@ def interrupt(self, entry, *rest):
         os.kill(os.getpid(), signal.SIGINT)
 ledger.Ledger.commit = interrupt
 """
-    out = tmp_path / "run"
+    out, log = tmp_path / "run", tmp_path / "log"
     # A shell starts what it runs in the background with interrupts ignored.
     heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
-    script = f"{SCRIPT}{interrupts}{heard}\nmain({arguments(folder, out)!r})"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.returncode == 130
-    assert run.stderr.startswith("salutary: interrupted")
-    assert len(run.stderr.splitlines()) == 1
+    run = process(arguments(folder, out), log, interrupts + heard)
+    run.join()
+    err = log.with_suffix(".err").read_text()
+    assert run.exitcode == 130
+    assert err.startswith("salutary: interrupted")
+    assert len(err.splitlines()) == 1
     main(arguments(folder, out, "--resume"))
     assert_same_run(out, uninterrupted)
 

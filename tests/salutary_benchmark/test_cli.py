@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -263,6 +264,38 @@ def test_a_report_without_a_record_of_the_run_is_refused(
     del record["versions"]
     (tmp_path / RUN).write_text(json.dumps(record))
     assert "run.json" in refusal(["benchmark", "report", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("suite", "paper"), ("suite", {"name": ["paper"]}), ("seeds", "<b>3</b>")],
+        *[("jobs", None), ("cores", []), ("wall_seconds", "long"), ("python", 3)],
+        *[("versions", ["numpy"]), ("versions", {"numpy": {}}), ("not_done", [1])],
+        ("not_done", {"digits/Margin/0": 5}),
+    ],
+)
+def test_a_report_of_an_edited_record_is_refused(
+    key: str, value: Any, out: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    (tmp_path / RESULTS).write_bytes((out / RESULTS).read_bytes())
+    record = json.loads((out / RUN).read_text())
+    (tmp_path / RUN).write_text(json.dumps({**record, key: value}))
+    assert "run.json: is missing or damaged" in refusal(
+        ["benchmark", "report", str(tmp_path)]
+    )
+
+
+def test_markup_in_a_version_is_shown_as_it_is(out: Path, tmp_path: Path) -> None:
+    (tmp_path / RESULTS).write_bytes((out / RESULTS).read_bytes())
+    record = json.loads((out / RUN).read_text())
+    record["versions"]["numpy"] = "<script>f()</script>"
+    (tmp_path / RUN).write_text(json.dumps(record))
+    write(tmp_path)
+    for name in ("report.md", "report.html"):
+        assert "<script>" not in (tmp_path / name).read_text("utf-8").replace(
+            "\\<script\\>", ""
+        )
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path, refusal: Refusal) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,24 +59,49 @@ def test_there_is_a_row_for_each_data_set_strategy_seed_and_round(
     assert (report["cells"], report["missing"], report["not_done"]) == (12, 0, {})
 
 
+# After the third cell the run waits, while its workers go on.
+WAITING = """
+import signal, sys
+from salutary.cli.main import main
+from salutary_benchmark import runner
+
+record, recorded = runner._record, []
+
+def waiting(*arguments):
+    record(*arguments)
+    recorded.append(arguments)
+    if len(recorded) == 3:
+        print("waiting", flush=True)
+        signal.pause()
+
+runner._record = waiting
+main(sys.argv[1:])
+"""
+
+
 def test_a_run_killed_at_any_moment_resumes_to_the_same_results(
     finished: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    salutary = "import sys; from salutary.cli.main import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", salutary, "benchmark", "run", "--suite", "quick"]
+    command = [sys.executable, "-c", WAITING, "benchmark", "run", "--suite", "quick"]
     command += ["--seeds", "2", "--jobs", "2", "--out", str(out)]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True
-        )
-        deadline = time.monotonic() + 120
-        while _lines(out) < 3 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line == b"waiting\n":
+            break
+    else:
+        pytest.fail("the run ended by itself")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
     done = (out / JOURNAL).read_text()
-    assert 3 <= done.count("\n") < 12
+    assert done.count("\n") == 3
     with (out / JOURNAL).open("a") as journal:
         journal.write('{"cell": {"dataset": "dig')  # as a kill amid writing leaves it
     ran: list[Cell] = []
@@ -87,11 +111,6 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_results(
     pd.testing.assert_frame_equal(figures(out), figures(finished))
     write(out)
     assert {path.name for path in out.iterdir()} >= {"report.md", "report.html"}
-
-
-def _lines(out: Path) -> int:
-    path = out / JOURNAL
-    return path.read_text().count("\n") if path.exists() else 0
 
 
 def test_a_finished_run_is_not_run_again_and_more_seeds_only_add(

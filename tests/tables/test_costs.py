@@ -33,7 +33,10 @@ def a_table() -> list[tuple[str, str, float]]:
     return [(*pair, float(place + 1)) for place, pair in enumerate(PAIRS)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=25,
+)
 @given(
     st.permutations(range(9)),
     st.lists(st.floats(-1e6, 1e6), min_size=9, max_size=9),

@@ -1,5 +1,7 @@
 """Tables without a pool; `salutary label` is tested with one."""
 
+import dataclasses
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +144,56 @@ def test_texts_in_views_are_labels_and_ids_as_any_others(
     text = pa.string() if table == "train" else pa.large_string()
     assert tables.label_type == text
     assert tables.ids.type == text
+
+
+def test_one_long_group_name_takes_its_own_room_alone(tmp_path: Path) -> None:
+    n_rows, long = 20_000, "g" * 2_000_000
+    groups = [long, *(f"g{row % 5}" for row in range(n_rows - 1))]
+    rows = TRAIN.iloc[np.arange(n_rows) % 3].assign(site=groups)
+    TRAIN.to_parquet(tmp_path / "train.parquet")
+    rows.to_parquet(tmp_path / "validation.parquet")
+    paths = [tmp_path / f"{name}.parquet" for name in ("train", "validation")]
+    tracemalloc.start()
+    found = read_tables(Sources(*paths, None, "kind", "name", "site")).groups
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6  # a fixed-width text each would be 160 GB
+    assert sorted(set(found.tolist())) == [0, 1, 2, 3, 4, 5]
+    assert (found == found[0]).sum() == 1
+
+
+def test_whole_numbers_as_groups_of_a_csv_stay_in_their_order(tmp_path: Path) -> None:
+    found = sources(tmp_path, TRAIN.assign(site=[10, 2, 10]))
+    tables = read_tables(dataclasses.replace(found, group_column="site"))
+    assert tables.groups.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            [*"12345", "n.a."],
+            "because of 'n.a.' in row 5; correct it or leave it empty",
+        ),
+        (
+            ["0,75", "1,5", "2,25", "3,5", "4,5", "5,5"],
+            "because of '0,75' in row 0; write all numbers plainly, such as -1234.5",
+        ),
+    ],
+)
+def test_numbers_that_are_read_as_text_are_warned_of_in_every_format(
+    values: list[str], words: str, suffix: str, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"size": values, "kind": [*"ababab"]})
+    paths = [tmp_path / f"{name}{suffix}" for name in ("train", "validation")]
+    for path in paths:
+        if suffix == ".csv":
+            frame.to_csv(path, index=False)
+        elif suffix == ".parquet":
+            frame.to_parquet(path, index=False)
+        else:
+            frame.to_json(path, orient="records", lines=True)
+    with pytest.warns(UserWarning, match="column 'size' is taken as text, not") as seen:
+        read_tables(Sources(*paths, None, "kind", None))
+    assert [str(warning.message).endswith(words) for warning in seen] == [True]

@@ -16,6 +16,7 @@ from importlib.metadata import (
     entry_points,
     version,
 )
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -78,14 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     warnings.showwarning = _show_warning
     _escape_what_cannot_be_shown()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(map(_expanded, sys.argv[1:] if arguments is None else arguments))
     name = next((word for word in words if not word.startswith("-")), "")
     try:
         _check_words(words)
         command = _command()
         code = command.main(args=words, prog_name="salutary", standalone_mode=False)
-        # A full disk is then met here, and not at exit.
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None if the caller has closed it
+            # A full disk is then met here, and not at exit.
+            sys.stdout.flush()
     except InputError as error:
         _fail(str(error))
     except BrokenPipeError:  # whoever read the output has closed it
@@ -174,6 +176,18 @@ def _escape_what_cannot_be_shown() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def _expanded(word: str) -> str:
+    """The word with the user's own folder for a tilde, also after ``--option=``.
+
+    Shells leave the tilde there, and a folder called '~' would be made.
+    """
+    option, given, value = word.partition("=")
+    if word.startswith("--") and given:
+        return f"{option}={_expanded(value)}"
+    is_path = word == "~" or word.startswith("~/")
+    return str(Path(word).expanduser()) if is_path else word
 
 
 def _check_words(words: list[str]) -> None:

@@ -90,17 +90,15 @@ def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataF
     import numpy as np
 
     from salutary.runs.artifacts import load, read_report
-    from salutary.tables.columns import cast_features, whole_numbers
+    from salutary.tables.casting import cast_features
     from salutary.tables.formats import read_table
+    from salutary.tables.spelling import whole_numbers
 
     model = load(run_dir)
     kinds = model["types"].kinds
     id_column = read_report(run_dir)["settings"]["id"]
-    table = read_table(
-        path,
-        [*kinds, *([id_column] if id_column else [])],
-        [column for column, kind in kinds.items() if kind == "document"],
-    )
+    documents = [column for column, kind in kinds.items() if kind == "document"]
+    table = read_table(path, documents)
     columns: dict[str, Any] = {"row": np.arange(table.num_rows)}
     if id_column in table.column_names:
         columns = {id_column: whole_numbers(table[id_column].combine_chunks())}
@@ -122,9 +120,14 @@ def _probability_columns(model: Pipeline) -> list[str]:
 def _predictions(
     model: Pipeline, columns: dict[str, Any], features: pd.DataFrame
 ) -> pa.Table:
+    import numpy as np
     import pyarrow as pa
 
     probability = model[1:].predict_proba(features)
-    columns["prediction"] = model.classes_[probability.argmax(axis=1)].tolist()
+    classes = model.classes_
+    # Whole numbers from 2**63 on have no type but this.
+    label_type = pa.uint64() if classes.dtype == np.uint64 else None
+    labels = classes[probability.argmax(axis=1)].tolist()
+    columns["prediction"] = pa.array(labels, label_type)
     columns.update(zip(_probability_columns(model), probability.T, strict=True))
     return pa.table(columns)

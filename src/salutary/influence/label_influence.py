@@ -38,6 +38,7 @@ from salutary.influence.objectives import (
 )
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import (
+    log_loss_gradient,
     parameter_gradient,
     softmax_model,
 )
@@ -241,8 +242,7 @@ def _warn_unless_converged(
     X_train = as_float64(X_train)
     logits = model.logits(X_train)
     value = weight @ row_log_loss(logits, labels) + model.l2 / 2 * np.sum(model.coef**2)
-    residual = softmax(logits, axis=1)
-    residual[np.arange(len(labels)), labels] -= 1.0
+    residual = log_loss_gradient(softmax(logits, axis=1), labels)
     residual *= weight[:, None]
     gradient = parameter_gradient(X_train, residual, model.fit_intercept)
     gradient[:, : model.n_features] += model.l2 * model.coef

@@ -20,8 +20,14 @@ from sklearn.utils.validation import (
 )
 
 from salutary.arrays import IntArray, Matrix
-
-LABEL_TYPES = (str, bool, int, float, np.bool_, np.integer, np.floating)
+from salutary.influence.label_values import (
+    as_given,
+    as_typed,
+    check_kinds,
+    is_missing,
+    missing_rows,
+    plain_if_alike,
+)
 
 
 def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
@@ -49,33 +55,17 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
         number, or that is text among numbers. The message names its row, from zero.
     """
     labels = _column(y, name, X)
-    missing = _missing_rows(labels)
+    missing = missing_rows(labels)
     if len(missing):
         raise ValueError(
             f"{name} has no label in row {missing[0]}; give it one, or drop the row"
         )
     if labels.dtype.kind in "biufUT":
         return labels
-    _check_kinds(labels, name)
+    check_kinds(labels, np.arange(len(labels)), name)
     if isinstance(labels[0], str) and hasattr(y, "dtype"):
         return labels
-    return np.array(labels.tolist())
-
-
-def _check_kinds(labels: NDArray[Any], name: str) -> None:
-    """Refuse labels that are not all texts or all numbers."""
-    is_text = isinstance(labels[0], str)
-    for row, label in enumerate(labels):
-        if not isinstance(label, LABEL_TYPES):
-            raise ValueError(
-                f"{name} has the label {label!r} in row {row}, of type "
-                f"{type(label).__name__}; make it text, a whole number or a boolean"
-            )
-        if isinstance(label, str) != is_text:
-            raise ValueError(
-                f"{name} has labels of several kinds, {labels[0]!r} in row 0 and "
-                f"{label!r} in row {row}; make all of them text, or all numbers"
-            )
+    return as_typed(labels, np.arange(len(labels)), name)
 
 
 def encode_training_labels(y: Any, X: Matrix) -> tuple[NDArray[Any], IntArray]:
@@ -113,8 +103,8 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        -1 marks a row without a label. Among objects None, NaN and pandas.NA do so too,
-        among floats NaN.
+        -1 marks a row without a label. None, NaN and pandas.NA do so too, also in a
+        list of texts or of whole numbers, which stay what they are.
 
     Returns
     -------
@@ -129,7 +119,9 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None")
-    y = column_or_1d(_as_given(y) if hasattr(y, "dtype") else y, warn=True)
+    given, y = y, column_or_1d(as_given(y), warn=True)
+    if y.dtype == object and not hasattr(given, "dtype"):
+        y = plain_if_alike(y)
     if y.dtype == object:
         return y, np.array([_is_mark(label) for label in y], dtype=bool)
     if y.dtype.kind == "f":
@@ -148,7 +140,7 @@ def _is_mark(label: Any) -> bool:
     """Whether a value marks a row without a label: nothing, or the number -1."""
     if isinstance(label, bool | np.bool_ | str | bytes):
         return False
-    return _is_missing(label) or bool(label == -1)
+    return is_missing(label) or bool(label == -1)
 
 
 def encode_classes(
@@ -169,13 +161,17 @@ def encode_classes(
     Raises
     ------
     ValueError
-        If the labeled rows have fewer than two classes, or numbers with a fraction.
+        If the labeled rows have fewer than two classes, labels of several kinds or of
+        an unknown type, or numbers with a fraction.
     """
     labels = y[~unlabeled]
     if len(labels) == 0:
         raise ValueError("y has no labeled row; label a few rows of each class")
-    if labels.dtype == object and not isinstance(labels[0], str):
-        labels = np.array(labels.tolist())
+    if labels.dtype.kind not in "biufUT":
+        rows = np.flatnonzero(~unlabeled)
+        check_kinds(labels, rows, "y")
+        if not isinstance(labels[0], str):
+            labels = as_typed(labels, rows, "y")
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
@@ -214,13 +210,17 @@ def encode_labels(
         If there are not as many labels as rows, or a label is not among the classes.
         The message names the first row with such a label, from zero.
     """
-    y = column_or_1d(y)
+    y = column_or_1d(as_given(y))
     if X is not None:
         check_consistent_length(X, y)
     position = {label: code for code, label in enumerate(classes.tolist())}
     codes = np.empty(len(y), dtype=np.intp)
     for row, label in enumerate(y.tolist()):
         code = position.get(label)
+        if code is None and is_missing(label):
+            raise ValueError(
+                f"{name} has no label in row {row}; give it one, or drop the row"
+            )
         if code is None:
             raise ValueError(
                 f"{name} has the class {label!r} (row {row}), which no labeled row "
@@ -292,7 +292,7 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     if groups is None:
         return None
     checked = _column(groups, "groups_val", X)
-    missing = _missing_rows(checked)
+    missing = missing_rows(checked)
     if len(missing):
         raise ValueError(f"groups_val has no group for row {missing[0]}; give it one")
     values = checked.tolist()
@@ -305,35 +305,8 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
 def _column(values: Any, name: str, X: Matrix) -> NDArray[Any]:
     """One value for each row, as an array of one dimension."""
     try:
-        column: NDArray[Any] = column_or_1d(_as_given(values))
+        column: NDArray[Any] = column_or_1d(as_given(values))
         check_consistent_length(X, column)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return column
-
-
-def _as_given(values: Any) -> Any:
-    """NumPy arrays as they are; lists and pandas columns as arrays of objects.
-
-    NumPy itself would make text of every value in a list if one is text, and floats of
-    nullable integers and booleans.
-    """
-    if isinstance(getattr(values, "dtype", None), np.dtype):
-        return values
-    return np.asarray(values, dtype=object)
-
-
-def _missing_rows(values: NDArray[Any]) -> IntArray:
-    """Numbers of the rows that hold None, NaN, or pandas' NA or NaT."""
-    if values.dtype != object:
-        return np.flatnonzero(values != values)
-    return np.flatnonzero([_is_missing(value) for value in values])
-
-
-def _is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, or pandas' NA or NaT."""
-    # NA is known by its name, as this folder does not import pandas. Comparing with NA
-    # gives neither true nor false.
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    return bool(np.ndim(value) == 0 and value != value)

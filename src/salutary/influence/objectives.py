@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import softmax
 
 from salutary.arrays import FloatArray, IntArray
+from salutary.influence.softmax import log_loss_gradient
 from salutary.names import ObjectiveName
 
 LARGEST_COST = 1e30
@@ -50,8 +51,7 @@ Objective = Callable[[FloatArray, Truth], tuple[float, FloatArray]]
 ``logits`` and the gradient with respect to them have shape (n_rows, n_classes). The
 objective must depend on the logits through the probabilities only, so each row of the
 gradient must sum to zero; this is checked where the gradient is used. The objective is
-also called with parts of the validation rows, so it should be a kind of mean, not a
-sum.
+also called with parts of the validation rows, so it should be a mean, not a sum.
 """
 
 BoundObjective = Callable[[FloatArray], tuple[float, FloatArray]]
@@ -77,7 +77,12 @@ def row_log_loss(logits: FloatArray, labels: IntArray) -> FloatArray:
     >>> row_log_loss(np.zeros((2, 4)), np.array([0, 3])).round(4)
     array([1.3863, 1.3863])
     """
-    loss: FloatArray = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    rows, top = np.arange(len(labels)), logits.argmax(axis=1)
+    below = logits - logits[rows, top][:, None]
+    odds = np.exp(below)
+    odds[rows, top] = 0.0
+    # log1p without the likeliest class keeps the digits of losses near zero.
+    loss: FloatArray = np.log1p(odds.sum(axis=1)) - below[rows, labels]
     return loss
 
 
@@ -134,11 +139,8 @@ class LogLoss:
 
     def __call__(self, logits: FloatArray) -> tuple[float, FloatArray]:
         share = self.weight / self.weight.sum()
-        log_probability = log_softmax(logits, axis=1)
-        rows = np.arange(len(self.labels))
-        value = -float(share @ log_probability[rows, self.labels])
-        gradient = np.exp(log_probability)
-        gradient[rows, self.labels] -= 1.0
+        value = float(share @ row_log_loss(logits, self.labels))
+        gradient = log_loss_gradient(softmax(logits, axis=1), self.labels)
         return value, gradient * share[:, None]
 
 
@@ -226,9 +228,12 @@ class ExpectedCost:
         share = truth.weight / truth.weight.sum()
         probability = softmax(logits, axis=1)
         cost = costs[truth.labels]
-        expected = np.einsum("ik,ik->i", probability, cost)
-        gradient = share[:, None] * probability * (cost - expected[:, None])
-        return float(share @ expected), gradient
+        likeliest = cost[np.arange(len(cost)), probability.argmax(axis=1)]
+        # Relative to the likeliest class, nothing cancels when the model is certain.
+        cost = cost - likeliest[:, None]
+        excess = np.einsum("ik,ik->i", probability, cost)
+        gradient = share[:, None] * probability * (cost - excess[:, None])
+        return float(share @ (likeliest + excess)), gradient
 
 
 def _checked_costs(costs: Any, n_classes: int) -> NDArray[np.float64]:
@@ -301,13 +306,13 @@ class WorstGroup:
         if not self.temperature > 0:
             raise ValueError(f"temperature must be positive: {self.temperature}")
         share = _share_of(truth.groups, truth.weight)
-        present, group = np.unique(truth.groups[share > 0], return_inverse=True)
+        group = np.unique(truth.groups[share > 0], return_inverse=True)[1]
         loss = row_log_loss(logits, truth.labels)
         losses = np.bincount(group, (share * loss)[share > 0])
-        scaled = losses / self.temperature
-        value = self.temperature * (logsumexp(scaled) - np.log(len(present)))
+        below = (losses - losses.max()) / self.temperature
+        value = losses.max() + self.temperature * np.log1p(np.expm1(below).mean())
         weight = np.zeros(len(share))
-        weight[share > 0] = share[share > 0] * softmax(scaled)[group]
+        weight[share > 0] = share[share > 0] * softmax(below)[group]
         return float(value), LogLoss(truth.labels, weight)(logits)[1]
 
 

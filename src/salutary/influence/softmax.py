@@ -12,7 +12,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.utils.validation import check_is_fitted
 
-from salutary.arrays import Float64Array, FloatArray, Matrix
+from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix
 
 SMALLEST_C = 1e-100
 """Limit of C: with a smaller one, sums of squared penalties could overflow."""
@@ -226,6 +226,36 @@ def centered(values: FloatArray, probability: FloatArray) -> FloatArray:
     for _ in range(2):
         values = values - np.einsum("ik,ik->i", probability, values)[:, None]
     return values
+
+
+def log_loss_gradient(probability: FloatArray, labels: IntArray) -> FloatArray:
+    """Gradient p - e_label of each row's log loss with respect to its logits.
+
+    The entry of the label is minus the sum of the other probabilities. The difference
+    p - 1 would lose the digits of rows that the model is certain of.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_rows, n_classes)
+    labels : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes)
+        A new array, of the type of ``probability``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_loss_gradient(np.array([[1e-30, 1.0]]), np.array([1]))
+    array([[ 1.e-30, -1.e-30]])
+    """
+    gradient = probability.copy()
+    own = np.arange(len(labels)), labels
+    gradient[own] = 0.0
+    gradient[own] = -gradient.sum(axis=1)
+    return gradient
 
 
 def parameter_gradient(

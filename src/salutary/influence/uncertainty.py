@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix, as_float64
 from salutary.influence.factored import FactoredModel
 from salutary.influence.objectives import Objective, Truth, bind, log_loss
-from salutary.influence.softmax import SoftmaxModel, parameter_gradient
+from salutary.influence.softmax import log_loss_gradient, parameter_gradient
 
 BATCH_ROWS = 64
 """Candidates whose effects on all validation rows are held in memory at once."""
@@ -169,14 +169,14 @@ def influence_errors(
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
     >>> from salutary.influence.factored import factor_model
-    >>> from salutary.influence.softmax import softmax_model
+    >>> from salutary.influence.softmax import log_loss_gradient, softmax_model
     >>> from salutary.influence.objectives import log_loss
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LogisticRegression(tol=1e-8, max_iter=1000).fit(X[::5], y[::5])
     >>> viewed = softmax_model(model)
     >>> errors = influence_errors(
     ...     factor_model(viewed, X[::5], np.ones(30)), X[2:4],
-    ...     viewed.probability(X[2:4]) - np.eye(3)[[0, 1]],
+    ...     log_loss_gradient(viewed.probability(X[2:4]), np.array([0, 1])),
     ...     X[1::5], log_loss, Truth(y[1::5], np.ones(30)),
     ... )
     >>> errors.shape, bool((errors > 0).all())
@@ -211,7 +211,8 @@ def _of_log_loss(
 ) -> Float64Array:
     model, hessian = factored.model, factored.hessian
     slope = gradient @ hessian.basis.T
-    val_slope = _logit_gradient(model, X_val, truth.labels) @ hessian.basis.T
+    val_slope = log_loss_gradient(model.probability(X_val), truth.labels)
+    val_slope = val_slope @ hessian.basis.T
     errors = np.empty(len(gradient))
     for batch in gen_batches(len(gradient), BATCH_ROWS):
         solved = factored.solver.apply(slope[batch, :, None] * rows[batch, None, :])
@@ -223,16 +224,3 @@ def _of_log_loss(
             effect += val_slope[:, place] * logits
         errors[batch] = standard_error(effect, truth.weight)
     return errors
-
-
-def _logit_gradient(model: SoftmaxModel, X: Matrix, labels: IntArray) -> Float64Array:
-    """Gradient p - e_label of each row's log loss, shape (n_rows, n_classes).
-
-    The label's entry is minus the sum of the other probabilities, not p - 1, so that
-    rows the model is confident of keep their digits.
-    """
-    gradient = model.probability(as_float64(X))
-    own = np.arange(len(labels)), labels
-    gradient[own] = 0.0
-    gradient[own] = -gradient.sum(axis=1)
-    return gradient

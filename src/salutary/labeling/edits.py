@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from salutary.arrays import FloatArray, IntArray, as_float64
+from salutary.influence.softmax import log_loss_gradient
 from salutary.labeling.rows import LabeledRows, join
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
@@ -155,15 +156,8 @@ class SwitchLabel:
 def _toward(
     probability: FloatArray, labels: IntArray, class_weight: FloatArray | None
 ) -> FloatArray:
-    """e_label - p of each row, times the class weight of the label.
-
-    The label's entry is the sum of the other probabilities, not 1 - p, so that rows the
-    model is confident of keep their digits.
-    """
-    pull = -np.asarray(probability, dtype=np.float64)
-    own = np.arange(len(labels)), labels
-    pull[own] = 0.0
-    pull[own] = -pull.sum(axis=1)
+    """e_label - p of each row, times the class weight of the label."""
+    pull = -log_loss_gradient(np.asarray(probability, dtype=np.float64), labels)
     if class_weight is not None:
         pull *= class_weight[labels][:, None]
     return pull

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from sklearn.base import clone
 
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.errors import InputError
-from salutary.files import write_json
+from salutary.files import read_json, write_json
 from salutary.progress import Stage, reporting
 
 MADE_OF = "made_of.json"
@@ -99,6 +98,6 @@ def check_rounds(folder: Path) -> None:
 def _made_of(folder: Path) -> str | None:
     """Digest of all that a folder's classifier was made from; None without one."""
     try:
-        return str(json.loads((folder / MADE_OF).read_text("utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return str(read_json(folder / MADE_OF)["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -14,11 +13,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from skrub import TableVectorizer
 
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.errors import InputError
-from salutary.files import write_whole
+from salutary.files import read_json, write_whole
 from salutary.tables.encoding import ColumnTypes
 
 LEDGER = "ledger.sqlite"
@@ -33,41 +31,23 @@ REPORT = "run.json"
 TRUSTED_TYPES = [
     "numpy.dtype",
     "salutary.tables.encoding.ColumnTypes",
+    "salutary.tables.encoding.Numbers",
     "salutary.deep.transformer_embedder.TransformerEmbedder",
-    "skrub._apply_to_each_col.ApplyToEachCol",
-    "skrub._check_input.CheckInputDataFrame",
-    "skrub._clean_categories.CleanCategories",
-    "skrub._clean_null_strings.CleanNullStrings",
-    "skrub._dataframe._common.is_any_date",
-    "skrub._dataframe._common.is_categorical",
-    "skrub._dataframe._common.is_numeric",
     "skrub._datetime_encoder.DatetimeEncoder",
-    "skrub._drop_uninformative.DropUninformative",
-    "skrub._duration_to_float.DurationToFloat",
     "skrub._string_encoder.StringEncoder",
-    "skrub._table_vectorizer.PassThrough",
-    "skrub._table_vectorizer.ShortReprDict",
-    "skrub._table_vectorizer.TableVectorizer",
-    "skrub._table_vectorizer._created_by_predicate",
-    "skrub._to_datetime.ToDatetime",
-    "skrub._to_float.ToFloat",
     "skrub._to_str.ToStr",
-    "skrub.selectors._base.All",
-    "skrub.selectors._base.And",
-    "skrub.selectors._base.Cols",
-    "skrub.selectors._base.Filter",
-    "skrub.selectors._base.Sub",
-    "skrub.selectors._selectors._cardinality_below",
 ]
 """Types that a saved model may hold, besides those that skops trusts.
 
 None of them runs code when it is loaded.
 """
 
+LARGEST_MODEL = 2**30
+"""Bytes that a saved model may unpack to; an archive of one megabyte can hold 1,000."""
 
 STEPS: list[tuple[type, ...]] = [
     (ColumnTypes,),
-    (TableVectorizer, ColumnTransformer),
+    (ColumnTransformer,),
     (SimpleImputer,),
     (StandardScaler,),
     (LogisticRegression,),
@@ -85,11 +65,11 @@ def read_report(run_dir: Path) -> dict[str, Any]:
     """
     path = run_dir / REPORT
     try:
-        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        report: dict[str, Any] = read_json(path)
         named, _ = report["settings"]["id"], report["outcome"]
         if not isinstance(named, str | None):
             raise TypeError
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{path}: is missing or damaged; finish the run with --resume"
         ) from None
@@ -134,7 +114,8 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     Raises
     ------
     InputError
-        If the directory holds no finished run, or its file is not a model of salutary.
+        If the directory holds no finished run, or its file is not a model of salutary
+        or unpacks to more than a gigabyte.
 
     Examples
     --------
@@ -155,6 +136,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
             "'salutary label', 'salutary relabel' or 'salutary finetune'"
         )
     try:
+        _check_size(path)
         model = skops.io.load(path, trusted=TRUSTED_TYPES)
     except Exception as error:
         # A hostile or damaged file can fail in any way; none of its code was run.
@@ -171,10 +153,27 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     return model
 
 
+def _check_size(path: Path) -> None:
+    """Refuse an archive that would fill the memory; zipfile reads no more than it says.
+
+    Raises
+    ------
+    ValueError
+        If it unpacks to more than a gigabyte.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    if unpacked > LARGEST_MODEL:
+        raise ValueError(
+            f"it unpacks to {unpacked / 2**30:.1f} GB, and at most "
+            f"{LARGEST_MODEL / 2**30:g} GB is read"
+        )
+
+
 def _load_adapter(folder: Path) -> Pipeline:
     """Load the fine-tuned model of a run, as a pipeline that takes a table."""
     try:
-        columns = json.loads((folder / COLUMNS).read_text("utf-8"))["columns"]
+        columns = read_json(folder / COLUMNS)["columns"]
         kinds = {str(column): "document" for column in columns}
         if (
             type(columns) is not list
@@ -182,7 +181,7 @@ def _load_adapter(folder: Path) -> Pipeline:
             or len(kinds) not in (1, 2)
         ):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{folder / COLUMNS}: is damaged; restore it") from None
     return Pipeline(
         [("types", ColumnTypes(kinds)), ("classify", LoraClassifier.load(folder))]

@@ -46,7 +46,8 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
+        # Absolute, or SQLite takes a path such as "file:runs" for an address.
+        self._connection = sqlite3.connect(path.absolute(), isolation_level=None)
         try:
             self._connection.execute("PRAGMA trusted_schema = OFF")
             self._connection.execute("PRAGMA synchronous = FULL")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.objectives import LARGEST_COST
-from salutary.tables.columns import kind_of
+from salutary.tables.columns import plain_kind
 from salutary.tables.formats import read_table
 from salutary.tables.targets import cast_labels
 
@@ -46,7 +46,7 @@ def read_costs(
         For a pair of classes that is missing or occurs twice, for an unknown class, and
         for a cost that is not a finite number between -1e30 and 1e30.
     """
-    table = read_table(path, COLUMNS)
+    table = read_table(path)
     for name in COLUMNS:
         if name not in table.column_names:
             raise InputError(
@@ -79,7 +79,7 @@ def read_costs(
 
 def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
     """Costs, all of them finite and small enough to compute with."""
-    if kind_of(values.type) not in ("number", "text"):
+    if plain_kind(values.type) not in ("number", "text"):
         raise InputError(f"{place} is of type {values.type}; make it numbers")
     written = pd.Series(values.to_pylist(), dtype=object)
     cost = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)

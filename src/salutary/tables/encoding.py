@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from skrub import StringEncoder, TableVectorizer
+from skrub import DatetimeEncoder, StringEncoder
 
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
-from salutary.tables.columns import cast_features
+from salutary.tables.casting import cast_features
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources, Texts
 
@@ -44,66 +47,167 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Select the features and cast them, see `cast_features`."""
-        present = [column for column in self.kinds if column in X.columns]
-        table = pa.Table.from_pandas(pd.DataFrame(X)[present], preserve_index=False)
-        return cast_features(table, self.kinds, "table")
+    def transform(self, X: Any) -> pd.DataFrame:
+        """Select the features and cast them, see `cast_features`.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, or pyarrow.Table
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        InputError
+            If ``X`` is no table, a column has values of several types, or
+            `cast_features` refuses it.
+        """
+        return cast_features(_as_table(X, list(self.kinds)), self.kinds, "table")
 
 
-def table_encoder(seed: int, vectorize: Any = None) -> Pipeline:
+def _as_table(X: Any, names: list[str]) -> pa.Table:
+    """Some columns of a table of pandas, polars or pyarrow; what is absent is left."""
+    if isinstance(X, pa.Table):
+        found = Counter(X.column_names)
+    elif hasattr(X, "columns"):
+        found = Counter(X.columns)
+    else:
+        raise InputError(
+            f"table: is of type {type(X).__name__}; pass a DataFrame of pandas or "
+            "polars, or a pyarrow.Table"
+        )
+    repeated = [name for name in names if found[name] > 1]
+    if repeated:
+        raise InputError(
+            f"table: column {repeated[0]!r} occurs more than once; rename one"
+        )
+    columns = {}
+    for name in names:
+        if name not in found:
+            continue
+        try:
+            column = X[name]
+            if isinstance(X, pd.DataFrame):
+                column = pa.array(column, from_pandas=True)
+            elif not isinstance(X, pa.Table):
+                column = column.to_arrow()
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            cause = " ".join(str(error).split())
+            raise InputError(
+                f"table: column {name!r}: its values are not of one type ({cause}); "
+                "make them all text, or all numbers"
+            ) from None
+        columns[name] = column
+    return pa.table(columns)
+
+
+class Numbers(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Pass columns of numbers on as float32."""
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> Numbers:
+        """Do nothing, as nothing is learned."""
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
+        """Return the same numbers, shape (n_rows, n_columns)."""
+        return np.asarray(X, dtype=np.float32)
+
+
+def table_encoder(
+    kinds: Mapping[str, str], seed: int, embedder: TransformerEmbedder | None = None
+) -> Pipeline:
     """Steps that turn columns as `cast_features` returns them into a matrix.
 
-    skrub's TableVectorizer makes numbers of categories, texts and dates. Then gaps are
-    filled with the column's median, and every column is standardized.
+    Every column is encoded as its kind says, and nothing is inferred from its values.
+    Then gaps are filled with the column's median, and every column is standardized.
 
     Parameters
     ----------
+    kinds : mapping of str to str
+        Kind of each column that is encoded, "vector" for an entry of a vector. The
+        columns of the matrix are in its order, but vectors come first and embedded
+        texts last.
     seed : int
         Random state of the encoder of text columns with many different values.
-    vectorize : transformer, optional
-        First step instead of the TableVectorizer.
+    embedder : TransformerEmbedder, optional
+        Embeds the columns of the kind "document".
 
     Returns
     -------
     Pipeline
         Unfitted. Its output is float32.
     """
+    encoded_as = {
+        name: ENCODED_AS[kind.partition(":")[0]] for name, kind in kinds.items()
+    }
+    vectors = [name for name, encoded in encoded_as.items() if encoded == "vectors"]
+    documents = [name for name, encoded in encoded_as.items() if encoded == "texts"]
+    parts: list[tuple[str, Any, Any]] = [("vectors", "passthrough", vectors)]
+    others = [name for name in kinds if name not in {*vectors, *documents}]
+    for encoded, group in groupby(others, key=encoded_as.__getitem__):
+        parts += _parts(encoded, list(group), seed, len(parts))
+    parts.append(("texts", embedder, documents))
+    parts = [part for part in parts if len(part[2])]
     return Pipeline(
         [
-            ("vectorize", _vectorizer(seed) if vectorize is None else vectorize),
+            ("vectorize", ColumnTransformer(parts, sparse_threshold=0)),
             ("impute", SimpleImputer(strategy="median")),
             ("scale", StandardScaler()),
         ]
     )
 
 
-def _vectorizer(seed: int) -> TableVectorizer:
-    return TableVectorizer(
-        # All columns are kept, so that an unseen category is zero in each of them.
-        low_cardinality=OneHotEncoder(
+ENCODED_AS = {
+    **dict.fromkeys(("number", "boolean", "time", "duration"), "numbers"),
+    **{"category": "categories", "text": "n-grams", "date": "dates"},
+    **{"vector": "vectors", "document": "texts"},
+}
+"""How each kind is encoded."""
+
+
+def _parts(
+    encoded: str, columns: list[str], seed: int, number: int
+) -> list[tuple[str, Any, Any]]:
+    """Transformers of neighboring columns that are encoded alike."""
+    if encoded == "numbers":
+        return [(f"numbers {number}", Numbers(), columns)]
+    if encoded == "categories":
+        # All categories are kept, so that an unseen one is zero in each of them.
+        one_hot = OneHotEncoder(
             dtype="float32", handle_unknown="ignore", sparse_output=False
-        ),
-        high_cardinality=StringEncoder(random_state=seed),
-    )
-
-
-def _encoder_for(tables: Tables, texts: Texts | None, seed: int) -> Pipeline:
-    """A `table_encoder` that leaves vectors as they are and embeds texts."""
-    names = list(map(str, tables.features["train"]))
-    documents = [] if texts is None else list(texts.columns)
-    vectors = [name for name in names if name not in tables.kinds]
-    others = [name for name in names if name not in {*documents, *vectors}]
-    if not documents and not vectors:
-        return table_encoder(seed)
-    parts: list[tuple[str, Any, list[str]]] = [
-        ("vectors", "passthrough", vectors),
-        ("columns", _vectorizer(seed), others),
+        )
+        return [(f"categories {number}", one_hot, columns)]
+    return [
+        (
+            f"{encoded} {number + place}",
+            DatetimeEncoder()
+            if encoded == "dates"
+            else StringEncoder(random_state=seed),
+            column,
+        )
+        for place, column in enumerate(columns)
     ]
-    if texts is not None:
-        parts.append(("texts", _embedder(texts), documents))
-    parts = [part for part in parts if part[2]]
-    return table_encoder(seed, ColumnTransformer(parts, sparse_threshold=0))
+
+
+def _encoder_for(
+    tables: Tables, stacked: pd.DataFrame, sources: Sources, seed: int
+) -> Pipeline:
+    """A `table_encoder` of all columns with a value; the others are left out."""
+    filled = stacked.columns[stacked.notna().any()]
+    if not len(filled):
+        raise InputError(
+            f"{sources.train}: no feature has a value; fill at least one column"
+        )
+    texts, documents = sources.texts, sources.documents
+    columns = [name for name in filled if name not in documents]
+    # Only the entries of vectors have names of their own.
+    kinds = {name: tables.kinds.get(name, "vector") for name in (*columns, *documents)}
+    return table_encoder(kinds, seed, None if texts is None else _embedder(texts))
 
 
 def _embedder(texts: Texts) -> TransformerEmbedder:
@@ -120,11 +224,9 @@ def _embedder(texts: Texts) -> TransformerEmbedder:
 
 def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:
     """The fitted embedder of an encoder, or None if no texts are embedded."""
-    vectorize = encoder["vectorize"]
-    if isinstance(vectorize, ColumnTransformer):
-        found: TransformerEmbedder | None = vectorize.named_transformers_.get("texts")
-        return found
-    return None
+    found: TransformerEmbedder | None
+    found = encoder["vectorize"].named_transformers_.get("texts")
+    return found
 
 
 def fit_encoder(
@@ -154,17 +256,8 @@ def fit_encoder(
     features = tables.features
     frames = [features[name] for name in ("train", "pool") if name in features]
     stacked = pd.concat(frames, ignore_index=True)
-    encoder = _encoder_for(tables, sources.texts, seed)
-    try:
-        matrix = np.asarray(encoder.fit_transform(stacked))
-    except InputError:
-        raise
-    except ValueError as error:
-        if not stacked.isna().all(axis=None) and "0 feature(s)" not in str(error):
-            raise
-        raise InputError(
-            f"{sources.train}: no feature has a value; fill at least one column"
-        ) from None
+    encoder = _encoder_for(tables, stacked, sources, seed)
+    matrix = np.asarray(encoder.fit_transform(stacked))
     matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
     matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
     embedder = embedder_of(encoder)
@@ -180,17 +273,14 @@ def unseen_categories(
     encoder: Pipeline, train: pd.DataFrame, pool: pd.DataFrame
 ) -> dict[str, int]:
     """Number of pool rows, by column, with a category that no training row has."""
-    vectorize = encoder["vectorize"]
-    if isinstance(vectorize, ColumnTransformer):
-        vectorize = vectorize.named_transformers_.get("columns")
     counts: dict[str, int] = {}
-    if vectorize is None:
-        return counts
-    columns = vectorize.kind_to_columns_["low_cardinality"]
-    for column in columns:
-        unseen = pool[column].notna() & ~pool[column].isin(train[column].dropna())
-        if unseen.any():
-            counts[column] = int(unseen.sum())
+    for _, step, columns in encoder["vectorize"].transformers_:
+        if not isinstance(step, OneHotEncoder):
+            continue
+        for column in columns:
+            unseen = pool[column].notna() & ~pool[column].isin(train[column].dropna())
+            if unseen.any():
+                counts[column] = int(unseen.sum())
     return counts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -21,27 +22,25 @@ FORMATS = ".csv, .parquet, .jsonl, or a folder of .parquet files"
 CHUNK = 1 << 20
 """Bytes of a text file that are checked at once."""
 
+SEPARATORS = ("\t", ";", "|")
+"""What may stand in the place of a comma in a .csv file, by mistake."""
+
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """First bytes of files in UTF-16."""
 
 
 def read_table(
-    path: Path,
-    text_columns: Collection[str] = (),
-    verbatim: Collection[str] = (),
-    *,
-    keep_index: bool = False,
+    path: Path, verbatim: Collection[str] = (), *, keep_index: bool = False
 ) -> pa.Table:
     r"""Read a table.
+
+    The columns of a .csv file are text, and so is what a .jsonl file has in quotes.
 
     Parameters
     ----------
     path : Path
         A .csv, .parquet or .jsonl file, or a folder of .parquet files, which are read
         in the order of their names.
-    text_columns : collection of str
-        Columns of a .csv file to leave as text, to be cast later. In another column
-        "007" becomes 7.
     verbatim : collection of str
         Columns of a .csv file in which every value is text, even an empty one. In other
         columns an empty value, "NA", "null" and the like are missing values.
@@ -65,11 +64,11 @@ def read_table(
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "rows.csv"
     ...     _ = path.write_text("code,size\n007,1.5\n,\n")
-    ...     read_table(path, text_columns=["code"]).to_pydict()
-    {'code': ['007', None], 'size': [1.5, None]}
+    ...     read_table(path).to_pydict()
+    {'code': ['007', None], 'size': ['1.5', None]}
     """
     check_exists(path)
-    reader = _reader(path, text_columns, verbatim)
+    reader = _reader(path, verbatim)
     try:
         table = reader(path)
         names = table.column_names
@@ -86,7 +85,7 @@ def read_table(
         raise InputError(
             f"{path}: column {names.index('', 1) + 1} has no name; give it one"
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise InputError(
             f"{path}: column {repeated[0]!r} occurs more than once; rename one"
@@ -113,16 +112,12 @@ def check_exists(path: Path) -> None:
         raise InputError(f"{path}: is a pipe or device; save the table in a file")
 
 
-def _reader(
-    path: Path, text_columns: Collection[str], verbatim: Collection[str]
-) -> Callable[[Path], pa.Table]:
+def _reader(path: Path, verbatim: Collection[str]) -> Callable[[Path], pa.Table]:
     if path.is_dir():
         return _read_parquet_folder
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return lambda path: _with_verbatim(
-            path, _read_csv(path, text_columns), verbatim
-        )
+        return lambda path: _with_verbatim(path, _read_csv(path), verbatim)
     if suffix == ".parquet":
         return lambda path: pa.parquet.ParquetFile(path).read()
     if suffix == ".jsonl":
@@ -131,7 +126,7 @@ def _reader(
 
 
 def _read_parquet_folder(path: Path) -> pa.Table:
-    files = sorted(path.glob("*.parquet"))
+    files = _parquet_files(path)
     if not files:
         raise InputError(f"{path}: holds no .parquet file; pass {FORMATS}")
     tables = [pa.parquet.ParquetFile(file).read() for file in files]
@@ -145,6 +140,18 @@ def _read_parquet_folder(path: Path) -> pa.Table:
         [table.select(tables[0].column_names) for table in tables],
         promote_options="permissive",
     )
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    """The .parquet files of a folder, by name; all of them must be files."""
+    files = sorted(folder.glob("*.parquet"))
+    for file in files:
+        if file.is_dir():
+            raise InputError(
+                f"{file}: is a folder, not a .parquet file; move it elsewhere"
+            )
+        check_exists(file)
+    return files
 
 
 def _check_values(path: Path, table: pa.Table) -> None:
@@ -171,21 +178,57 @@ def _is_valid(value: pa.Scalar) -> bool:
 
 def _read_json_lines(path: Path) -> pa.Table:
     _check_encoding(path)
-    return pa.json.read_json(path)
+    with path.open("rb") as file:
+        if file.read(CHUNK).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+            raise InputError(
+                f"{path}: is one JSON array, not JSON lines; write each row as an "
+                "object on a line of its own"
+            )
+    table = pa.json.read_json(path)
+    # Arrow makes moments of some texts, which could not be told from the file's.
+    texts = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
+    if not texts:
+        return table
+    schema = pa.schema([(name, pa.string()) for name in texts])
+    options = pa.json.ParseOptions(explicit_schema=schema)
+    return pa.json.read_json(path, parse_options=options).select(table.column_names)
 
 
-def _read_csv(path: Path, text_columns: Collection[str]) -> pa.Table:
+def _read_csv(path: Path) -> pa.Table:
     if _check_encoding(path) % 2:
         _check_rows(path)
+    names = _header(path)
     try:
         return _parse_csv(
             path,
-            column_types=dict.fromkeys(text_columns, pa.string()),
+            column_types=dict.fromkeys(names, pa.string()),
             strings_can_be_null=True,
         )
     except pa.ArrowInvalid:
         _check_rows(path)
         raise
+
+
+def _header(path: Path) -> list[str]:
+    """Names of a .csv file's columns; the values must be separated by commas."""
+    limit = csv.field_size_limit(path.stat().st_size + 1)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = (row for row in csv.reader(file) if row)
+            names, first = next(rows, []), next(rows, [])
+    except csv.Error:
+        return []  # the parser says what is wrong
+    finally:
+        csv.field_size_limit(limit)
+    for separator in SEPARATORS if len(names) == 1 else ():
+        found = names[0].count(separator)
+        if found and ",".join(first).count(separator) == found:
+            shown = "tabs" if separator == "\t" else f"{separator!r}"
+            raise InputError(
+                f"{path}: seems to be separated by {shown}; save it with commas "
+                "between the values"
+            )
+    return names
 
 
 def _with_verbatim(path: Path, table: pa.Table, verbatim: Collection[str]) -> pa.Table:
@@ -284,7 +327,5 @@ def file_sha256(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    parts = [
-        f"{file.name} {file_sha256(file)}" for file in sorted(path.glob("*.parquet"))
-    ]
+    parts = [f"{file.name} {file_sha256(file)}" for file in _parquet_files(path)]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()

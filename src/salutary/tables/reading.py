@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.labels import encode_labels
-from salutary.tables.columns import (
-    cast_features,
-    column_kinds,
-    stray_texts,
-    whole_numbers,
-)
+from salutary.tables.casting import cast_features
+from salutary.tables.columns import column_kinds, stray_texts
 from salutary.tables.formats import read_table
 from salutary.tables.sources import Sources
+from salutary.tables.spelling import is_formatted, whole_numbers
 from salutary.tables.targets import (
     cast_labels,
+    labels_with_gaps,
     target_labels,
     target_type,
     typed_labels,
@@ -93,7 +91,8 @@ def read_tables(sources: Sources) -> Tables:
     Warns
     -----
     UserWarning
-        For a column of a .csv file that a few texts keep from being read as numbers.
+        For a column of the training table that a few texts, or the way its numbers are
+        written, keep from being read as numbers.
     """
     tables, columns, label_type = _read(sources)
     train, pool = tables["train"], tables.get("pool")
@@ -102,10 +101,8 @@ def read_tables(sources: Sources) -> Tables:
     features = list(sources.documents) if sources.only_texts else columns
     for name, table in tables.items():
         _check_columns(name, table, features, sources)
-    if _is_csv(sources.train):
-        plain = [name for name in features if name not in sources.documents]
-        _warn_of_strays(train, plain, sources.train)
     kinds, frames = _cast(tables, features, sources)
+    _warn_of_strays(train, kinds, sources.train)
     labels, validation_labels = (
         target_labels(tables[name], sources.target, label_type, str(path))
         for name, path in (("train", sources.train), ("validation", sources.validation))
@@ -126,30 +123,19 @@ def read_tables(sources: Sources) -> Tables:
 
 
 def _read(sources: Sources) -> tuple[dict[str, pa.Table], list[str], pa.DataType]:
-    """All tables, the columns that may be features, and the type of the labels.
-
-    In a .csv file of validation or pool rows, the training table's columns are left as
-    text, to be cast to its types later.
-    """
-    target, id_column, documents = sources.target, sources.id_column, sources.documents
+    """All tables, the columns that may be features, and the type of the labels."""
     _check_roles(sources)
-    text_columns = [target, *([id_column] if id_column else [])]
-    train = read_table(sources.train, text_columns, documents)
-    if _is_csv(sources.train):
-        train = typed_labels(train, target)
-    label_type = target_type(train, target, str(sources.train))
+    train = read_table(sources.train, sources.documents)
+    if sources.train.suffix.lower() == ".csv":
+        train = typed_labels(train, sources.target)
+    label_type = target_type(train, sources.target, str(sources.train))
     columns = _feature_columns(train, sources)
-    further = [name for name in (id_column, sources.group_column) if name]
     others = {
-        name: read_table(path, [*columns, target, *further], documents)
+        name: read_table(path, sources.documents)
         for name, path in sources.tables().items()
         if name != "train"
     }
     return {"train": train, **others}, columns, label_type
-
-
-def _is_csv(path: Path) -> bool:
-    return path.suffix.lower() == ".csv"
 
 
 def _check_roles(sources: Sources) -> None:
@@ -189,7 +175,8 @@ def _check_columns(
 ) -> None:
     """Refuse a table that lacks a feature, or has columns the training table lacks."""
     path = sources.tables()[name]
-    missing = [column for column in features if column not in table.column_names]
+    found = dict.fromkeys(table.column_names)
+    missing = [column for column in features if column not in found]
     if missing:
         raise InputError(
             f"{path}: has no column {missing[0]!r}, which {sources.train} has; add it, "
@@ -200,7 +187,7 @@ def _check_columns(
     known = {*features, sources.target, sources.id_column}
     if name == "validation":
         known.add(sources.group_column)
-    further = [column for column in table.column_names if column not in known]
+    further = [column for column in found if column not in known]
     if further:
         raise InputError(
             f"{path}: has the column {further[0]!r}, which {sources.train} lacks; drop "
@@ -208,13 +195,16 @@ def _check_columns(
         )
 
 
-def _warn_of_strays(train: pa.Table, features: list[str], path: Path) -> None:
-    for column, (row, text) in stray_texts(train, features).items():
+def _warn_of_strays(train: pa.Table, kinds: dict[str, str], path: Path) -> None:
+    for column, (row, text) in stray_texts(train, kinds).items():
+        remedy = "correct it or leave it empty"
+        if is_formatted(text):
+            remedy = "write all numbers plainly, such as -1234.5"
         warnings.warn(
             f"{path}: column {column!r} is taken as text, not numbers, because of "
-            f"{text!r} in row {row}; correct it or leave it empty",
+            f"{text!r} in row {row}; {remedy}",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
 
 
@@ -258,7 +248,9 @@ def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     if column not in validation.column_names:
         raise InputError(f"{path}: has no group column {column!r}; add it")
     groups = _names(validation[column], f"{path}: group column {column!r}")
-    codes: IntArray = np.unique(groups.to_pylist(), return_inverse=True)[1]
+    # Objects, as NumPy would give each text the room of the longest.
+    values = pd.Series(whole_numbers(groups).to_pylist(), dtype=object)
+    codes: IntArray = pd.factorize(values, sort=True)[0].astype(np.intp)
     return codes
 
 
@@ -306,7 +298,7 @@ def _pool_labels(
     if sources.target not in pool.column_names:
         return None
     place = f"{sources.pool}: column {sources.target!r}"
-    labels = pool[sources.target]
+    labels = labels_with_gaps(pool[sources.target])
     if labels.null_count == len(labels):
         return None
     if labels.null_count:

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
 from salutary.errors import InputError
-from salutary.tables.columns import cast_column, kind_of, whole_numbers
+from salutary.tables.conversion import LARGEST_WHOLE, as_plain, cast_column
+from salutary.tables.spelling import (
+    MISSING_LABELS,
+    spell_booleans,
+    whole_numbers,
+    with_gaps,
+)
 
 
 def typed_labels(table: pa.Table, target: str) -> pa.Table:
@@ -37,9 +43,10 @@ def typed_labels(table: pa.Table, target: str) -> pa.Table:
         table.schema.field(target).type
     ):
         return table
-    labels = pc.utf8_trim_whitespace(table[target].combine_chunks())
+    column = with_gaps(table[target], MISSING_LABELS)
+    labels = pc.utf8_trim_whitespace(column.combine_chunks())
     typed = whole_numbers(labels)
-    if {*pc.unique(pc.utf8_lower(labels)).to_pylist()} <= {"true", "false", None}:
+    if spell_booleans(labels):
         typed = labels.cast(pa.bool_())
     elif pa.types.is_string(typed.type):
         try:
@@ -51,10 +58,18 @@ def typed_labels(table: pa.Table, target: str) -> pa.Table:
     return table.set_column(table.column_names.index(target), target, typed)
 
 
+def labels_with_gaps(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Labels in their plain type, with null for NaN and for `MISSING_LABELS`."""
+    values = as_plain(values)
+    if pa.types.is_string(values.type):
+        return with_gaps(values, MISSING_LABELS)
+    return values
+
+
 def cast_labels(
     values: pa.ChunkedArray, arrow_type: pa.DataType, place: str
 ) -> pa.Array:
-    """Labels cast to the type of the training table's labels.
+    """Labels cast to the type of the training table's labels, with gaps where missing.
 
     Parameters
     ----------
@@ -67,8 +82,10 @@ def cast_labels(
     ------
     InputError
         For a value that is not of the type or, among whole numbers, is spelled in
-        another way: "03" is not 3. The message names the row, from zero.
+        another way: "03" is not 3. Also for a number so large that the type, or the one
+        it comes from, skips whole numbers. The message names the row, from zero.
     """
+    values = labels_with_gaps(values)
     labels = cast_column(values, arrow_type, place, "drop the row")
     if pa.types.is_string(values.type) and pa.types.is_integer(arrow_type):
         written = pc.utf8_trim_whitespace(values.combine_chunks())
@@ -78,6 +95,17 @@ def cast_labels(
             raise InputError(
                 f"{place}, row {row}: {written[row].as_py()!r} is not a whole number "
                 f"as the training table writes them; write {labels[row].as_py()}"
+            )
+    if pa.types.is_floating(arrow_type):
+        large = pc.greater(pc.abs(labels.cast(pa.float64())), LARGEST_WHOLE)
+        # Infinity is refused as a number that is no class.
+        large = pc.and_(large, pc.is_finite(labels))
+        row = pc.index(large, True).as_py()
+        if row >= 0:
+            raise InputError(
+                f"{place}, row {row}: {labels[row].as_py()!r} is a floating-point "
+                "number beyond 2**53, where two classes can become one; store the "
+                "labels as whole numbers or text"
             )
     return labels
 
@@ -99,13 +127,11 @@ def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
         If the column is missing, or holds anything but text, numbers or booleans.
     """
     if target not in train.column_names:
-        hint = "; pass one of them as --target"
-        if train.num_columns == 1 and ";" in train.column_names[0]:
-            hint = (
-                "; the file seems to be separated by ';', save it with commas instead"
-            )
         shown = ", ".join(repr(column) for column in train.column_names[:20])
-        raise InputError(f"{name}: has no target column {target!r}, only {shown}{hint}")
+        raise InputError(
+            f"{name}: has no target column {target!r}, only {shown}; pass one of them "
+            "as --target"
+        )
     found = train.schema.field(target).type
     if pa.types.is_dictionary(found):
         found = found.value_type
@@ -155,14 +181,10 @@ def target_labels(
     if target not in table.column_names:
         raise InputError(f"{name}: has no target column {target!r}; add it")
     values = cast_labels(table[target], arrow_type, f"{name}: column {target!r}")
-    missing = values.is_null(nan_is_null=True)
-    if kind_of(arrow_type) == "text":
-        blank = pc.equal(pc.utf8_trim_whitespace(values), "")
-        missing = pc.or_(missing, blank.fill_null(False))
-    if pc.any(missing).as_py():
-        row = pc.index(missing, True).as_py()
+    if values.null_count:
+        row = pc.index(values.is_null(), True).as_py()
         raise InputError(
-            f"{name}: target column {target!r} is empty in row {row} (NA and null "
+            f"{name}: target column {target!r} is empty in row {row} (NA, null and ? "
             "count as empty); fill it or drop the row"
         )
     labels: NDArray[Any] = values.to_numpy(zero_copy_only=False)

@@ -65,7 +65,7 @@ def test_treatments_are_refits_of_the_labels_a_run_leaves(
     last = of[of["round"] == of["round"].max()].set_index("treatment")
     X_test, y_test = task.split.test
     for treatment, (added, given) in sets.items():
-        model = LogisticRegression(C=1.0, tol=1e-9, max_iter=100_000).fit(
+        model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12).fit(
             np.vstack([X, X_pool[added]]), np.append(y, given)
         )
         chance = model.predict_proba(X_test)

@@ -49,14 +49,15 @@ def with_setting(**changed: Any) -> Task:
 
 
 def plain(C: float = 0.5) -> LogisticRegression:
-    return LogisticRegression(C=C, tol=1e-10, max_iter=10_000)
+    return LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12)
 
 
 def same_model(model: Any, other: Any) -> None:
+    """As near as L-BFGS comes, which fits more than 200 coefficients, as here."""
     assert_array_equal(model.classes_, other.classes_)
-    assert_allclose(model.coef_, other.coef_, atol=1e-6)
+    assert_allclose(model.coef_, other.coef_, atol=1e-5)
     assert_allclose(
-        model.predict_proba(DATA.test[0]), other.predict_proba(DATA.test[0]), atol=1e-6
+        model.predict_proba(DATA.test[0]), other.predict_proba(DATA.test[0]), atol=1e-5
     )
 
 
@@ -67,7 +68,8 @@ def marked(split: Split) -> Part:
 
 def fitted_classifier(task: Task, **parameters: Any) -> SalutaryClassifier:
     model = SalutaryClassifier(
-        plain(),
+        # The solver of the benchmark, so that near ties fall alike.
+        plain().set_params(solver="lbfgs", tol=1e-10, max_iter=10_000),
         budget=task.setting.budget,
         batch_size=task.setting.batch_size,
         hessian=task.setting.hessian,
@@ -340,4 +342,4 @@ def test_a_control_is_a_plain_fit_on_the_rows_it_names(
     assert np.isnan(step.agreement)
     expected = plain().set_params(fit_intercept=fit_intercept).fit(*rows)
     same_model(step.model, expected)
-    assert_allclose(step.model.intercept_, expected.intercept_, atol=1e-6)
+    assert_allclose(step.model.intercept_, expected.intercept_, atol=1e-5)

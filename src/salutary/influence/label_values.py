@@ -1,0 +1,117 @@
+"""What a label may be, and columns of labels as arrays that change none of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salutary.arrays import IntArray
+
+LABEL_TYPES = (str, bool, int, float, np.bool_, np.integer, np.floating)
+
+
+def as_given(values: Any) -> Any:
+    """NumPy arrays as they are; lists and columns of tables as arrays of objects.
+
+    NumPy itself would make text of every value in a list if one is text, and floats of
+    whole numbers and booleans in a column with gaps.
+    """
+    if isinstance(getattr(values, "dtype", None), np.dtype):
+        return values
+    categorical = getattr(values, "cat", values)
+    if hasattr(categorical, "categories") and hasattr(categorical, "codes"):
+        # pandas would make floats of categories that are whole numbers.
+        codes = np.asarray(categorical.codes)
+        categories = np.asarray([*categorical.categories, None], dtype=object)
+        return categories[codes]  # the code of a gap is -1
+    for to_list in ("to_pylist", "to_list"):  # pyarrow; polars
+        if hasattr(values, to_list):
+            values = getattr(values, to_list)()
+            break
+    return np.asarray(values, dtype=object)
+
+
+def missing_rows(values: NDArray[Any]) -> IntArray:
+    """Numbers of the rows that hold None, NaN, or pandas' NA or NaT."""
+    if values.dtype != object:
+        return np.flatnonzero(values != values)
+    return np.flatnonzero([is_missing(value) for value in values])
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, or pandas' NA or NaT."""
+    # NA is known by its name, as this folder does not import pandas. Comparing with NA
+    # gives neither true nor false.
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return bool(np.ndim(value) == 0 and value != value)
+
+
+def as_typed(labels: NDArray[Any], rows: IntArray, name: str) -> NDArray[Any]:
+    """Labels of one kind that came as objects in NumPy's own type, none changed.
+
+    Raises
+    ------
+    ValueError
+        For whole numbers that no array holds as they are.
+    """
+    values = labels.tolist()
+    typed = _exact(values)
+    if typed is None:
+        row, label = max(zip(rows, values, strict=True), key=lambda pair: abs(pair[1]))
+        raise ValueError(
+            f"{name} has the label {label!r} in row {row}, too large a number to stay "
+            "what it is among the others; make all of them text"
+        )
+    return typed
+
+
+def _exact(values: list[Any]) -> NDArray[Any] | None:
+    """Labels of one kind as an array that changes none, or None if there is none."""
+    is_whole = all(isinstance(value, int | np.integer) for value in values)
+    if _kind(values[0]) != "number" or not is_whole:
+        typed = np.array(values)
+        return typed if typed.tolist() == values else None
+    # NumPy by itself makes floats of large whole numbers among others.
+    for dtype in (np.int64, np.uint64):
+        try:
+            return np.array(values, dtype=dtype)
+        except OverflowError:
+            continue
+    return None
+
+
+def check_kinds(labels: NDArray[Any], rows: IntArray, name: str) -> None:
+    """Refuse labels that are not all texts, all booleans or all numbers."""
+    first = _kind(labels[0])
+    for row, label in zip(rows, labels, strict=True):
+        if not isinstance(label, LABEL_TYPES):
+            raise ValueError(
+                f"{name} has the label {label!r} in row {row}, of type "
+                f"{type(label).__name__}; make it text, a whole number or a boolean"
+            )
+        if _kind(label) != first:
+            raise ValueError(
+                f"{name} has labels of several kinds, {labels[0]!r} in row {rows[0]} "
+                f"and {label!r} in row {row}; make all of them text, all numbers or "
+                "all booleans"
+            )
+
+
+def _kind(label: Any) -> str:
+    if isinstance(label, bool | np.bool_):
+        return "boolean"
+    return "text" if isinstance(label, str) else "number"
+
+
+def plain_if_alike(labels: NDArray[Any]) -> NDArray[Any]:
+    """The objects of a list in NumPy's own type, if that changes none of them."""
+    if all(isinstance(label, float) for label in labels):
+        return labels.astype(np.float64)
+    known = all(isinstance(label, LABEL_TYPES) for label in labels)
+    if not known or len({_kind(label) for label in labels}) > 1:
+        return labels
+    plain = _exact(labels.tolist())
+    return labels if plain is None else plain

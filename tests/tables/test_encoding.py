@@ -1,0 +1,89 @@
+"""The encoder: columns of every kind to a matrix."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from salutary.errors import InputError
+from salutary.tables.encoding import (
+    ColumnTypes,
+    count_recurring,
+    table_encoder,
+    unseen_categories,
+)
+
+
+def mixed(n: int, seed: int) -> pd.DataFrame:
+    """Columns as `cast_features` gives them, one for each of skrub's encoders."""
+    rng = np.random.default_rng(seed)
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 900, n), "D")
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(50, 20, n),
+            "color": rng.choice(["red", "green", "blue"], n),
+            "note": [f"note {rng.integers(10**6)} of {row}" for row in range(n)],
+            "day": day.astype("datetime64[us]"),
+            "empty": pd.Series([None] * n, dtype=object),
+        }
+    ).astype({"color": object, "note": object})
+    for place, column in enumerate(("size", "color", "note", "day")):
+        frame.loc[rng.random(n) < 0.1 + 0.02 * place, column] = None
+    return frame
+
+
+MIXED = {"size": "number", "color": "category", "note": "text", "day": "date"}
+
+
+def test_the_encoder_gives_the_same_numbers_again_and_only_finite_ones() -> None:
+    frame, unseen = mixed(120, 0), mixed(60, 1)
+    encoder = table_encoder(MIXED, 0)
+    fitted = np.asarray(encoder.fit_transform(frame))
+    assert fitted.dtype == np.float32
+    np.testing.assert_allclose(encoder.transform(frame), fitted, atol=1e-4)
+    assert np.isfinite(fitted).all()
+    assert np.isfinite(encoder.transform(unseen)).all()
+    np.testing.assert_allclose(fitted.mean(axis=0), 0, atol=1e-3)
+    spread = fitted.std(axis=0)
+    np.testing.assert_allclose(spread[spread > 1e-6], 1, atol=1e-3)
+    # Alone or with others, a row becomes the same.
+    one = np.asarray(encoder.transform(frame[7:8]))
+    np.testing.assert_allclose(one, fitted[7:8], atol=1e-4)
+
+
+def test_the_encoder_is_seeded() -> None:
+    frame = mixed(120, 0)
+    first = np.asarray(table_encoder(MIXED, 3).fit_transform(frame))
+    np.testing.assert_array_equal(table_encoder(MIXED, 3).fit_transform(frame), first)
+
+
+def test_columns_are_chosen_and_cast_by_name_whatever_else_there_is() -> None:
+    types = ColumnTypes({"b": "number", "a": "text"})
+    rows = pd.DataFrame(
+        {"a": [1, 2], "other": [0, 0], "b": ["1.5", None]}, index=[9, 4]
+    )
+    found = clone(types).fit(rows).transform(rows)
+    assert list(found) == ["b", "a"]
+    assert found["a"].tolist() == ["1", "2"]
+    assert found["b"][0] == 1.5
+    with pytest.raises(InputError, match="'b'"):
+        types.transform(rows[["a"]])
+
+
+def test_unseen_categories_are_rows_of_the_pool_not_values() -> None:
+    train = pd.DataFrame({"color": ["red", None, "blue"], "shape": ["x", "y", "x"]})
+    pool = pd.DataFrame(
+        {"color": ["red", "teal", "teal", None, "pink"], "shape": ["x", "y", *"xxy"]}
+    )
+    kinds = dict.fromkeys(train, "category")
+    encoder = table_encoder(kinds, 0).fit(pd.concat([train, pool], ignore_index=True))
+    assert unseen_categories(encoder, train, pool) == {"color": 3}
+
+
+def test_recurring_rows_are_those_pandas_finds() -> None:
+    frames = [mixed(40, seed) for seed in range(3)]
+    rows = pd.concat([frames[0], frames[1][:4], frames[2][5:7]], ignore_index=True)
+    # pandas joins missing values, too.
+    joined = rows.merge(pd.concat(frames[1:]).drop_duplicates(), how="inner")
+    assert count_recurring(rows, *frames[1:]) == len(joined) == 6
+    assert count_recurring(frames[0], *frames[1:]) == 0
