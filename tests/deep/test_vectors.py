@@ -219,3 +219,64 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="cannot be"):
         embedded(["a"], folder=tmp_path)
+
+
+def texts_of(day: int, n: int = 60) -> list[str]:
+    return [f"{day} {'a' * number}" for number in range(n)]
+
+
+def test_a_store_that_is_too_large_loses_what_was_not_used_for_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("salutary.deep.vectors.LARGEST_STORE", 200_000)
+    sizes = {}
+
+    def stored(day: int, texts: list[str]) -> int:
+        """Embed at a day; the number of texts that the store lacked."""
+        asked: list[str] = []
+
+        def encode(batch: list[str]) -> Vectors:
+            asked.extend(batch)
+            return np.ones((len(batch), 256), np.float32)
+
+        monkeypatch.setattr("salutary.deep.vectors._today", lambda: day)
+        embed(
+            texts,
+            encode,
+            model=b"model",
+            as_bytes=str.encode,
+            size=len,
+            batch_size=9,
+            n_features=256,
+            folder=tmp_path,
+        )
+        sizes[day] = (tmp_path / FILE).stat().st_size
+        return len(asked)
+
+    assert stored(1, texts_of(1)) == 60
+    assert stored(2, texts_of(2)) == 60
+    assert stored(3, texts_of(1)) == 0  # used again, after those of day 2
+    assert stored(4, texts_of(4)) == 60
+    assert max(sizes.values()) < 200_000 + 9 * 2_000
+    assert stored(5, texts_of(1)) <= 5  # a third had to go, nearly all of day 2
+    assert stored(5, texts_of(2)) == 60
+    for day in range(6, 12):
+        stored(day, texts_of(day))
+        assert sizes[day] <= 200_000 + 60 * 1_200
+
+
+def test_a_store_of_before_is_read_and_grows(tmp_path: Path) -> None:
+    first = embedded(["a", "bb"], folder=tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        rows = connection.execute("SELECT key, vector FROM vectors").fetchall()
+        connection.execute("DROP TABLE vectors")
+        connection.execute(
+            "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) "
+            "WITHOUT ROWID"
+        )
+        connection.executemany("INSERT INTO vectors VALUES (?, ?)", rows)
+    connection.close()
+    again = embedded(["a", "bb"], nothing, folder=tmp_path)
+    np.testing.assert_array_equal(again, first)
+    embedded(["ccc"], folder=tmp_path)
+    embedded(["a", "ccc"], nothing, folder=tmp_path)

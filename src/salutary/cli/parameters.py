@@ -237,7 +237,8 @@ def texts_of(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder that keeps the vectors of the texts for later runs.",
+            help="Folder that keeps the vectors of the texts for later runs. Beyond "
+            "4 GiB, those that were not used for longest are removed.",
             show_default="a folder in the user's cache",
         ),
     ] = None,

@@ -48,8 +48,9 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         CPU. On CUDA the model runs in bfloat16 if the device supports it.
     cache_dir : str or path, default=None
         Folder that keeps vectors for later calls and runs, by the model's weights and
-        the text. Several processes may share it. None keeps nothing. A file of skops
-        sets no folder: set it after loading.
+        the text. Several processes may share it. Beyond 4 GiB, the vectors that were
+        not used for longest are removed. None keeps nothing. A file of skops sets no
+        folder: set it after loading.
 
     Attributes
     ----------

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ Encode = Callable[[list[Any]], Vectors]
 """Takes a batch of rows and returns their vectors, shape (n_rows, n_features)."""
 
 FILE = "embeddings.sqlite"
+
+LARGEST_STORE = 4 * 2**30
+"""Bytes that a store may have, which is about two million vectors of 384 numbers.
+
+A larger one loses the vectors that were not used for longest, until a tenth is free.
+"""
 
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process that is writing to the store."""
@@ -155,10 +163,10 @@ class VectorStore:
 
         Keys that are missing and vectors that are damaged are left out.
         """
-        found = {}
+        found, idle, today = {}, [], _today()
         for key in keys:
             row = self._connection.execute(
-                "SELECT vector FROM vectors WHERE key = ?", (key,)
+                "SELECT vector, used FROM vectors WHERE key = ?", (key,)
             ).fetchone()
             if row is None or not isinstance(row[0], bytes):
                 continue
@@ -166,18 +174,61 @@ class VectorStore:
                 vector = np.frombuffer(row[0], dtype="<f4")
                 if np.isfinite(vector).all():
                     found[key] = vector
+                    if row[1] != today:
+                        idle.append((today, key))
+        # No more than once a day, as it writes the whole row.
+        with suppress(sqlite3.OperationalError), self._connection:
+            self._connection.executemany(
+                "UPDATE vectors SET used = ? WHERE key = ?", idle
+            )
         return found
 
     def add(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         """Store one vector for each key, and replace vectors stored before."""
+        today = _today()
         rows = [
-            (key, np.ascontiguousarray(vector, dtype="<f4").tobytes())
+            (key, np.ascontiguousarray(vector, dtype="<f4").tobytes(), today)
             for key, vector in zip(keys, vectors, strict=True)
         ]
         with self._connection:
             self._connection.executemany(
-                "INSERT OR REPLACE INTO vectors (key, vector) VALUES (?, ?)", rows
+                "INSERT OR REPLACE INTO vectors (key, vector, used) VALUES (?, ?, ?)",
+                rows,
             )
+
+    def shrink(self, largest: int) -> None:
+        """Remove the vectors that were not used for longest from too large a store.
+
+        Parameters
+        ----------
+        largest : int
+            Number of bytes that the store may have. If it has more, a tenth of this
+            number is free afterwards.
+        """
+        pages, free, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        used = (pages - free) * size
+        if used <= largest:
+            return
+        count = self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+        n_removed = ceil(count * (1 - 0.9 * largest / used))
+        # Another process may be using the store, which then shrinks at a later call.
+        with suppress(sqlite3.OperationalError):
+            with self._connection:
+                self._connection.execute(
+                    "DELETE FROM vectors WHERE key IN "
+                    "(SELECT key FROM vectors ORDER BY used LIMIT ?)",
+                    (n_removed,),
+                )
+            # Most pages still hold a vector, and only this gives up the space.
+            self._connection.execute("VACUUM")
+
+
+def _today() -> int:
+    """Number of the day, counted from 1970."""
+    return int(time.time() // 86_400)
 
 
 @contextmanager
@@ -188,7 +239,8 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
     ----------
     folder : Path or None
         The folder; it is created if it does not exist. With None, the store is in
-        memory and its vectors are gone after the block.
+        memory and its vectors are gone after the block. A store of more than
+        `LARGEST_STORE` bytes is made smaller after the block.
 
     Raises
     ------
@@ -212,9 +264,13 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS vectors "
-            "(key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+            "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, "
+            "used INTEGER NOT NULL DEFAULT 0)"
         )
-        yield VectorStore(connection)
+        _add_use(connection)
+        store = VectorStore(connection)
+        yield store
+        store.shrink(LARGEST_STORE)
     except sqlite3.DatabaseError as error:
         # The lowest byte of an extended error code is the primary code.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -226,3 +282,15 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
     finally:
         if connection is not None:
             connection.close()
+
+
+def _add_use(connection: sqlite3.Connection) -> None:
+    """Add the day of last use to a store of before, and an index of it."""
+    columns = connection.execute("SELECT name FROM pragma_table_info('vectors')")
+    if ("used",) not in columns.fetchall():
+        # Another process may have added it since.
+        with suppress(sqlite3.OperationalError):
+            connection.execute(
+                "ALTER TABLE vectors ADD COLUMN used INTEGER NOT NULL DEFAULT 0"
+            )
+    connection.execute("CREATE INDEX IF NOT EXISTS by_use ON vectors (used)")
