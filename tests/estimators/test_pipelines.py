@@ -9,9 +9,12 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 
 from salutary.estimators.pipelines import checked_matrix, joined_again, split_estimator
 
@@ -59,6 +62,23 @@ def test_earlier_steps_are_unfitted_copies() -> None:
 def test_other_models_are_refused(estimator: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         split_estimator(estimator)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        SelectKBest(k=2),
+        TargetEncoder(),
+        LinearDiscriminantAnalysis(),
+        NeighborhoodComponentsAnalysis(),
+    ],
+    ids=lambda step: type(step).__name__,
+)
+def test_a_step_that_learns_from_labels_is_named(step: Any) -> None:
+    pipeline = make_pipeline(StandardScaler(), step, LogisticRegression())
+    name, kind = pipeline.steps[1][0], type(step).__name__
+    with pytest.raises(ValueError, match=rf"'{name}' \({kind}\) learns from labels"):
+        split_estimator(pipeline)
 
 
 @pytest.mark.parametrize("container", ["array", "frame"])

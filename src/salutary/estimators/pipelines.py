@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
@@ -34,13 +34,16 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     Raises
     ------
     ValueError
-        If the last step is of another class, or does not have an L2 penalty.
+        If the last step is of another class, or does not have an L2 penalty, or an
+        earlier step is one that learns from labels.
     """
     steps = getattr(estimator, "steps", None)
     transformer = None
     classifier = LogisticRegression() if estimator is None else estimator
     if steps is not None:
         classifier = steps[-1][1]
+        for name, step in steps[:-1]:
+            _check_learns_without_labels(name, step)
         if len(steps) > 1:
             transformer = clone(estimator[:-1])
     if not isinstance(classifier, LogisticRegression):
@@ -51,6 +54,15 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     if not isinstance(classifier, LogisticRegressionCV):
         check_objective(classifier)
     return transformer, classifier
+
+
+def _check_learns_without_labels(name: str, step: Any) -> None:
+    if hasattr(step, "__sklearn_tags__") and get_tags(step).target_tags.required:
+        raise ValueError(
+            f"step {name!r} ({type(step).__name__}) learns from labels, but the steps "
+            "before the logistic regression are fitted once, without labels, on "
+            "labeled and unlabeled rows; leave it out, or apply it to X beforehand"
+        )
 
 
 def with_chosen_penalty(
