@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.utils import _safe_indexing, check_array, get_tags
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
@@ -34,16 +36,13 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     Raises
     ------
     ValueError
-        If the last step is of another class, or does not have an L2 penalty, or an
-        earlier step is one that learns from labels.
+        If the last step is of another class, or does not have an L2 penalty.
     """
     steps = getattr(estimator, "steps", None)
     transformer = None
     classifier = LogisticRegression() if estimator is None else estimator
     if steps is not None:
         classifier = steps[-1][1]
-        for name, step in steps[:-1]:
-            _check_learns_without_labels(name, step)
         if len(steps) > 1:
             transformer = clone(estimator[:-1])
     if not isinstance(classifier, LogisticRegression):
@@ -54,15 +53,6 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     if not isinstance(classifier, LogisticRegressionCV):
         check_objective(classifier)
     return transformer, classifier
-
-
-def _check_learns_without_labels(name: str, step: Any) -> None:
-    if hasattr(step, "__sklearn_tags__") and get_tags(step).target_tags.required:
-        raise ValueError(
-            f"step {name!r} ({type(step).__name__}) learns from labels, but the steps "
-            "before the logistic regression are fitted once, without labels, on "
-            "labeled and unlabeled rows; leave it out, or apply it to X beforehand"
-        )
 
 
 def with_chosen_penalty(
@@ -207,6 +197,24 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     return matrix
 
 
+def _learns_from_labels(transformer: Pipeline) -> str:
+    """What is wrong with the first step that is not fitted."""
+    name, step = next(pair for pair in transformer.steps if not _is_fitted(pair[1]))
+    return (
+        f"step {name!r} ({type(step).__name__}) learns from labels, but the steps "
+        "before the logistic regression are fitted without labels, on labeled and "
+        "unlabeled rows; leave it out, or apply it to X beforehand"
+    )
+
+
+def _is_fitted(step: Any) -> bool:
+    try:
+        check_is_fitted(step)
+    except NotFittedError:
+        return False
+    return True
+
+
 class PipelineMixin:
     """Prediction by fitted earlier steps and the logistic regression behind them.
 
@@ -221,11 +229,23 @@ class PipelineMixin:
         """Fit the earlier steps on all rows but those held out; then as `_transformed`.
 
         Without earlier steps, rows are taken as ``_check_array`` has left them.
+
+        Raises
+        ------
+        ValueError
+            If a step learns from labels, as `SelectKBest` does; names it.
         """
         if self._transformer is None:
             return X, getattr(self, "feature_names_in_", None)
         rest = np.setdiff1d(np.arange(_num_samples(X)), held)
-        self._transformer.fit(_safe_indexing(X, rest))
+        try:
+            self._transformer.fit(_safe_indexing(X, rest))
+        except ValueError as error:
+            # Only the words tell it, as SelectKBest has no tag that does: nothing but
+            # the labels is None.
+            if "None" not in str(error):
+                raise
+            raise ValueError(_learns_from_labels(self._transformer)) from error
         return self._transformed(X, "X")
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
