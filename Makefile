@@ -22,9 +22,16 @@ install: $(READY) ## Make .venv with all that development needs
 demo: $(READY) ## Run the main job on data that comes with scikit-learn
 	$(BIN)/salutary demo
 
-test: $(READY) ## Run the tests, doctests included
-	@# A worker for each core; threads within one would only wait for each other.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+# A worker for each core; threads within one would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+test: $(READY) ## Run all tests, doctests included
+	$(PYTEST)
+
+check: lint ## Lint and run the fast tests, more than half of all: a minute
+	@# What is left out imports much more, or makes whole runs.
+	$(PYTEST) -m 'not slow' --hypothesis-profile quick tests \
+		--ignore tests/deep --ignore tests/salutary_benchmark --ignore tests/test_studies.py
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -52,4 +59,4 @@ bench: $(READY) ## Measure speed and memory
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test lint format bench studies clean
+.PHONY: help install demo test check lint format bench studies clean

@@ -15,6 +15,8 @@ from salutary.cli.advise import summary
 from salutary.cli.main import main
 from salutary.tables.encoding import table_encoder
 
+pytestmark = pytest.mark.slow
+
 Refusal = Callable[[list[str]], str]
 SMALL = ["--splits", "2", "--repeats", "1", "--budget", "4", "--batch-size", "2"]
 

@@ -115,6 +115,7 @@ def test_help_says_which_extra_a_plugin_lacks(
     assert "Usage: salutary benchmark" in shown(["benchmark", "--help"], capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "remedy"),
     [
@@ -248,6 +249,7 @@ def test_only_commands_that_resume_say_so(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [["--version"], ["advise", "--json"]], ids=" ".join)
 def test_output_that_finds_no_room_is_told_in_one_line(
@@ -283,6 +285,7 @@ def test_a_reader_that_has_gone_is_no_error(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.slow
 def test_a_terminal_of_ascii_sees_escapes(arguments: list[str], folder: Path) -> None:
     for name in ("train", "validation"):
         path = folder / f"{name}.csv"
@@ -343,6 +346,7 @@ def test_a_name_that_is_too_long_is_told_with_the_remedy(
     assert line.endswith("pass a shorter path")
 
 
+@pytest.mark.slow
 def test_the_installed_command_labels_and_refuses(
     arguments: list[str], folder: Path
 ) -> None:
@@ -361,6 +365,7 @@ def test_the_installed_command_labels_and_refuses(
     assert len(again.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_a_bar_and_the_same_summary(
     arguments: list[str], folder: Path
 ) -> None:

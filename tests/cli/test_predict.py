@@ -37,6 +37,7 @@ def predicted(run_dir: Path, table: Path, suffix: str = ".parquet") -> pd.DataFr
     return READERS[suffix](out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", READERS)
 def test_predictions_are_the_models(
     suffix: str, run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
@@ -62,6 +63,7 @@ def test_predictions_are_the_models(
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_order_of_columns_and_further_columns_do_not_matter(
     run_dir: Path, folder: Path
 ) -> None:
@@ -73,6 +75,7 @@ def test_order_of_columns_and_further_columns_do_not_matter(
     pd.testing.assert_frame_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_a_row_gets_the_same_prediction_alone(run_dir: Path, folder: Path) -> None:
     expected = predicted(run_dir, folder / "pool.csv")
     pool = pd.read_csv(folder / "pool.csv", dtype=str)
@@ -113,6 +116,7 @@ def test_ids_that_are_moments_stay_so(suffix: str, run_dir: Path, folder: Path) 
     assert pd.to_datetime(found).tolist() == moments.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "arrow_type"),
     [([3, 5, 7], pa.int64()), ([False, True, True], pa.bool_())],
@@ -265,6 +269,7 @@ def test_an_unfinished_run_has_no_model(
     assert "finished" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["prediction", "probability_cat"])
 def test_an_id_column_named_as_an_output_column_is_refused(
     name: str, run: Callable[..., Path], folder: Path, refusal: Refusal

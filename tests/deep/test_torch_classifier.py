@@ -16,6 +16,8 @@ from sklearn.metrics import log_loss
 from salutary import TorchClassifier
 from salutary.progress import reporting
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs salutary[torch]")
 
 

@@ -29,6 +29,8 @@ from salutary.runs.table_problem import Settings
 from salutary.tables.sources import Sources
 from salutary.tables.writing import write_table
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("train", "validation", "pool")
 COLUMNS = ["plain", "[bold]", "a,b", '=1+1"', "größe 📏", "x\ty", "-1", "__len__"]
 
