@@ -24,9 +24,16 @@ install: $(READY) ## Make .venv with all that development needs
 demo: $(READY) ## Run the main job on data that comes with scikit-learn
 	$(BIN)/salutary demo
 
-test: $(READY) ## Run the tests, doctests included
-	@# A worker for each core; threads within one would only wait for each other.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+# A worker for each core; threads within one would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+test: $(READY) ## Run all tests, doctests included
+	$(PYTEST)
+
+check: lint ## Lint and run the fast tests, more than half of all: a minute
+	@# What is left out imports much more, or makes whole runs.
+	$(PYTEST) -m 'not slow' --hypothesis-profile quick tests \
+		--ignore tests/deep --ignore tests/salutary_benchmark --ignore tests/test_studies.py
 
 hostile: $(READY) ## Run N hostile inputs and N / 10 kills from SEED
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile $(N) $(SEED)
@@ -59,4 +66,4 @@ bench: $(READY) ## Measure speed and memory
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test hostile lint format bench studies clean
+.PHONY: help install demo test check hostile lint format bench studies clean

@@ -20,6 +20,7 @@ settings.register_profile(
     max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("quick", settings.get_profile("salutary"), max_examples=10)
 settings.load_profile("salutary")
 
 # What tests run in a process of its own is forked from one that has imported all of

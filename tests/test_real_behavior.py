@@ -14,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from salutary import SalutaryClassifier
 
+pytestmark = pytest.mark.slow
+
 
 def split(y: np.ndarray, n_labeled: int, seed: int) -> tuple[np.ndarray, ...]:
     """Labeled, pool, validation (20%) and test (20%) rows, stratified."""

@@ -28,6 +28,8 @@ from studies.rules_runs import (
 from studies.rules_shown import GuardsCompared, RulesCompared, harmed, worse_than_start
 from studies.writing import write_study
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Shown:

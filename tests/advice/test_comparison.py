@@ -69,6 +69,7 @@ def cross_fitted() -> dict[str, Judged]:
     return cross_fit(case(), 3, 2, lambda line: None)
 
 
+@pytest.mark.slow
 def test_training_rows_alone_against_scikit_learn_on_the_same_folds(
     cross_fitted: dict[str, Judged],
 ) -> None:
@@ -100,6 +101,7 @@ def test_training_rows_alone_against_scikit_learn_on_the_same_folds(
     assert not judged.validation_weight.any()
 
 
+@pytest.mark.slow
 def test_every_row_is_judged_by_fits_that_have_not_seen_it() -> None:
     """A validation row with a label of its own cannot be told by the others."""
     X_val, y_val = X[VALIDATION].copy(), Y[VALIDATION].copy()
@@ -118,6 +120,7 @@ def test_every_row_is_judged_by_fits_that_have_not_seen_it() -> None:
     assert min(found[0].loss[0], found[1].loss[0]) > 1
 
 
+@pytest.mark.slow
 def test_the_table_is_that_of_paired_tests(cross_fitted: dict[str, Judged]) -> None:
     found, judged = compare(case(), 3, 2), cross_fitted
     table = found.table.set_index("option")
@@ -143,6 +146,7 @@ def test_the_table_is_that_of_paired_tests(cross_fitted: dict[str, Judged]) -> N
     assert (found.n_train, found.n_validation, found.n_pool) == (30, 45, 0)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_and_another_another(
     plain_with_pool: Advice,
 ) -> None:
@@ -153,6 +157,7 @@ def test_the_same_seed_gives_the_same_and_another_another(
     assert not np.allclose(first.table["log_loss"], other.table["log_loss"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sparse_and_float32_rows_give_the_same(plain_with_pool: Advice) -> None:
     expected = plain_with_pool.table
     for rows, tolerance in ((sparse.csr_array(X), 1e-6), (X.astype("f4"), 1e-4)):
@@ -160,6 +165,7 @@ def test_sparse_and_float32_rows_give_the_same(plain_with_pool: Advice) -> None:
         pd.testing.assert_frame_equal(found, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_float32_rows_are_computed_with_in_float64() -> None:
     single = X.astype("f4")
     pd.testing.assert_frame_equal(
@@ -167,12 +173,14 @@ def test_float32_rows_are_computed_with_in_float64() -> None:
     )
 
 
+@pytest.mark.slow
 def test_lists_give_the_same(plain: Advice) -> None:
     dense = [X[TRAIN].tolist(), Y[TRAIN].tolist(), X[VALIDATION].tolist()]
     lists = advise(*dense, Y[VALIDATION].tolist(), **SMALL)
     pd.testing.assert_frame_equal(lists.table, plain.table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "classes",
     [
@@ -192,6 +200,7 @@ def test_labels_of_any_type_give_the_same(classes: np.ndarray, plain: Advice) ->
     pd.testing.assert_frame_equal(found.table, plain.table)
 
 
+@pytest.mark.slow
 def test_a_class_that_a_fold_lacks_is_no_obstacle() -> None:
     """One validation row of a class: where it is judged, no other validation row is."""
     kept = np.flatnonzero(Y[VALIDATION] != 2)
@@ -205,6 +214,7 @@ def test_a_class_that_a_fold_lacks_is_no_obstacle() -> None:
     assert log_losses["train + validation"] < 36 / len(rows)
 
 
+@pytest.mark.slow
 def test_validation_rows_of_one_class_are_no_obstacle() -> None:
     rows = np.flatnonzero(Y[VALIDATION] == 2)
     words = "no validation row has class 0, 1; whether labels help there cannot be seen"
@@ -219,6 +229,7 @@ def test_validation_rows_of_one_class_are_no_obstacle() -> None:
     assert found.option == "validation only"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_splits", [2, 3, 6])
 def test_six_validation_rows_are_enough(n_splits: int) -> None:
     rows = slice(30, 36)
@@ -230,6 +241,7 @@ def test_six_validation_rows_are_enough(n_splits: int) -> None:
     assert np.isfinite(found.table.drop(columns="option").to_numpy()).all()
 
 
+@pytest.mark.slow
 def test_of_a_large_pool_a_part_is_drawn(
     plain_with_pool: Advice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +258,7 @@ def test_of_a_large_pool_a_part_is_drawn(
     assert not unmoved["self-training"]
 
 
+@pytest.mark.slow
 def test_the_weights_of_training_rows_count(plain_with_pool: Advice) -> None:
     weight = np.where(np.arange(30) < 10, 2.0, 1.0)
     rows = np.concatenate([np.arange(30), np.arange(10)])
@@ -388,6 +401,7 @@ def test_every_option_has_an_action() -> None:
     assert set(module.ACTIONS) == {*OPTIONS, *POOL_OPTIONS}
 
 
+@pytest.mark.slow
 def test_the_advice_is_plain_json(plain_with_pool: Advice) -> None:
     found = plain_with_pool
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
@@ -395,6 +409,7 @@ def test_the_advice_is_plain_json(plain_with_pool: Advice) -> None:
     assert found.sentence.startswith("Advice: ")
 
 
+@pytest.mark.slow
 def test_where_it_stands_is_printed_if_wanted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

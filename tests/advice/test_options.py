@@ -97,6 +97,7 @@ def test_training_rows_are_tuned_by_the_validation_rows(task: AdviceTask) -> Non
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_rows_are_tuned_by_cross_validation(task: AdviceTask) -> None:
     scores = [
         cross_val_score(
@@ -114,6 +115,7 @@ def test_validation_rows_are_tuned_by_cross_validation(task: AdviceTask) -> None
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_both_are_tuned_by_cross_validation_of_the_validation_rows(
     task: AdviceTask,
 ) -> None:
@@ -127,6 +129,7 @@ def test_both_are_tuned_by_cross_validation_of_the_validation_rows(
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_weight_of_the_validation_rows_is_tuned_with_the_penalty(
     task: AdviceTask,
 ) -> None:
@@ -179,6 +182,7 @@ def test_self_training_spends_the_whole_budget_and_no_more(task: AdviceTask) -> 
     np.testing.assert_allclose(few.coef_, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "rule"), [(salutary, "tempered"), (salutary_paper, "paper")]
 )
@@ -205,6 +209,7 @@ def test_salutary_labels_are_the_classifiers(
     )
 
 
+@pytest.mark.slow
 def test_salutary_labels_are_refitted_with_the_validation_rows(
     task: AdviceTask,
 ) -> None:
@@ -232,6 +237,7 @@ RELABELING = ("relabeled", "relabeled + validation")
 """Where a row of weight two is switched whole, and of two copies perhaps one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in (*OPTIONS, *POOL_OPTIONS) if name not in RELABELING]
 )

@@ -18,6 +18,8 @@ from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds
 from salutary.tables.encoding import table_encoder
 
+pytestmark = pytest.mark.slow
+
 Refusal = Callable[[list[str]], str]
 SMALL = ["--splits", "2", "--repeats", "1", "--budget", "4", "--batch-size", "2"]
 

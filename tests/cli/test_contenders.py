@@ -62,6 +62,7 @@ def test_a_split_is_seeded() -> None:
     assert not np.array_equal(parts[0], parts[2])
 
 
+@pytest.mark.slow
 def test_contenders_without_a_pool_are_scikit_learns_own(
     data: Split, results: dict[str, Result]
 ) -> None:
@@ -87,6 +88,7 @@ def test_every_contender_is_another_model(results: dict[str, Result]) -> None:
     assert len({result.log_loss for result in results.values()}) == len(CONTENDERS)
 
 
+@pytest.mark.slow
 def test_salutary_never_sees_a_label_of_the_pool(data: Split) -> None:
     lying = Split(
         data.labeled, data.validation, (data.pool[0], 1 - data.pool[1]), data.test
@@ -104,6 +106,7 @@ def test_true_labels_are_the_pools(data: Split) -> None:
     assert true.score(*data.test) > false.score(*data.test)
 
 
+@pytest.mark.slow
 def test_salutarys_contenders_differ_as_their_names_say(data: Split) -> None:
     task = Task(data, PLAN, 0)
     default, both, published = (

@@ -9,6 +9,8 @@ from salutary.cli import demo
 from salutary.cli.contenders import CONTENDERS
 from salutary.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 NAMES = (demo.TRAIN_ONLY, demo.SALUTARY, demo.MARGIN, demo.TRAIN_AND_VALIDATION)
 
 

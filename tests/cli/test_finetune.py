@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from salutary import LoraClassifier
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
 
-pytest.importorskip("peft", reason="needs salutary[text]")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("peft") is None, reason="needs salutary[text]"),
+]
 
 SIZES = {"train": 24, "validation": 40, "pool": 60}
 LIKELY = np.repeat([0.22, 0.03], 4)

@@ -21,6 +21,8 @@ from sklearn.metrics import log_loss
 import salutary
 from salutary.cli.run_summary import label_summary
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Path]
 
 FILES = {"labels.parquet", "ledger.sqlite", "model.skops", "run.json", "run.lock"}

@@ -14,6 +14,8 @@ import pytest
 import salutary
 from salutary.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Path]
 Frames = dict[str, pd.DataFrame]
 

@@ -19,6 +19,8 @@ from salutary.cli.main import main
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.labeling.tuning import PENALTIES
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"train": 40, "validation": 30, "pool": 50}
 
 

@@ -117,6 +117,7 @@ def test_help_says_which_extra_a_plugin_lacks(
     assert "Usage: salutary benchmark" in shown(["benchmark", "--help"], capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "remedy"),
     [
@@ -250,6 +251,7 @@ def test_only_commands_that_resume_say_so(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [["--version"], ["advise", "--json"]], ids=" ".join)
 def test_output_that_finds_no_room_is_told_in_one_line(
@@ -322,6 +324,7 @@ def test_a_tilde_after_an_option_is_the_users_own_folder(
     assert {"run", "labels.csv"} <= {path.name for path in home.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_terminal_of_ascii_sees_escapes(arguments: list[str], folder: Path) -> None:
     for name in ("train", "validation"):
         path = folder / f"{name}.csv"
@@ -382,6 +385,7 @@ def test_a_name_that_is_too_long_is_told_with_the_remedy(
     assert line.endswith("pass a shorter path")
 
 
+@pytest.mark.slow
 def test_the_installed_command_labels_and_refuses(
     arguments: list[str], folder: Path
 ) -> None:
@@ -400,6 +404,7 @@ def test_the_installed_command_labels_and_refuses(
     assert len(again.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_a_bar_and_the_same_summary(
     arguments: list[str], folder: Path
 ) -> None:

@@ -13,6 +13,8 @@ from sklearn.metrics import log_loss
 import salutary
 from salutary.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 KINDS = ["bird", "cat", "dog"]
 COSTS = {
     **{("bird", "cat"): 1.0, ("bird", "dog"): 5, ("cat", "bird"): 2},

@@ -39,6 +39,7 @@ def predicted(run_dir: Path, table: Path, suffix: str = ".parquet") -> pd.DataFr
     return READERS[suffix](out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", READERS)
 def test_predictions_are_the_models(
     suffix: str, run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
@@ -64,6 +65,7 @@ def test_predictions_are_the_models(
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_order_of_columns_and_further_columns_do_not_matter(
     run_dir: Path, folder: Path
 ) -> None:
@@ -75,6 +77,7 @@ def test_order_of_columns_and_further_columns_do_not_matter(
     pd.testing.assert_frame_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_a_row_gets_the_same_prediction_alone(run_dir: Path, folder: Path) -> None:
     expected = predicted(run_dir, folder / "pool.csv")
     pool = pd.read_csv(folder / "pool.csv", dtype=str)
@@ -222,6 +225,7 @@ def test_what_a_loaded_model_cannot_take_is_refused(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "arrow_type"),
     [([3, 5, 7], pa.int64()), ([False, True, True], pa.bool_())],
@@ -374,6 +378,7 @@ def test_an_unfinished_run_has_no_model(
     assert "finished" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["prediction", "probability_cat"])
 def test_an_id_column_named_as_an_output_column_is_refused(
     name: str, run: Callable[..., Path], folder: Path, refusal: Refusal

@@ -26,6 +26,8 @@ from salutary.cli.main import main
 from salutary.labeling.tuning import PENALTIES
 from salutary.runs.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 KINDS = np.array(["bird", "cat", "dog"])
 NOTES = ["007", None, "a,b", 'say "so"', "é\u2028ü", " led", "1.50", "TRUE", "x\ny"]
 RESULTS = {"switches.parquet", "ledger.sqlite", "model.skops", "run.json", "run.lock"}

@@ -5,6 +5,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from salutary import LoraClassifier, TransformerEmbedder
 from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.errors import InputError
 
-pytest.importorskip("peft", reason="needs salutary[text]")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("peft") is None, reason="needs salutary[text]"),
+]
 
 GOOD = ["a fine film", "what a joy", "warm and funny", "I loved it", "a delight"]
 BAD = ["a dull film", "what a bore", "cold and flat", "I hated it", "a disaster"]

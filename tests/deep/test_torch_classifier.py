@@ -19,6 +19,8 @@ from salutary import TorchClassifier
 from salutary.errors import InputError
 from salutary.progress import reporting
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs salutary[torch]")
 
 

@@ -11,6 +11,8 @@ from sklearn.pipeline import make_pipeline
 from salutary import SalutaryClassifier
 from salutary.deep.torch_embedder import TorchEmbedder
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs salutary[torch]")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs salutary[torch]")
 
 from hypothesis import example, given, settings  # noqa: E402

@@ -23,6 +23,8 @@ from salutary import SalutaryClassifier
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs salutary[text]")
 transformers = pytest.importorskip("transformers", reason="needs salutary[text]")
 

@@ -336,6 +336,7 @@ def test_without_a_guard_every_round_stays(rule: str) -> None:
     assert_kept(model, model.n_iter_, X, y, C=1e3)
 
 
+@pytest.mark.slow
 def test_the_guard_leaves_a_run_that_helps_alone() -> None:
     X, y, X_val, y_val = draw()
     model = salutary(
@@ -347,6 +348,7 @@ def test_the_guard_leaves_a_run_that_helps_alone() -> None:
     assert last["canary_fall"] > last["canary_se"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", [False, True])
 def test_the_history_says_by_which_scores_a_round_chose(guard: bool) -> None:
     X, y, X_val, y_val = draw()
@@ -520,6 +522,7 @@ def test_frames_of_numbers_work_without_warnings(named: bool) -> None:
 # Repeatability
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", [False, True])
 def test_a_seed_fixes_the_run(guard: bool) -> None:
     X, y, _, _ = draw()
@@ -543,6 +546,7 @@ for guard in (True, False):
 """
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_change_the_run() -> None:
     outcomes = {
         subprocess.run(

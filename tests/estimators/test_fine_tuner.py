@@ -23,6 +23,8 @@ from salutary.labeling.rules import find_rule
 from salutary.labeling.tuning import best_C_by_validation
 from salutary.pools.arrays import ArrayPool
 
+pytestmark = pytest.mark.slow
+
 
 class Fixed:
     """Embeds rows as they are, and notes what it was shown."""

@@ -135,6 +135,7 @@ def test_influences_are_the_derivatives_that_split_rows_show(
     assert_array_equal(found.y, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_weight", [None, {0: 1.0, 1: 4.0, 2: 0.3}])
 def test_the_first_round_switches_the_labels_of_largest_effect(
     class_weight: Any,
@@ -229,6 +230,7 @@ def test_noisy_labels_get_cleaner(guard: bool, n_classes: int) -> None:
     assert after < before
 
 
+@pytest.mark.slow
 @every_objective
 def test_every_objective_falls_on_rows_that_nothing_saw(
     objective: Any, value: Any
@@ -365,6 +367,7 @@ def test_a_pipelines_earlier_steps_are_fitted_on_the_training_rows_alone() -> No
     )
 
 
+@pytest.mark.slow
 def test_frames_keep_their_column_names() -> None:
     blobs = Blobs()
     columns = ["a", "b", "c"]
@@ -389,6 +392,7 @@ def test_a_validation_frame_with_columns_in_another_order_is_refused() -> None:
         blobs.run(X=X, X_val=X_val[["c", "b", "a"]], guard=False, budget=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", [False, True])
 @pytest.mark.parametrize(
     "names", [np.array(["ash", "birch", "cedar"]), np.array([False, True])], ids=str
@@ -456,6 +460,7 @@ def test_rows_of_weight_zero_are_never_switched_and_change_nothing(rule: str) ->
     assert_array_equal(found.y[kept], without.y)
 
 
+@pytest.mark.slow
 def test_a_random_state_fixes_the_run() -> None:
     blobs = Blobs(noise=0.35)
     first, again = blobs.run(random_state=3), blobs.run(random_state=3)

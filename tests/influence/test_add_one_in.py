@@ -115,6 +115,7 @@ def test_first_order_tends_to_the_refit_under_a_strong_penalty() -> None:
     np.testing.assert_allclose(first, truth, rtol=0, atol=atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("C", [1.0, 10.0])
 def test_newton_is_true_where_first_order_is_not(C: float) -> None:
     X, y = load_digits(return_X_y=True)

@@ -388,6 +388,7 @@ def any_rows(rng: np.random.Generator, n_classes: int, n_features: int) -> dict:
     }
 
 
+@pytest.mark.slow
 @given(SEEDS, st.integers(2, 5), st.integers(1, 6), HESSIANS)
 def test_influences_weighted_by_probability_sum_to_zero(
     seed: int, n_classes: int, n_features: int, hessian: Any
@@ -402,6 +403,7 @@ def test_influences_weighted_by_probability_sum_to_zero(
     assert_allclose(total, 0, atol=1e-12 * np.abs(influence).max())
 
 
+@pytest.mark.slow
 @given(SEEDS, st.integers(2, 5), HESSIANS)
 def test_weight_two_is_the_row_twice(seed: int, n_classes: int, hessian: Any) -> None:
     rng = np.random.default_rng(seed)
@@ -418,6 +420,7 @@ def test_weight_two_is_the_row_twice(seed: int, n_classes: int, hessian: Any) ->
     assert_allclose(first, second, atol=1e-9 * np.abs(second).max())
 
 
+@pytest.mark.slow
 @given(SEEDS, st.integers(2, 5), HESSIANS)
 def test_the_order_of_rows_and_classes_carries_over(
     seed: int, n_classes: int, hessian: Any

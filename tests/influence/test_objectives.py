@@ -183,6 +183,7 @@ def test_a_value_is_that_of_scikit_learn_and_loops(
     assert value == pytest.approx(reference, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 @every_objective
 @given(judged_rows())
 def test_a_gradient_is_that_of_central_differences(
@@ -251,6 +252,7 @@ def test_extreme_logits_have_finite_values_and_gradients(
         assert value == pytest.approx(size - 0.1 * np.log(2))
 
 
+@pytest.mark.slow
 @given(judged_rows(), st.floats(0.01, 100))
 def test_the_worst_group_is_between_the_groups_mean_and_maximum(
     rows: tuple[np.ndarray, Truth], temperature: float

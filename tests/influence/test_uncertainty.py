@@ -227,6 +227,7 @@ def test_they_are_the_jackknife_over_validation_rows(
     assert_allclose(case.errors(), expected, rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_they_agree_with_a_bootstrap(weighted: bool) -> None:
     case = make_case(n_val=200, weighted=weighted)

@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression
 
 from salutary import SalutaryClassifier
 
+pytestmark = pytest.mark.slow
+
 
 def draw(
     n: int, seed: int, n_classes: int = 3

@@ -197,6 +197,7 @@ def test_the_effect_of_a_switch_is_taken_of_the_rows_own_class() -> None:
     assert_array_equal(found, [[-1, 0, 2], [-24, -16, 0]])
 
 
+@pytest.mark.slow
 def test_a_class_never_loses_its_last_row() -> None:
     """Of a rare class that the validation rows deny, one row keeps its label."""
     rng = np.random.default_rng(0)

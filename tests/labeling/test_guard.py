@@ -123,6 +123,7 @@ def test_a_seed_fixes_the_parts_and_another_deals_anew(labels: np.ndarray) -> No
     assert (parts(1) != parts(2)).any()
 
 
+@pytest.mark.slow
 def test_every_row_comes_into_every_part_as_often() -> None:
     labels = np.repeat([0, 1], [5, 7])
     parts = np.array([part_numbers(labels, seed) for seed in range(3000)])

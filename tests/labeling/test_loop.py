@@ -150,6 +150,7 @@ def test_the_model_is_scikit_learns_fit_of_the_labels_so_far(settings: dict) -> 
     assert np.isnan(rounds[-1].canary_loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["plausible", "tempered"])
 @pytest.mark.parametrize("hessian", ["train", "pool", "both"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -238,6 +239,7 @@ def validation_jackknife(problem: Problem, state: State, chosen: Selection) -> A
     return np.sqrt((n_val - 1) * np.var(left, axis=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 @pytest.mark.parametrize("hessian", ["train", "pool", "both"])
 def test_every_label_has_its_standard_error(hessian: Any, class_weight: Any) -> None:
@@ -262,6 +264,7 @@ def test_float32_and_sparse_pools_have_standard_errors_too(container: Any) -> No
     assert_allclose(found[0].selection.influence_se, exact.influence_se, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimate", ["first_order", "newton", "refit"])
 def test_rows_below_the_smallest_z_are_not_labeled(estimate: Any) -> None:
     problem = replace(make_problem(), estimate=estimate, batch_size=2)
@@ -351,6 +354,7 @@ def unseen_losses(problem: Problem, folds: Any) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["tempered", "plausible", "paper", worst])
 @pytest.mark.parametrize("C", [0.05, 1.0, 30.0])
 def test_the_guard_judges_by_losses_of_rows_no_influence_saw(
@@ -475,6 +479,7 @@ def with_other_canary_labels(problem: Problem, number: int) -> Problem:
     return replace(problem, validation=changed(problem.validation), folds=folds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(FOLDS))
 def test_no_influence_of_a_fold_depends_on_its_canary_rows(number: int) -> None:
     problem = make_problem(rule="tempered", guarded=True)
@@ -497,6 +502,7 @@ def test_no_influence_of_a_fold_depends_on_its_canary_rows(number: int) -> None:
         state, _ = advance(problem, replace(state, termination=None), budget=100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("C", [0.02, 1.0, 30.0])
 def test_a_round_uses_the_variant_of_lowest_canary_loss(C: float) -> None:
     problem = make_problem(rule="tempered", guarded=True, C=C)
@@ -526,6 +532,7 @@ def test_a_round_uses_the_variant_of_lowest_canary_loss(C: float) -> None:
         assert_array_equal(record.selection.labels, own[record.variant].labels)
 
 
+@pytest.mark.slow
 def test_different_variants_win() -> None:
     """So that the test above would see one that always wins."""
     winners = set()
@@ -535,6 +542,7 @@ def test_different_variants_win() -> None:
     assert len(winners) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("guarded", "estimate"), [(False, "first_order"), (True, "newton"), (True, "refit")]
 )
@@ -586,6 +594,7 @@ def same_state(one: State, other: State) -> None:
         assert getattr(one, name) == getattr(other, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["tempered", "plausible"])
 @pytest.mark.parametrize("guarded", [False, True])
 def test_a_run_with_a_larger_budget_goes_on_as_if_it_always_had_it(
@@ -608,6 +617,7 @@ def restored(problem: Problem, snapshot: Snapshot) -> Snapshot:
     return problem.restored(1, *rows, coefficients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["tempered", "plausible"])
 @pytest.mark.parametrize("settings", [{}, {"class_weight": "balanced"}])
 def test_a_restored_run_continues_exactly(rule: str, settings: dict) -> None:
@@ -756,6 +766,7 @@ def peak_of_a_round(n_pool: int, hessian: Any, rule: str) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["plausible", "tempered"])
 @pytest.mark.parametrize("hessian", ["train", "both"])
 def test_a_rounds_memory_grows_by_no_more_than_masks_of_the_pool(

@@ -13,6 +13,7 @@ def split(labels: np.ndarray, fraction: float, seed: int = 0) -> tuple:
     return hold_out(labels, fraction, np.random.RandomState(seed))
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=40).map(np.array),
     st.floats(0.01, 0.99),

@@ -30,6 +30,8 @@ from salutary.tables.encoding import ColumnTypes, table_encoder
 from salutary.tables.sources import Sources
 from salutary.tables.writing import write_table
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("train", "validation", "pool")
 COLUMNS = ["plain", "[bold]", "a,b", '=1+1"', "größe 📏", "x\ty", "-1", "__len__"]
 

@@ -25,6 +25,8 @@ import salutary
 from salutary.cli.main import main
 from salutary.runs.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 BUDGET = 200
 TABLES = ("train", "validation", "pool")
 

@@ -312,6 +312,7 @@ def test_a_large_pool_is_sampled() -> None:
     assert [len(drawn.labeled[1]), len(drawn.pool[1])] == [90, 50]
 
 
+@pytest.mark.slow
 def test_a_result_does_not_depend_on_the_cells_before() -> None:
     first = figures(run("Margin", "breast_cancer"))
     for name in ("Salutary-plausible", "TrainPlusValidation"):

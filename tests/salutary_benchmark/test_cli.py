@@ -32,6 +32,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_does_and_what_is_next(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -46,6 +47,7 @@ def test_a_run_says_what_it_does_and_what_is_next(
     assert "6 of 6 cells are done already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_cell_is_rerun_to_the_recorded_figures(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +195,7 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
+@pytest.mark.slow
 def test_the_report_has_tables_and_pictures_that_are_there(
     out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +214,7 @@ def test_the_report_has_tables_and_pictures_that_are_there(
     assert line.split(" | ")[1] == f"{last.loc['breast_cancer', 'accuracy']:.4f}"
 
 
+@pytest.mark.slow
 def test_hostile_names_in_results_are_escaped(out: Path, tmp_path: Path) -> None:
     name = "<script>alert(1)</script>|`x`"
     results = pd.read_parquet(out / RESULTS)
@@ -228,6 +232,7 @@ def test_hostile_names_in_results_are_escaped(out: Path, tmp_path: Path) -> None
     assert table[0].replace("\\|", "").count("|") == 5
 
 
+@pytest.mark.slow
 def test_a_hostile_error_of_a_cell_is_shown_as_it_is(out: Path, tmp_path: Path) -> None:
     why = "failed: <img src=x onerror=f()> | **a** &lt; __call__ ~~b~~ [c](x) `d` \\|"
     (tmp_path / RESULTS).write_bytes((out / RESULTS).read_bytes())
@@ -304,6 +309,7 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path, refusal: Refusal) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_cell_of_several_settings_is_named_with_its_setting(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from salutary_benchmark.runner import JOURNAL, RESULTS, RUN, Request, read_resul
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.suites import SUITES, Suite
 
+pytestmark = pytest.mark.slow
+
 QUICK = SUITES["quick"]
 FIGURES = ["accuracy", "log_loss", "balanced_accuracy", "validation_loss", "agreement"]
 

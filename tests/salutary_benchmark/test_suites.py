@@ -156,6 +156,7 @@ def test_a_run_ends_after_its_last_round_whatever_is_left_of_the_budget() -> Non
     assert len(losses[1]) == 11
 
 
+@pytest.mark.slow
 def test_a_run_has_every_setting_resumes_and_is_reported(
     small: Suite, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_run_has_every_setting_resumes_and_is_reported(
         runner.run(replace(whole, suite=other))
 
 
+@pytest.mark.slow
 def test_results_of_a_suite_with_one_setting_need_not_name_it(tmp_path: Path) -> None:
     quick = SUITES["quick"]
     runner.run(Request(quick, 1, None, tmp_path / "run", jobs=1))

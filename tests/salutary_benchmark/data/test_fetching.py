@@ -262,6 +262,7 @@ def test_celeba_is_to_be_had_from_its_authors(publisher: Any) -> None:
     assert publisher.asked == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "path", "as_published"),
     [

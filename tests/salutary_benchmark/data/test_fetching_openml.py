@@ -124,6 +124,7 @@ def test_mnist_is_fetched_in_its_two_parts(
     assert found["y_test"].tolist() == [1, 9]
 
 
+@pytest.mark.slow
 def test_cifar_is_fetched_in_its_two_parts_with_colors_last(
     publisher: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_file_that_is_not_the_one_described_is_not_taken(publisher: Any) -> No
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["musk", "waveform"])
 def test_what_is_fetched_is_what_the_folder_has(
     name: str, publisher: Any, data_folder: Path

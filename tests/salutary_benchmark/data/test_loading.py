@@ -125,6 +125,7 @@ def test_a_file_cut_short_is_refused(
     assert told == f"{path}: is damaged or cut short; restore it from its maker"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["table", "images"])
 def test_a_file_with_any_byte_altered_is_refused_or_has_the_same_content(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -82,6 +82,7 @@ def test_people_were_wrong_as_often_as_published(
     assert (labels != y).mean() == pytest.approx(rate, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_labeled_image_has_the_label_that_people_gave_it(data_folder: Path) -> None:
     setting = replace(SETTING, noise="worse")
     drawn = prepared("cifar10n", data_folder, setting, 3)

@@ -74,6 +74,7 @@ def test_agreement_is_what_scipy_and_sets_say() -> None:
     assert told["overlap"] == pytest.approx(len(best & picked) / 10)
 
 
+@pytest.mark.slow
 def test_estimates_are_compared_with_refits(results: pd.DataFrame) -> None:
     of = results.query("setting == 'labeled=100,C=1' and seed == 1")
     setting = replace(SUITE.settings["labeled=100,C=1"], validation=150)
@@ -95,6 +96,7 @@ def test_estimates_are_compared_with_refits(results: pd.DataFrame) -> None:
     assert of["effect"].to_numpy() == pytest.approx(np.abs(effects).mean(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_newton_is_truer_than_first_order_and_a_strong_penalty_than_a_weak(
     results: pd.DataFrame,
 ) -> None:
@@ -106,6 +108,7 @@ def test_newton_is_truer_than_first_order_and_a_strong_penalty_than_a_weak(
     assert mean["first_order", strong] < mean["first_order", weak]
 
 
+@pytest.mark.slow
 def test_curves_are_means_by_C_and_labeled_rows(results: pd.DataFrame) -> None:
     table = FidelityCurves(results, "overlap").frame()
     assert len(table) == 3 * 2
@@ -118,6 +121,7 @@ def test_curves_are_means_by_C_and_labeled_rows(results: pd.DataFrame) -> None:
     assert set(with_factors(results)["C"]) == {0.02, 1.0}
 
 
+@pytest.mark.slow
 def test_all_is_shown_and_drawn(results: pd.DataFrame) -> None:
     shown = show(results)
     assert "newton 1.000 at C = 0.02" in shown.verdict

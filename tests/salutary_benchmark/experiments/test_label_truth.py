@@ -43,6 +43,7 @@ def results() -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"setting": order})
 
 
+@pytest.mark.slow
 def test_treatments_are_refits_of_the_labels_a_run_leaves(
     results: pd.DataFrame,
 ) -> None:

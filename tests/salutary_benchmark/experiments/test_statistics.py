@@ -102,6 +102,7 @@ def test_wins_ties_and_losses_are_counted_over_data_sets() -> None:
     assert table.loc["equal"].tolist() == [0, 3, 0]
 
 
+@pytest.mark.slow
 def test_less_log_loss_is_more() -> None:
     results = with_differences({("a", "other"): UP}, "log_loss")
     assert compared(results, "mine", "log_loss").loc["other"].tolist() == [0, 0, 1]
@@ -137,6 +138,7 @@ def test_holms_correction_is_over_the_whole_table(n_tests: int) -> None:
     assert table.sum(axis=None) == 2 * n_tests
 
 
+@pytest.mark.slow
 def test_holms_correction_relents_after_each_test_that_is_rejected() -> None:
     # p = 2 / 512 is above 5% / 13, but not above 5% / 12.
     among = {("strong", "other"): UP, ("next", "other"): [-UP[0], *UP[1:]]}
@@ -149,6 +151,7 @@ def test_holms_correction_relents_after_each_test_that_is_rejected() -> None:
     assert table.loc["other"].tolist() == [0, 13, 0]
 
 
+@pytest.mark.slow
 def test_a_difference_that_correction_drowns_is_a_tie() -> None:
     alone = with_differences({("a", "other"): UP})
     assert compared(alone, "mine", "accuracy").loc["other", "wins"] == 1
@@ -170,6 +173,7 @@ def test_few_seeds_and_ties_among_them_do_not_warn() -> None:
     assert compared(results, "mine", "accuracy").loc["x"].tolist() == [0, 2, 0]
 
 
+@pytest.mark.slow
 def test_only_seeds_that_both_have_done_are_compared() -> None:
     results = with_differences({("a", "x"): [*UP, -9.0, -9.0]})
     missing = (results["strategy"] == "x") & (results["seed"] >= 10)

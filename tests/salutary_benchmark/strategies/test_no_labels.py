@@ -106,6 +106,7 @@ def test_salutary_is_the_classifier_of_the_same_parameters(
     assert len(steps) == expected.n_iter_ + 1
 
 
+@pytest.mark.slow
 def test_the_guards_refusal_leaves_the_model_as_it_was() -> None:
     X, y = make_classification(
         300, 4, n_redundant=0, flip_y=0.4, class_sep=0.3, random_state=0
@@ -135,6 +136,7 @@ def test_salutary_begins_with_the_labeled_rows_and_adds_a_batch_a_round(
     assert np.isnan(steps[0].agreement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NO_LABELS)
 @pytest.mark.parametrize("C", [0.5, None])
 def test_no_model_depends_on_the_pools_labels(name: str, C: float | None) -> None:

@@ -224,6 +224,7 @@ def test_isal_buys_the_largest_influences_at_the_predicted_label(hessian: str) -
     assert watched.bought(X_pool) == expected
 
 
+@pytest.mark.slow
 def test_isal_ranks_rows_as_refits_do(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[NDArray[np.floating]] = []
 
