@@ -62,8 +62,58 @@ def test_the_same_rows_get_the_same_labels_from_every_kind_of_table(
     suffix = "" if kind == "folder" else kind
     paths = [word.replace(".csv", suffix) for word in arguments]
     main([*paths, "--no-guard", "--out", str(folder / "other")])
-    assert labels_of(folder / "other").equals(expected)
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
     assert expected.num_rows == 15
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_numbers_and_dates_that_are_stored_as_text_are_what_they_spell(
+    suffix: str, run: Run, folder: Path, arguments: list[str]
+) -> None:
+    expected = labels_of(run("--no-guard"))
+    for name in ("train", "validation", "pool"):
+        texts = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        if suffix == ".parquet":
+            texts.to_parquet(folder / f"{name}.parquet", index=False)
+        else:
+            texts.to_json(folder / f"{name}.jsonl", orient="records", lines=True)
+    paths = [word.replace(".csv", suffix) for word in arguments]
+    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_categories_that_look_like_numbers_are_categories(
+    numbers: bool, run: Run, folder: Path, arguments: list[str]
+) -> None:
+    expected = labels_of(run("--no-guard"))
+    codes = {"blue": "10", "green": "20", "red": "30"}  # sorted as the colors are
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv")
+        color = frame["color"].map(codes)
+        color = color.astype("Int64") if numbers else color
+        frame["color"] = color.astype("category")
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+    paths = [word.replace(".csv", ".parquet") for word in arguments]
+    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
+
+
+@pytest.mark.parametrize("mark", ["?", "N/A", "None", " ", "nan"])
+def test_every_marker_of_a_missing_value_is_a_gap(
+    mark: str, run: Run, folder: Path, arguments: list[str]
+) -> None:
+    expected = labels_of(run("--no-guard"))
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        frame[["size", "color"]] = frame[["size", "color"]].fillna(mark)
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    main([*arguments, "--no-guard", "--out", str(folder / "other")])
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
 
 
 TARGETS = {
@@ -149,7 +199,8 @@ def test_an_id_column_in_train_is_no_feature(run: Run, folder: Path) -> None:
         frame = pd.read_csv(folder / f"{name}.csv").assign(id=range(45))
         frame.to_csv(folder / f"{name}.csv", index=False)
     run("--out", str(folder / "other"))
-    assert labels_of(folder / "other").equals(expected)
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
 
 
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
@@ -167,7 +218,8 @@ def test_a_target_column_in_the_pool_is_never_a_feature(
     pool.to_csv(folder / "pool.csv", index=False)
     capsys.readouterr()
     run("--out", str(folder / "other"))
-    assert labels_of(folder / "other").equals(expected)
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
     agreement = None
     if filled:
         rows = [int(name.removeprefix("p")) for name in expected["id"].to_pylist()]
@@ -243,7 +295,8 @@ def test_the_index_pandas_writes_to_csv_is_no_feature(run: Run, folder: Path) ->
         frame = pd.read_csv(folder / f"{name}.csv", dtype=str)
         frame.to_csv(folder / f"{name}.csv", index=True)
     run("--out", str(folder / "other"))
-    assert labels_of(folder / "other").equals(expected)
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
 
 
 @pytest.mark.parametrize("column", ["2024-03-01T10:00:00Z", "1152921504606846977"])

@@ -138,7 +138,7 @@ KINDS_OF_TABLES = st.one_of(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[*HealthCheck], database=None
+    max_examples=25, deadline=None, suppress_health_check=[*HealthCheck], database=None
 )
 @given(kinds=KINDS_OF_TABLES, seed=st.integers(0, 2**32))
 def test_every_format_gives_the_same_matrix_or_the_same_refusal(
