@@ -68,6 +68,54 @@ def test_the_same_rows_get_the_same_labels_from_every_kind_of_table(
     assert expected.num_rows == 15
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_numbers_and_dates_that_are_stored_as_text_are_what_they_spell(
+    suffix: str, run: Run, folder: Path, arguments: list[str]
+) -> None:
+    expected = labels_of(run("--no-guard"))
+    for name in ("train", "validation", "pool"):
+        texts = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        if suffix == ".parquet":
+            texts.to_parquet(folder / f"{name}.parquet", index=False)
+        else:
+            texts.to_json(folder / f"{name}.jsonl", orient="records", lines=True)
+    paths = [word.replace(".csv", suffix) for word in arguments]
+    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_categories_that_look_like_numbers_are_categories(
+    numbers: bool, run: Run, folder: Path, arguments: list[str]
+) -> None:
+    expected = labels_of(run("--no-guard"))
+    codes = {"blue": "10", "green": "20", "red": "30"}  # sorted as the colors are
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv")
+        color = frame["color"].map(codes)
+        color = color.astype("Int64") if numbers else color
+        frame["color"] = color.astype("category")
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+    paths = [word.replace(".csv", ".parquet") for word in arguments]
+    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    found = labels_of(folder / "other")
+    assert found.cast(expected.schema).equals(expected)
+
+
+@pytest.mark.parametrize("mark", ["?", "N/A", "None", " ", "nan"])
+def test_every_marker_of_a_missing_value_is_a_gap(
+    mark: str, run: Run, folder: Path, arguments: list[str]
+) -> None:
+    expected = labels_of(run("--no-guard"))
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        frame[["size", "color"]] = frame[["size", "color"]].fillna(mark)
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    main([*arguments, "--no-guard", "--out", str(folder / "other")])
+    assert labels_of(folder / "other").equals(expected)
+
+
 TARGETS = {
     "text": (pa.string(), ["007", "Katze 🐈, [bold]", " x"]),
     "large text": (pa.large_string(), ["x", " x", "x\n"]),

@@ -197,7 +197,7 @@ NO_TABLES = {
     "list": (lambda frame: frame.to_numpy().tolist(), "is of type list; pass a Data"),
     "several types": (
         lambda frame: frame.assign(size=[1, "x"] * 30),
-        "column 'size': its values are not of one type",
+        "column 'size': cannot be read (Could not convert 'x' with type str",
     ),
     "repeated column": (
         lambda frame: pd.concat([frame, frame[["size"]]], axis=1),

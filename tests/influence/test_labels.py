@@ -128,6 +128,27 @@ def test_labels_with_gaps_keep_their_values(values: list[Any], column: str) -> N
     assert codes.tolist() == [-1 if v is None else expected.index(v) for v in values]
 
 
+class Column:
+    """What polars shows of a column: no type of NumPy's, and to_list."""
+
+    dtype = "Int64"
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array([NAN if v is None else v for v in self.values])
+
+    def to_list(self) -> list[Any]:
+        return self.values
+
+
+@pytest.mark.parametrize("values", GAPPED.values(), ids=GAPPED)
+def test_labels_of_a_column_with_a_list_keep_their_values(values: list[Any]) -> None:
+    classes, _ = encode_classes(*find_unlabeled(Column(values)))
+    assert classes.tolist() == sorted({v for v in values if v is not None})
+
+
 def test_polars_labels_keep_their_values() -> None:
     pl = pytest.importorskip("polars")
     for values in GAPPED.values():

@@ -178,6 +178,30 @@ def test_a_letter_that_two_chunks_share_is_no_error(tmp_path: Path) -> None:
     assert read_table(path)["b"][0].as_py().endswith("xé")
 
 
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("values", [[10, 20, None], ["10", "20", None]], ids=str)
+def test_a_categorical_column_of_pandas_stays_one(
+    values: list[object], folder: bool, tmp_path: Path
+) -> None:
+    column = pd.Series(pd.array(values)).astype("category")
+    frame = pd.DataFrame({"a": column, "b": [1, 2, 3]})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    table = read_table(tmp_path if folder else tmp_path / "rows.parquet")
+    assert pa.types.is_dictionary(table.schema.field("a").type)
+    assert table.to_pydict() == {"a": values, "b": [1, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    "notes", [b"{", b"[]", b'{"columns": [{}]}', b'{"columns": 1}']
+)
+def test_notes_of_pandas_that_are_damaged_do_not_matter(
+    notes: bytes, tmp_path: Path
+) -> None:
+    table = pa.table({"a": [1, 2]}).replace_schema_metadata({"pandas": notes})
+    pa.parquet.write_table(table, tmp_path / "rows.parquet")
+    assert read_table(tmp_path / "rows.parquet").to_pydict() == {"a": [1, 2]}
+
+
 def test_missing_files_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_table(tmp_path / "rows.csv")

@@ -74,7 +74,11 @@ NAN = float("nan")
         ([1.0, NAN, 2.0], pa.string(), "is empty in row 1 "),
         ([1, 7, 0], pa.bool_(), "row 1: 7 is not true or false, as in the training"),
         ([1.0, 0.5, 0.0], pa.bool_(), "row 1: 0.5 is not true or false, as in the"),
-        ([1.0, 2.5, 2.0], pa.int64(), "row 1: 2.5 is not a whole number, as in the"),
+        (
+            [1.0, 2.5, 2.0],
+            pa.int64(),
+            "row 1: 2.5 is not a whole number of type int64, as",
+        ),
         ([1, 300], pa.int8(), "row 1: 300 is not a whole number"),
         ([1.0, 2.0**60], pa.int64(), "row 1: 1.152921504606847e[+]18 is not a whole n"),
         ([1, 2**60 + 1], pa.float64(), "row 1: 1.152921504606847e[+]18 is a floating-"),

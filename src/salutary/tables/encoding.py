@@ -108,8 +108,8 @@ def _as_table(X: Any, names: list[str]) -> pa.Table:
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             cause = " ".join(str(error).split())
             raise InputError(
-                f"table: column {name!r}: its values are not of one type ({cause}); "
-                "make them all text, or all numbers"
+                f"table: column {name!r}: cannot be read ({cause}); make its values "
+                "all text, or all numbers"
             ) from None
         columns[name] = column
     return pa.table(columns)

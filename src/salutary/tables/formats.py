@@ -119,7 +119,7 @@ def _reader(path: Path, verbatim: Collection[str]) -> Callable[[Path], pa.Table]
     if suffix == ".csv":
         return lambda path: _with_verbatim(path, _read_csv(path), verbatim)
     if suffix == ".parquet":
-        return lambda path: pa.parquet.ParquetFile(path).read()
+        return _read_parquet
     if suffix == ".jsonl":
         return _read_json_lines
     raise InputError(f"{path}: unknown kind of table; pass {FORMATS}")
@@ -129,7 +129,7 @@ def _read_parquet_folder(path: Path) -> pa.Table:
     files = _parquet_files(path)
     if not files:
         raise InputError(f"{path}: holds no .parquet file; pass {FORMATS}")
-    tables = [pa.parquet.ParquetFile(file).read() for file in files]
+    tables = [_read_parquet(file) for file in files]
     for file, table in zip(files, tables, strict=True):
         if set(table.column_names) != set(tables[0].column_names):
             raise InputError(
@@ -140,6 +140,28 @@ def _read_parquet_folder(path: Path) -> pa.Table:
         [table.select(tables[0].column_names) for table in tables],
         promote_options="permissive",
     )
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    """Read one file, with the categories of pandas that are no texts as categories.
+
+    Parquet keeps such a column as its plain values, and pandas notes what it was.
+    """
+    table = pa.parquet.ParquetFile(path).read()
+    try:
+        notes = table.schema.pandas_metadata["columns"]
+        names = [
+            note["field_name"]
+            for note in notes
+            if note["pandas_type"] == "categorical"
+            and not pa.types.is_nested(table.schema.field(note["field_name"]).type)
+        ]
+    except (ValueError, KeyError, TypeError):  # no notes, or none of pandas
+        return table
+    for name in names:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table[name].dictionary_encode())
+    return table
 
 
 def _parquet_files(folder: Path) -> list[Path]:
