@@ -170,7 +170,7 @@ def test_a_pickled_embedder_keeps_its_folder(decoder: str, tmp_path: Path) -> No
 TIMED = """
 import sys, time
 from salutary import TransformerEmbedder
-import salutary.deep.loading
+import peft, torch, transformers
 begun = time.monotonic()
 try:
     found = TransformerEmbedder(sys.argv[1], device="cpu").fit_transform(["a b"])
