@@ -109,7 +109,7 @@ def read_config(name: str, local_only: bool) -> PreTrainedConfig:
     for part in _parts(config):
         if part._attn_implementation not in ATTENTION:
             part._attn_implementation = None
-        if getattr(part, "_experts_implementation", None) not in EXPERTS:
+        if getattr(part, "_experts_implementation", EXPERTS[0]) not in EXPERTS:
             part._experts_implementation = None
     return config
 
