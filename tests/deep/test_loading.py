@@ -70,12 +70,20 @@ def test_weights_that_need_code_to_be_read_are_refused(spoiled: Spoil) -> None:
         embedder(folder).fit([])
 
 
-@pytest.mark.parametrize("key", ["n_layer", "num_hidden_layers", "encoder_layers"])
-def test_very_many_layers_are_refused_by_name(spoiled: Spoil, key: str) -> None:
-    folder = spoiled("config.json", **{key: 100_000})
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [
+        *[("n_layer", 100_000), ("num_hidden_layers", 10**30), ("n_layer", -1)],
+        *[("encoder_layers", 300), ("num_labels", 10**9)],
+    ],
+)
+def test_very_many_layers_or_labels_are_refused_by_name(
+    spoiled: Spoil, key: str, count: int
+) -> None:
+    folder = spoiled("config.json", **{key: count})
     begun = time.monotonic()
     with pytest.raises(
-        InputError, match=f"copy: config.json asks for {key} = 100000, which is more"
+        InputError, match=f"copy: config.json asks for {key} = {count}, which is not"
     ):
         embedder(folder).fit([])
     assert time.monotonic() - begun < 5
@@ -170,7 +178,7 @@ def test_a_pickled_embedder_keeps_its_folder(decoder: str, tmp_path: Path) -> No
 TIMED = """
 import sys, time
 from salutary import TransformerEmbedder
-import salutary.deep.loading
+import peft, torch, transformers
 begun = time.monotonic()
 try:
     found = TransformerEmbedder(sys.argv[1], device="cpu").fit_transform(["a b"])

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -398,3 +400,57 @@ def test_unfitted_it_does_not_predict() -> None:
     for method in ("predict", "predict_proba", "embed"):
         with pytest.raises(NotFittedError):
             getattr(tuner(Fixed()), method)([[0.0]])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_label_in_a_list_of_texts_is_a_pool_row(
+    digits: Any, missing: Any
+) -> None:
+    X, y, X_val, y_val, _ = digits
+    named = [missing if label < 0 else f"digit {label}" for label in y.tolist()]
+    found = tuner(Fixed()).fit(X, named, X_val, [f"digit {label}" for label in y_val])
+    assert found.classes_.tolist() == [f"digit {digit}" for digit in range(10)]
+    assert (found.labeled_iter_ == 0).sum() == 100
+    expected = tuner(Fixed()).fit(X, y, X_val, y_val)
+    np.testing.assert_array_equal(found.labeled_iter_, expected.labeled_iter_)
+    with pytest.raises(ValueError, match="y_val has no label in row 3"):
+        tuner(Fixed()).fit(X, y, X_val, [*y_val[:3], missing, *y_val[4:]])
+
+
+class Stream:
+    """What a table of polars offers to others, and nothing else."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = pa.table({str(n): column for n, column in enumerate(rows.T)})
+        self.shape, self.columns = self.rows.shape, self.rows.column_names
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
+def test_tables_of_polars_and_sparse_rows_are_rows(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    expected = tuner(Fixed()).fit(X, y, X_val, y_val)
+    found = tuner(Fixed()).fit(Stream(X), y, Stream(X_val), y_val)
+    np.testing.assert_array_equal(found.transduction_, expected.transduction_)
+    np.testing.assert_allclose(
+        found.predict_proba(Stream(X_val)), expected.predict_proba(X_val)
+    )
+    assert found.embed(Stream(X_val)).shape == (200, 64)
+    kinds = (sparse.csr_array, sparse.csc_matrix)
+    found = tuner(Dense()).fit(kinds[0](X), y, kinds[1](X_val), y_val)
+    np.testing.assert_array_equal(found.transduction_, expected.transduction_)
+
+
+class Dense(Fixed):
+    """Takes sparse rows."""
+
+    def embed(self, X: Any) -> np.ndarray:
+        return np.asarray(X.toarray(), dtype=np.float32)
+
+
+def test_a_dict_of_columns_is_not_rows(digits: Any) -> None:
+    _, y, X_val, y_val, _ = digits
+    with pytest.raises(ValueError, match="X is a dict with the keys 'text', 'label'"):
+        tuner(Fixed()).fit({"text": ["a", "b"], "label": y}, y, X_val, y_val)
+    assert not FITS

@@ -65,7 +65,7 @@ def finetune(
         int | None,
         typer.Option(
             help="Maximum number of tokens per text; longer texts are cut.",
-            show_default="the model's own maximum, but at most 512",
+            show_default="the model's own maximum, but at most 512 (all-MiniLM: 256)",
         ),
     ] = None,
     pooling: parameters.PoolingOption = "mean",

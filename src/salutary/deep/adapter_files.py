@@ -29,6 +29,12 @@ ADAPTER_FILES = (CONFIG, WEIGHTS, LAYER, CLASSIFIER)
 
 FORMAT = 1
 
+SAVED_PARAMETERS = (
+    *("model", "pooling", "max_length", "rank", "target_modules", "learning_rate"),
+    *("epochs", "patience", "batch_size", "weight_decay"),
+)
+"""Parameters that are saved. The others belong to one machine or one call."""
+
 CLASS_TYPES = (str, bool, int, float)
 """Types of class labels that JSON can hold."""
 

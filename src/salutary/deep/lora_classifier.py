@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from salutary.deep.adapter_files import (
+    SAVED_PARAMETERS,
     SavedAdapter,
     classifier_sha256,
     damage_refused,
@@ -30,12 +31,6 @@ from salutary.names import Pooling
 
 if TYPE_CHECKING:
     from salutary.deep.language_model import LanguageModel
-
-SAVED_PARAMETERS = (
-    *("model", "pooling", "max_length", "rank", "target_modules", "learning_rate"),
-    *("epochs", "patience", "batch_size", "weight_decay"),
-)
-"""Parameters that are saved. The others belong to one machine or one call."""
 
 
 class LoraClassifier(NetworkClassifier):
@@ -55,8 +50,7 @@ class LoraClassifier(NetworkClassifier):
         vector, or the last token's vector (for decoders).
     max_length : int, default=None
         Maximum number of tokens of a text; longer texts are truncated, with a warning.
-        None is as many as the model takes, but no more than 512, and no more than the
-        ``max_seq_length`` of a sentence-transformers model (256 for all-MiniLM-L6-v2).
+        None is as many as `TransformerEmbedder` takes, no more than 512.
     rank : int, default=8
         Rank of the LoRA update matrices.
     target_modules : list of str, default=None
@@ -202,9 +196,8 @@ class LoraClassifier(NetworkClassifier):
         texts, plan, validation = as_texts(X), self._plan(), None
         classes, codes = encode_training_labels(y, texts)
         if X_val is not None:
-            val_texts = as_texts(X_val)
-            val_codes = encode_validation_labels(y_val, classes, val_texts)
-            validation = val_texts, val_codes
+            held = as_texts(X_val)
+            validation = held, encode_validation_labels(y_val, classes, held)
         base = self.load_base()
         warn_of_cut(base, texts)
         base_fingerprint = base.fingerprint.hex()
@@ -225,8 +218,7 @@ class LoraClassifier(NetworkClassifier):
             self._embedded(texts[:1], tuned.model)
         except InputError:
             raise InputError(
-                "training diverged: the vectors are not finite; pass a smaller "
-                "learning_rate"
+                "training diverged: the vectors are not finite; lower learning_rate"
             ) from None
         # Set together and last, so that a fit that fails leaves the one before whole.
         self.classes_, self.base_fingerprint_ = classes, base_fingerprint
@@ -284,11 +276,11 @@ class LoraClassifier(NetworkClassifier):
             numbers.
         """
         check_is_fitted(self)
-        peft_model = self._tuned.model
+        lora = self._tuned.model
         parameters = {name: self._fitted_with[name] for name in SAVED_PARAMETERS}
         parameters["model"] = str(parameters["model"])
-        config = peft_model.peft_config["default"]
-        parameters["target_modules"] = sorted(config.target_modules)
+        targets = lora.peft_config["default"].target_modules
+        parameters["target_modules"] = sorted(targets)
         saved = SavedAdapter(
             parameters=parameters,
             classes=self.classes_,
@@ -300,7 +292,7 @@ class LoraClassifier(NetworkClassifier):
                 self._tuned, self.coef_, self.intercept_, self.classes_
             ),
         )
-        write_adapter(saved, peft_model, Path(folder))
+        write_adapter(saved, lora, Path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], **parameters: Any) -> LoraClassifier:
@@ -354,9 +346,8 @@ class LoraClassifier(NetworkClassifier):
         found = classifier_sha256(tuned, saved.coef, saved.intercept, saved.classes)
         if found != saved.fingerprint:
             raise ValueError("its content is not what was written")
-        self.classes_ = saved.classes
+        self.classes_, self.base_fingerprint_ = saved.classes, saved.base_fingerprint
         self.coef_, self.intercept_ = saved.coef, saved.intercept
-        self.base_fingerprint_ = saved.base_fingerprint
         self._tuned, self._fitted_with = tuned, self.get_params()
         self.n_epochs_ = saved.n_epochs
 
@@ -366,7 +357,7 @@ class LoraClassifier(NetworkClassifier):
         Parameters
         ----------
         fingerprint : str, optional
-            The fingerprint it is expected to have, see `load_language_model`.
+            The one it is expected to have, see `load_language_model`.
 
         Raises
         ------

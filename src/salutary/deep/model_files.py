@@ -22,8 +22,14 @@ from transformers.utils.hub import cached_file
 
 from salutary.errors import InputError
 
-MAX_LAYERS = 1000
-"""Number of layers above which a configuration is taken for a mistake."""
+LARGEST_COUNTS = {
+    r"(^|_)(n_layer|num_layer|layers|depth|num_hidden_groups|inner_group_num)$": 256,
+    r"(^|_)num_labels$": 1_000_000,
+}
+"""Largest integers under keys of a configuration, by a pattern of the key.
+
+More would take minutes to build. The largest public language models have 126 layers.
+"""
 
 ATTENTION = ("eager", "sdpa")
 """Ways to compute attention that transformers itself brings."""
@@ -85,13 +91,13 @@ def read_config(name: str, local_only: bool) -> PreTrainedConfig:
     Raises
     ------
     InputError
-        If it asks for more than `MAX_LAYERS` layers, for a quantization that runs code
-        from the hub, or for an adapter of another model.
+        If it asks for very many layers, for a quantization that runs code from the
+        hub, or for an adapter of another model.
     Exception
         Of any kind if the file is missing or damaged.
     """
     content, _ = PreTrainedConfig.get_config_dict(name, local_files_only=local_only)
-    _check_layers(name, content)
+    _check_counts(name, content)
     quantization = content.get("quantization_config") or {}
     if quantization.get("quant_method") in FETCH_KERNELS:
         raise InputError(
@@ -109,7 +115,7 @@ def read_config(name: str, local_only: bool) -> PreTrainedConfig:
     for part in _parts(config):
         if part._attn_implementation not in ATTENTION:
             part._attn_implementation = None
-        if getattr(part, "_experts_implementation", None) not in EXPERTS:
+        if getattr(part, "_experts_implementation", EXPERTS[0]) not in EXPERTS:
             part._experts_implementation = None
     return config
 
@@ -123,16 +129,16 @@ def _parts(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
             yield from _parts(part)
 
 
-def _check_layers(name: str, content: Any) -> None:
-    """Refuse a configuration of very many layers, which would take minutes to build."""
+def _check_counts(name: str, content: Any) -> None:
+    """Refuse a configuration of very many layers or labels, or of less than none."""
     for key, value in _entries(content):
-        if not isinstance(value, int) or value <= MAX_LAYERS:
-            continue
-        if re.search("layer|depth|inner_group_num|num_hidden_groups", key):
-            raise InputError(
-                f"{name}: config.json asks for {key} = {value}, which is more than "
-                f"{MAX_LAYERS}; pass another model"
-            )
+        for pattern, largest in LARGEST_COUNTS.items():
+            known = isinstance(value, int) and re.search(pattern, key)
+            if known and not 0 <= value <= largest:
+                raise InputError(
+                    f"{name}: config.json asks for {key} = {value}, which is not from "
+                    f"0 to {largest}; pass another model"
+                )
 
 
 def _entries(content: Any) -> Iterator[tuple[str, Any]]:
