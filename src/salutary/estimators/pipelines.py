@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_array
@@ -197,22 +196,21 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     return matrix
 
 
-def _learns_from_labels(transformer: Pipeline) -> str:
-    """What is wrong with the first step that is not fitted."""
-    name, step = next(pair for pair in transformer.steps if not _is_fitted(pair[1]))
+def _learns_from_labels(transformer: Pipeline, rows: Any) -> str:
+    """What is wrong with the first step that cannot be fitted without labels."""
+    name = step = None
+    for name, step in transformer.steps:
+        if step in (None, "passthrough"):
+            continue
+        try:
+            rows = clone(step).fit_transform(rows)
+        except ValueError:
+            break
     return (
         f"step {name!r} ({type(step).__name__}) learns from labels, but the steps "
         "before the logistic regression are fitted without labels, on labeled and "
         "unlabeled rows; leave it out, or apply it to X beforehand"
     )
-
-
-def _is_fitted(step: Any) -> bool:
-    try:
-        check_is_fitted(step)
-    except NotFittedError:
-        return False
-    return True
 
 
 class PipelineMixin:
@@ -237,15 +235,15 @@ class PipelineMixin:
         """
         if self._transformer is None:
             return X, getattr(self, "feature_names_in_", None)
-        rest = np.setdiff1d(np.arange(_num_samples(X)), held)
+        rows = _safe_indexing(X, np.setdiff1d(np.arange(_num_samples(X)), held))
         try:
-            self._transformer.fit(_safe_indexing(X, rest))
+            self._transformer.fit(rows)
         except ValueError as error:
             # Only the words tell it, as SelectKBest has no tag that does: nothing but
             # the labels is None.
             if "None" not in str(error):
                 raise
-            raise ValueError(_learns_from_labels(self._transformer)) from error
+            raise ValueError(_learns_from_labels(self._transformer, rows)) from error
         return self._transformed(X, "X")
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
