@@ -15,7 +15,7 @@ from salutary.influence.direction import influence_direction
 from salutary.influence.factored import factor_model
 from salutary.influence.inputs import check_matrix, check_weight, class_weights
 from salutary.influence.labels import encode_groups, encode_labels
-from salutary.influence.newton import TrainingRows, newton_decreases
+from salutary.influence.newton import newton_decreases
 from salutary.influence.objectives import (
     BoundObjective,
     Objective,
@@ -25,6 +25,7 @@ from salutary.influence.objectives import (
 )
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import softmax_model
+from salutary.influence.training import TrainingRows
 from salutary.names import EstimateName, ObjectiveName
 
 
@@ -64,8 +65,8 @@ def add_one_in(
         Weights that ``model`` was fitted with.
     estimate : {"first_order", "newton", "refit"}, default="first_order"
         - "first_order": the influence, a derivative;
-        - "newton": damped Newton steps towards the model with the row, at most ten;
-          the loss is evaluated at that model;
+        - "newton": Newton's method for the model with the row; the loss is evaluated
+          at that model;
         - "refit": fit the model again with the row. This is exact.
     objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
         The validation loss, as for `salutary.label_influence`.
@@ -83,12 +84,25 @@ def add_one_in(
     TypeError, ValueError
         As `salutary.label_influence`.
 
+    Warns
+    -----
+    InfluenceWarning
+        If Newton's method has not converged for some rows and classes; the message says
+        how many. Their values may be far off.
+
     Notes
     -----
     "first_order" costs one product for all classes of a row. "newton" costs a few
     passes over the training rows for each row and class, "refit" some dozens. The first
     Newton step uses the factored Hessian, and the curvature of the row in closed form.
-    Later steps use conjugate gradients, preconditioned with that factor.
+    Later steps use conjugate gradients, preconditioned with that factor. A row and
+    class that have not converged in ten steps go on alone, with a Hessian factored for
+    each step, which costs about as much as a refit by Newton's method.
+
+    For a ``model`` fitted to convergence, "newton" without a warning is off by about a
+    thousandth of the mean effect, or less: by .004 at worst, and in most cases by
+    .0001, among 183 random problems of 20 to 80 rows, 5 to 30 features and C from 1 to
+    100,000, many of them separable.
 
     References
     ----------

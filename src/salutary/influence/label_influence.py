@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
@@ -29,19 +28,10 @@ from salutary.influence.inputs import (
     class_weights,
 )
 from salutary.influence.labels import encode_groups, encode_labels
-from salutary.influence.objectives import (
-    Objective,
-    Truth,
-    bind,
-    find_objective,
-    row_log_loss,
-)
+from salutary.influence.objectives import Objective, Truth, bind, find_objective
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import (
-    log_loss_gradient,
-    parameter_gradient,
-    softmax_model,
-)
+from salutary.influence.softmax import softmax_model
+from salutary.influence.training import TrainingRows, training_objective
 from salutary.names import HessianRows, ObjectiveName
 
 LARGEST_EXCESS = 1e-6
@@ -238,14 +228,8 @@ def _warn_unless_converged(
     objective, it depends neither on the units of the features nor on how confident the
     model is. The relative error of influences is about its square root.
     """
-    model = factored.model
-    X_train = as_float64(X_train)
-    logits = model.logits(X_train)
-    value = weight @ row_log_loss(logits, labels) + model.l2 / 2 * np.sum(model.coef**2)
-    residual = log_loss_gradient(softmax(logits, axis=1), labels)
-    residual *= weight[:, None]
-    gradient = parameter_gradient(X_train, residual, model.fit_intercept)
-    gradient[:, : model.n_features] += model.l2 * model.coef
+    rows = TrainingRows(as_float64(X_train), labels, weight)
+    value, gradient = training_objective(factored.model, rows)
     reduced = factored.hessian.basis @ gradient
     excess = float(np.vdot(reduced, factored.solver.solve(reduced).value)) / 2
     if excess > LARGEST_EXCESS * value:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from scipy import sparse
 from scipy.special import log_softmax, softmax
 from sklearn.utils import gen_batches
 
-from salutary.arrays import Float64Array, IntArray, Matrix
+from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix
+from salutary.influence.direction import InfluenceWarning
 from salutary.influence.factored import FactoredModel
 from salutary.influence.objectives import BoundObjective
+from salutary.influence.softmax import log_loss_gradient, reduced_curvatures
+from salutary.influence.training import TrainingRows, minimize
 
 MOST_STEPS = 10
-"""Limit of Newton steps; most candidates take three, implausible labels more."""
+"""Limit of Newton steps of all candidates together.
+
+Most candidates take three. Those that need more go on alone.
+"""
 
 MOST_PRODUCTS = 12
 """Limit of products with the Hessian in one step; the first step needs none."""
 
-STEP_TOLERANCE = 0.2
+STEP_TOLERANCE = 0.05
 """Relative residual, in the inverse Hessian's norm, at which a step is accepted."""
 
-SMALLEST_DECREMENT = 1e-6
+SMALLEST_DECREMENT = 1e-8
 """Squared Newton decrement at which a candidate has converged.
 
 In nats, or relative to its first decrement, whichever is smaller.
@@ -33,24 +41,6 @@ MOST_HALVINGS = 20
 
 BATCH_CELLS = 1_000_000
 """Limit of logits held at once: candidates x rows x classes."""
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """The rows that a model was fitted on.
-
-    Parameters
-    ----------
-    X : matrix of shape (n_train, n_features), float64
-    labels : ndarray of shape (n_train,), dtype intp
-        Position of each row's class.
-    weight : ndarray of shape (n_train,)
-        Weight of each row, times its class weight.
-    """
-
-    X: Matrix
-    labels: IntArray
-    weight: Float64Array
 
 
 def newton_decreases(
@@ -80,8 +70,13 @@ def newton_decreases(
     -------
     ndarray of shape (n_rows, n_classes)
         Decrease of J.
+
+    Warns
+    -----
+    InfluenceWarning
+        If candidates have not converged even alone; the message says how many.
     """
-    model = factored.model
+    model, lost = factored.model, 0
     before, _ = objective(model.logits(X_val))
     rows_held = training.X.shape[0] + X_val.shape[0]
     size = max(1, BATCH_CELLS // (rows_held * model.n_classes**2))
@@ -89,11 +84,25 @@ def newton_decreases(
     for batch in gen_batches(X.shape[0], size):
         rows = X[batch].toarray() if sparse.issparse(X) else X[batch]
         candidates = _Candidates.of(factored, training, rows, added[batch])
-        logits = candidates.logits(X_val, candidates.minimize())
+        with np.errstate(all="ignore"):  # steps that overflow are not taken
+            parameters, unsettled = candidates.minimize()
+        for place in unsettled.tolist():
+            parameters[place], converged = candidates.alone(place, parameters[place])
+            lost += not converged
+        logits = candidates.logits(X_val, parameters)
         values = [
             objective(logits[:, place])[0] for place in range(len(candidates.labels))
         ]
         decreases[batch] = before - np.reshape(values, (-1, model.n_classes))
+    if lost:
+        warnings.warn(
+            f"for {lost} of {decreases.size} candidates Newton's method has not "
+            "converged, as the penalty is too weak for their rows, so what is said of "
+            "them may be far off; use a smaller C, standardize the features, or take "
+            "estimate='refit'",
+            InfluenceWarning,
+            stacklevel=2,
+        )
     return decreases
 
 
@@ -158,9 +167,10 @@ class _Candidates:
         logits = self.logits(self.training.X, parameters)
         rows = np.arange(len(self.training.labels))
         chosen = logits[rows, :, self.training.labels]
-        top = logits.max(axis=2)
+        # Class by class, as NumPy is slow to reduce a short last axis.
+        top = reduce(np.maximum, np.moveaxis(logits, 2, 0))
         probability = np.exp(logits - top[..., None])
-        total = probability.sum(axis=2)
+        total = reduce(np.add, np.moveaxis(probability, 2, 0))
         probability /= total[..., None]
         loss = self.training.weight @ (np.log(total) + top - chosen)
         own = log_softmax(self.own_logits(parameters), axis=1)
@@ -170,14 +180,10 @@ class _Candidates:
 
     def gradient(self, point: _Point) -> Float64Array:
         """Gradient of each candidate's objective, shape (n, K - 1, d)."""
-        residual = point.probability.copy()
-        residual[np.arange(len(residual)), :, self.training.labels] -= 1
-        own = point.own_probability.copy()
-        own[np.arange(len(own)), self.labels] -= 1
-        return (
-            self._back(residual, own)
-            + self.factored.hessian.penalty() * point.parameters
-        )
+        residual = log_loss_gradient(point.probability, self.training.labels)
+        own = log_loss_gradient(point.own_probability, self.labels)
+        penalty = self.factored.hessian.penalty()
+        return self._back(residual, own) + penalty * point.parameters
 
     def product(self, point: _Point, vectors: Float64Array) -> Float64Array:
         """Each candidate's Hessian times its own vector, shape (n, K - 1, d)."""
@@ -190,7 +196,7 @@ class _Candidates:
         own *= own_probability
         return self._back(logits, own) + self.factored.hessian.penalty() * vectors
 
-    def _back(self, logits: Float64Array, own: Float64Array) -> Float64Array:
+    def _back(self, logits: FloatArray, own: FloatArray) -> Float64Array:
         """Map weights of logits to parameters: the transpose of `logits`."""
         n_rows, n, n_classes = logits.shape
         weighted = (logits * self.training.weight[:, None, None]).reshape(n_rows, -1)
@@ -204,8 +210,11 @@ class _Candidates:
         )
         return reduced
 
-    def minimize(self) -> Float64Array:
-        """Each candidate's optimal parameters, starting from the model's."""
+    def minimize(self) -> tuple[Float64Array, IntArray]:
+        """Each candidate's optimal parameters, starting from the model's.
+
+        Also the places of the candidates that have not converged in `MOST_STEPS`.
+        """
         begin = self.factored.hessian.basis @ self.factored.model.parameters
         parameters = np.repeat(begin[None], len(self.labels), axis=0)
         point, step = self.evaluate(parameters), self._first_step()
@@ -218,15 +227,26 @@ class _Candidates:
             part = self.take(moving)
             gradient = part.gradient(point)
             scaled = self.factored.solver.apply(gradient)
-            still = np.flatnonzero(_dot(gradient, scaled) > enough[moving])
+            still = np.flatnonzero(~(_dot(gradient, scaled) <= enough[moving]))
             if len(still) == 0:
-                return parameters
+                return parameters, moving[still]
             moving, point = moving[still], point.take(still)
             part = self.take(moving)
             step = part._newton_step(point, gradient[still], scaled[still])
             point = part._damped(point, step)
         parameters[moving] = point.parameters
-        return parameters
+        return parameters, moving
+
+    def alone(self, place: int, parameters: Float64Array) -> tuple[Float64Array, bool]:
+        """Optimal parameters of one candidate, and whether it has converged."""
+        model, basis = self.factored.model, self.factored.hessian.basis
+        n_features, coef = model.n_features, basis.T @ parameters
+        intercept = coef[:, -1] if model.fit_intercept else model.intercept
+        start = replace(model, coef=coef[:, :n_features], intercept=intercept)
+        row, label = self.rows[place, :n_features], int(self.labels[place])
+        rows = self.training.with_row(row, label, self.weight[place])
+        optimum, converged = minimize(start, rows)
+        return basis @ optimum.parameters, converged
 
     def _first_step(self) -> Float64Array:
         """Newton's step at the model, in closed form.
@@ -244,16 +264,16 @@ class _Candidates:
         solved = solved.reshape(sides.shape)
         begin = basis @ self.factored.model.parameters
         probability = softmax(rows @ begin.T @ basis, axis=1)
-        mean = probability @ basis.T
-        curvature = np.einsum("nk,ak,bk->nab", probability, basis, basis)
-        curvature -= mean[:, :, None] * mean[:, None, :]
+        curvature = reduced_curvatures(basis, probability, np.ones(len(rows)))
         gain = np.einsum("nbad,nd->nab", solved, rows)
         weight = self.weight.reshape(-1, n_classes)
-        slope = mean[:, None, :] - basis.T[None]
+        every = np.repeat(probability, n_classes, axis=0)
+        slope = log_loss_gradient(every, self.labels) @ basis.T
+        slope = self.weight[:, None] * slope
         system = np.eye(reduced) + weight[..., None, None] * (curvature @ gain)[:, None]
-        share = np.linalg.solve(system, (weight[..., None] * slope)[..., None])[..., 0]
+        share = _solved(system, slope.reshape(*weight.shape, reduced, 1))[..., 0]
         step: Float64Array = -np.einsum("nca,nabd->ncbd", share, solved)
-        return step.reshape(-1, *hessian.shape)
+        return _finite(step.reshape(-1, *hessian.shape))
 
     def _newton_step(
         self,
@@ -268,35 +288,36 @@ class _Candidates:
         residual, search = -gradient, -scaled
         step = np.zeros_like(residual)
         size = first = _dot(gradient, scaled)
+        part, going = self, np.arange(len(first))
         tiny = np.finfo(np.float64).tiny
-        # A candidate that has converged does not move on, so that its result does not
-        # depend on the other candidates of its batch.
-        going = np.ones(len(first), dtype=bool)
         for _ in range(MOST_PRODUCTS):
-            product = self.product(point, search)
+            product = part.product(point, search)
             length = size / np.maximum(_dot(search, product), tiny)
-            length[~going] = 0.0
-            step += length[:, None, None] * search
-            residual = residual - length[:, None, None] * product
+            step[going] += length[:, None, None] * search
+            residual = _finite(residual - length[:, None, None] * product)
             scaled = self.factored.solver.apply(residual)
-            previous, size = size, _dot(residual, scaled)
-            going &= size > STEP_TOLERANCE**2 * first
-            if not going.any():
+            ratio = _dot(residual, scaled) / np.maximum(size, tiny)
+            size = ratio * size
+            on = np.flatnonzero(size > STEP_TOLERANCE**2 * first[going])
+            if len(on) == 0:
                 break
-            ratio = size / np.maximum(previous, tiny)
             search = scaled + ratio[:, None, None] * search
-        return step
+            if len(on) < len(going):
+                part, going, point = part.take(on), going[on], point.take(on)
+                residual, search, size = residual[on], search[on], size[on]
+        return _finite(step)
 
     def _damped(self, point: _Point, step: Float64Array) -> _Point:
         """Take the step, halved until the objective decreases."""
         length = np.ones(len(step))
         for _ in range(MOST_HALVINGS):
             after = self.evaluate(point.parameters + length[:, None, None] * step)
-            worse = after.value > point.value * (1 + 1e-12)
+            worse = ~(after.value <= point.value * (1 + 1e-12))
             if not worse.any():
-                break
+                return after
             length[worse] /= 2
-        return after
+        length[worse] = 0.0
+        return self.evaluate(point.parameters + length[:, None, None] * step)
 
 
 @dataclass(frozen=True)
@@ -320,6 +341,20 @@ class _Point:
             self.probability[:, places],
             self.own_probability[places],
         )
+
+
+def _solved(system: Float64Array, rhs: Float64Array) -> Float64Array:
+    """Solve small systems, of which some may be singular to rounding."""
+    try:
+        return np.asarray(np.linalg.solve(system, rhs), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.pinv(system) @ rhs, dtype=np.float64)
+
+
+def _finite(vectors: Float64Array) -> Float64Array:
+    """The candidates' vectors; zero where one has overflowed."""
+    vectors[~np.isfinite(_dot(vectors, vectors))] = 0.0
+    return vectors
 
 
 def _dot(first: Float64Array, second: Float64Array) -> Float64Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from scipy.linalg import helmert
@@ -236,14 +236,14 @@ def log_loss_gradient(probability: FloatArray, labels: IntArray) -> FloatArray:
 
     Parameters
     ----------
-    probability : ndarray of shape (n_rows, n_classes)
+    probability : ndarray of shape (n_rows, ..., n_classes)
     labels : ndarray of shape (n_rows,), dtype intp
         Position of each row's class.
 
     Returns
     -------
-    ndarray of shape (n_rows, n_classes)
-        A new array, of the type of ``probability``.
+    ndarray of the shape and type of ``probability``
+        A new array.
 
     Examples
     --------
@@ -252,9 +252,9 @@ def log_loss_gradient(probability: FloatArray, labels: IntArray) -> FloatArray:
     array([[ 1.e-30, -1.e-30]])
     """
     gradient = probability.copy()
-    own = np.arange(len(labels)), labels
+    own = np.arange(len(labels)), ..., labels
     gradient[own] = 0.0
-    gradient[own] = -gradient.sum(axis=1)
+    gradient[own] = -reduce(np.add, np.moveaxis(gradient, -1, 0))
     return gradient
 
 

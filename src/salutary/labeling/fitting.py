@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import Float64Array, IntArray
 from salutary.influence.inputs import class_weights
-from salutary.influence.newton import TrainingRows
+from salutary.influence.training import TrainingRows
 from salutary.labeling.definition import Definition
 from salutary.labeling.rows import LabeledRows
 
