@@ -196,21 +196,16 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     return matrix
 
 
-def _learns_from_labels(transformer: Pipeline, rows: Any) -> str:
-    """What is wrong with the first step that cannot be fitted without labels."""
-    name = step = None
-    for name, step in transformer.steps:
-        if step in (None, "passthrough"):
-            continue
+def _learner(transformer: Pipeline, rows: Any) -> str:
+    """The first step that cannot be fitted without labels, by name and class."""
+    steps = [pair for pair in transformer.steps if pair[1] not in (None, "passthrough")]
+    for name, step in steps[:-1]:
         try:
             rows = clone(step).fit_transform(rows)
-        except ValueError:
-            break
-    return (
-        f"step {name!r} ({type(step).__name__}) learns from labels, but the steps "
-        "before the logistic regression are fitted without labels, on labeled and "
-        "unlabeled rows; leave it out, or apply it to X beforehand"
-    )
+        except (TypeError, ValueError):
+            return f"{name!r} ({type(step).__name__})"
+    name, step = steps[-1]
+    return f"{name!r} ({type(step).__name__})"
 
 
 class PipelineMixin:
@@ -243,7 +238,11 @@ class PipelineMixin:
             # the labels is None.
             if "None" not in str(error):
                 raise
-            raise ValueError(_learns_from_labels(self._transformer, rows)) from error
+            raise ValueError(
+                f"step {_learner(self._transformer, rows)} learns from labels, but the "
+                "steps before the logistic regression are fitted without labels, on "
+                "labeled and unlabeled rows; leave it out, or apply it to X beforehand"
+            ) from error
         return self._transformed(X, "X")
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
