@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from salutary.tables.sources import Texts
 
 Train = Annotated[
-    Path, typer.Argument(metavar="TRAIN", help="Labeled table to train on.")
+    Path,
+    typer.Argument(
+        metavar="TRAIN",
+        help="Labeled table to train on; it decides the type of every column.",
+    ),
 ]
 Validation = Annotated[
     Path,
