@@ -287,6 +287,7 @@ def test_a_reader_that_has_gone_is_no_error(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_a_closed_stream_is_no_error(closed: str, run_dir: Path, folder: Path) -> None:
     words = [COMMAND, "predict", str(run_dir), "pool.csv", "--out", "labels.csv"]
@@ -296,6 +297,7 @@ def test_a_closed_stream_is_no_error(closed: str, run_dir: Path, folder: Path) -
     assert len((folder / "labels.csv").read_text().splitlines()) == 61
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run:1", "s3:x", "file:x", "=cmd"])
 def test_a_path_that_reads_as_an_address_is_a_path(
     name: str,
@@ -311,6 +313,7 @@ def test_a_path_that_reads_as_an_address_is_a_path(
     assert len(pd.read_parquet(folder / f"{name}.parquet")) == 60
 
 
+@pytest.mark.slow
 def test_a_tilde_after_an_option_is_the_users_own_folder(
     arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

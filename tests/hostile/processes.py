@@ -22,8 +22,11 @@ from typing import NoReturn
 from tests.hostile.trials import Trial
 from tests.hostile.verdict import Ended, files
 
-SECONDS = 60.0
-"""A command may take so long; the slowest honest one takes a few seconds."""
+PROCESSOR_SECONDS = 60
+"""A command may compute so long; the slowest honest one takes a few seconds."""
+
+SECONDS = 600.0
+"""And may take so long, on a machine as busy as can be: one that waits has hung."""
 
 MEMORY = 4 * 2**30
 """Bytes that a command may use beside what it shares with the others."""
@@ -104,6 +107,9 @@ def _child(work: Callable[[], None], folder: Path, log: Path) -> NoReturn:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(
+            resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 5)
+        )
         try:
             work()
             code = 0

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "dose", "end"),
     [
@@ -37,6 +38,7 @@ def test_a_small_dose_does_no_harm(module: str, dose: str, end: str) -> None:
     assert done.stdout.endswith(end)
 
 
+@pytest.mark.slow
 def test_a_trial_follows_from_its_number(tmp_path: Path) -> None:
     for number in range(20):
         one, other = trial(number, "run"), trial(number, "run")
