@@ -145,6 +145,7 @@ def test_influence(
 
 
 # The loss of a gain is beside -3, so that its decrease has no more digits than that.
+@pytest.mark.slow
 @CASES
 @pytest.mark.parametrize("name", NAMES[:-1])
 def test_newton(
@@ -175,6 +176,7 @@ def test_newton(
     assert_allclose(found, truth, atol=2e-3 * np.abs(truth).max(), rtol=0)
 
 
+@pytest.mark.slow
 @CASES
 @pytest.mark.parametrize("name", NAMES)
 def test_standard_errors(

@@ -108,6 +108,7 @@ def refitted(X: np.ndarray, rows: dict[str, np.ndarray], C: float) -> np.ndarray
     return decreases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize(
     ("n_classes", "n", "d", "spread", "C"),
@@ -131,6 +132,7 @@ def test_weak_penalties(
     assert_allclose(found, truth, rtol=0, atol=5e-3 * np.abs(truth).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("C", [1e7, 1e8, 1e9])
 @pytest.mark.parametrize("seed", range(5))
 def test_hardly_any_penalty_is_no_crash(seed: int, C: float) -> None:

@@ -482,6 +482,7 @@ class Rows:
         )
 
 
+@pytest.mark.slow
 @every_objective
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
@@ -631,6 +632,7 @@ def marked(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return X, np.append(np.where(np.arange(40) < 15, rows.y, -1), [-1] * 30)
 
 
+@pytest.mark.slow
 @every_objective
 @pytest.mark.parametrize("guard", [False, True])
 def test_the_history_has_the_objective_of_the_model_so_far(
@@ -760,6 +762,7 @@ def test_the_jackknife_of_a_plain_mean_is_its_standard_error(
     )
 
 
+@pytest.mark.slow
 @every_objective
 @pytest.mark.parametrize("n_rows", [2, 13, 20, 21, 50])
 def test_the_fall_has_the_error_of_leaving_parts_out(n_rows: int, name: str) -> None:

@@ -54,6 +54,7 @@ def query(run: Path, statement: str) -> list[tuple]:
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [(10, 20), (5, 10, 20), (3, 17, 20)], ids=str)
 def test_a_larger_budget_gives_the_labels_of_that_budget_at_once(
     steps: tuple[int, ...], tables: Path, tmp_path: Path
