@@ -6,7 +6,7 @@ APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is recognized."""
 
 FORMAT = 5
-"""SQLite's user_version: the version of the schema below and of the matrices of a run."""
+"""SQLite's user_version: the version of the schema below and of a run's matrices."""
 
 SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
