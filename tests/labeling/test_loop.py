@@ -775,3 +775,20 @@ def test_a_rounds_memory_grows_by_no_more_than_masks_of_the_pool(
     most, least = (peak_of_a_round(n, hessian, rule) for n in (160_000, 20_000))
     # One float32 score a row and class would take 12 bytes a row.
     assert most - least < 4 * 140_000
+
+
+@pytest.mark.parametrize(
+    ("n_assigned", "n_available", "reason"),
+    [
+        (9, 1, None),
+        (10, 1, "budget"),
+        (11, 1, "budget"),
+        (10, 0, "budget"),
+        (9, 0, "pool_exhausted"),
+        (0, 0, "pool_exhausted"),
+    ],
+)
+def test_no_round_starts_without_budget_or_rows(
+    n_assigned: int, n_available: int, reason: str | None
+) -> None:
+    assert loop.before_round(n_assigned, n_available, budget=10) == reason
