@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,8 @@ def as_pandas(X: Any, name: str) -> Any:
     Raises
     ------
     InputError
-        For a single text, and for a dict, as a slice of Hugging Face datasets is: its
-        keys would be taken for rows.
+        For a single text; for a dict, as a slice of Hugging Face datasets is: its keys
+        would be taken for rows; and for a set, whose rows have no order.
 
     Examples
     --------
@@ -42,6 +42,13 @@ def as_pandas(X: Any, name: str) -> Any:
             f"{name} is a dict with the keys {keys}; pass one of its columns, or the "
             "pandas.DataFrame of those that are meant"
         )
+    if isinstance(X, Set):
+        raise InputError(
+            f"{name} is of type {type(X).__name__}, whose rows have no order; pass a "
+            "list"
+        )
+    if isinstance(X, Iterator | MappingView):
+        return list(X)
     if isinstance(X, pa.Array):
         return X.to_pandas()
     if isinstance(X, pd.DataFrame | pd.Series) or not hasattr(X, "__arrow_c_stream__"):

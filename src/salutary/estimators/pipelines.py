@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
-from salutary.influence.inputs import check_finite, check_size
+from salutary.influence.inputs import check_finite, check_order, check_size
 from salutary.influence.softmax import check_objective
 
 
@@ -147,6 +147,7 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
         For NaN, infinity, and values too large to compute with. The message names the
         first row and column, both from zero.
     """
+    check_order(X, name)
     names = getattr(X, "columns", None)
     X = check_array(
         X,
@@ -230,6 +231,7 @@ class PipelineMixin:
         """
         if self._transformer is None:
             return X, getattr(self, "feature_names_in_", None)
+        check_order(X, "X")
         rows = _safe_indexing(X, np.setdiff1d(np.arange(_num_samples(X)), held))
         try:
             self._transformer.fit(rows)
@@ -255,6 +257,7 @@ class PipelineMixin:
                 setattr(self, name, getattr(self._transformer, name))
 
     def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
+        check_order(X, name)
         X = validate_data(
             self,
             X,
@@ -270,6 +273,7 @@ class PipelineMixin:
 
     def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
         """Rows after the earlier steps, and the names of their columns, if any."""
+        check_order(X, name)
         return checked_matrix(self._transformer.transform(X), name)
 
     def _matrix(self, X: Any, name: str) -> Matrix:

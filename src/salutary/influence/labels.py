@@ -54,15 +54,9 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
         For a wrong shape, and for a label that is missing, that is neither text nor a
         number, or that is text among numbers. The message names its row, from zero.
     """
-    labels = _column(y, name, X)
-    missing = missing_rows(labels)
-    if len(missing):
-        raise ValueError(
-            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
-        )
-    if labels.dtype.kind in "biufUT":
+    labels = _all_labeled(_column(y, name, X), name)
+    if labels.dtype != object or not len(labels):
         return labels
-    check_kinds(labels, np.arange(len(labels)), name)
     if isinstance(labels[0], str) and hasattr(y, "dtype"):
         return labels
     return as_typed(labels, np.arange(len(labels)), name)
@@ -140,7 +134,7 @@ def _is_mark(label: Any) -> bool:
     """Whether a value marks a row without a label: nothing, or the number -1."""
     if isinstance(label, bool | np.bool_ | str | bytes):
         return False
-    return is_missing(label) or bool(label == -1)
+    return is_missing(label) or (np.ndim(label) == 0 and bool(label == -1))
 
 
 def encode_classes(
@@ -167,7 +161,7 @@ def encode_classes(
     labels = y[~unlabeled]
     if len(labels) == 0:
         raise ValueError("y has no labeled row; label a few rows of each class")
-    if labels.dtype.kind not in "biufUT":
+    if labels.dtype == object:
         rows = np.flatnonzero(~unlabeled)
         check_kinds(labels, rows, "y")
         if not isinstance(labels[0], str):
@@ -207,20 +201,15 @@ def encode_labels(
     Raises
     ------
     ValueError
-        If there are not as many labels as rows, or a label is not among the classes.
-        The message names the first row with such a label, from zero.
+        If there are not as many labels as rows, a label is missing, of another type
+        than labels have, or of another kind than the others, or it is not among the
+        classes. The message names the first row with such a label, from zero.
     """
-    y = column_or_1d(as_given(y))
-    if X is not None:
-        check_consistent_length(X, y)
+    y = _all_labeled(_column(y, name, X), name)
     position = {label: code for code, label in enumerate(classes.tolist())}
     codes = np.empty(len(y), dtype=np.intp)
     for row, label in enumerate(y.tolist()):
         code = position.get(label)
-        if code is None and is_missing(label):
-            raise ValueError(
-                f"{name} has no label in row {row}; give it one, or drop the row"
-            )
         if code is None:
             raise ValueError(
                 f"{name} has the class {label!r} (row {row}), which no labeled row "
@@ -302,11 +291,30 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     return np.array([number[value] for value in values], dtype=np.intp)
 
 
-def _column(values: Any, name: str, X: Matrix) -> NDArray[Any]:
+def _all_labeled(labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """The labels, if none is missing and all are of one kind.
+
+    Raises
+    ------
+    ValueError
+        The message names the first row, from zero.
+    """
+    missing = missing_rows(labels)
+    if len(missing):
+        raise ValueError(
+            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
+        )
+    if labels.dtype == object and len(labels):
+        check_kinds(labels, np.arange(len(labels)), name)
+    return labels
+
+
+def _column(values: Any, name: str, X: Matrix | None) -> NDArray[Any]:
     """One value for each row, as an array of one dimension."""
     try:
         column: NDArray[Any] = column_or_1d(as_given(values))
-        check_consistent_length(X, column)
+        if X is not None:
+            check_consistent_length(X, column)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return column
