@@ -63,7 +63,7 @@ def test_a_slice_of_a_dataset_is_not_its_keys() -> None:
 
 @pytest.mark.parametrize("rows", [{"a", "b"}, frozenset("ab"), {"a": 1}.keys()])
 def test_a_set_has_no_order_and_is_refused(rows: object) -> None:
-    with pytest.raises(InputError, match="^X is of type .* no order; pass a list$"):
+    with pytest.raises(InputError, match=r"^X is of type .* no order; pass a list$"):
         as_texts(rows)
     with pytest.raises(InputError, match="no order"):
         as_rows(rows)

@@ -782,14 +782,18 @@ def test_a_value_too_large_to_compute_with_is_named(container: Any, row: int) ->
 def test_a_set_of_rows_is_refused_alike_everywhere(estimator: Any) -> None:
     X, y, X_val, y_val = draw()
     rows = {tuple(row) for row in X.tolist()}
-    with pytest.raises(ValueError, match="^X is of type set, which is no list of rows"):
+    with pytest.raises(
+        ValueError, match=r"^X is of type set, which is no list of rows"
+    ):
         SalutaryClassifier(estimator).fit(rows, y, X_val, y_val)
     with pytest.raises(
-        ValueError, match="^X_val is of type set, which is no list of ro"
+        ValueError, match=r"^X_val is of type set, which is no list of ro"
     ):
         SalutaryClassifier(estimator).fit(X, y, rows, y_val)
     fitted = SalutaryClassifier(estimator, budget=1, guard=False).fit(
         X, y, X_val, y_val
     )
-    with pytest.raises(ValueError, match="^X is of type set, which is no list of rows"):
+    with pytest.raises(
+        ValueError, match=r"^X is of type set, which is no list of rows"
+    ):
         fitted.predict(rows)
