@@ -523,5 +523,4 @@ def test_a_fine_tuning_that_is_refused_leaves_nothing(
         patch.setattr(training, "_rate_factor", diverged)
         line = refusal([*arguments(texts, decoder), *hostile])
     assert "training diverged" in line
-    left = {path.name for path in (texts / "run").rglob("*")}
-    assert not left & {"rounds", "embeddings.sqlite", "embeddings.sqlite-wal"}
+    assert not (texts / "run").exists()

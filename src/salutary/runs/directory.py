@@ -18,7 +18,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, writable, write_json
+from salutary.files import LOCK, claim, refuse_links, writable, write_json
 from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
 from salutary.runs.artifacts import LEDGER, REPORT
@@ -31,6 +31,9 @@ from salutary.tables.sources import Sources
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 """Packages whose versions a run writes down, as its figures depend on them."""
+
+UNREADABLE = (ValueError, KeyError, TypeError, IndexError, RecursionError)
+"""What reading the content of an edited ledger can end in."""
 
 VERSIONED_WITH_TEXTS = ("torch", "transformers", "peft")
 """Further such packages where a language model embeds texts."""
@@ -67,6 +70,10 @@ def run_tables(
         _check_directory(kind, request)
         paths = request.sources.paths().items()
         data = {name: _checked_sha256(path) for name, path in paths}
+        report = _report_if_finished(kind, request, data)
+        if report is not None:
+            with stage("the run had finished; nothing is changed"):
+                return report
         prepared: PreparedRun | None = None
         if not _holds_run(request.out):
             prepared = kind.prepare(request, stage)
@@ -74,15 +81,11 @@ def run_tables(
             record = None
             if not ledger.is_empty():
                 record = _read_same_run(ledger, kind, request, data)
-                report: dict[str, Any] | None = record.facts.get("report")
-                if report and request.limit <= as_limit(report["settings"]["budget"]):
-                    if _has_all_results(request, record.facts):
-                        with stage("the run had finished; nothing is changed"):
-                            return report
+                if _had_finished(request, record.facts):
                     # Results that were lost or damaged are written again as they were.
                     # All are if the language model was moved.
-                    request = replace(request, budget=report["settings"]["budget"])
-            if record is not None:
+                    budget = record.facts["report"]["settings"]["budget"]
+                    request = replace(request, budget=budget)
                 request = request.continuing(record.facts["embedder"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
@@ -118,6 +121,35 @@ def _checked_sha256(path: Path) -> str:
 def _holds_run(out: Path) -> bool:
     ledger = out / LEDGER
     return ledger.is_file() and ledger.stat().st_size > 0
+
+
+def _report_if_finished(
+    kind: RunKind, request: Request, data: dict[str, str]
+) -> dict[str, Any] | None:
+    """The report of a finished run that lacks nothing; None for any other run.
+
+    Nothing is written, not even a lock, so that the directory may be read-only.
+    """
+    if not request.resume or not _holds_run(request.out):
+        return None
+    refuse_links(request.out)
+    try:
+        with Ledger(request.out / LEDGER) as ledger:
+            facts = ledger.read().facts
+            finished = _had_finished(request, facts)
+            if not (finished and _has_all_results(request, facts)):
+                return None
+            _read_same_run(ledger, kind, request, data)
+    except (sqlite3.Error, *UNREADABLE):
+        return None  # why it cannot be continued is found where it is
+    report: dict[str, Any] = facts["report"]
+    return report
+
+
+def _had_finished(request: Request, facts: dict[str, Any]) -> bool:
+    """Whether a run had ended under at least the budget that is asked for."""
+    report = facts.get("report")
+    return bool(report) and request.limit <= as_limit(report["settings"]["budget"])
 
 
 def _has_all_results(request: Request, facts: dict[str, Any]) -> bool:
@@ -188,7 +220,11 @@ def _check_can_be_made(out: Path) -> None:
 
 @contextmanager
 def _open_ledger(path: Path) -> Iterator[Ledger]:
-    """Open a ledger; refuse one that is damaged."""
+    """Open a ledger; refuse one that is damaged.
+
+    A new one is removed if a run is refused in the block before it begins.
+    """
+    is_new = not path.exists()
     try:
         with Ledger(path) as ledger:
             yield ledger
@@ -197,6 +233,10 @@ def _open_ledger(path: Path) -> Iterator[Ledger]:
         if isinstance(error, sqlite3.OperationalError) and not missing:
             raise
         raise _damaged(path, error) from None
+    except InputError:
+        if is_new and path.stat().st_size == 0:
+            path.unlink()
+        raise
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
@@ -236,7 +276,7 @@ def _read_same_run(
         record = ledger.read()
         facts = record.facts
         facts["kind"], facts["settings"]["budget"], facts["data"], facts["versions"]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except UNREADABLE as error:
         raise _damaged(out / LEDGER, error) from None
     if facts["kind"] != kind.name:
         raise InputError(
