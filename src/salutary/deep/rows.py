@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def as_pandas(X: Any, name: str) -> Any:
             f"{name} is of type {type(X).__name__}, whose rows have no order; pass a "
             "list"
         )
-    if isinstance(X, Iterator | MappingView):
+    if isinstance(X, Iterator | ValuesView):
         return list(X)
     if isinstance(X, pa.Array):
         return X.to_pandas()

@@ -148,8 +148,10 @@ def _report_if_finished(
 
 def _had_finished(request: Request, facts: dict[str, Any]) -> bool:
     """Whether a run had ended under at least the budget that is asked for."""
-    report = facts.get("report")
-    return bool(report) and request.limit <= as_limit(report["settings"]["budget"])
+    report: dict[str, Any] | None = facts.get("report")
+    if not report:
+        return False
+    return request.limit <= as_limit(report["settings"]["budget"])
 
 
 def _has_all_results(request: Request, facts: dict[str, Any]) -> bool:

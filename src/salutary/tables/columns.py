@@ -10,7 +10,13 @@ import pyarrow.compute as pc
 from salutary.errors import InputError
 from salutary.tables.casting import KIND_TYPES, VECTOR, is_list_of_numbers
 from salutary.tables.conversion import as_plain, cast_column, is_number
-from salutary.tables.spelling import DATE, spelled_kind, stray_text, with_gaps
+from salutary.tables.spelling import (
+    DATE,
+    spelled_kind,
+    stray_text,
+    swapped_dates,
+    with_gaps,
+)
 
 FEW_CATEGORIES = 40
 """Text with fewer distinct values is a category."""
@@ -196,4 +202,44 @@ def stray_texts(table: pa.Table, kinds: dict[str, str]) -> dict[str, tuple[int, 
             stray = stray_text(_present(table[name]))
             if stray is not None:
                 found[name] = stray
+    return found
+
+
+def open_dates(
+    train: pa.Table, pool: pa.Table, kinds: dict[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Columns of dates that may have been read with day and month exchanged.
+
+    Parameters
+    ----------
+    train, pool : pyarrow.Table
+        Both decide on the format, see `column_kinds`.
+    kinds : dict of str to str
+        As from `column_kinds`.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        By column, a date that could be two and the format it is read in.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> days = pa.table({"day": ["05/02/2021", "01/03/2021"]})
+    >>> open_dates(days, days, {"day": "date:%m/%d/%Y"})
+    {'day': ('05/02/2021', '%m/%d/%Y')}
+    """
+    found = {}
+    for name, kind in kinds.items():
+        if not kind.startswith(f"{DATE}:"):
+            continue
+        chunks = [
+            chunk
+            for table in (train, pool)
+            if name in table.column_names and is_text(table.schema.field(name).type)
+            for chunk in _present(table[name]).chunks
+        ]
+        date = swapped_dates(pa.chunked_array(chunks, pa.string()), kind)
+        if date is not None:
+            found[name] = date, kind.removeprefix(f"{DATE}:")
     return found

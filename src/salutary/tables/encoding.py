@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skrub import DatetimeEncoder, StringEncoder
 
+from salutary.deep.texts import cuts_told
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
 from salutary.tables.casting import cast_features
@@ -264,16 +265,26 @@ def fit_encoder(
     ------
     InputError
         If no feature has a value, or the language model cannot be loaded.
+
+    Warns
+    -----
+    UserWarning
+        If texts are truncated; says how many of each table.
     """
     features = tables.features
     frames = [features[name] for name in ("train", "pool") if name in features]
     stacked = pd.concat(frames, ignore_index=True)
     encoder = _encoder_for(tables, stacked, sources, seed)
-    matrix = np.asarray(encoder.fit_transform(stacked))
-    matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
-    matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
+    with cuts_told():
+        matrix = np.asarray(encoder.fit_transform(stacked))
+        matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
+        matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
     embedder = embedder_of(encoder)
     if embedder is not None:
+        paths, documents = sources.tables(), list(sources.documents)
+        embedder.warn_of_cut(
+            {str(paths[name]): features[name][documents] for name in features}
+        )
         # Both belong to this machine, and the encoder is to be used on others too.
         embedder.set_params(cache_dir=None, device=None)
         encoder.set_params(vectorize__texts__cache_dir=None)

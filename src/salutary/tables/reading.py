@@ -17,7 +17,7 @@ from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.labels import encode_labels
 from salutary.tables.casting import cast_features
-from salutary.tables.columns import column_kinds, stray_texts
+from salutary.tables.columns import column_kinds, open_dates, stray_texts
 from salutary.tables.formats import read_table
 from salutary.tables.sources import Sources
 from salutary.tables.spelling import is_formatted, whole_numbers
@@ -92,7 +92,8 @@ def read_tables(sources: Sources) -> Tables:
     -----
     UserWarning
         For a column of the training table that a few texts, or the way its numbers are
-        written, keep from being read as numbers.
+        written, keep from being read as numbers; and for dates whose day and month
+        cannot be told apart.
     """
     tables, columns, label_type = _read(sources)
     train, pool = tables["train"], tables.get("pool")
@@ -103,6 +104,7 @@ def read_tables(sources: Sources) -> Tables:
         _check_columns(name, table, features, sources)
     kinds, frames = _cast(tables, features, sources)
     _warn_of_strays(train, kinds, sources.train)
+    _warn_of_open_dates(train, train if pool is None else pool, kinds, sources.train)
     labels, validation_labels = (
         target_labels(tables[name], sources.target, label_type, str(path))
         for name, path in (("train", sources.train), ("validation", sources.validation))
@@ -206,6 +208,25 @@ def _warn_of_strays(train: pa.Table, kinds: dict[str, str], path: Path) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def _warn_of_open_dates(
+    train: pa.Table, pool: pa.Table, kinds: dict[str, str], path: Path
+) -> None:
+    for column, (date, written) in open_dates(train, pool, kinds).items():
+        day_first = written.index("%d") < written.index("%m")
+        first = "day" if day_first else "month"
+        warnings.warn(
+            f"{path}: the dates of column {column!r} are read with the {first} first "
+            f"({date!r} as {_iso(date, written)}), as no date tells it from the other "
+            "way round; write them as 2024-02-29",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _iso(date: str, written: str) -> str:
+    return str(pd.to_datetime(date, format=written).date())
 
 
 def _cast(

@@ -17,6 +17,7 @@ from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.files import write_text, write_whole
 from salutary.tables.formats import read_table
+from salutary.tables.formulas import warn_of_formulas
 
 BLANKS = re.compile(r"\s*")
 """What may stand between two JSON objects."""
@@ -38,6 +39,11 @@ def write_table(table: pa.Table, path: Path) -> None:
     OSError
         If the file cannot be written; ``path`` is then as it was.
 
+    Warns
+    -----
+    UserWarning
+        If a .csv file has a text that a spreadsheet would run, see `warn_of_formulas`.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -48,6 +54,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     {"size":1.0}
     {"size":null}
     """
+    warn_of_formulas(path, table)
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         write_whole(path, lambda beside: pa.parquet.write_table(table, beside))
@@ -105,6 +112,8 @@ def write_relabeled(
     else:
         table = read_table(source, keep_index=True)
         write_table(_relabeled(table, target, label_from), out)
+        return
+    warn_of_formulas(out, read_table(out))
 
 
 def _relabeled_csv(path: Path, target: str, label_from: Mapping[int, int]) -> str:
