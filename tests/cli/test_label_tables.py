@@ -465,9 +465,14 @@ def test_names_that_would_steer_a_terminal_are_shown_harmless(
         else:
             frame["kind"] = frame["kind"].replace("cat", cat)
         frame.to_csv(folder / f"{name}.csv", index=False)
-    out = run("--no-guard")
+    steering = folder / "r\x1b[31mun"
+    run("--no-guard", "--out", str(steering))
+    out, predictions = steering.rename(folder / "run"), folder / "p\x1b[31m.csv"
+    main(["predict", str(out), str(folder / "pool.csv"), "--out", str(predictions)])
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
+    assert "r\\x1b[31mun: labels.parquet" in shown
+    assert "p\\x1b[31m.csv" in shown
     assert "co\\x1b[31m lor 1" in shown
     assert "c\\x1b[31mat" in shown
     main(

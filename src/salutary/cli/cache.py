@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from salutary.cli.terminal import printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _show(path: Path, facts: StoreFacts, as_json: bool) -> None:
     size = f"{facts.n_bytes / GIB:.2f} GiB"
     if facts.n_bytes < GIB:
         size = f"{facts.n_bytes / 2**20:.1f} MiB"
-    print(f"{path}: {facts.n_vectors} vectors, {size}")
+    print(f"{printable(str(path))}: {facts.n_vectors} vectors, {size}")
     if first is not None:
         print(f"  last used between {first} and {last}")
 

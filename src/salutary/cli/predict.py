@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from salutary.cli.terminal import display
+from salutary.cli.terminal import display, printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def predict(
         with shown.stage("predicting"):
             predictions = _predictions(model, columns, features)
         write_table(predictions, out)
-    print(f"Wrote {predictions.num_rows} predictions to {out}")
+    print(f"Wrote {predictions.num_rows} predictions to {printable(str(out))}")
 
 
 def _check_out(out: Path, run_dir: Path, table: Path) -> None:
