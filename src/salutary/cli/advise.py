@@ -14,6 +14,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.terminal import display
+from salutary.cli.verdict import verdict_lines
 
 if TYPE_CHECKING:
     from salutary.runs.advise import Plan
@@ -121,23 +122,8 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", of which {report['n_pool_used']} were drawn and used"
     folds = f"{report['n_splits']} folds, repeats: {report['n_repeats']}"
     yield f"{rows}; {folds}"
-    yield (
-        f"{'option':<28}{'accuracy':>9}{'log loss':>10}{'behind':>9}"
-        f"{'95% interval':>18}{'C':>8}{'weight':>8}"
-    )
-    for row in report["options"]:
-        interval = f"{row['lower']:z.4f} to {row['upper']:z.4f}"
-        if row["lower"] == row["upper"] == 0:
-            interval = ""
-        yield (
-            f"{row['option']:<28}{row['accuracy']:>9.3f}{row['log_loss']:>10.4f}"
-            f"{row['difference']:>9.4f}{interval:>18}{row['C']:>8g}"
-            f"{row['validation_weight']:>8g}"
-        )
-    yield "behind: how far the log loss is above the lowest one"
-    yield "weight: of a validation row in the fit, where a training row weighs 1"
     if report["recurring_validation_rows"]:
         yield f"warning: {recurring(report['recurring_validation_rows'])}"
     if report["classes_not_validated"]:
         yield f"warning: {not_validated(report['classes_not_validated'])}"
-    yield report["sentence"]
+    yield from verdict_lines(report)
