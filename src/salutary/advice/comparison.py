@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from salutary.advice.cross_fitting import FoldResults, cross_fit
+from salutary.advice.cross_fitting import KnownFolds, cross_fit
 from salutary.advice.measure import Measure
 from salutary.advice.options import AdviceTask, FittedOption, options_of
 from salutary.advice.verdict import Verdict, reach_verdict
@@ -107,7 +107,7 @@ def compare(
     n_splits: int,
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
-    known: MutableMapping[int, FoldResults] | None = None,
+    known: KnownFolds | None = None,
 ) -> Advice:
     """Cross-fit all options of a task, and advise one.
 
@@ -119,7 +119,7 @@ def compare(
         See `salutary.advice.cross_fitting.cross_fit`.
     fitted : callable, optional
         Called with a line about the progress after each fit.
-    known : mutable mapping of int to FoldResults, optional
+    known : KnownFolds, optional
         See `salutary.advice.cross_fitting.cross_fit`.
 
     Returns

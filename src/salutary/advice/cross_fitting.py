@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,14 @@ FoldResults = dict[str, FoldResult]
 """What each option gave in one fold."""
 
 
+class KnownFolds(Protocol):
+    """Results by the number of the fold, such as a dict or a ledger."""
+
+    def __contains__(self, number: object, /) -> bool: ...
+    def __getitem__(self, number: int, /) -> FoldResults: ...
+    def __setitem__(self, number: int, results: FoldResults, /) -> None: ...
+
+
 @dataclass(frozen=True)
 class Judged:
     """The results of an option on validation rows that it was not fitted on.
@@ -63,7 +71,7 @@ def cross_fit(
     n_splits: int,
     n_repeats: int,
     fitted: Callable[[str], None],
-    known: MutableMapping[int, FoldResults] | None = None,
+    known: KnownFolds | None = None,
 ) -> dict[str, Judged]:
     """Judge every option of a task by repeated, stratified cross-fitting.
 
@@ -77,8 +85,8 @@ def cross_fit(
         Number of times the rows are split anew into folds.
     fitted : callable
         Called with a line about the progress after each fit.
-    known : mutable mapping of int to FoldResults, optional
-        Results by the number of the fold. Those in it are not computed again, and each
+    known : KnownFolds, optional
+        Those in it are not computed again, and each
         new one is put into it, so that an interrupted comparison can go on.
 
     Returns

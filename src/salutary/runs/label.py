@@ -51,7 +51,7 @@ class LabelRun:
     def write(self, finished: FinishedRun) -> None:
         """Write the labels and the model."""
         write_labels(finished)
-        model = finished.prepared.model(finished.state.best.model)
+        model = finished.prepared.encoded.model(finished.state.best.model)
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class RelabelRun:
         """Write the switches, the training table with the new labels, and the model."""
         write_switches(finished)
         _write_cleaned(finished)
-        model = finished.prepared.model(finished.state.best.model)
+        model = finished.prepared.encoded.model(finished.state.best.model)
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:

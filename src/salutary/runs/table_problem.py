@@ -72,6 +72,19 @@ class EncodedTables:
     validation: LabeledRows
     pool: Matrix | None
 
+    @property
+    def embedder(self) -> str | None:
+        """Fingerprint of the language model that embeds texts, if there is one."""
+        embedder = embedder_of(self.encoder)
+        return None if embedder is None else embedder.fingerprint_
+
+    def model(self, classifier: LogisticRegression) -> Pipeline:
+        """The pipeline from a table to classes, which ends with a classifier."""
+        types = ColumnTypes(self.tables.kinds)
+        return Pipeline(
+            [("types", types), *self.encoder.steps, ("classify", classifier)]
+        )
+
 
 def encode_tables(
     tables: Tables, sources: Sources, seed: int, stage: Stage
@@ -148,14 +161,7 @@ class TableProblem:
     @property
     def embedder(self) -> str | None:
         """Fingerprint of the language model that embeds texts, if there is one."""
-        embedder = embedder_of(self.encoded.encoder)
-        return None if embedder is None else embedder.fingerprint_
-
-    def model(self, classifier: LogisticRegression) -> Pipeline:
-        """The pipeline from a table to classes, which ends with a classifier."""
-        types = ColumnTypes(self.encoded.tables.kinds)
-        steps = self.encoded.encoder.steps
-        return Pipeline([("types", types), *steps, ("classify", classifier)])
+        return self.encoded.embedder
 
 
 def make_problem(
