@@ -48,11 +48,11 @@ ACTIONS = {
 ASSIGNED = (RELABELED, SALUTARY, "self-training")
 """How the names of options begin whose labels no person gave."""
 
-Finding = Literal["better", "worse", "no difference", "no labels", "not tried"]
+Finding = Literal["better", "worse", "no difference", "no labels"]
 """What assigned labels do, compared with the best use of people's labels alone.
 
 "better" and "worse" only if the 95% interval of the difference leaves out zero. "no
-labels": none was assigned or kept. "not tried": no option compared assigns labels.
+labels": none was kept.
 """
 
 
@@ -66,7 +66,7 @@ class Verdict:
         The advised option.
     sentence : str
         The advice and the reason in words, beginning with "Advice: ".
-    finding : {"better", "worse", "no difference", "no labels", "not tried"}
+    finding : {"better", "worse", "no difference", "no labels"}
         What assigned labels do, compared with the best use of people's labels alone.
         "better" and "worse" are said only where the 95% interval leaves out zero.
     difference : Difference or None
@@ -133,9 +133,9 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     losses = {name: measure.loss(found) for name, found in judged.items()}
     assigning = [name for name in judged if name.startswith(ASSIGNED)]
     having = [name for name in assigning if judged[name].n_labels.any()]
-    without = _lowest(losses, [name for name in judged if name not in assigning])
+    without = _lowest(losses, _of_people(judged, measure))
     option, difference = without, None
-    finding: Finding = "no labels" if assigning else "not tried"
+    finding: Finding = "no labels"
     if having:
         labeled = _lowest(losses, having)
         difference = measure.difference(judged[labeled], judged[without])
@@ -149,6 +149,19 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
     sentence = f"Advice: {action}; {reason}."
     return Verdict(option, sentence, finding, difference, measure.name, table)
+
+
+def _of_people(judged: Mapping[str, Judged], measure: Measure) -> list[str]:
+    """Options with people's labels alone that may be advised.
+
+    A model of the validation rows alone would never predict a class that they lack, and
+    they cannot show that it should.
+    """
+    names = [name for name in judged if not name.startswith(ASSIGNED)]
+    n_classes = next(iter(judged.values())).logits.shape[2]
+    if len(np.unique(measure.truth.labels)) < n_classes and len(names) > 1:
+        names = [name for name in names if name != VALIDATION_ONLY]
+    return names
 
 
 def _lowest(losses: Mapping[str, float], names: list[str]) -> str:
@@ -192,7 +205,6 @@ def _reason(
         "worse": "labels that no person gave do worse here: ",
         "no difference": "labels that no person gave add nothing that is sure: ",
         "no labels": "no label was kept, as none was seen to help; ",
-        "not tried": "",
     }
     return (before[finding] + compared).removesuffix("; ")
 
