@@ -56,9 +56,9 @@ def label(
 
     The influence of a row with a label estimates by how much adding it to TRAIN lowers
     the loss on VAL. Each round adds the rows with the best scores and fits the model
-    again. TRAIN, VAL and POOL are .csv, .parquet or .jsonl files, or folders of
-    .parquet files, with the same columns. RUN_DIR gets labels.parquet, model.skops,
-    run.json and ledger.sqlite.
+    again. TRAIN, VAL and POOL are .csv, .tsv or .jsonl files, also with .gz, .parquet,
+    .feather, .arrow or .xlsx files, or folders of .parquet files, with the same
+    columns. RUN_DIR gets labels.parquet, model.skops, run.json and ledger.sqlite.
 
     Example: salutary label train.csv --validation val.csv --pool pool.csv --target y
     --out runs/first

@@ -18,7 +18,7 @@ from salutary.errors import InputError
 from salutary.influence.labels import encode_labels
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, stray_texts
-from salutary.tables.formats import read_table
+from salutary.tables.formats import DELIMITED, format_of, read_table
 from salutary.tables.sources import Sources
 from salutary.tables.spelling import is_formatted, whole_numbers
 from salutary.tables.targets import (
@@ -126,7 +126,7 @@ def _read(sources: Sources) -> tuple[dict[str, pa.Table], list[str], pa.DataType
     """All tables, the columns that may be features, and the type of the labels."""
     _check_roles(sources)
     train = read_table(sources.train, sources.documents)
-    if sources.train.suffix.lower() == ".csv":
+    if format_of(sources.train) in DELIMITED:
         train = typed_labels(train, sources.target)
     label_type = target_type(train, sources.target, str(sources.train))
     columns = _feature_columns(train, sources)
