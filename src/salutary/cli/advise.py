@@ -13,6 +13,7 @@ import typer
 
 from salutary.cli import parameters
 from salutary.cli.run_summary import not_validated, recurring
+from salutary.cli.running import show_checks
 from salutary.cli.terminal import display
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def advise(
         int, typer.Option(help="Number of times that VAL is split anew.")
     ] = 2,
     texts: Texts | None = None,
+    keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     as_json: Annotated[
         bool,
@@ -88,7 +90,11 @@ def advise(
 
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         report = _compare(
-            Sources(train, validation, pool, target, id_column, texts=texts),
+            Sources(
+                *(train, validation, pool, target, id_column),
+                texts=texts,
+                keep=tuple(keep or ()),
+            ),
             Plan(budget, batch_size, splits, repeats, seed),
         )
     if as_json:
@@ -109,7 +115,7 @@ def _compare(sources: Sources, plan: Plan) -> dict[str, Any]:
         def fitted(line: str) -> None:
             shown.advance(1, line)
 
-        return advise_tables(sources, plan, shown.stage, fitted)
+        return advise_tables(sources, plan, shown.stage, fitted, show_checks)
 
 
 def summary(report: dict[str, Any]) -> Iterator[str]:

@@ -47,6 +47,7 @@ def label(
     ] = None,
     texts: Texts | None = None,
     id_column: parameters.PoolId = None,
+    keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     seed: parameters.Seed = 0,
@@ -80,7 +81,8 @@ def label(
 
     request = Request(
         sources=Sources(
-            train, validation, pool, target, id_column, group, costs, texts
+            *(train, validation, pool, target, id_column, group, costs, texts),
+            keep=tuple(keep or ()),
         ),
         settings=Settings(
             rule=rule,

@@ -22,6 +22,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from salutary.cli.advise import advise
+from salutary.cli.check import check
 from salutary.cli.demo import demo
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
@@ -44,6 +45,7 @@ GOES_ON = {
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
+app.command()(check)
 app.command()(advise)
 app.command()(label)
 app.command()(relabel)

@@ -11,6 +11,7 @@ from salutary.advice.options import AdviceTask
 from salutary.errors import InputError
 from salutary.progress import Stage
 from salutary.runs.table_problem import encode_tables, recurring_rows
+from salutary.tables.checks import Checks
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 
@@ -27,7 +28,11 @@ class Plan:
 
 
 def advise_tables(
-    sources: Sources, plan: Plan, stage: Stage, fitted: Callable[[str], None]
+    sources: Sources,
+    plan: Plan,
+    stage: Stage,
+    fitted: Callable[[str], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Read and encode the tables, compare the options, and advise one.
 
@@ -39,12 +44,14 @@ def advise_tables(
         Displays which step is running, apart from the fits.
     fitted : callable
         Called with a line about the progress after each fit.
+    on_checks : callable, optional
+        Called with what is to be known of the tables before the first fit.
 
     Returns
     -------
     dict
-        The settings, the items of `Advice.to_dict`, and the number of validation rows
-        that another table has as well.
+        The settings, the items of `Advice.to_dict`, the number of validation rows that
+        another table has as well, and the items of `Checks.to_dict`.
 
     Raises
     ------
@@ -55,6 +62,7 @@ def advise_tables(
         tables = read_tables(sources)
         _check_validation(tables, plan, sources)
     encoded = encode_tables(tables, sources, plan.seed, stage)
+    on_checks(encoded.checks)
     task = AdviceTask(
         classes=tables.classes,
         train=encoded.train,
@@ -69,11 +77,13 @@ def advise_tables(
         "settings": {
             "target": sources.target,
             "id": sources.id_column,
+            "keep": sorted({*sources.keep}),
             **sources.text_settings(),
             **asdict(plan),
         },
         **advice.to_dict(),
         "recurring_validation_rows": recurring_rows(tables),
+        "checks": encoded.checks.to_dict(),
     }
 
 
