@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +76,8 @@ def check(
     sources = Sources(
         train, validation, pool, target, id_column, keep=tuple(keep or ())
     )
-    with display(0, "tables") as shown:
+    # Standard output holds the result alone.
+    with redirect_stdout(sys.stderr), display(0, "tables") as shown:
         checks = check_sources(sources, seed, shown.stage).to_dict()
     if as_json:
         found = {**checks, "warnings": [*warnings_of(checks)]}

@@ -21,6 +21,9 @@ MOST_ROWS = 1000
 
 FOLDS = 5
 
+FARTHEST = 10.0
+"""Standard deviations from the mean beyond which a value counts as just as far."""
+
 
 def drift(train: Matrix, other: Matrix, seed: int) -> tuple[float, float] | None:
     """How well a linear classifier tells the rows of two tables apart.
@@ -34,12 +37,12 @@ def drift(train: Matrix, other: Matrix, seed: int) -> tuple[float, float] | None
     classifier two-sample tests", ICLR 2017. This one is linear, since the model of a
     run is: it sees what that model can see, such as shifted means and other shares of
     categories, and is blind to variances alone. Ridge has a closed form, so the cost is
-    bounded: at most 1,000 rows of each table are drawn. The rows should be scaled.
+    bounded: at most 1,000 rows of each table are drawn.
 
     Parameters
     ----------
     train, other : matrix of shape (n_rows, n_features)
-        Encoded rows of the two tables.
+        Encoded rows of the two tables, every column standardized.
     seed : int
         Random state of the draw and of the folds.
 
@@ -54,12 +57,12 @@ def drift(train: Matrix, other: Matrix, seed: int) -> tuple[float, float] | None
     if min(m, n) < FEWEST_ROWS:
         return None
     rng = np.random.RandomState(seed)
-    X = np.vstack(
-        [
-            np.asarray(table[np.sort(rng.permutation(table.shape[0])[:size])])
-            for table, size in ((train, m), (other, n))
-        ]
-    )
+    drawn = [
+        np.asarray(table[rng.permutation(table.shape[0])[:size]], dtype=np.float64)
+        for table, size in ((train, m), (other, n))
+    ]
+    # One value far off tells its own row alone, and would hide all others.
+    X = np.clip(np.vstack(drawn), -FARTHEST, FARTHEST)
     is_other = np.repeat([0, 1], [m, n])
     # A penalty of the size of the Gram matrix's diagonal halves the weights.
     areas = cross_val_score(
