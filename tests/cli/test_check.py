@@ -71,6 +71,7 @@ def test_the_card_says_what_the_tables_hold(
     before = sorted(tmp_path.iterdir())
     main(given)
     lines = capsys.readouterr().out.splitlines()
+    lines = lines[[line[:5] for line in lines].index("TRAIN") :]
     counts = [tables[name]["y"].value_counts() for name in ("train", "validation")]
     assert lines[0].startswith(
         f"TRAIN       60 rows; no {counts[0]['no']}, yes {counts[0]['yes']}"
@@ -274,6 +275,7 @@ def test_all_validation_rows_in_the_training_table_are_refused_by_every_command(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.filterwarnings("always")
 def test_files_of_semicolons_are_read_with_a_line_that_says_so(
     words: Callable[..., list[str]],
     tables: dict[str, pd.DataFrame],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +57,11 @@ def check(
     keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document instead; progress goes to standard error.",
+        ),
     ] = False,
 ) -> None:
     """Look at the tables before a run, and write nothing.
@@ -76,8 +80,8 @@ def check(
     sources = Sources(
         train, validation, pool, target, id_column, keep=tuple(keep or ())
     )
-    # Standard output holds the result alone.
-    with redirect_stdout(sys.stderr), display(0, "tables") as shown:
+    quiet = redirect_stdout(sys.stderr) if as_json else nullcontext()
+    with quiet, display(0, "tables") as shown:
         checks = check_sources(sources, seed, shown.stage).to_dict()
     if as_json:
         found = {**checks, "warnings": [*warnings_of(checks)]}
