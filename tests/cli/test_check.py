@@ -77,11 +77,9 @@ def test_the_card_says_what_the_tables_hold(
         f"TRAIN       60 rows; no {counts[0]['no']}, yes {counts[0]['yes']}"
     )
     assert lines[1].startswith(
-        f"VAL         50 rows; no {counts[1]['no']}, yes {counts[1]['yes']}; 0 stand in"
+        f"VAL         50 rows; no {counts[1]['no']}, yes {counts[1]['yes']}; drift 0."
     )
-    assert lines[2].startswith(
-        "POOL        80 rows; no labels; 0 stand in TRAIN; drift"
-    )
+    assert lines[2].startswith("POOL        80 rows; no labels; drift 0.")
     assert lines[3] == "features    2: 1 numbers (size); 1 categories (color)"
     assert lines[4:] == [
         "left out    'patient' (numbers of rows); --keep COLUMN makes one a feature"
@@ -204,7 +202,7 @@ def test_a_pool_that_is_marked_as_unlabeled_has_no_agreement(
     out = str(tmp_path / "run")
     main(words("label", tables, "--budget", "5", "--no-guard", "--out", out))
     out, err = capsys.readouterr()
-    assert "POOL        80 rows; no labels (all '-1'); 0 stand in TRAIN" in err
+    assert "POOL        80 rows; no labels (all '-1'); drift" in err
     assert "agreement" not in out
 
 

@@ -61,6 +61,8 @@ VALUES: dict[str, Callable[[Random], Any]] = {
     "slashed days": lambda rng: f"{moment(rng):%d/%m/%Y}",
     "moments": lambda rng: f"{moment(rng):%Y-%m-%dT%H:%M:%S}",
     "times": lambda rng: f"{moment(rng):%H:%M:%S}",
+    # Ids in every format, unless one occurs twice or is missing.
+    "names of rows": lambda rng: f"row-{rng.randrange(10**6)}",
     "notes": lambda rng: f"note number {rng.randrange(10**6)} of many",
 }
 

@@ -73,6 +73,7 @@ def test_what_names_rows_is_an_id(name: str, values: Any, what: str) -> None:
 WORDS = ["".join(RNG.choice(list("abcdefgh"), 6)) for _ in range(N)]
 NO_IDS: dict[str, tuple[str, Any]] = {
     "incomes": ("income", RNG.permutation(40_000)[:N]),
+    "numbers not so close": ("a", RNG.permutation(200)[:N]),
     "multiples of ten": ("price", 10 * RNG.permutation(N)),
     "fractions": ("size", RNG.permutation(N) + 0.5),
     "fractions with an id's name": ("id", RNG.normal(size=N)),

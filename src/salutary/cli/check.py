@@ -122,9 +122,10 @@ def facts(checks: Mapping[str, Any]) -> Iterator[str]:
             parts[1:] = [_pool_labels(checks)]
         beside = checks["beside"].get(name)
         if beside:
-            parts.append(f"{beside['recurring']} stand in TRAIN")
+            if beside["recurring"]:
+                parts.append(f"{beside['recurring']} stand in TRAIN")
             if beside["drift"] is not None:
-                parts.append(f"drift {beside['drift']:.2f} (0.5 is none, 1 all)")
+                parts.append(f"drift {beside['drift']:.2f} (0.5 if none)")
         yield _line(TABLES[name], "; ".join(parts))
     yield _line("features", _features(checks["features"]))
     if checks["left_out"]:
@@ -176,7 +177,7 @@ def _pool_labels(checks: Mapping[str, Any]) -> str:
     marker = checks["pool_marker"]
     if "pool" in checks["classes"]:
         counts = _counts(checks["classes"]["pool"])
-        return f"labels of its own ({counts}), which are only compared"
+        return f"own labels ({counts}), only compared"
     if marker is None:
         return "no labels"
     return f"no labels (all {_quoted(marker)})" if marker else "no labels (all empty)"
