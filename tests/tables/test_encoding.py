@@ -8,7 +8,6 @@ from sklearn.base import clone
 from salutary.errors import InputError
 from salutary.tables.encoding import (
     ColumnTypes,
-    count_recurring,
     table_encoder,
     unseen_categories,
 )
@@ -78,12 +77,3 @@ def test_unseen_categories_are_rows_of_the_pool_not_values() -> None:
     kinds = dict.fromkeys(train, "category")
     encoder = table_encoder(kinds, 0).fit(pd.concat([train, pool], ignore_index=True))
     assert unseen_categories(encoder, train, pool) == {"color": 3}
-
-
-def test_recurring_rows_are_those_pandas_finds() -> None:
-    frames = [mixed(40, seed) for seed in range(3)]
-    rows = pd.concat([frames[0], frames[1][:4], frames[2][5:7]], ignore_index=True)
-    # pandas joins missing values, too.
-    joined = rows.merge(pd.concat(frames[1:]).drop_duplicates(), how="inner")
-    assert count_recurring(rows, *frames[1:]) == len(joined) == 6
-    assert count_recurring(frames[0], *frames[1:]) == 0

@@ -24,6 +24,7 @@ import typer
 
 from salutary.cli.advise import advise
 from salutary.cli.cache import cache
+from salutary.cli.check import check
 from salutary.cli.demo import demo
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
@@ -46,6 +47,7 @@ GOES_ON = {
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
+app.command()(check)
 app.command()(advise)
 app.command()(label)
 app.command()(relabel)

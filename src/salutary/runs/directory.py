@@ -27,6 +27,7 @@ from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
 from salutary.runs.sealed import SealedFile
+from salutary.tables.checks import Checks
 from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
@@ -43,7 +44,11 @@ VERSIONED_WITH_TEXTS = ("torch", "transformers", "peft")
 
 
 def run_tables(
-    kind: RunKind, request: Request, stage: Stage, on_round: Callable[[Round], None]
+    kind: RunKind,
+    request: Request,
+    stage: Stage,
+    on_round: Callable[[Round], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Start or continue a run, and write its results.
 
@@ -55,6 +60,8 @@ def run_tables(
         Displays which step is running, apart from the rounds.
     on_round : callable
         Called with each round once the ledger holds it.
+    on_checks : callable, optional
+        Called with what is to be known of the tables, once nothing more is refused.
 
     Returns
     -------
@@ -103,6 +110,7 @@ def run_tables(
                         state = _begin(ledger, kind, request, prepared, data)
                 else:
                     state = _continue(ledger, request, prepared, record)
+            on_checks(prepared.checks)
             for after, found in rounds(prepared.problem, request.limit, state):
                 state = after
                 if found is not None:
@@ -419,6 +427,7 @@ def _finish(
             for name in request.sources.paths()
         },
         "versions": facts["versions"],
+        "checks": prepared.checks.to_dict(),
         "outcome": kind.outcome(finished),
     }
     out = request.out

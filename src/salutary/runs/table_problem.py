@@ -22,14 +22,11 @@ from salutary.labeling.tuning import best_C_by_validation, tuned_folds
 from salutary.names import EstimateName, ObjectiveName, RuleName
 from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
+from salutary.tables.checks import Checks, check_tables
 from salutary.tables.costs import read_costs
-from salutary.tables.encoding import (
-    ColumnTypes,
-    count_recurring,
-    embedder_of,
-    fit_encoder,
-)
+from salutary.tables.encoding import ColumnTypes, embedder_of, fit_encoder
 from salutary.tables.reading import Tables
+from salutary.tables.recurring import count_recurring
 from salutary.tables.sources import Sources
 
 
@@ -64,6 +61,7 @@ class EncodedTables:
         Fitted; it turns the feature columns of a table into a matrix.
     train, validation : LabeledRows
     pool : matrix of shape (n_pool, n_features), or None
+    checks : Checks
     """
 
     tables: Tables
@@ -71,6 +69,7 @@ class EncodedTables:
     train: LabeledRows
     validation: LabeledRows
     pool: Matrix | None
+    checks: Checks
 
     @property
     def embedder(self) -> str | None:
@@ -99,6 +98,8 @@ def encode_tables(
     doing = "encoding the columns" if sources.texts is None else "embedding the texts"
     with stage(doing) as report, reporting(report):
         encoder, matrices = fit_encoder(tables, sources, seed)
+    with stage("checking the tables"):
+        checks = check_tables(tables, matrices, seed)
     return EncodedTables(
         tables=tables,
         encoder=encoder,
@@ -107,6 +108,7 @@ def encode_tables(
             matrices["validation"], tables.validation_labels, tables.groups
         ),
         pool=matrices.get("pool"),
+        checks=checks,
     )
 
 
@@ -157,6 +159,11 @@ class TableProblem:
     def recurring(self) -> int:
         """Number of validation rows that the training table or the pool has as well."""
         return recurring_rows(self.encoded.tables)
+
+    @property
+    def checks(self) -> Checks:
+        """What is to be known of the tables."""
+        return self.encoded.checks
 
     @property
     def embedder(self) -> str | None:

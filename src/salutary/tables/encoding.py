@@ -305,12 +305,3 @@ def unseen_categories(
             if unseen.any():
                 counts[column] = int(unseen.sum())
     return counts
-
-
-def count_recurring(rows: pd.DataFrame, *others: pd.DataFrame) -> int:
-    """Number of rows that have the same features as a row of another table."""
-    hashes = pd.util.hash_pandas_object(rows, index=False)
-    known = pd.concat(
-        [pd.util.hash_pandas_object(other, index=False) for other in others]
-    )
-    return int(hashes.isin(known).sum())
