@@ -80,6 +80,9 @@ class Advice:
         Number of folds, and how often the cross-fitting was repeated.
     classes_not_validated : list of str
         Classes that no validation row has. Nothing shows what helps for them.
+    model_ : Pipeline or classifier
+        The advised option, fitted on all rows. It takes rows as `salutary.advise` was
+        given them.
 
     See Also
     --------
@@ -88,12 +91,10 @@ class Advice:
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.preprocessing import scale
     >>> from salutary import advise
     >>> X, y = load_iris(return_X_y=True)
-    >>> X = scale(X)
     >>> advice = advise(
-    ...     X[::10], y[::10], X[1::3], y[1::3], n_splits=2, n_repeats=1, random_state=0
+    ...     X[::10], y[::10], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
     ... )
     >>> advice.option
     'train + weighted validation'
@@ -114,13 +115,17 @@ class Advice:
     n_splits: int
     n_repeats: int
     classes_not_validated: list[str]
+    model_: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         """The advice as numbers, strings, lists and dicts, for instance for JSON.
 
-        The rows of the table are under ``options``.
+        The rows of the table are under ``options``. The model is left out.
         """
-        plain = {name: value for name, value in vars(self).items() if name != "table"}
+        others = ("table", "model_")
+        plain = {
+            name: value for name, value in vars(self).items() if name not in others
+        }
         return {**plain, "options": self.table.to_dict("records")}
 
 

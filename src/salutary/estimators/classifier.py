@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
 
+from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.pipelines import (
     PipelineMixin,
     split_estimator,
@@ -30,7 +31,7 @@ from salutary.influence.labels import (
 from salutary.influence.objectives import Objective, find_objective
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import run
+from salutary.labeling.loop import logged, printed, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -108,10 +109,16 @@ class SalutaryClassifier(
     refit_on_validation : bool or "auto", default="auto"
         Whether the final model is also fitted on the validation rows. "auto": only if
         they were split off the labeled rows passed to ``fit``.
+    n_jobs : int, optional
+        Number of threads that work on the run and the three runs of the guard at once;
+        None means 1, and -1 as many as there are processors. Labels are the same for
+        any number. Two threads take about two thirds of the time, more than four bring
+        nothing.
     random_state : int, RandomState instance or None, default=None
         Decides the splits. An int makes runs repeatable, on any number of threads.
     verbose : int, default=0
-        1 prints a line for each round.
+        1 prints a line for each round. The logger "salutary" gets these lines too, at
+        the level INFO.
 
     Attributes
     ----------
@@ -195,6 +202,7 @@ class SalutaryClassifier(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "guard": ["boolean"],
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -213,6 +221,7 @@ class SalutaryClassifier(
         objective: ObjectiveName | Objective = "log_loss",
         guard: bool = True,
         refit_on_validation: bool | Literal["auto"] = "auto",
+        n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -227,6 +236,7 @@ class SalutaryClassifier(
         self.objective = objective
         self.guard = guard
         self.refit_on_validation = refit_on_validation
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -267,8 +277,15 @@ class SalutaryClassifier(
         ------
         ValueError
             For rows with NaN or infinity, of which the first is named; for fewer than
-            two classes; for a class in ``y_val`` that no labeled row has; and if too
-            few rows are labeled to split off validation rows.
+            two classes; for labels that are empty texts or the text "-1"; for a class
+            in ``y_val`` that no labeled row has; if too few rows are labeled to split
+            off validation rows; and if all validation rows are labeled rows of ``X``.
+
+        Warns
+        -----
+        UserWarning
+            If no row is unlabeled, if validation rows are also rows of ``X``, or if
+            unlabeled rows are also labeled ones.
         """
         self._validate_params()
         find_objective(self.objective)
@@ -308,12 +325,17 @@ class SalutaryClassifier(
         )
         if X_val is not None:
             validation = self._validation_rows(X_val, y_val, groups_val)
+        keys = row_keys(matrix)
+        # Of rows split off, those that recur do so by chance.
+        seen = keys[:0] if X_val is None else row_keys(validation.X)
+        check_rows(keys[kept], seen, keys[unlabeled])
 
         if unlabeled.any():
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
             labeled, model = self._label(problem, y)
         else:
+            warn_without_pool()
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
             model = clone(template).fit(
                 rows.X, self.classes_[codes], sample_weight=weight
@@ -329,7 +351,9 @@ class SalutaryClassifier(
         self, problem: Problem, y: NDArray[Any]
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
-        state, records = run(problem, self.budget, verbose=bool(self.verbose))
+        state, records = run(
+            problem, self.budget, tell=printed if self.verbose else logged
+        )
         unlabeled, best = problem.pool.unlabeled, state.best
         self._remember(y, unlabeled, records, state.best_round, state.ending)
         return training_rows(problem, best.rows, best.labels), best.model
@@ -366,6 +390,7 @@ class SalutaryClassifier(
             estimate=self.estimate,
             min_influence_z=self.min_influence_z,
             objective=find_objective(self.objective),
+            n_jobs=self.n_jobs,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -196,6 +196,34 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     return matrix
 
 
+def fit_without_labels(transformer: Pipeline, rows: Any) -> None:
+    """Fit the earlier steps of an estimator on rows with and without labels.
+
+    Parameters
+    ----------
+    transformer : Pipeline
+        The first part that `split_estimator` returns.
+    rows : array-like, sparse matrix or table
+
+    Raises
+    ------
+    ValueError
+        If a step learns from labels, as `SelectKBest` does; names it.
+    """
+    try:
+        transformer.fit(rows)
+    except ValueError as error:
+        # Only the words tell it, as SelectKBest has no tag that does: nothing but the
+        # labels is None.
+        if "None" not in str(error):
+            raise
+        raise ValueError(
+            f"step {_learner(transformer, rows)} learns from labels, but the steps "
+            "before the logistic regression are fitted without labels, on labeled and "
+            "unlabeled rows; leave it out, or apply it to X beforehand"
+        ) from error
+
+
 def _learner(transformer: Pipeline, rows: Any) -> str:
     """The first step that cannot be fitted without labels, by name and class."""
     steps = [pair for pair in transformer.steps if pair[1] not in (None, "passthrough")]
@@ -222,27 +250,11 @@ class PipelineMixin:
         """Fit the earlier steps on all rows but those held out; then as `_transformed`.
 
         Without earlier steps, rows are taken as ``_check_array`` has left them.
-
-        Raises
-        ------
-        ValueError
-            If a step learns from labels, as `SelectKBest` does; names it.
         """
         if self._transformer is None:
             return X, getattr(self, "feature_names_in_", None)
         rows = _safe_indexing(X, np.setdiff1d(np.arange(_num_samples(X)), held))
-        try:
-            self._transformer.fit(rows)
-        except ValueError as error:
-            # Only the words tell it, as SelectKBest has no tag that does: nothing but
-            # the labels is None.
-            if "None" not in str(error):
-                raise
-            raise ValueError(
-                f"step {_learner(self._transformer, rows)} learns from labels, but the "
-                "steps before the logistic regression are fitted without labels, on "
-                "labeled and unlabeled rows; leave it out, or apply it to X beforehand"
-            ) from error
+        fit_without_labels(self._transformer, rows)
         return self._transformed(X, "X")
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:

@@ -22,6 +22,7 @@ from skrub import DatetimeEncoder, StringEncoder
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
 from salutary.tables.casting import cast_features
+from salutary.tables.columns import column_kinds
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources, Texts
 
@@ -220,6 +221,51 @@ def _encoder_for(
     # Only the entries of vectors have names of their own.
     kinds = {name: tables.kinds.get(name, "vector") for name in (*columns, *documents)}
     return table_encoder(kinds, seed, None if texts is None else _embedder(texts))
+
+
+def frame_encoder(X: Any, X_pool: Any, seed: int) -> Pipeline:
+    """Steps that prepare data frames as the command line prepares its tables.
+
+    Parameters
+    ----------
+    X : DataFrame of pandas or polars, or pyarrow.Table
+        Training rows; they decide the kind of every column. Only features.
+    X_pool : the same, or None
+    seed : int
+        Random state of the encoder of text columns.
+
+    Returns
+    -------
+    Pipeline
+        Unfitted. It takes frames, and is to be fitted on the training rows and the
+        pool.
+
+    Raises
+    ------
+    InputError
+        If a column or a value cannot be used, or no feature has a value.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"size": ["1.5", "2"], "color": ["red", "blue"]})
+    >>> frame_encoder(rows, None, seed=0).fit_transform(rows)
+    array([[-1., -1.,  1.],
+           [ 1.,  1., -1.]], dtype=float32)
+    """
+    names = [*getattr(X, "column_names", X.columns)]
+    tables = [_as_table(rows, names) for rows in (X, X_pool) if rows is not None]
+    kinds = column_kinds(tables[0], tables[-1], names)
+    filled = [
+        cast_features(table, kinds, "table").notna().any(axis=0) for table in tables
+    ]
+    used = {
+        column: kinds.get(column, "vector")
+        for column in filled[0].index
+        if any(found[column] for found in filled)
+    }
+    if not used:
+        raise InputError("table: no feature has a value; fill at least one column")
+    return Pipeline([("types", ColumnTypes(kinds)), *table_encoder(used, seed).steps])
 
 
 def _embedder(texts: Texts) -> TransformerEmbedder:
