@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import skops.io
+from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -101,6 +104,41 @@ def test_a_loaded_model_predicts_as_the_saved_one(
     np.testing.assert_array_equal(
         loaded.predict_proba(shuffled), model.predict_proba(rows)
     )
+
+
+def test_a_loaded_model_names_its_features_as_scikit_learn_does(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    loaded = salutary.load(tmp_path)
+    assert loaded.feature_names_in_.tolist() == COLUMNS
+    assert loaded.n_features_in_ == len(COLUMNS)
+    steps = loaded[:-1]
+    names = steps.get_feature_names_out()
+    assert_array_equal(names, steps.get_feature_names_out(COLUMNS))
+    with pytest.raises(ValueError, match="input_features is not equal"):
+        steps.get_feature_names_out(COLUMNS[::-1])
+    assert {"plain", "[bold]_u", "[bold]_ẃ", "x\ty", "a,b_00"} <= set(names)
+    matrix = steps.transform(rows)
+    assert matrix.shape == (25, len(names)) == (25, loaded[-1].n_features_in_)
+    with warnings.catch_warnings():
+        # As every step that was fitted on arrays and is then given frames.
+        warnings.filterwarnings("ignore", message="X has feature names, but")
+        frame = steps.set_output(transform="pandas").transform(rows)
+    assert_array_equal(frame.columns, names)
+    assert_array_equal(frame.to_numpy(), matrix)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_a_loaded_model_takes_tables_of_others(
+    kind: str, model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    given = pl.from_arrow(table) if kind == "polars" else table
+    assert_array_equal(load(tmp_path).predict_proba(given), model.predict_proba(rows))
 
 
 def test_a_loaded_model_takes_what_pandas_reads_from_csv(

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from salutary.errors import InputError
 from salutary.tables.encoding import (
     ColumnTypes,
+    Numbers,
     count_recurring,
     table_encoder,
     unseen_categories,
@@ -87,3 +88,21 @@ def test_recurring_rows_are_those_pandas_finds() -> None:
     joined = rows.merge(pd.concat(frames[1:]).drop_duplicates(), how="inner")
     assert count_recurring(rows, *frames[1:]) == len(joined) == 6
     assert count_recurring(frames[0], *frames[1:]) == 0
+
+
+def test_kinds_say_the_names_of_the_columns_that_types_return() -> None:
+    types = ColumnTypes({"size": "number", "v": "vector:2", "kind": "category"})
+    rows = pd.DataFrame({"kind": ["a"], "v": [[1.0, 2.0]], "size": [3], "more": [4]})
+    found = types.fit_transform(rows)
+    assert found.columns.tolist() == types.get_feature_names_out().tolist()
+    assert types.n_features_in_ == 3
+    assert types.set_output(transform="pandas").transform(rows).equals(found)
+
+
+def test_numbers_keep_their_names() -> None:
+    rows = pd.DataFrame({"a": [1, 2], "b": [3.5, np.nan]})
+    numbers = Numbers().fit(rows)
+    assert numbers.get_feature_names_out().tolist() == ["a", "b"]
+    frame = numbers.set_output(transform="pandas").transform(rows)
+    assert frame.columns.tolist() == ["a", "b"]
+    assert (frame.dtypes == np.float32).all()

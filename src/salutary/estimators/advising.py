@@ -21,6 +21,7 @@ from salutary.arrays import as_float64
 from salutary.deep.rows import joined
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
+    as_rows,
     checked_matrix,
     fit_without_labels,
     joined_again,
@@ -163,6 +164,9 @@ def advise(
     if estimator is None:
         X, X_val, X_pool = _checked(X, X_val, X_pool)
         estimator = _as_on_the_command_line(X, X_pool, seed)
+    else:
+        X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
+        X_pool = None if X_pool is None else as_rows(X_pool, "X_pool")
     transformer, template = split_estimator(estimator)
     _check_settings(template)
     if transformer is not None:

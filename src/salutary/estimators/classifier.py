@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.pipelines import (
     PipelineMixin,
+    as_rows,
     split_estimator,
     with_chosen_penalty,
 )
@@ -304,7 +305,7 @@ class SalutaryClassifier(
         sample_weight: Any,
         groups_val: Any,
     ) -> SalutaryClassifier:
-        rng = check_random_state(self.random_state)
+        X, rng = as_rows(X, "X"), check_random_state(self.random_state)
         transformer, template = split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)

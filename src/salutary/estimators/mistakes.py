@@ -115,8 +115,8 @@ def check_rows(
     n_judges = _n_recurring(validation, pool, labeled)
     if n_judges:
         _warn(
-            f"{n_judges} of the {len(validation)} rows of X_val are {pool_name} too, so "
-            "once they have labels losses look too low; drop these rows from the "
+            f"{n_judges} of the {len(validation)} rows of X_val are {pool_name} too; "
+            "once these have labels, losses look too low; drop them from the "
             f"{pool_name}"
         )
     n_repeated = _n_recurring(pool, labeled, labeled)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -14,8 +16,26 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
+from salutary.deep.rows import as_pandas
 from salutary.influence.inputs import check_finite, check_size
 from salutary.influence.softmax import check_objective
+
+
+def as_rows(X: Any, name: str) -> Any:
+    """Rows of Arrow as pandas has them, as scikit-learn does not know Arrow.
+
+    Parameters
+    ----------
+    X : rows
+    name : str
+        Name of ``X`` in messages.
+
+    Raises
+    ------
+    InputError
+        For a dict or a text, which are no rows.
+    """
+    return as_pandas(X, name) if isinstance(X, pa.Table | Mapping | str) else X
 
 
 def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
@@ -24,11 +44,13 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     Parameters
     ----------
     estimator : LogisticRegression(CV), Pipeline ending in one, or None
+        The last step of a pipeline may be a pipeline again.
 
     Returns
     -------
     transformer : Pipeline or None
-        A clone of the earlier steps, if there are any.
+        A clone of the earlier steps, if there are any. Those of a pipeline that is the
+        last step are a pipeline under its name.
     classifier : LogisticRegression or LogisticRegressionCV
         Unfitted.
 
@@ -41,9 +63,14 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     transformer = None
     classifier = LogisticRegression() if estimator is None else estimator
     if steps is not None:
-        classifier = steps[-1][1]
+        name, classifier = steps[-1]
         if len(steps) > 1:
             transformer = clone(estimator[:-1])
+        if isinstance(classifier, Pipeline):
+            inner, classifier = split_estimator(classifier)
+            if inner is not None:
+                before = [] if transformer is None else transformer.steps
+                transformer = Pipeline([*before, (name, inner)])
     if not isinstance(classifier, LogisticRegression):
         raise ValueError(
             "estimator must be a LogisticRegression(CV) or a Pipeline ending in one, "
@@ -121,7 +148,13 @@ def joined_again(
     if transformer is None:
         return model
     whole = clone(estimator)
-    whole.steps = [*transformer.steps, (estimator.steps[-1][0], model)]
+    name, last = estimator.steps[-1]
+    earlier = transformer.steps
+    if isinstance(last, Pipeline):
+        n_own = len(estimator.steps) - 1
+        inner = earlier[n_own][1] if len(earlier) > n_own else None
+        earlier, model = earlier[:n_own], joined_again(last, inner, model, None)
+    whole.steps = [*earlier, (name, model)]
     return whole
 
 
@@ -227,12 +260,16 @@ def fit_without_labels(transformer: Pipeline, rows: Any) -> None:
 def _learner(transformer: Pipeline, rows: Any) -> str:
     """The first step that cannot be fitted without labels, by name and class."""
     steps = [pair for pair in transformer.steps if pair[1] not in (None, "passthrough")]
-    for name, step in steps[:-1]:
+    fitted = 0
+    for _, step in steps[:-1]:
         try:
             rows = clone(step).fit_transform(rows)
         except (TypeError, ValueError):
-            return f"{name!r} ({type(step).__name__})"
-    name, step = steps[-1]
+            break
+        fitted += 1
+    name, step = steps[fitted]
+    if isinstance(step, Pipeline):
+        return _learner(step, rows)
     return f"{name!r} ({type(step).__name__})"
 
 
@@ -286,6 +323,7 @@ class PipelineMixin:
 
     def _matrix(self, X: Any, name: str) -> Matrix:
         """Rows as the logistic regression sees them."""
+        X = as_rows(X, name)
         if self._transformer is None:
             return self._check_array(X, name, reset=False)
         return self._transformed(X, name)[0]

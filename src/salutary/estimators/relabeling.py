@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
+    as_rows,
     checked_matrix,
     fit_without_labels,
     joined_again,
@@ -181,6 +182,7 @@ def relabel(
     (15, 2)
     """
     _check_limits(budget, batch_size, min_influence_z)
+    X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         fit_without_labels(transformer, X)

@@ -53,7 +53,8 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
     ------
     ValueError
         For a wrong shape, and for a label that is missing or empty, that is neither
-        text nor a number, or that is text among numbers. The message names its row, from zero.
+        text nor a number, or that is text among numbers. The message names its row,
+        from zero.
     """
     labels = _column(y, name, X)
     missing = missing_rows(labels)
@@ -64,8 +65,8 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
     blank = blank_rows(labels)
     if len(blank):
         raise ValueError(
-            f"{name} has an empty text as the label of row {blank[0]}; give it a label, "
-            "or drop the row"
+            f"{name} has an empty text as label in row {blank[0]}; give it one, or "
+            "drop the row"
         )
     if labels.dtype.kind in "biufUT":
         return labels

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import _check_feature_names_in, validate_data
 from skrub import DatetimeEncoder, StringEncoder
 
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
-from salutary.tables.casting import cast_features
+from salutary.tables.casting import VECTOR, cast_features, entry_names
 from salutary.tables.columns import column_kinds
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources, Texts
@@ -59,6 +60,35 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """Names of the features, shape (n_features_in_,)."""
+        return np.array([*self.kinds], dtype=object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features."""
+        return len(self.kinds)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            If passed, the names of the features, as scikit-learn asks for.
+
+        Returns
+        -------
+        ndarray of str objects
+            A column of vectors is a column for each entry, "COLUMN[0]" and so on.
+        """
+        _check_feature_names_in(self, input_features)
+        names: list[str] = []
+        for name, kind in self.kinds.items():
+            names += entry_names(name, kind) if kind.startswith(VECTOR) else [name]
+        return np.array(names, dtype=object)
 
     def transform(self, X: Any) -> pd.DataFrame:
         """Select the features and cast them, see `cast_features`.
@@ -116,11 +146,12 @@ def _as_table(X: Any, names: list[str]) -> pa.Table:
     return pa.table(columns)
 
 
-class Numbers(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Pass columns of numbers on as float32."""
 
     def fit(self, X: pd.DataFrame, y: object = None) -> Numbers:
-        """Do nothing, as nothing is learned."""
+        """Keep the names of the columns, as nothing else is learned."""
+        validate_data(self, X, skip_check_array=True)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -166,9 +197,12 @@ def table_encoder(
         parts += _parts(encoded, list(group), seed, len(parts))
     parts.append(("texts", embedder, documents))
     parts = [part for part in parts if len(part[2])]
+    side_by_side = ColumnTransformer(
+        parts, sparse_threshold=0, verbose_feature_names_out=False
+    )
     return Pipeline(
         [
-            ("vectorize", ColumnTransformer(parts, sparse_threshold=0)),
+            ("vectorize", side_by_side),
             ("impute", SimpleImputer(strategy="median")),
             ("scale", StandardScaler()),
         ]
