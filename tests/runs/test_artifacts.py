@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import warnings
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import skops.io
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -120,14 +119,15 @@ def test_a_loaded_model_names_its_features_as_scikit_learn_does(
     with pytest.raises(ValueError, match="input_features is not equal"):
         steps.get_feature_names_out(COLUMNS[::-1])
     assert {"plain", "[bold]_u", "[bold]_ẃ", "x\ty", "a,b_00"} <= set(names)
-    matrix = steps.transform(rows)
-    assert matrix.shape == (25, len(names)) == (25, loaded[-1].n_features_in_)
-    with warnings.catch_warnings():
-        # As every step that was fitted on arrays and is then given frames.
-        warnings.filterwarnings("ignore", message="X has feature names, but")
-        frame = steps.set_output(transform="pandas").transform(rows)
+    assert loaded[-1].feature_names_in_.tolist() == names.tolist()
+    frame = steps.transform(rows)
     assert_array_equal(frame.columns, names)
-    assert_array_equal(frame.to_numpy(), matrix)
+    again = steps.set_output(transform="pandas").transform(rows)
+    pd.testing.assert_frame_equal(again, frame)
+    logits = loaded.decision_function(rows)  # none of this with a warning
+    assert_allclose(
+        frame.to_numpy() @ loaded[-1].coef_.T + loaded[-1].intercept_, logits, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", ["polars", "pyarrow"])

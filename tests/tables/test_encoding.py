@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from salutary.errors import InputError
@@ -12,6 +13,7 @@ from salutary.tables.encoding import (
     count_recurring,
     table_encoder,
     unseen_categories,
+    with_names,
 )
 
 
@@ -106,3 +108,19 @@ def test_numbers_keep_their_names() -> None:
     frame = numbers.set_output(transform="pandas").transform(rows)
     assert frame.columns.tolist() == ["a", "b"]
     assert (frame.dtypes == np.float32).all()
+
+
+@pytest.mark.parametrize("clash", [False, True])
+def test_an_encoder_with_names_gives_the_same_numbers(clash: bool) -> None:
+    rows = mixed(80, 3)
+    kinds = dict(MIXED)
+    if clash:
+        rows["color_red"] = rows["size"]
+        kinds["color_red"] = "number"
+    encoder = table_encoder(kinds, 0)
+    matrix = encoder.fit_transform(rows)
+    frame = with_names(encoder).transform(rows)
+    assert_array_equal(frame.to_numpy(), matrix)
+    assert frame.columns.is_unique
+    assert ("size" in frame.columns) is not clash
+    assert_array_equal(encoder.transform(rows), matrix)

@@ -115,8 +115,8 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
         among booleans, a date in another format than the training table's.
 
         ``feature_names_in_`` names the features. The steps ``model[:-1]`` turn a table
-        into the matrix that the model sees: ``get_feature_names_out`` names its
-        columns, and ``set_output(transform="pandas")`` makes it a frame.
+        into the frame that the model sees, with a name for each column, as scikit-learn
+        does after ``set_output(transform="pandas")``.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from salutary.tables.encoding import (
     count_recurring,
     embedder_of,
     fit_encoder,
+    with_names,
 )
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources
@@ -152,8 +154,10 @@ class TableProblem:
     def model(self, classifier: LogisticRegression) -> Pipeline:
         """The pipeline from a table to classes, which ends with a classifier."""
         types = ColumnTypes(self.encoded.tables.kinds)
-        steps = self.encoded.encoder.steps
-        return Pipeline([("types", types), *steps, ("classify", classifier)])
+        encoder = with_names(self.encoded.encoder)
+        classifier = copy(classifier)
+        classifier.feature_names_in_ = encoder.get_feature_names_out()
+        return Pipeline([("types", types), *encoder.steps, ("classify", classifier)])
 
 
 def make_problem(

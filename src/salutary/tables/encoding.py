@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -319,6 +320,32 @@ def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:
     found: TransformerEmbedder | None
     found = encoder["vectorize"].named_transformers_.get("texts")
     return found
+
+
+def with_names(encoder: Pipeline) -> Pipeline:
+    """A fitted `table_encoder` whose steps pass on frames with named columns.
+
+    Parameters
+    ----------
+    encoder : Pipeline
+        Fitted on frames, with arrays between its steps.
+
+    Returns
+    -------
+    Pipeline
+        It returns the same numbers as ``encoder``, as DataFrames.
+    """
+    named = Pipeline([(name, copy(step)) for name, step in encoder.steps])
+    side_by_side = named["vectorize"]
+    try:
+        names = side_by_side.get_feature_names_out()
+    except ValueError:  # as when a is "b" in one column, and another is called "a_b"
+        side_by_side.verbose_feature_names_out = True
+        names = side_by_side.get_feature_names_out()
+    for step in (named["impute"], named["scale"]):
+        step.feature_names_in_ = names
+        names = step.get_feature_names_out()
+    return named.set_output(transform="pandas")
 
 
 def fit_encoder(
