@@ -129,7 +129,7 @@ def test_the_model_is_the_advised_option_on_all_rows() -> None:
     assert found.option in ("train + validation", "train + weighted validation")
     model = found.model_
     C, weights = model[-1].C, np.ones(60)
-    matrix = model[:-1].transform(frame[:60])
+    matrix = model[:-1].transform(frame[:60]).astype(np.float64)
     # Which weight was tuned on all rows is not told, so the optimum of one is it.
     references = []
     for weight in (1.0, 2.0, 5.0, 20.0):

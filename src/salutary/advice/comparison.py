@@ -94,7 +94,7 @@ class Advice:
     >>> from salutary import advise
     >>> X, y = load_iris(return_X_y=True)
     >>> advice = advise(
-    ...     X[::10], y[::10], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
+    ...     X[::9], y[::9], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
     ... )
     >>> advice.option
     'train + weighted validation'

@@ -143,7 +143,7 @@ def advise(
     >>> from salutary import advise
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> advice = advise(
-    ...     X[::10], y[::10], X[1::3], y[1::3], X[2::3],
+    ...     X[::9], y[::9], X[1::3], y[1::3], X[2::3],
     ...     budget=10, batch_size=5, splits=2, repeats=1, random_state=0,
     ... )
     >>> advice.sentence.startswith("Advice: ")
