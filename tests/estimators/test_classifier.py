@@ -411,7 +411,10 @@ def test_without_unlabeled_rows_it_is_the_estimator_itself(
     y = np.arange(120) % 3
     weight = np.linspace(0, 2, 120)
     given_rows = (X_val, y_val) if validated else (None, None)
-    model = salutary(estimator=estimator).fit(X, y, *given_rows, sample_weight=weight)
+    with pytest.warns(UserWarning, match="y has no unlabeled row"):
+        model = salutary(estimator=estimator).fit(
+            X, y, *given_rows, sample_weight=weight
+        )
     reference = clone(estimator)
     if not hasattr(estimator, "steps"):
         reference.fit(X, y, weight)
@@ -800,7 +803,7 @@ def test_the_fitted_estimator_predicts_frames_without_a_warning(estimator: Any) 
 def test_a_marker_among_strings_is_refused() -> None:
     X, y, _, _ = draw()
     marked = [f"c{c}" if c != -1 else -1 for c in y]
-    with pytest.raises(ValueError, match="mark unlabeled rows by None"):
+    with pytest.raises(ValueError, match="mark rows without a label by None"):
         salutary().fit(X, np.array(marked))  # NumPy makes texts of all
     found = salutary().fit(X, marked)
     assert found.classes_.tolist() == ["c0", "c1", "c2"]
