@@ -53,6 +53,15 @@ def missing_rows(values: NDArray[Any]) -> IntArray:
     return np.flatnonzero([is_missing(value) for value in values])
 
 
+def blank_rows(values: NDArray[Any]) -> IntArray:
+    """Numbers of the rows that hold a text of nothing but white space."""
+    if values.dtype.kind not in "OUT":
+        return np.zeros(0, dtype=np.intp)
+    return np.flatnonzero(
+        [isinstance(value, str) and not value.strip() for value in values.tolist()]
+    )
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, or pandas' NA or NaT."""
     # NA is known by its name, as this folder does not import pandas. Comparing with NA

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,12 @@ from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
 from salutary.tables.checks import Checks, check_tables
 from salutary.tables.costs import read_costs
-from salutary.tables.encoding import ColumnTypes, embedder_of, fit_encoder
+from salutary.tables.encoding import (
+    ColumnTypes,
+    embedder_of,
+    fit_encoder,
+    with_names,
+)
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring
 from salutary.tables.sources import Sources
@@ -79,10 +85,10 @@ class EncodedTables:
 
     def model(self, classifier: LogisticRegression) -> Pipeline:
         """The pipeline from a table to classes, which ends with a classifier."""
-        types = ColumnTypes(self.tables.kinds)
-        return Pipeline(
-            [("types", types), *self.encoder.steps, ("classify", classifier)]
-        )
+        types, encoder = ColumnTypes(self.tables.kinds), with_names(self.encoder)
+        classifier = copy(classifier)
+        classifier.feature_names_in_ = encoder.get_feature_names_out()
+        return Pipeline([("types", types), *encoder.steps, ("classify", classifier)])
 
 
 def encode_tables(
