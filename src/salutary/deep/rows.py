@@ -11,6 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown_all
 
 
 def as_pandas(X: Any, name: str) -> Any:
@@ -74,8 +75,8 @@ def joined(first: Any, second: Any) -> Any:
         )
     if isinstance(first, pd.DataFrame) and list(first) != list(second):
         raise ValueError(
-            f"X_val has the columns {list(second)}, but X has {list(first)}; pass the "
-            "same"
+            f"X_val has the columns {shown_all(second)}, but X has "
+            f"{shown_all(first)}; pass the same"
         )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from salutary.arrays import Float64Array, IntArray, Matrix
 from salutary.influence.inputs import check_finite, check_size
+from salutary.influence.label_values import shown_all
 from salutary.influence.softmax import check_objective
 
 
@@ -185,7 +186,7 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     if columns is not None and found is not None and list(found) != list(columns):
         raise ValueError(
             f"{name} has other columns than X, or has them in another order; pass "
-            f"{list(columns)}"
+            f"{shown_all(columns)}"
         )
     matrix, _ = checked_matrix(X, name)
     if matrix.shape[1] != train.shape[1]:

@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, Matrix
+from salutary.influence.label_values import shown_all
 
 LARGEST_VALUE = 1e100
 """Features may be as large: sums of their squares must stay finite."""
@@ -68,7 +69,7 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     if known is not None and found is not None and list(found) != list(known):
         raise ValueError(
             f"{name} has other columns than the model was fitted with, or has them in "
-            f"another order; pass {list(known)}"
+            f"another order; pass {shown_all(known)}"
         )
     X = check_array(
         X,
