@@ -126,6 +126,11 @@ def test_columns_in_another_order_are_refused() -> None:
         check_matrix(frame[["b", "a"]], "X_pool", model)
 
 
+def test_weights_too_large_to_compute_with_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"w is 1e\+308 in row 1, beyond 1e\+100; sc"):
+        check_weight([1, 1e308], np.zeros((2, 1)), "w")
+
+
 def test_weights_too_small_to_compute_with_are_refused() -> None:
     X = np.zeros((3, 1))
     with pytest.raises(

@@ -25,6 +25,9 @@ LARGEST_VALUE = 1e100
 SMALLEST_WEIGHT = 1e-100
 """One row at least must weigh as much: products of smaller weights become zero."""
 
+LARGEST_WEIGHT = 1e100
+"""And none may weigh more: sums of their products must stay finite."""
+
 
 def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     """Turn rows into a dense or CSR matrix of finite floats.
@@ -192,8 +195,8 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     Raises
     ------
     ValueError
-        For a wrong length, NaN or a negative weight, and if all weights are zero or too
-        small to compute with.
+        For a wrong length, NaN, a negative weight or one too large to compute with, and
+        if all weights are zero or too small.
     """
     try:
         checked: Float64Array = _check_sample_weight(
@@ -208,6 +211,12 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     if checked.max() < SMALLEST_WEIGHT:
         raise ValueError(
             f"{name} is below {SMALLEST_WEIGHT:g} for every row; scale the weights up"
+        )
+    if checked.max() > LARGEST_WEIGHT:
+        row = int(checked.argmax())
+        raise ValueError(
+            f"{name} is {checked[row]:g} in row {row}, beyond {LARGEST_WEIGHT:g}; "
+            "scale the weights down"
         )
     return checked
 

@@ -137,7 +137,9 @@ def _cast(
 
 def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
     """Values as Arrow spells them: 1.0 as "1", a boolean as "true"."""
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+    types, given = pa.types, values.type
+    # Arrow spells a duration as a number, without its unit.
+    if types.is_nested(given) or types.is_binary(given) or types.is_duration(given):
         return None
     try:
         return values.cast(target)
