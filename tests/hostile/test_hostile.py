@@ -142,7 +142,7 @@ def test_labels_that_were_not_put_in_are_seen(tmp_path: Path) -> None:
         ({"id": ["p0", "p1"], "label": [1, 0]}, ""),
         ({"id": ["p0", "p2"], "label": [1, 0]}, "rows that the pool has not"),
         ({"id": ["p0", "p1"], "label": [True, False]}, ""),
-        ({"id": ["p0", "p1"], "label": [1, 2]}, "the class 2"),
+        ({"id": ["p0", "p1"], "label": [1, 2]}, "has the class"),
     ):
         pd.DataFrame(labels).to_parquet(tmp_path / "run" / "labels.parquet")
         found = made.faults(Ended(0, "", "", {}, tmp_path))
@@ -191,7 +191,6 @@ def test_a_value_that_changed_is_seen(
     [
         ([0, 1], [1, 0], True),
         (["0", "1"], [1, 0], True),
-        ([False, True], ["true", "False"], False),
         ([0, 1], [1, None], False),
         ([0, 1], [1, 7], False),
         ([0, 1, 7], [1, 0], False),
@@ -218,10 +217,8 @@ def test_a_table_is_written_exactly(suffix: str, tmp_path: Path) -> None:
     read = read_table(tmp_path / f"table.{suffix}").to_pylist()
     assert float(read[0]["x"]) == 1 / 3
     assert int(read[0]["n"]) == 2**53 + 1
-    assert [read[1]["x"] is None or np.isnan(read[1]["x"]), read[1]["t"]] == [
-        True,
-        None,
-    ]
+    assert read[1]["x"] is None or np.isnan(read[1]["x"])
+    assert read[1]["t"] is None
 
 
 def test_trials_of_python_that_were_not_reached_are_faulty(tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def is_same(given: Any, found: Any, kind: str) -> bool:
         return is_gap(given) and missing
     kind, _, date_format = kind.partition(":")
     if kind in ("number", "boolean"):
-        return np.float32(_number(given)) == np.float32(found)
+        return bool(np.float32(_number(given)) == np.float32(found))
     if kind == "date":
-        return _moment(given, date_format) == found
+        return bool(_moment(given, date_format) == found)
     if kind == "duration":
         return isinstance(given, pd.Timedelta) and given.total_seconds() == found
     return _is_same_text(given, found)

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from salutary import relabel
 from salutary.arrays import BLOCK_ROWS
 from salutary.influence.inputs import (
     check_finite,
@@ -124,6 +126,21 @@ def test_columns_in_another_order_are_refused() -> None:
     assert check_matrix(frame, "X_pool", model).shape == (2, 2)
     with pytest.raises(ValueError, match=r"X_pool .* another order; pass .*'a', 'b'"):
         check_matrix(frame[["b", "a"]], "X_pool", model)
+
+
+def test_columns_of_an_arrow_table_are_known_by_their_names() -> None:
+    rows = pa.table({"a": [0.0, 1.0, 0.0, 2.0], "b": [1.0, 0.0, 3.0, 0.0]})
+    model = LogisticRegression().fit(rows.to_pandas(), [0, 1, 0, 1])
+    assert_array_equal(check_matrix(rows, "X", model)[:, 0], [0, 1, 0, 2])
+    with pytest.raises(ValueError, match=r"another order; pass \['a', 'b'\]"):
+        check_matrix(rows.select(["b", "a"]), "X", model)
+    missing = pa.table({"a": [0.0, 1.0], "b": [1.0, None]})
+    with pytest.raises(ValueError, match=r"First at row 1, column 1 \('b'\)"):
+        check_matrix(missing, "X", model)
+    labels, more = [0, 1, 0, 1], {"random_state": 0, "guard": False, "budget": 1}
+    found = relabel(rows, labels, rows, labels, **more)
+    of_arrays = relabel(np.asarray(rows), labels, np.asarray(rows), labels, **more)
+    assert found.y.tolist() == of_arrays.y.tolist()
 
 
 def test_weights_too_large_to_compute_with_are_refused() -> None:

@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
-from salutary.influence.inputs import check_finite, check_size
+from salutary.influence.inputs import check_finite, check_size, column_names
 from salutary.influence.label_values import shown_all
 from salutary.influence.softmax import check_objective
 
@@ -148,7 +148,7 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
         For NaN, infinity, and values too large to compute with. The message names the
         first row and column, both from zero.
     """
-    names = getattr(X, "columns", None)
+    names = column_names(X)
     X = check_array(
         X,
         accept_sparse="csr",
@@ -182,7 +182,7 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     ValueError
         For other columns or another number of them, and as `checked_matrix`.
     """
-    found = getattr(X, "columns", None)
+    found = column_names(X)
     if columns is not None and found is not None and list(found) != list(columns):
         raise ValueError(
             f"{name} has other columns than X, or has them in another order; pass "

@@ -29,6 +29,14 @@ LARGEST_WEIGHT = 1e100
 """And none may weigh more: sums of their products must stay finite."""
 
 
+def column_names(X: Any) -> Any:
+    """Names of the columns of rows, None where they have none.
+
+    Of a pyarrow table ``columns`` are the values.
+    """
+    return getattr(X, "column_names", getattr(X, "columns", None))
+
+
 def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     """Turn rows into a dense or CSR matrix of finite floats.
 
@@ -40,7 +48,7 @@ def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
         As `as_matrix` and `check_finite`.
     """
     checked = as_matrix(X, name, model)
-    check_finite(checked, name, getattr(X, "columns", None))
+    check_finite(checked, name, column_names(X))
     return checked
 
 
@@ -68,7 +76,7 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
         with.
     """
     known = getattr(model, "feature_names_in_", None)
-    found = getattr(X, "columns", None)
+    found = column_names(X)
     if known is not None and found is not None and list(found) != list(known):
         raise ValueError(
             f"{name} has other columns than the model was fitted with, or has them in "

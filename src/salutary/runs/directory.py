@@ -21,7 +21,7 @@ from salutary.errors import InputError
 from salutary.files import LOCK, claim, writable, write_json
 from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
-from salutary.runs.artifacts import LEDGER, REPORT
+from salutary.runs.artifacts import LEDGER, REPORT, check_clock
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
@@ -64,6 +64,7 @@ def run_tables(
         resumed.
     """
     with threadpool_limits(limits=1, user_api="blas"):
+        check_clock()
         _check_directory(kind, request)
         paths = request.sources.paths().items()
         data = {name: _checked_sha256(path) for name, path in paths}
