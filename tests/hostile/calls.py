@@ -43,6 +43,8 @@ class Case:
 
 def given_labels(labels: Any) -> list[Any]:
     """The labels of a container as Python values, as the container itself has them."""
+    if isinstance(labels, pd.DataFrame):
+        labels = labels.squeeze("columns")
     for to_list in ("to_pylist", "to_list", "tolist"):
         if hasattr(labels, to_list):
             labels = getattr(labels, to_list)()
@@ -168,9 +170,12 @@ def advising(case: Case) -> str:
 def _fitted(case: Case) -> LogisticRegression:
     """A model of the training rows, which scikit-learn may refuse as well."""
     model = LogisticRegression(tol=1e-10, max_iter=5000)
-    with warnings.catch_warnings():  # scikit-learn's own
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return model.fit(case.rows["train"], case.labels["train"], case.weight)
+        try:
+            return model.fit(case.rows["train"], case.labels["train"], case.weight)
+        except Exception:
+            raise ValueError("scikit-learn refuses") from None
 
 
 def influence(case: Case) -> str:
@@ -234,7 +239,8 @@ class Mean:
 
     def embed(self, X: Any) -> Any:
         """Rows as they are."""
-        return np.asarray(X, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            return np.asarray(X, dtype=np.float32)
 
     def predict_proba(self, X: Any) -> Any:
         """Of the last layer."""

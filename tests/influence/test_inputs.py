@@ -1,5 +1,6 @@
 """Checks of what users pass."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,27 @@ def test_columns_in_another_order_are_refused() -> None:
     assert check_matrix(frame, "X_pool", model).shape == (2, 2)
     with pytest.raises(ValueError, match=r"X_pool .* another order; pass .*'a', 'b'"):
         check_matrix(frame[["b", "a"]], "X_pool", model)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (np.ones(9), r"Expected 2D array, got 1D array instead: Reshape your data .*"),
+        (np.ones((9, 2)) + 0j, "Complex data not supported"),
+        (np.ones((1, 9, 2)), "Found array with dim 3.*"),
+        ([["a"], ["b"]], "could not convert string to float: .*"),
+    ],
+)
+def test_what_is_no_matrix_is_refused_in_one_line(rows: Any, words: str) -> None:
+    for check in (lambda: check_matrix(rows, "X", fitted(2)), lambda: relabeled(rows)):
+        with pytest.raises(ValueError, match=r"\w") as refused:
+            check()
+        assert re.fullmatch(words, str(refused.value))
+
+
+def relabeled(rows: Any) -> Any:
+    labels = [row % 2 for row in range(len(rows))]
+    return relabel(rows, labels, rows, labels)
 
 
 def test_columns_of_an_arrow_table_are_known_by_their_names() -> None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
-from salutary.influence.inputs import check_finite, check_size, column_names
+from salutary.influence.inputs import as_floats, check_finite, check_size, column_names
 from salutary.influence.label_values import shown_all
 from salutary.influence.softmax import check_objective
 
@@ -149,13 +149,7 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
         first row and column, both from zero.
     """
     names = column_names(X)
-    X = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        input_name=name,
-    )
+    X = as_floats(X, name)
     check_finite(X, name, names)
     check_size(X, name, names)
     return X, names

@@ -82,13 +82,7 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
             f"{name} has other columns than the model was fitted with, or has them in "
             f"another order; pass {shown_all(known)}"
         )
-    X = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        input_name=name,
-    )
+    X = as_floats(X, name)
     n_features = model.coef_.shape[1]
     if X.shape[1] != n_features:
         raise ValueError(
@@ -96,6 +90,30 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
             f"{n_features}; pass rows with the same"
         )
     return X
+
+
+def as_floats(X: Any, name: str) -> Matrix:
+    """Turn rows into a dense or CSR matrix of floats, by scikit-learn's `check_array`.
+
+    Parameters and result are those of `as_matrix`.
+
+    Raises
+    ------
+    ValueError
+        For what is no matrix of numbers, in one line without the numbers.
+    """
+    try:
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            input_name=name,
+        )
+    except ValueError as error:
+        first, *others = str(error).strip().splitlines()
+        remedy = others[-1] if others and not others[-1].endswith("]") else ""
+        raise ValueError(f"{first} {remedy}".strip()) from None
 
 
 def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:
