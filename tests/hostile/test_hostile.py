@@ -6,6 +6,7 @@ More of it: make hostile N=1000 SEED=7.
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from tests.hostile.command_lines import trial
 from tests.hostile.tables import FORMATS, write
 from tests.hostile.trials import Ready, Trial
 from tests.hostile.twins import twins
-from tests.hostile.values import check_labels, is_same
+from tests.hostile.values import check_assigned, check_labels, is_same
 from tests.hostile.verdict import Ended, faults, files
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -134,20 +135,22 @@ def test_the_verdict_knows_what_must_be_refused(
     assert bool(found) == bool(fault)
 
 
-def test_labels_that_were_not_put_in_are_seen(tmp_path: Path) -> None:
-    pool, train = pd.DataFrame({"id": ["p0", "p1"]}), pd.DataFrame({"label": [0, 1]})
-    (tmp_path / "run").mkdir()
-    made = Trial([], {"pool": pool, "train": train}, {})
-    for labels, words in (
-        ({"id": ["p0", "p1"], "label": [1, 0]}, ""),
-        ({"id": ["p0", "p2"], "label": [1, 0]}, "rows that the pool has not"),
-        ({"id": ["p0", "p1"], "label": [True, False]}, ""),
-        ({"id": ["p0", "p1"], "label": [1, 2]}, "has the class"),
-    ):
-        pd.DataFrame(labels).to_parquet(tmp_path / "run" / "labels.parquet")
-        found = made.faults(Ended(0, "", "", {}, tmp_path))
-        assert words in "; ".join(found)
-        assert bool(found) == bool(words)
+@pytest.mark.parametrize(
+    ("ids", "labels", "words"),
+    [
+        (["p0", "p1"], [1, 0], ""),
+        (["p0", "p2"], [1, 0], "rows that the pool has not"),
+        (["p0", "p1"], [1, 2], "has the class"),
+        (["p0", "p1"], ["1", "nan"], "has the class 'nan'"),
+    ],
+)
+def test_labels_that_were_not_put_in_are_seen(
+    ids: list[str], labels: list[object], words: str
+) -> None:
+    found = pd.DataFrame({"id": ids, "label": labels})
+    pool = pd.DataFrame({"id": ["p0", "p1"]})
+    with pytest.raises(AssertionError, match=words) if words else nullcontext():
+        check_assigned(found, pool, [0, 1])
 
 
 MOMENT = pd.Timestamp("2021-03-01 12:00")

@@ -28,7 +28,7 @@ ALIKE = [kind for kind in KINDS if kind not in ("code category", "duration")]
 """Kinds that every format can hold; a .csv file has no categories and durations."""
 
 OPTIONS = [
-    *["--budget=0", "--budget=1", "--batch-size=2", "--C=0.01", "--C=1e9", "--seed=7"],
+    *["--budget=1", "--batch-size=2", "--C=0.01", "--C=1e9", "--seed=7"],
     *["--rule=paper", "--no-guard", "--objective=balanced", "--min-influence-z=1"],
 ]
 
@@ -95,13 +95,13 @@ class Twins:
 
     def _compare_predictions(self) -> None:
         """One model, and the same rows in two formats."""
+        role = "pool" if self.words[0] == "label" else "val"
         found = []
         for number, folder in enumerate(FOLDERS):
-            for role in [*ROWS][: 3 if self.words[0] == "label" else 2]:
-                path = f"{folder}/{role}.{self.formats[number][role]}"
-                command(["predict", "run-0", path, "--out", f"{role}.csv"])
-                found.append(Path(f"{role}.csv").read_bytes())
-        if found[: len(found) // 2] != found[len(found) // 2 :]:
+            path = f"{folder}/{role}.{self.formats[number][role]}"
+            command(["predict", "run-0", path, "--out", f"{folder}.csv"])
+            found.append(Path(f"{folder}.csv").read_bytes())
+        if found[0] != found[1]:
             raise AssertionError("the same rows have other predictions")
 
     def faults(self, ended: Ended) -> list[str]:

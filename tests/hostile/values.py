@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 GAPS = {"", "nan", "NULL", "None", "?", "n/a"}
 """Those of `tables.STRAYS` that mark a gap."""
@@ -15,21 +16,22 @@ GAPS = {"", "nan", "NULL", "None", "?", "n/a"}
 BOOLEANS = {"false": 0.0, "true": 1.0}
 
 
-def check_features(run: Path, tables: dict[str, tuple[pd.DataFrame, Path]]) -> None:
+def check_features(
+    model: Pipeline, tables: dict[str, tuple[pd.DataFrame, Path]]
+) -> None:
     """Hold what a run's model is given of each table against what was put in.
 
     Parameters
     ----------
-    run : Path
-        A finished run.
+    model : Pipeline
+        Of a finished run.
     tables : dict of str to (DataFrame, Path)
         What was put in, and the file it was written to.
     """
-    import salutary
     from salutary.tables.casting import cast_features
     from salutary.tables.formats import read_table
 
-    kinds = salutary.load(run)["types"].kinds
+    kinds = model["types"].kinds
     for role, (put_in, path) in tables.items():
         found = cast_features(read_table(path), kinds, role)
         if len(found) != len(put_in):
@@ -55,6 +57,17 @@ def check_labels(classes: list[Any], train: pd.Series, validation: pd.Series) ->
     for known in classes:
         if not any(is_same_label(label, known) for label in train.astype(object)):
             raise AssertionError(f"no row of TRAIN has the class {known!r}")
+
+
+def check_assigned(
+    labels: pd.DataFrame, pool: pd.DataFrame, classes: list[Any]
+) -> None:
+    """Hold the rows and classes of labels.parquet against those that there are."""
+    if "id" in pool and not set(labels["id"]) <= set(map(str, pool["id"])):
+        raise AssertionError("labels.parquet names rows that the pool has not")
+    for label in labels["label"].unique():
+        if not any(is_same_label(known, label) for known in classes):
+            raise AssertionError(f"labels.parquet has the class {label!r}")
 
 
 def is_same_label(given: Any, found: Any) -> bool:
