@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -35,10 +35,15 @@ check: lint ## Lint and run the fast tests, more than half of all: a minute
 	$(PYTEST) -m 'not slow' --hypothesis-profile quick tests \
 		--ignore tests/deep --ignore tests/salutary_benchmark --ignore tests/test_studies.py
 
-hostile: $(READY) ## Run N hostile inputs and N / 10 kills from SEED
+hostile: $(READY) ## Run N hostile inputs and N / 10 kills from SEED, and damage runs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile $(N) $(SEED)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile.kills \
 		$$(($(N) / 10)) $(SEED)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile.run_files
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile.surroundings
+
+test-numerics: $(READY) ## Run all tests under other processors' kernels, one thread and two: up to 8 x make test
+	$(BIN)/python -m tests.numerics
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -67,4 +72,4 @@ bench: $(READY) ## Measure speed and memory
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test check hostile lint format bench studies clean
+.PHONY: help install demo test check hostile test-numerics lint format bench studies clean

@@ -436,3 +436,35 @@ def test_an_out_that_cannot_be_made_is_refused(
     line = refusal([*arguments, "--out", str(out)])
     words = f"cannot be made, as {folder / 'train.csv'} is a file; pass another --out"
     assert line == f"salutary: {out}: {words}"
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("edits", "remedy"),
+    [
+        ([whole("train", LONG, "1")], "drop it there"),
+        ([whole("train", LONG, "1"), whole("pool", f"{LONG}y", "1")], "drop it there"),
+        (
+            [cell("train", 3, "kind", LONG), cell("validation", 1, "kind", "other")],
+            "label a row of that class",
+        ),
+        ([cell("validation", 1, "kind", LONG)], "label a row of that class"),
+        ([cell("pool", 3, "id", LONG), cell("pool", 5, "id", LONG)], "make the ids un"),
+        ([cell("pool", 3, "size", LONG)], "correct it or leave it empty"),
+    ],
+)
+def test_a_refusal_repeats_no_long_value(
+    edits: list[Edit],
+    remedy: str,
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+) -> None:
+    for edit in edits:
+        edit(folder)
+    line = refusal(arguments)
+    assert len(line) < 1100
+    assert str(folder) in line
+    assert remedy in line

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +25,8 @@ import salutary
 from salutary.errors import InputError
 from salutary.files import write_json, write_whole
 from salutary.progress import silent
-from salutary.runs.artifacts import TRUSTED_TYPES, load, write_model
+from salutary.runs.artifacts import TRUSTED_TYPES, check_clock, load, write_model
+from salutary.runs.directory import run_tables
 from salutary.runs.kind import Request
 from salutary.runs.label import LABELING
 from salutary.runs.table_problem import Settings
@@ -356,3 +358,18 @@ def test_tables_and_reports_come_back_as_written(tmp_path: Path) -> None:
     assert pa.parquet.read_table(tmp_path / "labels.parquet").equals(table)
     assert json.loads((tmp_path / "run.json").read_text("utf-8")) == report
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("year", [1971, 1979, 2108])
+def test_a_clock_that_no_saved_model_can_hold_is_refused_first(
+    year: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.mktime((year, 6, 1, 0, 0, 0, 0, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: now)
+    with pytest.raises(InputError, match=f"says that it is {year}, .*; set the clock"):
+        run_tables(LABELING, None, silent, print)  # type: ignore[arg-type]
+    for possible in (1980, 2107):
+        now = time.mktime((possible, 6, 1, 0, 0, 0, 0, 0, -1))
+        check_clock()
+        with zipfile.ZipFile(tmp_path / "dated.zip", "w") as archive:
+            archive.writestr("a", "")

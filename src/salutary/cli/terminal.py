@@ -119,20 +119,27 @@ class Bar:
         self._last = message
 
 
-def printable(text: str) -> str:
-    r"""The text on one line, its control characters written as escapes.
+LONGEST_LINE = 1000
+"""Characters of a message; of a longer one the middle is left out."""
 
-    Names and labels come from users' files, which may hold anything.
+
+def printable(text: str) -> str:
+    r"""The text on one line of moderate length, control characters as escapes.
+
+    Names and labels come from users' files, which may hold anything. A message says
+    first where something is, and last what to do.
 
     Examples
     --------
     >>> printable("a\nb \x1b[31mred")
     'a b \\x1b[31mred'
     """
-    line = " ".join(text.split())
-    return "".join(
+    line = "".join(
         character
         if character.isprintable()
         else character.encode("unicode_escape").decode("ascii")
-        for character in line
+        for character in " ".join(text.split())
     )
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"

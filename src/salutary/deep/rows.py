@@ -11,6 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown, shown_all
 
 
 def as_pandas(X: Any, name: str) -> Any:
@@ -36,8 +37,10 @@ def as_pandas(X: Any, name: str) -> Any:
     """
     if isinstance(X, str):
         raise InputError(f"{name} is one text, {X[:40]!r}; pass a list of texts")
+    if sparse.issparse(X):
+        return X.tocsr()  # some kinds have no rows to take, and one is a dict
     if isinstance(X, Mapping):
-        keys = ", ".join(repr(key) for key in list(X)[:3])
+        keys = ", ".join(map(shown, list(X)[:3]))
         raise InputError(
             f"{name} is a dict with the keys {keys}; pass one of its columns, or the "
             "pandas.DataFrame of those that are meant"
@@ -83,8 +86,8 @@ def joined(first: Any, second: Any, name: str = "X_val") -> Any:
         )
     if isinstance(first, pd.DataFrame) and list(first) != list(second):
         raise ValueError(
-            f"{name} has the columns {list(second)}, but X has {list(first)}; pass the "
-            "same"
+            f"{name} has the columns {shown_all(second)}, but X has "
+            f"{shown_all(first)}; pass the same"
         )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)

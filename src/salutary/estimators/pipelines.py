@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
 from salutary.deep.rows import as_pandas
-from salutary.influence.inputs import check_finite, check_order, check_size
+from salutary.influence.inputs import (
+    as_floats,
+    check_finite,
+    check_order,
+    check_size,
+    column_names,
+)
+from salutary.influence.label_values import shown_all
 from salutary.influence.softmax import check_objective
 
 
@@ -181,14 +188,8 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
         first row and column, both from zero.
     """
     check_order(X, name)
-    names = getattr(X, "columns", None)
-    X = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        input_name=name,
-    )
+    names = column_names(X)
+    X = as_floats(X, name)
     check_finite(X, name, names)
     check_size(X, name, names)
     return X, names
@@ -215,11 +216,11 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     ValueError
         For other columns or another number of them, and as `checked_matrix`.
     """
-    found = getattr(X, "columns", None)
+    found = column_names(X)
     if columns is not None and found is not None and list(found) != list(columns):
         raise ValueError(
             f"{name} has other columns than X, or has them in another order; pass "
-            f"{list(columns)}"
+            f"{shown_all(columns)}"
         )
     matrix, _ = checked_matrix(X, name)
     if matrix.shape[1] != train.shape[1]:

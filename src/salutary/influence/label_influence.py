@@ -25,6 +25,7 @@ from salutary.influence.inputs import (
     check_matrix,
     check_weight,
     class_weights,
+    column_names,
 )
 from salutary.influence.labels import encode_groups, encode_labels
 from salutary.influence.objectives import Objective, Truth, bind, find_objective
@@ -164,7 +165,7 @@ def label_influence(
     if hessian not in get_args(HessianRows):
         raise ValueError(f"hessian must be one of {get_args(HessianRows)}: {hessian!r}")
     viewed = softmax_model(model)
-    feature_names = getattr(X_pool, "columns", None)
+    feature_names = column_names(X_pool)
     X_pool = as_matrix(X_pool, "X_pool", model)
     if hessian != "train":
         check_finite(X_pool, "X_pool", feature_names)

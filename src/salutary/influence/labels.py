@@ -28,6 +28,8 @@ from salutary.influence.label_values import (
     is_missing,
     missing_rows,
     plain_if_alike,
+    shown,
+    shown_all,
 )
 
 
@@ -194,7 +196,7 @@ def encode_classes(
     if len(classes) < 2:
         raise ValueError(
             "the labeled rows must have at least 2 classes, but y contains only one "
-            f"class: {classes.tolist()[0]!r}; label a row of another class"
+            f"class: {shown(classes.tolist()[0])}; label a row of another class"
         )
     codes = np.full(len(y), -1, dtype=np.intp)
     codes[~unlabeled] = positions
@@ -233,9 +235,9 @@ def encode_labels(
         code = position.get(label)
         if code is None:
             raise ValueError(
-                f"{name} has the class {label!r} (row {row}), which no labeled row "
-                "has; drop it, or label a row of that class (known classes: "
-                f"{classes.tolist()})"
+                f"{name} has the class {shown(label)} (row {row}), which no labeled "
+                "row has; drop it, or label a row of that class (known classes: "
+                f"{shown_all(classes.tolist())})"
             )
         codes[row] = code
     return codes

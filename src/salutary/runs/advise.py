@@ -26,7 +26,15 @@ from salutary.labeling.selection import Selection
 from salutary.names import RELABELED
 from salutary.progress import Stage
 from salutary.runs.advice_ledger import AdviceLedger
-from salutary.runs.artifacts import LABELS, LEDGER, MODEL, REPORT, SWITCHES, write_model
+from salutary.runs.artifacts import (
+    LABELS,
+    LEDGER,
+    MODEL,
+    REPORT,
+    SWITCHES,
+    check_clock,
+    write_model,
+)
 from salutary.runs.directory import (
     check_directory,
     checked_sha256,
@@ -142,6 +150,7 @@ def advise_into(
     InputError
         For bad input. Nothing has been written then.
     """
+    check_clock()
     check_directory(ADVISING, request)
     data = {
         name: checked_sha256(path) for name, path in request.sources.paths().items()

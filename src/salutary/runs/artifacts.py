@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ TRUSTED_TYPES = [
 None of them runs code when it is loaded.
 """
 
+DATED = range(1980, 2108)
+"""Years that a zip archive can hold, as which a model is saved."""
+
 LARGEST_MODEL = 2**30
 """Bytes that a saved model may unpack to; an archive of one megabyte can hold 1,000."""
 
@@ -74,6 +78,21 @@ def read_report(run_dir: Path) -> dict[str, Any]:
             f"{path}: is missing or damaged; finish the run with --resume"
         ) from None
     return report
+
+
+def check_clock() -> None:
+    """Refuse a clock that says what no date in a saved model can be.
+
+    Raises
+    ------
+    InputError
+    """
+    year = time.localtime(time.time()).tm_year
+    if year not in DATED:
+        raise InputError(
+            f"the clock of this machine says that it is {year}, which a saved model "
+            "cannot hold as its date; set the clock"
+        )
 
 
 def write_model(model: Pipeline, path: Path) -> None:

@@ -21,7 +21,7 @@ from salutary.errors import InputError
 from salutary.files import LOCK, claim, refuse_links, writable, write_json
 from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
-from salutary.runs.artifacts import LEDGER, REPORT
+from salutary.runs.artifacts import LEDGER, REPORT, check_clock
 from salutary.runs.kind import DirectoryKind, FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
@@ -77,6 +77,7 @@ def run_tables(
         resumed.
     """
     with threadpool_limits(limits=1, user_api="blas"):
+        check_clock()
         check_directory(kind, request)
         paths = request.sources.paths().items()
         data = {name: checked_sha256(path) for name, path in paths}

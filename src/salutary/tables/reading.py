@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from salutary.arrays import IntArray
 from salutary.errors import InputError
+from salutary.influence.label_values import shown
 from salutary.influence.labels import encode_labels
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, open_dates, stray_texts
@@ -229,7 +230,7 @@ def _warn_of_strays(train: pa.Table, kinds: dict[str, str], path: Path) -> None:
             remedy = "write all numbers plainly, such as -1234.5"
         warnings.warn(
             f"{path}: column {column!r} is taken as text, not numbers, because of "
-            f"{text!r} in row {row}; {remedy}",
+            f"{shown(text)} in row {row}; {remedy}",
             UserWarning,
             stacklevel=3,
         )
@@ -276,7 +277,7 @@ def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> Int
     if len(classes) < 2:
         raise InputError(
             f"{sources.train}: target {place} has one class only, "
-            f"{classes.tolist()[0]!r}; add rows of another class"
+            f"{shown(classes.tolist()[0])}; add rows of another class"
         )
     try:
         return encode_labels(labels, classes, f"{sources.validation}: {place}")
@@ -313,7 +314,7 @@ def _ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
     for row, value in enumerate(ids.to_pylist()):
         if value in seen:
             raise InputError(
-                f"{path}: id column {column!r} has {value!r} in rows "
+                f"{path}: id column {column!r} has {shown(value)} in rows "
                 f"{seen[value]} and {row}; make the ids unique"
             )
         seen[value] = row

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown
 from salutary.tables.conversion import LARGEST_WHOLE, as_plain, cast_column
 from salutary.tables.spelling import (
     MISSING_LABELS,
@@ -138,8 +139,8 @@ def cast_labels(
         row = pc.index(other, True).as_py()
         if row >= 0:
             raise InputError(
-                f"{place}, row {row}: {written[row].as_py()!r} is not a whole number "
-                f"as the training table writes them; write {labels[row].as_py()}"
+                f"{place}, row {row}: {shown(written[row].as_py())} is not a whole "
+                f"number as the training table writes them; write {labels[row].as_py()}"
             )
     if pa.types.is_floating(arrow_type):
         large = pc.greater(pc.abs(labels.cast(pa.float64())), LARGEST_WHOLE)
