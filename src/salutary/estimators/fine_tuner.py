@@ -219,9 +219,6 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         labeled = np.flatnonzero(~unlabeled)
         if not unlabeled.any():
             warn_without_pool()
-        keys = row_keys(X)
-        seen = keys[:0] if X_val is None else row_keys(X_val)
-        check_rows(keys[labeled], seen, keys[unlabeled])
         if X_val is None:
             labeled, validation = split_off(
                 labeled, codes, self.validation_fraction, rng
@@ -230,6 +227,10 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             val_codes = encode_validation_labels(y_val, self.classes_, X_val)
             validation = len(codes) + np.arange(len(val_codes))
             X, codes = joined(X, X_val), np.concatenate([codes, val_codes])
+        keys, pool = row_keys(X), np.flatnonzero(unlabeled)
+        # Of rows split off, those that recur do so by chance.
+        seen = keys[:0] if X_val is None else keys[validation]
+        check_rows(keys[labeled], seen, keys[pool])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
         trainer = _with_seed(self.trainer, rng)
         task = FineTuning(
@@ -237,7 +238,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             X=X,
             codes=codes,
             labeled=labeled,
-            pool=np.flatnonzero(unlabeled),
+            pool=pool,
             own_rows=own,
             canary_rows=canary,
             classes=self.classes_,

@@ -39,6 +39,8 @@ def row_keys(X: Any) -> Keys:
     >>> bool(first == third), bool(first == second)
     (True, False)
     """
+    if _num_samples(X) == 0:
+        return np.zeros(0, dtype=np.int64)
     if sparse.issparse(X):
         return _keys_of_sparse(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
