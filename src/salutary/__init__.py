@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from salutary.advice.comparison import Advice
+    from salutary.advice.verdict import Verdict
     from salutary.deep.lora_classifier import LoraClassifier
     from salutary.deep.torch_classifier import TorchClassifier
     from salutary.deep.torch_embedder import TorchEmbedder
@@ -40,6 +41,7 @@ __all__ = [
     "TorchEmbedder",
     "Trainer",
     "TransformerEmbedder",
+    "Verdict",
     "WorstGroup",
     "add_one_in",
     "advise",
@@ -61,6 +63,7 @@ _HOMES = {
     "TorchEmbedder": "salutary.deep.torch_embedder",
     "Trainer": "salutary.deep.trainer",
     "TransformerEmbedder": "salutary.deep.transformer_embedder",
+    "Verdict": "salutary.advice.verdict",
     "WorstGroup": "salutary.influence.objectives",
     "add_one_in": "salutary.influence.add_one_in",
     "advise": "salutary.estimators.advising",

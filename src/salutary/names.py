@@ -56,3 +56,7 @@ TRAIN_ONLY = "train only"
 VALIDATION_ONLY = "validation only"
 TRAIN_AND_VALIDATION = "train + validation"
 """The baselines: a model of these rows, without any pool."""
+
+SALUTARY = "salutary"
+RELABELED = "relabeled"
+"""Options whose labels no person gave: added to pool rows, or switched."""

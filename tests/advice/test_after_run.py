@@ -1,4 +1,4 @@
-"""Training on both tables against cold fits of scikit-learn."""
+"""The verdict on a run, and its baselines against cold fits of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,14 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from salutary.advice.after_run import train_and_validation
-from salutary.influence.objectives import row_log_loss
+from salutary.advice.after_run import verdict_on
 from salutary.labeling.definition import split_folds
-from salutary.labeling.loop import start
+from salutary.labeling.loop import run, start
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
+from salutary.labeling.splits import stratified_parts
+from salutary.labeling.tuning import PENALTIES
 from salutary.pools.arrays import ArrayPool
 
 X, Y = make_blobs(90, 3, centers=3, cluster_std=4.0, random_state=1)
@@ -38,30 +39,77 @@ def problem(guard: bool) -> Problem:
     )
 
 
-def test_each_canary_row_is_judged_by_a_model_that_has_not_seen_it() -> None:
+def cold(X_fit: np.ndarray, y_fit: np.ndarray, C: float, rows: LabeledRows) -> list:
+    """Losses of rows under a model that scikit-learn fits anew."""
+    model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12)
+    model.fit(X_fit, y_fit)
+    return [
+        log_loss([label], model.predict_proba(row[None]), labels=[0, 1, 2])
+        for row, label in zip(rows.X, rows.labels, strict=True)
+    ]
+
+
+def best_C(fit: list[tuple[np.ndarray, np.ndarray]], judge: list[LabeledRows]) -> float:
+    """The C with the lowest loss, up to the first that is not lower than the last."""
+    found, lowest = PENALTIES[0], np.inf
+    for C in PENALTIES:
+        loss = sum(
+            sum(cold(*rows, C, judged)) for rows, judged in zip(fit, judge, strict=True)
+        )
+        if loss >= lowest:
+            break
+        found, lowest = C, loss
+    return found
+
+
+@pytest.mark.slow
+def test_each_canary_row_is_judged_by_tuned_models_that_have_not_seen_it() -> None:
     guarded = problem(guard=True)
-    logits = start(guarded).canary.best
-    kept = row_log_loss(logits, guarded.canary.labels)
-    losses = []
-    for fold in guarded.folds:
-        model = LogisticRegression(C=0.3, solver="newton-cholesky", tol=1e-12)
-        model.fit(
-            np.vstack([X[LABELED], fold.own.X]),
-            np.concatenate([Y[LABELED], fold.own.labels]),
-        )
-        losses.extend(
-            log_loss([label], model.predict_proba(row[None]), labels=[0, 1, 2])
-            for row, label in zip(fold.canary.X, fold.canary.labels, strict=True)
-        )
-    assert len(losses) == len(VALIDATION)
-    found = train_and_validation(guarded, logits)
+    state, _ = run(guarded, 10)
+    found = verdict_on(guarded, state)
     assert found is not None
-    assert found.canary_loss == pytest.approx(np.mean(losses), abs=1e-6)
-    assert found.decrease == pytest.approx(kept.mean() - np.mean(losses), abs=1e-6)
-    expected = ttest_rel(kept, losses).statistic
-    assert found.decrease / found.se == pytest.approx(expected, rel=1e-4)
+    table = found.table.set_index("option")
+    X_train, y_train = X[LABELED], Y[LABELED]
+    alone, both, salutary = [], [], []
+    for fold, snapshot in zip(guarded.folds, state.best_folds, strict=True):
+        C = best_C([(X_train, y_train)], [fold.own])
+        alone += cold(X_train, y_train, C, fold.canary)
+        rng = np.random.RandomState(0)
+        parts = list(stratified_parts(fold.own.labels, 3, rng))
+        fits = [
+            (
+                np.vstack([X_train, fold.own.X[rest]]),
+                np.concatenate([y_train, fold.own.labels[rest]]),
+            )
+            for rest, _ in parts
+        ]
+        C = best_C(fits, [fold.own.take(part) for _, part in parts])
+        rows = np.vstack([X_train, fold.own.X])
+        both += cold(rows, np.append(y_train, fold.own.labels), C, fold.canary)
+        rows = np.vstack([X_train, X[70:][snapshot.rows]])
+        labels = np.append(y_train, snapshot.labels)
+        salutary += cold(rows, labels, 0.3, fold.canary)
+    assert table.loc["train only", "loss"] == pytest.approx(np.mean(alone), abs=1e-5)
+    assert table.loc["train + validation", "loss"] == pytest.approx(
+        np.mean(both), abs=1e-5
+    )
+    assert table.loc["salutary", "loss"] == pytest.approx(np.mean(salutary), abs=1e-5)
+    expected = ttest_rel(salutary, both)
+    best = table.loc[found.option]
+    assert best["difference"] == 0
+    assert np.sign(np.mean(salutary) - np.mean(both)) == np.sign(expected.statistic)
+
+
+def test_a_run_that_kept_no_label_is_not_judged_by_those_of_its_folds() -> None:
+    guarded = problem(guard=True)
+    found = verdict_on(guarded, start(guarded))
+    assert found is not None
+    assert found.finding == "no labels"
+    assert found.table["option"].tolist() == [
+        *("train + validation", "train only", "validation only")
+    ]
 
 
 def test_without_a_guard_there_is_nothing_to_judge_by() -> None:
     unguarded = problem(guard=False)
-    assert train_and_validation(unguarded, start(unguarded).canary.best) is None
+    assert verdict_on(unguarded, start(unguarded)) is None

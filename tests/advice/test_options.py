@@ -213,7 +213,7 @@ def test_salutary_labels_are_the_classifiers(
 def test_salutary_labels_are_refitted_with_the_validation_rows(
     task: AdviceTask,
 ) -> None:
-    kept = task.labeled.best
+    kept = task.labeled[0].best
     assert len(kept.rows) > 0
     found = salutary_and_validation(task)
     assert task.both_C == found.C
@@ -228,7 +228,7 @@ def test_salutary_labels_are_refitted_with_the_validation_rows(
 def test_where_no_label_was_kept_a_refit_is_training_on_both(task: AdviceTask) -> None:
     # The guard undoes the label of this row.
     task = replace(task, pool=X[POOL][[10]], budget=1, batch_size=1)
-    assert len(task.labeled.best.rows) == 0
+    assert len(task.labeled[0].best.rows) == 0
     models = [option(task).model for option in (salutary_and_validation, OPTIONS[BOTH])]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
 

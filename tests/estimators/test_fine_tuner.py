@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
-from salutary.advice.after_run import Alternative, labels_on_top
+from salutary.advice.after_run import labels_on_top
 from salutary.deep.trainer import Trainer
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import Snapshot
@@ -198,7 +198,7 @@ def test_labels_stay_beside_the_validation_rows_only_if_they_help(digits: Any) -
     kept = np.arange(100, 130)
     for shift in (0, 1):  # all right, all wrong
         snapshot = Snapshot(None, kept, (digits[4][kept] + shift) % 10)
-        assert (beside_validation(digits, snapshot).decrease > 0) == (shift == 0)
+        assert (beside_validation(digits, snapshot) > 0) == (shift == 0)
 
 
 @pytest.mark.parametrize("fall", [1.0, -1.0])
@@ -206,7 +206,7 @@ def test_the_final_fit_has_the_labels_only_if_the_folds_say_so(
     digits: Any, fall: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y, X_val, y_val, _ = digits
-    said = Alternative(0.5, fall, 0.1)
+    said = (fall, 0.1)
     monkeypatch.setattr("salutary.deep.fine_tuning.labels_on_top", lambda *_: said)
     found = tuner(Fixed(), guard=True, refit_on_validation=True)
     found.fit(X, y, X_val, y_val)
@@ -215,7 +215,7 @@ def test_the_final_fit_has_the_labels_only_if_the_folds_say_so(
     assert len(FITS[-1][1]) == 100 + len(y_val) + (n_labels if fall > 0 else 0)
 
 
-def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
+def beside_validation(digits: Any, snapshot: Snapshot) -> float:
     """What given labels do beside the validation rows, by scikit-learn's own fits."""
     X, _, X_val, y_val, true = digits
     # In float32, scikit-learn may stop well before the optimum.
@@ -251,8 +251,8 @@ def beside_validation(digits: Any, snapshot: Snapshot) -> Alternative:
                 normalize=False,
             )
         losses.append(total / len(y_val))
-    assert found.decrease == pytest.approx(losses[0] - losses[1], abs=1e-6)
-    return found
+    assert found[0] == pytest.approx(losses[0] - losses[1], abs=1e-6)
+    return found[0]
 
 
 def _with(snapshot: Snapshot, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

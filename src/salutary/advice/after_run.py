@@ -1,80 +1,115 @@
-"""Compare a run's labels with training on the validation rows instead or as well."""
+"""Compare a run's labels with what people's labels alone would give."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from salutary.arrays import FloatArray
-from salutary.influence.objectives import bind
+from salutary.advice.cross_fitting import Judged, judge_fold, together
+from salutary.advice.measure import Measure
+from salutary.advice.options import OPTIONS, AdviceTask, FittedOption, Option
+from salutary.advice.verdict import Verdict, reach_verdict
+from salutary.arrays import FloatArray, as_float64
 from salutary.labeling.definition import Definition, Fold
+from salutary.labeling.edits import SwitchLabel
 from salutary.labeling.fitting import Snapshot, fit_converged, training_rows
 from salutary.labeling.guard import decrease_in
+from salutary.labeling.loop import State
 from salutary.labeling.rows import LabeledRows, join
+from salutary.names import (
+    RELABELED,
+    SALUTARY,
+    TRAIN_AND_VALIDATION,
+    TRAIN_ONLY,
+    VALIDATION_ONLY,
+)
+
+BASELINES = {
+    name: OPTIONS[name] for name in (TRAIN_AND_VALIDATION, TRAIN_ONLY, VALIDATION_ONLY)
+}
+"""Options without a pool that every run is compared with."""
 
 
-@dataclass(frozen=True)
-class Alternative:
-    """A model of other training rows, compared with the model of a run's labels.
+def verdict_on(
+    problem: Definition, state: State, objective: str = "log_loss"
+) -> Verdict | None:
+    """The verdict on a run that has ended.
 
-    Parameters
-    ----------
-    canary_loss : float
-        The objective of the other model on the canary rows: validation rows that it was
-        not fitted on.
-    decrease : float
-        How much lower this is than for the model of the run's labels.
-    se : float
-        Standard error of ``decrease``.
-    """
-
-    canary_loss: float
-    decrease: float
-    se: float
-
-    def figures(self) -> dict[str, Any]:
-        """The figures under the names that a run's report has for them."""
-        return {
-            "canary_loss": self.canary_loss,
-            "fall": self.decrease,
-            "se": self.se,
-        }
-
-
-def train_and_validation(problem: Definition, best: FloatArray) -> Alternative | None:
-    """Train on labeled and validation rows, and judge this as the guard judges rounds.
+    The folds of the guard judge it. In each, the baselines and the labels that the
+    fold assigned are judged by its canary rows. The baselines have their C tuned by the
+    fold's other validation rows.
 
     Parameters
     ----------
     problem : Definition
-    best : ndarray of shape (n_val, n_classes)
-        Logits of each canary row after the run's best round, fold after fold.
+    state : State
+        At the end of the run.
+    objective : str
+        What users call the objective of the problem.
 
     Returns
     -------
-    Alternative or None
-        In each fold the model is fitted on the labeled rows and on the validation rows
-        that the fold's influences see. None without a guard, as there are no canary
-        rows to judge by.
+    Verdict or None
+        None without a guard, as there are no rows to judge by.
     """
-    return _compared(problem, best, lambda fold: join(problem.labeled, fold.own))
-
-
-def validation_only(problem: Definition, best: FloatArray) -> Alternative | None:
-    """Like `train_and_validation`, but train on the validation rows alone.
-
-    Also None if a class is missing among the validation rows of a fold.
-    """
-    n_classes = len(problem.classes)
-    if any(len(np.unique(fold.own.labels)) < n_classes for fold in problem.folds):
+    if not problem.folds:
         return None
-    return _compared(problem, best, lambda fold: fold.own)
+    measure = Measure(problem.canary, problem.objective, objective)
+    return reach_verdict(_judged(problem, state), measure)
 
 
-def labels_on_top(problem: Definition, folds: Sequence[Snapshot]) -> Alternative | None:
+def _judged(problem: Definition, state: State) -> dict[str, Judged]:
+    """The baselines and a run's labels on the canary rows, fold after fold."""
+    results, held, begin = [], [], 0
+    for fold, snapshot in zip(problem.folds, state.best_folds, strict=True):
+        # Without labels in the run, those of the folds are nobody's.
+        labels = _with_labels(problem, fold, snapshot) if len(state.best) else {}
+        options = {**BASELINES, **labels}
+        canary = replace(fold.canary, X=as_float64(fold.canary.X))
+        results.append(judge_fold(_task(problem, fold), canary, options))
+        held.append(np.arange(begin, begin + len(canary)))
+        begin += len(canary)
+    return together(list(zip(held, results, strict=True)), begin)
+
+
+def _task(problem: Definition, fold: Fold) -> AdviceTask:
+    """What baselines may use in a fold."""
+    labeled, own = problem.labeled, fold.own
+    return AdviceTask(
+        classes=problem.classes,
+        train=replace(labeled, X=as_float64(labeled.X)),
+        validation=replace(own, X=as_float64(own.X)),
+        pool=None,
+        budget=0,
+        batch_size=problem.batch_size,
+        seed=0,
+        estimator=problem.estimator,
+    )
+
+
+def _with_labels(
+    problem: Definition, fold: Fold, snapshot: Snapshot
+) -> dict[str, Option]:
+    """A fold's labels as options: alone, and with the validation rows."""
+    rows, labels = snapshot.rows, snapshot.labels
+
+    def alone(task: AdviceTask) -> FittedOption:
+        return FittedOption(snapshot.model, snapshot.model.C, 0.0, rows, labels)
+
+    def with_validation(task: AdviceTask) -> FittedOption:
+        trained = join(training_rows(problem, rows, labels), task.validation)
+        model = task.fit(task.both_C, trained)
+        return FittedOption(model, task.both_C, 1.0, rows, labels)
+
+    name = RELABELED if isinstance(problem.edit, SwitchLabel) else SALUTARY
+    return {name: alone, f"{name} + validation": with_validation}
+
+
+def labels_on_top(
+    problem: Definition, folds: Sequence[Snapshot]
+) -> tuple[float, float] | None:
     """Compare train + validation + the run's labels with train + validation.
 
     Parameters
@@ -85,9 +120,11 @@ def labels_on_top(problem: Definition, folds: Sequence[Snapshot]) -> Alternative
 
     Returns
     -------
-    Alternative or None
-        Its ``decrease`` is positive if the labels help. Each fold uses its own labels,
-        whose influences did not see the canary rows. None without a guard.
+    decrease, error : float, or None
+        How much lower the objective is on the canary rows with the labels, and the
+        standard error of that, all models under the C of the problem. Each fold uses
+        its own labels, whose influences did not see the canary rows. None without a
+        guard.
     """
     if not problem.folds:
         return None
@@ -97,20 +134,9 @@ def labels_on_top(problem: Definition, folds: Sequence[Snapshot]) -> Alternative
         snapshot = next(snapshots)
         return join(training_rows(problem, snapshot.rows, snapshot.labels), fold.own)
 
-    both = _canary_logits(problem, lambda fold: join(problem.labeled, fold.own))
-    return _compared(problem, both, with_labels)
-
-
-def _compared(
-    problem: Definition, best: FloatArray, rows_of: Callable[[Fold], LabeledRows]
-) -> Alternative | None:
-    """Compare a model of other rows with given logits; ``rows_of`` makes its rows."""
-    if not problem.folds:
-        return None
-    logits = _canary_logits(problem, rows_of)
-    decrease, error = decrease_in(problem.objective, problem.canary, best, logits)
-    value, _ = bind(problem.objective, problem.canary)(logits)
-    return Alternative(value, decrease, error)
+    without = _canary_logits(problem, lambda fold: join(problem.labeled, fold.own))
+    logits = _canary_logits(problem, with_labels)
+    return decrease_in(problem.objective, problem.canary, without, logits)
 
 
 def _canary_logits(

@@ -14,41 +14,19 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from salutary.advice.cross_fitting import Difference, Judged, cross_fit, difference
-from salutary.advice.options import (
-    POOL_OPTIONS,
-    AdviceTask,
-)
-from salutary.arrays import as_float64
+from salutary.advice.cross_fitting import KnownFolds, cross_fit
+from salutary.advice.measure import Measure
+from salutary.advice.options import AdviceTask, FittedOption, options_of
+from salutary.advice.verdict import Verdict, reach_verdict
+from salutary.arrays import IntArray, as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
-from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY, VALIDATION_ONLY
 
 FEWEST_VALIDATION = 6
 """With fewer validation rows, an option has none to tune by in some fold."""
 
 LARGEST_POOL = 20_000
 """Maximum number of pool rows to use; they are drawn at random from a larger pool."""
-
-ACTIONS = {
-    TRAIN_ONLY: "train on the training rows alone",
-    VALIDATION_ONLY: "train on the validation rows alone",
-    TRAIN_AND_VALIDATION: "train on both",
-    "train + weighted validation": (
-        "train on both, with a tuned weight of the validation rows (about {weight:g})"
-    ),
-    "relabeled": "relabel the training rows",
-    "relabeled + validation": (
-        "relabel the training rows, then train on them and the validation rows"
-    ),
-    "self-training": "train on the training rows and self-train on the pool",
-    "salutary, paper's rule": "use salutary labels under the paper's rule",
-    "salutary": "use salutary labels",
-    "salutary + validation": (
-        "use salutary labels, then refit with the validation rows as well"
-    ),
-}
-"""How to follow an option, in words, by its name."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +35,8 @@ class Advice:
 
     Parameters
     ----------
-    table : DataFrame
-        A row for each option, in the order of preference if losses are equal, with the
-        columns
-
-        - ``option``: the name;
-        - ``accuracy`` and ``log_loss`` (in nats) on validation rows that the option was
-          not fitted on;
-        - ``difference``, ``lower``, ``upper``: how much higher the log loss is than the
-          lowest, and the ends of the 95% interval of this difference;
-        - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
-          weight of 0 means that the option was not fitted on validation rows.
-    option : str
-        The advised option, which has the lowest log loss.
-    sentence : str
-        The advice and the reason in words, beginning with "Advice:".
+    verdict : Verdict
+        What was compared, and the decision.
     n_train, n_validation, n_pool : int
         Numbers of rows.
     n_pool_used : int
@@ -104,9 +69,7 @@ class Advice:
     50
     """
 
-    table: pd.DataFrame
-    option: str
-    sentence: str
+    verdict: Verdict
     n_train: int
     n_validation: int
     n_pool: int
@@ -115,13 +78,28 @@ class Advice:
     n_repeats: int
     classes_not_validated: list[str]
 
+    @property
+    def option(self) -> str:
+        """The advised option."""
+        return self.verdict.option
+
+    @property
+    def sentence(self) -> str:
+        """The advice and the reason in words, beginning with "Advice: "."""
+        return self.verdict.sentence
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The options, a row for each, see `Verdict`."""
+        return self.verdict.table
+
     def to_dict(self) -> dict[str, Any]:
         """The advice as numbers, strings, lists and dicts, for instance for JSON.
 
         The rows of the table are under ``options``.
         """
-        plain = {name: value for name, value in vars(self).items() if name != "table"}
-        return {**plain, "options": self.table.to_dict("records")}
+        rest = {name: value for name, value in vars(self).items() if name != "verdict"}
+        return {**self.verdict.to_dict(), **rest}
 
 
 def compare(
@@ -129,6 +107,7 @@ def compare(
     n_splits: int,
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
+    known: KnownFolds | None = None,
 ) -> Advice:
     """Cross-fit all options of a task, and advise one.
 
@@ -140,19 +119,18 @@ def compare(
         See `salutary.advice.cross_fitting.cross_fit`.
     fitted : callable, optional
         Called with a line about the progress after each fit.
+    known : KnownFolds, optional
+        See `salutary.advice.cross_fitting.cross_fit`.
 
     Returns
     -------
     Advice
     """
-    used = _drawn(task)
+    used, _ = drawn(task)
     with threadpool_limits(limits=1, user_api="blas"):
-        judged = cross_fit(used, n_splits, n_repeats, fitted)
-    option = lowest(judged)
+        judged = cross_fit(used, n_splits, n_repeats, fitted, known)
     return Advice(
-        table=_table(judged),
-        option=option,
-        sentence=_sentence(judged, option),
+        verdict=reach_verdict(judged, Measure(used.validation.truth)),
         n_train=len(task.train),
         n_validation=len(task.validation),
         n_pool=_n_rows(task),
@@ -163,40 +141,47 @@ def compare(
     )
 
 
-def behind_best(judged: dict[str, Judged]) -> dict[str, Difference]:
-    """The difference of each option's log loss to the lowest."""
-    best = judged[lowest(judged)]
-    return {name: difference(found.loss, best.loss) for name, found in judged.items()}
+def follow(task: AdviceTask, option: str) -> tuple[FittedOption, IntArray]:
+    """Fit an option on all rows of a task.
 
-
-def lowest(judged: dict[str, Judged]) -> str:
-    """The option with the lowest log loss; of ties, the most preferred.
-
-    Preferring an option that is only slightly worse gives worse models, see
-    ``docs/studies/advise``.
+    Returns
+    -------
+    FittedOption
+    ndarray of row numbers, dtype intp
+        Rows of the task's pool that were used: row k of the option's is the k-th.
     """
-    return min(judged, key=lambda name: float(judged[name].loss.mean()))
+    used, rows = drawn(task)
+    with threadpool_limits(limits=1, user_api="blas"):
+        return options_of(used)[option](used), rows
 
 
-def _drawn(task: AdviceTask) -> AdviceTask:
-    """The task in float64, as for every fit, with at most `LARGEST_POOL` pool rows."""
-    pool = task.pool
+def drawn(task: AdviceTask) -> tuple[AdviceTask, IntArray]:
+    """The task in float64, as for every fit, with at most `LARGEST_POOL` pool rows.
+
+    Returns
+    -------
+    AdviceTask
+    ndarray of row numbers, dtype intp
+        The pool rows.
+    """
+    pool, rows = task.pool, np.arange(_n_rows(task))
     if pool is not None:
-        if pool.shape[0] > LARGEST_POOL:
+        if len(rows) > LARGEST_POOL:
             rng = np.random.RandomState(task.seed)
-            rows = rng.choice(pool.shape[0], LARGEST_POOL, replace=False)
-            pool = pool[np.sort(rows)]
+            rows = np.sort(rng.choice(len(rows), LARGEST_POOL, replace=False))
+            pool = pool[rows]
         pool = as_float64(pool)
 
     def converted(rows: LabeledRows) -> LabeledRows:
         return replace(rows, X=as_float64(rows.X))
 
-    return replace(
+    used = replace(
         task,
         train=converted(task.train),
         validation=converted(task.validation),
         pool=pool,
     )
+    return used, rows
 
 
 def rows_of(number: int) -> str:
@@ -206,70 +191,3 @@ def rows_of(number: int) -> str:
 
 def _n_rows(task: AdviceTask) -> int:
     return 0 if task.pool is None else int(task.pool.shape[0])
-
-
-def _table(judged: dict[str, Judged]) -> pd.DataFrame:
-    rows = []
-    for name, behind in behind_best(judged).items():
-        found = judged[name]
-        rows.append(
-            {
-                "option": name,
-                "accuracy": float(found.right.mean()),
-                "log_loss": float(found.loss.mean()),
-                "difference": behind.mean,
-                "lower": behind.lower,
-                "upper": behind.upper,
-                "C": float(np.median(found.C)),
-                "validation_weight": float(np.median(found.validation_weight)),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _sentence(judged: dict[str, Judged], option: str) -> str:
-    """What to do, and why."""
-    weight = float(np.median(judged[option].validation_weight))
-    action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
-    return f"Advice: {action}; {_reason(judged, option)}."
-
-
-def _reason(judged: dict[str, Judged], option: str) -> str:
-    """The reason for an option: how much worse the closest other option is.
-
-    For an option that uses the pool, this is the best without it. For one that does
-    not, it is the best with salutary labels, if there is a pool.
-    """
-    with_pool = {name: judged[name] for name in judged if name in POOL_OPTIONS}
-    rest = {name: judged[name] for name in judged if name not in POOL_OPTIONS}
-    if not with_pool:
-        other = lowest({name: rest[name] for name in rest if name != option})
-        return (
-            f"{_behind(judged, other, option)}, and salutary labels were not tried, as "
-            "they need a pool"
-        )
-    if option in with_pool:
-        other = lowest(rest)
-        return f"{_behind(judged, other, option)}, the best without the pool"
-    labeled = {name: found for name, found in with_pool.items() if "salutary" in name}
-    behind = _behind(judged, lowest(labeled), option)
-    return f"salutary labels add nothing here: {behind}"
-
-
-def _behind(judged: dict[str, Judged], other: str, option: str) -> str:
-    """Compare another option's log loss with the advised option's, in words."""
-    found = difference(judged[other].loss, judged[option].loss)
-    if found.lower == found.upper == 0:
-        return f"the log loss of {other!r} is the same"
-    word = "higher" if found.mean >= 0 else "lower"
-    words = f"the log loss of {other!r} is {abs(found.mean):.4f} {word}"
-    return f"{words} ({_interval(found)})"
-
-
-def _interval(found: Difference) -> str:
-    """The 95% interval of a difference in words, with signs for a positive mean."""
-    lower, upper = found.lower, found.upper
-    if found.mean < 0:
-        lower, upper = -upper, -lower
-    words = f"95% interval {lower:z.4f} to {upper:z.4f}"
-    return words if found.lower > 0 or found.upper < 0 else f"{words}, maybe by chance"

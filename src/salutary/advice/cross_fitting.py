@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
-from scipy.stats import t
+from numpy.typing import NDArray
 
-from salutary.advice.options import AdviceTask, FittedOption, options_of
+from salutary.advice.options import AdviceTask, Option, options_of
 from salutary.arrays import Float64Array, IntArray
-from salutary.influence.objectives import log_losses
-from salutary.influence.uncertainty import standard_error
+from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import probabilities
 
-CONFIDENCE = 0.95
-"""Level of the intervals."""
+
+@dataclass(frozen=True)
+class FoldResult:
+    """An option's model of one fold, on the rows that the fold did not see.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_held, n_classes)
+    C, validation_weight : float
+        The values that the fit was tuned to.
+    n_labels : int
+        Number of labels that the option assigned or switched.
+    """
+
+    logits: Float64Array
+    C: float
+    validation_weight: float
+    n_labels: int
+
+
+FoldResults = dict[str, FoldResult]
+"""What each option gave in one fold."""
+
+
+class KnownFolds(Protocol):
+    """Results by the number of the fold, such as a dict or a ledger."""
+
+    def __contains__(self, number: object, /) -> bool: ...
+    def __getitem__(self, number: int, /) -> FoldResults: ...
+    def __setitem__(self, number: int, results: FoldResults, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -25,41 +54,24 @@ class Judged:
 
     Parameters
     ----------
-    loss, right : ndarrays of shape (n_val,)
-        Log loss of each row, and whether its class was predicted (1 or 0). Both are
-        means over the repeats.
-    C, validation_weight : ndarrays of shape (n_fits,)
-        The values that each fit was tuned to.
+    logits : ndarray of shape (n_repeats, n_val, n_classes)
+        Of each row under the model of the fold that had not seen it, once a repeat.
+    C, validation_weight, n_labels : ndarrays of shape (n_fits,)
+        See `FoldResult`.
     """
 
-    loss: Float64Array
-    right: Float64Array
+    logits: Float64Array
     C: Float64Array
     validation_weight: Float64Array
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much higher one option's mean log loss is than another's.
-
-    Parameters
-    ----------
-    mean : float
-        In nats.
-    se : float
-        Standard error of the mean, over the rows.
-    lower, upper : float
-        Ends of the 95% interval.
-    """
-
-    mean: float
-    se: float
-    lower: float
-    upper: float
+    n_labels: IntArray
 
 
 def cross_fit(
-    task: AdviceTask, n_splits: int, n_repeats: int, fitted: Callable[[str], None]
+    task: AdviceTask,
+    n_splits: int,
+    n_repeats: int,
+    fitted: Callable[[str], None],
+    known: KnownFolds | None = None,
 ) -> dict[str, Judged]:
     """Judge every option of a task by repeated, stratified cross-fitting.
 
@@ -73,6 +85,9 @@ def cross_fit(
         Number of times the rows are split anew into folds.
     fitted : callable
         Called with a line about the progress after each fit.
+    known : KnownFolds, optional
+        Those in it are not computed again, and each
+        new one is put into it, so that an interrupted comparison can go on.
 
     Returns
     -------
@@ -80,27 +95,75 @@ def cross_fit(
         The results by option, in the order of `options_of`.
     """
     rows, options = task.validation, options_of(task)
-    loss, right = ({name: np.zeros(len(rows)) for name in options} for _ in range(2))
-    fits: dict[str, list[FittedOption]] = {name: [] for name in options}
-    folds = _folds(task, n_splits, n_repeats)
-    for number, (seen, held) in enumerate(folds, start=1):
-        judged = rows.take(held)
-        for name, option in options.items():
-            model = option(seen)
-            chance = probabilities(model.model, judged.X, task.classes)
-            loss[name][held] += log_losses(chance, judged.labels)
-            right[name][held] += chance.argmax(axis=1) == judged.labels
-            fits[name].append(model)
-            fitted(f"fold {number} of {n_splits * n_repeats}")
-    return {
-        name: Judged(
-            loss[name] / n_repeats,
-            right[name] / n_repeats,
-            np.array([found.C for found in fits[name]]),
-            np.array([found.validation_weight for found in fits[name]]),
+    known = {} if known is None else known
+    n_folds = n_splits * n_repeats
+    held_of = []
+    for number, (seen, held) in enumerate(_folds(task, n_splits, n_repeats)):
+        held_of.append(held)
+        tell = partial(fitted, f"fold {number + 1} of {n_folds}")
+        if number in known:
+            for _ in options:
+                tell()
+        else:
+            known[number] = judge_fold(seen, rows.take(held), options, tell)
+    return together([(held, known[k]) for k, held in enumerate(held_of)], len(rows))
+
+
+def judge_fold(
+    seen: AdviceTask,
+    held: LabeledRows,
+    options: Mapping[str, Option],
+    fitted: Callable[[], None] = lambda: None,
+) -> FoldResults:
+    """Fit options on the rows of a task, and judge them on held-out rows.
+
+    Parameters
+    ----------
+    seen : AdviceTask
+        Without the held-out rows.
+    held : LabeledRows
+    options : mapping of str to Option
+    fitted : callable, optional
+        Called after each fit.
+    """
+    results = {}
+    for name, option in options.items():
+        found = option(seen)
+        results[name] = FoldResult(
+            logits=_logits(found.model, held, seen.classes),
+            C=found.C,
+            validation_weight=found.validation_weight,
+            n_labels=found.n_labels,
         )
-        for name in options
-    }
+        fitted()
+    return results
+
+
+def together(
+    folds: Sequence[tuple[IntArray, FoldResults]], n_rows: int
+) -> dict[str, Judged]:
+    """The results of all folds, row by row.
+
+    Parameters
+    ----------
+    folds : sequence of (ndarray of row numbers, FoldResults)
+        Every row is held out equally often.
+    n_rows : int
+    """
+    n_repeats = sum(len(held) for held, _ in folds) // n_rows
+    order = np.argsort(np.concatenate([held for held, _ in folds]), kind="stable")
+
+    def judged(name: str) -> Judged:
+        found = [results[name] for _, results in folds]
+        logits = np.concatenate([result.logits for result in found])[order]
+        return Judged(
+            logits.reshape(n_rows, n_repeats, -1).transpose(1, 0, 2),
+            np.array([result.C for result in found]),
+            np.array([result.validation_weight for result in found]),
+            np.array([result.n_labels for result in found], dtype=np.intp),
+        )
+
+    return {name: judged(name) for name in folds[0][1]}
 
 
 def _folds(
@@ -114,26 +177,12 @@ def _folds(
             yield replace(task, validation=task.validation.take(seen), seed=seed), held
 
 
-def difference(loss: Float64Array, other: Float64Array) -> Difference:
-    """Compare the losses of two options on the same rows.
+def _logits(model: Any, rows: LabeledRows, classes: NDArray[Any]) -> Float64Array:
+    """Logits of rows; for a class that a model has not seen, as in scikit-learn's loss.
 
-    Parameters
-    ----------
-    loss, other : ndarrays of shape (n_rows,)
-
-    Returns
-    -------
-    Difference
-        The mean of ``loss - other``, with a paired interval by Student's t.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> found = difference(np.array([0.5, 0.4, 0.6]), np.array([0.4, 0.4, 0.4]))
-    >>> round(found.mean, 3), round(found.lower, 3), round(found.upper, 3)
-    (0.1, -0.148, 0.348)
+    There, a probability of zero gives a loss of 36, not infinity.
     """
-    mean = float(np.mean(loss - other))
-    se = float(standard_error(loss - other, np.ones(len(loss))))
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(loss) - 1)) * se
-    return Difference(mean, se, mean - reach, mean + reach)
+    if hasattr(model, "coef_") and len(model.classes_) == len(classes):
+        return np.asarray(rows.logits(model), dtype=np.float64)
+    chance = probabilities(model, rows.X, classes)
+    return np.log(np.clip(chance, np.finfo(np.float64).eps, None))

@@ -7,12 +7,13 @@ An option is a function of an `AdviceTask`. To add one, write it and add it to
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import IntArray, Matrix
@@ -25,13 +26,15 @@ from salutary.labeling.edits import (
     own_pool,
 )
 from salutary.labeling.guard import FOLDS
-from salutary.labeling.loop import State, run
+from salutary.labeling.loop import Round, State, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import PENALTIES, best_C, fit_penalized
 from salutary.names import (
+    RELABELED,
+    SALUTARY,
     TRAIN_AND_VALIDATION,
     TRAIN_ONLY,
     VALIDATION_ONLY,
@@ -48,6 +51,13 @@ TUNING_PARTS = 3
 
 Parts = list[tuple[LabeledRows, LabeledRows]]
 """Rows to fit on, and validation rows to evaluate on, for each fold."""
+
+Run = tuple[State, list[Round]]
+"""The end of a run, and its rounds."""
+
+
+def _nothing() -> IntArray:
+    return np.zeros(0, dtype=np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +79,8 @@ class AdviceTask:
         Seed of all random choices.
     penalties : tuple of float
         Values of C to choose from, ascending.
+    estimator : LogisticRegression
+        Unfitted. Every model is one of its kind, with a C of its own.
     """
 
     classes: NDArray[Any]
@@ -79,6 +91,7 @@ class AdviceTask:
     batch_size: int
     seed: int
     penalties: tuple[float, ...] = PENALTIES
+    estimator: LogisticRegression = field(default_factory=LogisticRegression)
 
     @cached_property
     def parts(self) -> Parts:
@@ -105,21 +118,25 @@ class AdviceTask:
         return self.both_C_and_loss[0]
 
     @cached_property
-    def labeled(self) -> State:
-        """The end of a run under the default rule, which two options use."""
+    def labeled(self) -> Run:
+        """A run under the default rule, which two options use."""
         return label_pool(self, "tempered")
 
     @cached_property
-    def relabeled(self) -> State:
-        """The end of relabeling the training rows, which two options use."""
+    def relabeled(self) -> Run:
+        """A run that relabels the training rows, which two options use."""
         train = self.train
         problem = _problem(self, "tempered", own_pool(train), SwitchLabel(train.labels))
         problem = replace(problem, batch_size=default_batch(len(train)))
-        return run(problem, len(train))[0]
+        return run(problem, len(train))
 
     def best_C(self, parts: Parts) -> tuple[float, float]:
         """The best C, and its loss, see `salutary.labeling.tuning.best_C`."""
-        return best_C(parts, self.classes, self.penalties)
+        return best_C(parts, self.classes, self.penalties, self.estimator)
+
+    def fit(self, C: float, rows: LabeledRows, previous: Any = None) -> Any:
+        """Fit the rows, see `salutary.labeling.tuning.fit_penalized`."""
+        return fit_penalized(C, rows, self.classes, previous, estimator=self.estimator)
 
     def with_train(self, weight: float) -> Parts:
         """The parts, with the training rows added to those to fit on.
@@ -144,11 +161,24 @@ class FittedOption:
         The tuned inverse strength of the penalty.
     validation_weight : float
         Weight of each validation row in the fit; 0 if the model was not fitted on them.
+    rows, labels : ndarrays of shape (n_labels,), dtype intp
+        Pool rows, or training rows that were relabeled, that got a label which no
+        person gave, and the positions of its class.
+    rounds : tuple of Round
+        The rounds in which they got it. Empty for self-training, too, which has none.
     """
 
     model: Any
     C: float
     validation_weight: float = 0.0
+    rows: IntArray = field(default_factory=_nothing)
+    labels: IntArray = field(default_factory=_nothing)
+    rounds: tuple[Round, ...] = ()
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels that no person gave."""
+        return len(self.rows)
 
 
 Option = Callable[[AdviceTask], FittedOption]
@@ -162,23 +192,19 @@ def weighed(rows: LabeledRows, weight: float) -> LabeledRows:
 
 def train_only(task: AdviceTask) -> FittedOption:
     """Fit the training rows alone."""
-    return FittedOption(
-        fit_penalized(task.train_C, task.train, task.classes), task.train_C
-    )
+    return FittedOption(task.fit(task.train_C, task.train), task.train_C)
 
 
 def validation_only(task: AdviceTask) -> FittedOption:
     """Fit the validation rows alone."""
     C, _ = task.best_C(task.parts)
-    return FittedOption(fit_penalized(C, task.validation, task.classes), C, 1.0)
+    return FittedOption(task.fit(C, task.validation), C, 1.0)
 
 
 def train_and_validation(task: AdviceTask) -> FittedOption:
     """Fit the training and the validation rows: all that a person has labeled."""
     rows = join(task.train, task.validation)
-    return FittedOption(
-        fit_penalized(task.both_C, rows, task.classes), task.both_C, 1.0
-    )
+    return FittedOption(task.fit(task.both_C, rows), task.both_C, 1.0)
 
 
 def weighted_validation(task: AdviceTask) -> FittedOption:
@@ -189,23 +215,21 @@ def weighted_validation(task: AdviceTask) -> FittedOption:
     weight = min(found, key=lambda weight: found[weight][1])
     C, _ = found[weight]
     rows = join(task.train, weighed(task.validation, weight))
-    return FittedOption(fit_penalized(C, rows, task.classes), C, weight)
+    return FittedOption(task.fit(C, rows), C, weight)
 
 
 def relabeled(task: AdviceTask) -> FittedOption:
     """Fit the training rows, after some got other labels by influence."""
-    return FittedOption(task.relabeled.best.model, task.train_C)
+    return _of_run(task.relabeled, task.relabeled[0].best.model, task.train_C)
 
 
 def relabeled_and_validation(task: AdviceTask) -> FittedOption:
     """Fit the relabeled training rows and the validation rows."""
-    kept = task.relabeled.best
+    kept = task.relabeled[0].best
     edit = SwitchLabel(task.train.labels)
     rows = edit.training(task.train, own_pool(task.train), kept.rows, kept.labels)
-    rows = join(rows, task.validation)
-    return FittedOption(
-        fit_penalized(task.both_C, rows, task.classes), task.both_C, 1.0
-    )
+    model = task.fit(task.both_C, join(rows, task.validation))
+    return _of_run(task.relabeled, model, task.both_C, 1.0)
 
 
 def self_training(task: AdviceTask) -> FittedOption:
@@ -224,42 +248,52 @@ def self_training(task: AdviceTask) -> FittedOption:
         rows = np.concatenate([rows, chosen])
         labels = np.concatenate([labels, chance[chosen].argmax(axis=1)])
         fitted = _with_pool(task, rows, labels)
-        model = fit_penalized(task.train_C, fitted, task.classes, model)
-    return FittedOption(model, task.train_C)
+        model = task.fit(task.train_C, fitted, model)
+    return FittedOption(model, task.train_C, rows=rows, labels=labels)
 
 
 def salutary_paper(task: AdviceTask) -> FittedOption:
     """Label the pool by influence alone, as published, but with the guard."""
-    return FittedOption(label_pool(task, "paper").best.model, task.train_C)
+    found = label_pool(task, "paper")
+    return _of_run(found, found[0].best.model, task.train_C)
 
 
 def salutary(task: AdviceTask) -> FittedOption:
     """Label the pool under the default rule."""
-    return FittedOption(task.labeled.best.model, task.train_C)
+    return _of_run(task.labeled, task.labeled[0].best.model, task.train_C)
 
 
 def salutary_and_validation(task: AdviceTask) -> FittedOption:
     """Label the pool under the default rule, then fit on validation rows as well."""
-    kept = task.labeled.best
+    kept = task.labeled[0].best
     rows = join(_with_pool(task, kept.rows, kept.labels), task.validation)
     # The fit does not start from the run's model. So if no label was kept, the result
     # is that of train + validation to the last digit, and rounding cannot make it seem
     # better.
-    model = fit_penalized(task.both_C, rows, task.classes)
-    return FittedOption(model, task.both_C, 1.0)
+    model = task.fit(task.both_C, rows)
+    return _of_run(task.labeled, model, task.both_C, 1.0)
 
 
-def label_pool(task: AdviceTask, rule: RuleName) -> State:
+def _of_run(
+    found: Run, model: Any, C: float, validation_weight: float = 0.0
+) -> FittedOption:
+    """An option with the labels of a run that were not undone."""
+    state, rounds = found
+    kept, best = state.best, tuple(rounds[: state.best_round])
+    return FittedOption(model, C, validation_weight, kept.rows, kept.labels, best)
+
+
+def label_pool(task: AdviceTask, rule: RuleName) -> Run:
     """Label the pool, starting with the model of the training rows."""
     pool = ArrayPool.of(_pool(task))
-    return run(_problem(task, rule, pool, AddRow()), task.budget)[0]
+    return run(_problem(task, rule, pool, AddRow()), task.budget)
 
 
 def _problem(
     task: AdviceTask, rule: RuleName, pool: Pool, edit: TrainingEdit
 ) -> Problem:
     return Problem(
-        estimator=LogisticRegression(C=task.train_C),
+        estimator=clone(task.estimator).set_params(C=task.train_C),
         classes=task.classes,
         labeled=task.train,
         validation=task.validation,
@@ -283,10 +317,6 @@ def _pool(task: AdviceTask) -> Matrix:
     return task.pool
 
 
-def _nothing() -> IntArray:
-    return np.zeros(0, dtype=np.intp)
-
-
 def _with_pool(task: AdviceTask, rows: IntArray, labels: IntArray) -> LabeledRows:
     """The training rows, and the given pool rows with the given labels."""
     return join(task.train, LabeledRows(_pool(task)[rows], labels, np.ones(len(rows))))
@@ -297,8 +327,8 @@ OPTIONS: dict[str, Option] = {
     TRAIN_ONLY: train_only,
     VALIDATION_ONLY: validation_only,
     "train + weighted validation": weighted_validation,
-    "relabeled": relabeled,
-    "relabeled + validation": relabeled_and_validation,
+    RELABELED: relabeled,
+    f"{RELABELED} + validation": relabeled_and_validation,
 }
 """Options that need no pool, by name, the most preferred first.
 
@@ -308,9 +338,9 @@ reason.
 
 POOL_OPTIONS: dict[str, Option] = {
     "self-training": self_training,
-    "salutary, paper's rule": salutary_paper,
-    "salutary": salutary,
-    "salutary + validation": salutary_and_validation,
+    f"{SALUTARY}, paper's rule": salutary_paper,
+    SALUTARY: salutary,
+    f"{SALUTARY} + validation": salutary_and_validation,
 }
 """Options that need a pool, by name, the simplest first.
 

@@ -14,6 +14,8 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.terminal import display
+from salutary.cli.verdict import verdict_lines
+from salutary.errors import InputError
 
 if TYPE_CHECKING:
     from salutary.runs.advise import Plan
@@ -60,6 +62,18 @@ def advise(
     ] = 2,
     texts: Texts | None = None,
     seed: parameters.Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_DIR",
+            help="New directory for the model of the advised option, for its labels if "
+            "it has any, and for run.json. 'salutary predict RUN_DIR' uses the model.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue an interrupted comparison in RUN_DIR."),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -76,12 +90,15 @@ def advise(
     VAL. The last line is the advice, one sentence that starts with "Advice: ".
 
     Example: salutary advise train.csv --validation val.csv --pool pool.csv --target y
+    --out runs/advised
     """
     parameters.check_at_least("--budget", budget, 1)
     parameters.check_at_least("--batch-size", batch_size, 1)
     parameters.check_at_least("--splits", splits, 2)
     parameters.check_at_least("--repeats", repeats, 1)
     parameters.check_seed(seed)
+    if resume and out is None:
+        raise InputError("--resume: needs the directory to continue in; pass --out")
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.advise import Plan
     from salutary.tables.sources import Sources
@@ -90,6 +107,8 @@ def advise(
         report = _compare(
             Sources(train, validation, pool, target, id_column, texts=texts),
             Plan(budget, batch_size, splits, repeats, seed),
+            out,
+            resume,
         )
     if as_json:
         print(json.dumps(report, indent=2, allow_nan=False))
@@ -98,10 +117,13 @@ def advise(
         print(line)
 
 
-def _compare(sources: Sources, plan: Plan) -> dict[str, Any]:
+def _compare(
+    sources: Sources, plan: Plan, out: Path | None, resume: bool
+) -> dict[str, Any]:
     """The comparison, with its progress shown."""
     from salutary.advice.options import OPTIONS, POOL_OPTIONS
-    from salutary.runs.advise import advise_tables
+    from salutary.runs.advise import advise_into, advise_tables
+    from salutary.runs.kind import Request
 
     n_options = len(OPTIONS) + (len(POOL_OPTIONS) if sources.pool else 0)
     with display(plan.splits * plan.repeats * n_options, "fits") as shown:
@@ -109,7 +131,11 @@ def _compare(sources: Sources, plan: Plan) -> dict[str, Any]:
         def fitted(line: str) -> None:
             shown.advance(1, line)
 
-        return advise_tables(sources, plan, shown.stage, fitted)
+        if out is None:
+            return advise_tables(sources, plan, shown.stage, fitted)
+        request = Request(sources, plan, plan.budget, out, resume)
+        report = advise_into(request, shown.stage, fitted)
+        return {"settings": report["settings"], **report["outcome"], "out": str(out)}
 
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
@@ -121,23 +147,11 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", of which {report['n_pool_used']} were drawn and used"
     folds = f"{report['n_splits']} folds, repeats: {report['n_repeats']}"
     yield f"{rows}; {folds}"
-    yield (
-        f"{'option':<28}{'accuracy':>9}{'log loss':>10}{'behind':>9}"
-        f"{'95% interval':>18}{'C':>8}{'weight':>8}"
-    )
-    for row in report["options"]:
-        interval = f"{row['lower']:z.4f} to {row['upper']:z.4f}"
-        if row["lower"] == row["upper"] == 0:
-            interval = ""
-        yield (
-            f"{row['option']:<28}{row['accuracy']:>9.3f}{row['log_loss']:>10.4f}"
-            f"{row['difference']:>9.4f}{interval:>18}{row['C']:>8g}"
-            f"{row['validation_weight']:>8g}"
-        )
-    yield "behind: how far the log loss is above the lowest one"
-    yield "weight: of a validation row in the fit, where a training row weighs 1"
     if report["recurring_validation_rows"]:
         yield f"warning: {recurring(report['recurring_validation_rows'])}"
     if report["classes_not_validated"]:
         yield f"warning: {not_validated(report['classes_not_validated'])}"
-    yield report["sentence"]
+    yield from verdict_lines(report)
+    if "out" in report:
+        labels = "labels, " if report["labels"] else ""
+        yield f"In {report['out']}: {labels}model.skops, run.json, ledger.sqlite"

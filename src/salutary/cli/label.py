@@ -42,7 +42,7 @@ def label(
         typer.Option(
             "--C",
             help="Inverse of the regularization strength, as in scikit-learn.",
-            show_default="1.0; with --text-column tuned by cross-validation on TRAIN",
+            show_default="tuned by the log loss on VAL",
         ),
     ] = None,
     texts: Texts | None = None,
@@ -67,8 +67,6 @@ def label(
     --text-column review --embedder sentence-transformers/all-MiniLM-L6-v2
     --out runs/text
     """
-    if c is None and texts is None:
-        c = 1.0
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
     parameters.check_objective(objective, group, costs)
     # Imported here: 'salutary --help' needs none of it.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from salutary.cli.terminal import printable
-from salutary.names import TRAIN_AND_VALIDATION, VALIDATION_ONLY
+from salutary.cli.verdict import verdict_lines
 
 ENDINGS = {
     "budget": "ended with the budget",
@@ -27,11 +27,11 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
-        *_tuned(report, "cross-validation on the training table"),
+        *_tuned(report),
         *_losses(report),
         *_about_pool(outcome),
         *_warnings(outcome),
-        *_advice(report, "these labels", ", and needs no pool"),
+        *_advice(report),
         f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite",
     ]
 
@@ -61,10 +61,10 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels switched", report, RELABEL_ENDINGS),
         _line("rows by class", rows),
-        *_tuned(report, "the validation table"),
+        *_tuned(report),
         *_losses(report),
         *_warnings(outcome),
-        *_advice(report, "the cleaned labels", ""),
+        *_advice(report),
         f"In {out}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
         "ledger.sqlite",
     ]
@@ -117,31 +117,18 @@ def _by_class(outcome: dict[str, Any]) -> str:
     return _line("by class", by_class)
 
 
-def _tuned(report: dict[str, Any], by: str) -> Iterator[str]:
+def _tuned(report: dict[str, Any]) -> Iterator[str]:
     if report["settings"]["C"] is None:
-        yield _line("C", f"{report['outcome']['C']:g}, tuned by {by}")
+        yield _line("C", f"{report['outcome']['C']:g}, tuned by the validation table")
 
 
 def _losses(report: dict[str, Any]) -> Iterator[str]:
     outcome, objective = report["outcome"], report["settings"]["objective"]
-    both, alone = outcome["both_tables"], outcome["validation_only"]
     if objective != "log_loss":
         yield _line("objective", f"{objective}: losses below are its values")
     yield _validation_line(outcome)
     if outcome["canary_rows"]:
         yield _canary_line(outcome, ", each unseen by the run that it judges")
-    if both:
-        yield _line(
-            TRAIN_AND_VALIDATION,
-            f"{both['canary_loss']:.4f} canary loss of a model fitted on both tables "
-            "as they are",
-        )
-    if alone:
-        yield _line(
-            VALIDATION_ONLY,
-            f"{alone['canary_loss']:.4f} canary loss of a model fitted on the "
-            "validation table alone",
-        )
 
 
 def _deep_losses(outcome: dict[str, Any]) -> Iterator[str]:
@@ -188,8 +175,8 @@ def _warnings(outcome: dict[str, Any]) -> Iterator[str]:
         yield _line("warning", recurring(outcome["recurring_validation_rows"]))
 
 
-def _advice(report: dict[str, Any], these: str, aside: str) -> Iterator[str]:
-    """Sentences about what did not go well, and what may help."""
+def _advice(report: dict[str, Any]) -> Iterator[str]:
+    """What did not go well and what may help, and the verdict."""
     outcome, z = report["outcome"], report["settings"]["min_influence_z"]
     first, guessing = outcome["validation_loss"][0], outcome["guessing_loss"]
     if first >= guessing:
@@ -199,29 +186,20 @@ def _advice(report: dict[str, Any], these: str, aside: str) -> Iterator[str]:
             f"{guessing:.4f}), so its influences mean little. Another --C, more "
             "training rows or other columns may help."
         )
-    if outcome["termination"] == "guard" and outcome["labels"] == 0:
-        yield (
-            "No round lowered the canary loss, so no label was kept and the model is "
-            "the one fitted on the training table alone. A smaller --C or more "
-            "validation rows may help."
-        )
-    if outcome["both_tables"]:
-        yield _comparison(outcome, these, aside)
     if outcome["termination"] == "no_positive_influence" and z:
         yield (
             f"No row of the last shortlist had an influence of {z:g} standard errors "
             "or more. A smaller --min-influence-z or more validation rows may help."
         )
+    if _kept_nothing(outcome):
+        yield "The model is the one fitted on the training table alone."
+    yield from _verdict(outcome)
 
 
 def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
     outcome = report["outcome"]
-    if outcome["termination"] == "guard" and outcome["labels"] == 0:
-        yield (
-            "No labels lowered the loss on rows that influence never saw, so none "
-            "were kept and the adapter is the one fine-tuned on the training table "
-            "alone. More validation rows may help."
-        )
+    if _kept_nothing(outcome):
+        yield "The adapter is the one fine-tuned on the training table alone."
     if report["settings"]["refit_on_validation"]:
         without = ", without the labels, which do not help beside it"
         if outcome["labels"] == outcome["labels_trained_on"]:
@@ -230,27 +208,24 @@ def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
             f"The adapter was fine-tuned on the validation table too{without}. The "
             "losses above are of the model before that."
         )
-    elif outcome["both_tables"]:
+        return
+    yield from _verdict(outcome)
+    if outcome["verdict"]:
         yield (
-            _comparison(outcome, "these labels", "")
-            + " This compares logistic regressions on the first model's embeddings; "
+            "This compares logistic regressions on the first model's embeddings. "
             "--refit-on-validation fine-tunes on the validation table too."
         )
 
 
-def _comparison(outcome: dict[str, Any], these: str, aside: str) -> str:
-    """What to train on, by validation rows that no model compared has seen."""
-    rows, other = "the training and validation tables together", outcome["both_tables"]
-    alone = outcome.get("validation_only")
-    if alone and alone["fall"] > other["fall"]:
-        rows, other = "the validation table alone", alone
-    decrease, error = other["fall"], other["se"]
-    by = f"by {abs(decrease):.4f} ± {error:.4f} in canary loss"
-    if decrease > error:
-        return f"Advice: train on {rows}; that is better than {these}, {by}."
-    if -decrease > error:
-        return f"Advice: use {these}; they are better than training on {rows}, {by}."
-    return (
-        f"Advice: training on {rows} does as well as {these} (canary loss "
-        f"{-decrease:+.4f} ± {error:.4f}){aside}."
-    )
+def _kept_nothing(outcome: dict[str, Any]) -> bool:
+    return (outcome["termination"], outcome["labels"]) == ("guard", 0)
+
+
+def _verdict(outcome: dict[str, Any]) -> Iterator[str]:
+    if outcome["verdict"]:
+        yield from verdict_lines(outcome["verdict"])
+    else:
+        yield (
+            "Without a guard no row is left to judge by; 'salutary advise' compares "
+            "the labels with training on both tables."
+        )

@@ -151,7 +151,12 @@ class FineTuning:
         return float(row_log_loss(logits, self.codes[self.own_rows]).mean())
 
     def restored(
-        self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
+        self,
+        number: int,
+        rows: IntArray,
+        labels: IntArray,
+        coefficients: Coefficients,
+        fold: int | None = None,
     ) -> Snapshot:
         """The snapshot of a round; ``fine_tune`` may have kept its model."""
         return self.fine_tuned(number, rows, labels)
@@ -202,7 +207,7 @@ class FineTuning:
         if not state.best_round:
             return first
         found = labels_on_top(problem, records[state.best_round - 1].folds)
-        return best if found is None or found.decrease > 0 else first
+        return best if found is None or found[0] > 0 else first
 
     def surrogate(self, snapshot: Snapshot) -> tuple[Problem, IntArray]:
         """Make a convex problem of a deep model's embeddings.

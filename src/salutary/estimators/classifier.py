@@ -14,6 +14,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
 
+from salutary.advice.after_run import verdict_on
+from salutary.advice.verdict import Verdict
 from salutary.estimators.pipelines import (
     PipelineMixin,
     split_estimator,
@@ -27,7 +29,11 @@ from salutary.influence.labels import (
     encode_validation_labels,
     find_unlabeled,
 )
-from salutary.influence.objectives import Objective, find_objective
+from salutary.influence.objectives import (
+    Objective,
+    find_objective,
+    objective_name,
+)
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
 from salutary.labeling.loop import run
@@ -147,6 +153,11 @@ class SalutaryClassifier(
     termination_condition_ : str
         Why the run ended: "budget", "no_positive_influence", "guard" or
         "pool_exhausted". It is "guard" whenever rounds were undone.
+    verdict_ : Verdict or None
+        Whether to use the labels, or to train on labeled rows, on validation rows or on
+        both without them: ``verdict_.sentence`` says it in words, ``verdict_.table`` in
+        figures. These alternatives have the kind of ``estimator``, with a tuned C. None
+        without a guard, and if there was nothing to label.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if ``X`` has column names.
@@ -315,6 +326,7 @@ class SalutaryClassifier(
             labeled, model = self._label(problem, y)
         else:
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
+            self.verdict_: Verdict | None = None
             model = clone(template).fit(
                 rows.X, self.classes_[codes], sample_weight=weight
             )
@@ -332,6 +344,7 @@ class SalutaryClassifier(
         state, records = run(problem, self.budget, verbose=bool(self.verbose))
         unlabeled, best = problem.pool.unlabeled, state.best
         self._remember(y, unlabeled, records, state.best_round, state.ending)
+        self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
         return training_rows(problem, best.rows, best.labels), best.model
 
     def _validation_rows(self, X_val: Any, y_val: Any, groups_val: Any) -> LabeledRows:

@@ -14,6 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state, check_scalar
 from threadpoolctl import threadpool_limits
 
+from salutary.advice.after_run import verdict_on
+from salutary.advice.verdict import Verdict
 from salutary.estimators.pipelines import (
     checked_matrix,
     joined_again,
@@ -27,14 +29,18 @@ from salutary.influence.labels import (
     encode_training_labels,
     encode_validation_labels,
 )
-from salutary.influence.objectives import Objective, find_objective
+from salutary.influence.objectives import (
+    Objective,
+    find_objective,
+    objective_name,
+)
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
 from salutary.labeling.loop import Round, State, as_limit, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
-from salutary.labeling.tuning import best_C_by_validation
+from salutary.labeling.tuning import best_C_by_validation, tuned_folds
 from salutary.names import ObjectiveName, RuleName
 
 
@@ -60,6 +66,9 @@ class Relabeling:
         Why the run ended: "budget", "no_positive_influence", "guard" or
         "pool_exhausted" (every label has been switched). It is "guard" whenever rounds
         were undone.
+    verdict : Verdict or None
+        Whether to use the switched labels, or to train on other rows instead, see
+        `salutary.SalutaryClassifier`. None without a guard.
     """
 
     y: NDArray[Any]
@@ -67,6 +76,7 @@ class Relabeling:
     model: BaseEstimator
     history: list[dict[str, Any]]
     termination: str
+    verdict: Verdict | None
 
 
 def relabel(
@@ -184,16 +194,18 @@ def relabel(
         np.ones(X_val.shape[0]),
         encode_groups(groups_val, X_val),
     )
+    folds = split_folds(validation, guard, check_random_state(random_state))
     if estimator is None:
         template = LogisticRegression(
             C=best_C_by_validation(labeled, validation, classes)
         )
+        folds = tuned_folds(folds, labeled, classes)
     problem = Problem(
         estimator=with_chosen_penalty(template, X, classes[codes], labeled.weight),
         classes=classes,
         labeled=labeled,
         validation=validation,
-        folds=split_folds(validation, guard, check_random_state(random_state)),
+        folds=folds,
         pool=own_pool(labeled),
         rule=find_rule(rule),
         hessian="train",
@@ -204,8 +216,9 @@ def relabel(
     )
     with threadpool_limits(limits=1, user_api="blas"):
         state, rounds = run(problem, as_limit(budget), verbose=bool(verbose))
+        verdict = verdict_on(problem, state, objective_name(objective))
     model = joined_again(estimator, transformer, state.best.model, names)
-    return _relabeling(problem, state, rounds, model)
+    return _relabeling(problem, state, rounds, model, verdict)
 
 
 def _check_limits(
@@ -221,7 +234,11 @@ def _check_limits(
 
 
 def _relabeling(
-    problem: Problem, state: State, rounds: list[Round], model: BaseEstimator
+    problem: Problem,
+    state: State,
+    rounds: list[Round],
+    model: BaseEstimator,
+    verdict: Verdict | None,
 ) -> Relabeling:
     """What a finished run comes to."""
     codes = problem.labeled.labels.copy()
@@ -235,6 +252,7 @@ def _relabeling(
             for record in rounds
         ],
         termination=str(state.ending),
+        verdict=verdict,
     )
 
 

@@ -355,6 +355,21 @@ def find_objective(objective: ObjectiveName | Objective) -> Objective:
     return OBJECTIVES[objective]
 
 
+def objective_name(objective: ObjectiveName | Objective) -> str:
+    """What users call an objective.
+
+    Examples
+    --------
+    >>> objective_name("balanced"), objective_name(ExpectedCost([[0, 1], [5, 0]]))
+    ('balanced', 'cost')
+    """
+    if isinstance(objective, str):
+        return objective
+    if isinstance(objective, ExpectedCost):
+        return BY_TABLE
+    return str(getattr(objective, "__name__", type(objective).__name__))
+
+
 def bind(objective: Objective, truth: Truth) -> BoundObjective:
     """An objective for certain rows, with its results checked.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from salutary.influence.objectives import (
@@ -39,10 +41,14 @@ class Fold:
         Rows that the influences of this fold see.
     canary : LabeledRows
         Rows that only the guard sees.
+    C : float, optional
+        Inverse strength of the penalty of the fold's models, tuned without its canary
+        rows. By default that of the run.
     """
 
     own: LabeledRows
     canary: LabeledRows
+    C: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,13 @@ class Definition:
     min_influence_z: float = 0.0
     objective: Objective = log_loss
     edit: TrainingEdit = field(default_factory=AddRow)
+
+    def within(self, fold: Fold) -> Self:
+        """The same run as a fold sees it: with its own validation rows and C."""
+        estimator = self.estimator
+        if fold.C is not None:
+            estimator = clone(estimator).set_params(C=fold.C)
+        return replace(self, estimator=estimator, validation=fold.own)
 
     def objective_of(self, rows: LabeledRows) -> BoundObjective:
         """The objective, for certain rows."""

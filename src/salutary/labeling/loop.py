@@ -57,6 +57,8 @@ class State:
         Number of rounds that were run.
     best : Snapshot
         The snapshot after the best round.
+    best_folds : tuple of Snapshot
+        The same of each fold.
     best_round : int
         Number of the best round; 0 for the start.
     canary : Canary
@@ -68,6 +70,7 @@ class State:
     folds: tuple[Snapshot, ...]
     rounds: int
     best: Snapshot
+    best_folds: tuple[Snapshot, ...]
     best_round: int
     canary: Canary
     termination: Termination | None = None
@@ -142,7 +145,7 @@ def start(problem: Steps) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
     snapshot, folds = problem.first()
     logits = problem.canary_logits(snapshot, folds)
-    return State(snapshot, folds, 0, snapshot, 0, Canary(logits, logits))
+    return State(snapshot, folds, 0, snapshot, folds, 0, Canary(logits, logits))
 
 
 def rounds(
@@ -296,6 +299,7 @@ def _after(state: State, record: Round, logits: FloatArray) -> State:
     return replace(
         state,
         best=record.snapshot,
+        best_folds=record.folds,
         best_round=record.number,
         canary=replace(state.canary, best=logits),
     )

@@ -35,9 +35,12 @@ class Problem(Definition):
     """
 
     def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
-        """The model of the labeled rows, the same for the run and for all folds."""
+        """The models of the labeled rows; a fold may have a C of its own."""
         snapshot = begin(self)
-        return snapshot, (snapshot,) * len(self.folds)
+        return snapshot, tuple(
+            snapshot if fold.C is None else begin(self.within(fold))
+            for fold in self.folds
+        )
 
     def n_available(self, latest: Snapshot) -> int:
         """Number of pool rows that can still be labeled."""
@@ -56,7 +59,7 @@ class Problem(Definition):
         if not batches:
             return "no_positive_influence"
         of_folds = [
-            choose_batches(self, fold.own, snapshot, size)
+            choose_batches(self.within(fold), fold.own, snapshot, size)
             for fold, snapshot in zip(self.folds, folds, strict=True)
         ]
         variant = self._best_variant(list(batches), folds, of_folds)
@@ -87,10 +90,16 @@ class Problem(Definition):
         return self.loss(self.validation, snapshot.model)
 
     def restored(
-        self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
+        self,
+        number: int,
+        rows: IntArray,
+        labels: IntArray,
+        coefficients: Coefficients,
+        fold: int | None = None,
     ) -> Snapshot:
         """Make a snapshot from its rows and coefficients, without refitting."""
-        return Snapshot(restored_model(self, *coefficients), rows, labels)
+        own = self if fold is None else self.within(self.folds[fold])
+        return Snapshot(restored_model(own, *coefficients), rows, labels)
 
     def _best_variant(
         self,
@@ -119,13 +128,13 @@ class Problem(Definition):
     ) -> tuple[Snapshot, ...]:
         return tuple(
             extend(
-                self,
+                self.within(fold),
                 snapshot,
                 batches[variant].rows,
                 batches[variant].labels,
                 tolerance,
             )
-            for snapshot, batches in zip(folds, of_folds, strict=True)
+            for fold, snapshot, batches in zip(self.folds, folds, of_folds, strict=True)
         )
 
 

@@ -84,6 +84,11 @@ class Steps(Protocol):
         """The objective on the validation rows that influence sees."""
 
     def restored(
-        self, number: int, rows: IntArray, labels: IntArray, coefficients: Coefficients
+        self,
+        number: int,
+        rows: IntArray,
+        labels: IntArray,
+        coefficients: Coefficients,
+        fold: int | None = None,
     ) -> Snapshot:
-        """The snapshot after a round, from what a record holds of it."""
+        """The snapshot after a round, of the run or of a fold, from its record."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import Float64Array, Matrix
 from salutary.influence.objectives import log_losses
+from salutary.labeling.definition import Fold
 from salutary.labeling.fitting import REFIT_TOLERANCE, fit_converged
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
@@ -36,6 +39,7 @@ def fit_penalized(
     classes: NDArray[Any],
     previous: Any = None,
     tolerance: float = REFIT_TOLERANCE,
+    estimator: LogisticRegression | None = None,
 ) -> Any:
     """Fit a logistic regression with an L2 penalty.
 
@@ -48,6 +52,8 @@ def fit_penalized(
     previous : classifier, optional
         Fitted on the same rows with another C; the fit starts from its coefficients.
     tolerance : float, default=1e-8
+    estimator : LogisticRegression, optional
+        The model to fit with this C; by default a plain one.
 
     Returns
     -------
@@ -56,7 +62,9 @@ def fit_penalized(
     """
     if len(np.unique(rows.labels)) == 1:
         return DummyClassifier().fit(rows.X, classes[rows.labels])
-    estimator = LogisticRegression(C=C)
+    if estimator is None:
+        estimator = LogisticRegression()
+    estimator = clone(estimator).set_params(C=C)
     return fit_converged(estimator, rows, classes, previous, tolerance)
 
 
@@ -117,6 +125,7 @@ def best_C(
     parts: Sequence[tuple[LabeledRows, LabeledRows]],
     classes: NDArray[Any],
     penalties: Sequence[float],
+    estimator: LogisticRegression | None = None,
 ) -> tuple[float, float]:
     """Find the C with the lowest log loss on rows that its models were not fitted on.
 
@@ -127,6 +136,8 @@ def best_C(
     classes : ndarray of shape (n_classes,), sorted
     penalties : sequence of float
         Values of C, see `lowest_loss`.
+    estimator : LogisticRegression, optional
+        See `fit_penalized`.
 
     Returns
     -------
@@ -140,7 +151,7 @@ def best_C(
         loss = 0.0
         for number, (fitted, judged) in enumerate(parts):
             models[number] = fit_penalized(
-                C, fitted, classes, models[number], TUNING_TOLERANCE
+                C, fitted, classes, models[number], TUNING_TOLERANCE, estimator
             )
             chance = probabilities(models[number], judged.X, classes)
             loss += float(log_losses(chance, judged.labels).sum())
@@ -157,6 +168,20 @@ def best_C_by_validation(
     For noisy labels: in cross-validation, rows to evaluate on would be noisy too.
     """
     return best_C([(rows, validation)], classes, PENALTIES)[0]
+
+
+def tuned_folds(
+    folds: tuple[Fold, ...], labeled: LabeledRows, classes: NDArray[Any]
+) -> tuple[Fold, ...]:
+    """The folds of a guard, each with the C that does best on its own rows.
+
+    The canary rows of a fold have no part in it, so they judge models that know nothing
+    of them.
+    """
+    return tuple(
+        replace(fold, C=best_C_by_validation(labeled, fold.own, classes))
+        for fold in folds
+    )
 
 
 def best_C_by_cross_validation(

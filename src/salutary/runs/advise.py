@@ -1,18 +1,48 @@
-"""``salutary advise``: from tables to advice."""
+"""``salutary advise``: from tables to advice, and into a directory that holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from salutary.advice.comparison import FEWEST_VALIDATION, compare, rows_of
-from salutary.advice.options import AdviceTask
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from salutary.advice.comparison import (
+    FEWEST_VALIDATION,
+    Advice,
+    compare,
+    follow,
+    rows_of,
+)
+from salutary.advice.options import AdviceTask, FittedOption
+from salutary.arrays import IntArray
 from salutary.errors import InputError
+from salutary.files import claim, write_json
+from salutary.labeling.selection import Selection
+from salutary.names import RELABELED
 from salutary.progress import Stage
-from salutary.runs.table_problem import encode_tables, recurring_rows
+from salutary.runs.advice_ledger import AdviceLedger
+from salutary.runs.artifacts import LABELS, LEDGER, MODEL, REPORT, SWITCHES, write_model
+from salutary.runs.directory import (
+    check_directory,
+    checked_sha256,
+    has_all_results,
+    holds_run,
+    open_ledger,
+    refuse_other,
+    versions,
+    warn_of_versions,
+)
+from salutary.runs.kind import Request
+from salutary.runs.table_problem import EncodedTables, encode_tables, recurring_rows
+from salutary.tables.formats import file_sha256
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
+from salutary.tables.writing import write_table
 
 
 @dataclass(frozen=True)
@@ -24,6 +54,21 @@ class Plan:
     splits: int
     repeats: int
     seed: int
+
+
+@dataclass(frozen=True)
+class AdviceRun:
+    """What `salutary.runs.directory` asks of a kind of run about its directory."""
+
+    name: str = "advise"
+    scratch: tuple[str, ...] = ()
+
+    def results(self, sources: Sources) -> tuple[str, ...]:
+        """Names of the files that a comparison may write."""
+        return MODEL, LABELS, SWITCHES
+
+
+ADVISING = AdviceRun()
 
 
 def advise_tables(
@@ -51,12 +96,68 @@ def advise_tables(
     InputError
         If a table holds something that cannot be used.
     """
+    encoded = _prepared(sources, plan, stage)
+    task = _task(encoded, plan)
+    advice = compare(task, plan.splits, plan.repeats, fitted)
+    return {"settings": _settings(sources, plan), **_outcome(advice, encoded)}
+
+
+def advise_into(
+    request: Request, stage: Stage, fitted: Callable[[str], None]
+) -> dict[str, Any]:
+    """Compare the options as `advise_tables` does, and leave what is advised.
+
+    The directory gets the model of the advised option, fitted on all rows; its labels,
+    if it has any; a report; and a ledger, from which an interrupted comparison goes on.
+
+    Parameters
+    ----------
+    request : Request
+        Its settings are a `Plan`.
+    stage, fitted : callable
+        See `advise_tables`.
+
+    Returns
+    -------
+    dict
+        The report, as in run.json.
+
+    Raises
+    ------
+    InputError
+        For bad input. Nothing has been written then.
+    """
+    check_directory(ADVISING, request)
+    data = {
+        name: checked_sha256(path) for name, path in request.sources.paths().items()
+    }
+    path, encoded = request.out / LEDGER, None
+    if not holds_run(request.out):
+        encoded = _prepared(request.sources, request.settings, stage)
+    with claim(request.out), open_ledger(AdviceLedger, path) as ledger:
+        if not ledger.is_empty():
+            facts = _facts_of_same_run(ledger, request, data)
+            if facts.get("report") and has_all_results(request, facts):
+                with stage("the run had finished; nothing is changed"):
+                    return dict(facts["report"])
+            request = request.continuing(facts["embedder"])
+        if encoded is None:
+            encoded = _prepared(request.sources, request.settings, stage)
+        if ledger.is_empty():
+            ledger.begin(_first_facts(request, encoded, data))
+        return _finish(ledger, request, encoded, stage, fitted)
+
+
+def _prepared(sources: Sources, plan: Plan, stage: Stage) -> EncodedTables:
     with stage("reading the tables"):
         tables = read_tables(sources)
         _check_validation(tables, plan, sources)
-    encoded = encode_tables(tables, sources, plan.seed, stage)
-    task = AdviceTask(
-        classes=tables.classes,
+    return encode_tables(tables, sources, plan.seed, stage)
+
+
+def _task(encoded: EncodedTables, plan: Plan) -> AdviceTask:
+    return AdviceTask(
+        classes=encoded.tables.classes,
         train=encoded.train,
         validation=encoded.validation,
         pool=encoded.pool,
@@ -64,17 +165,122 @@ def advise_tables(
         batch_size=plan.batch_size,
         seed=plan.seed,
     )
-    advice = compare(task, plan.splits, plan.repeats, fitted)
+
+
+def _settings(sources: Sources, plan: Plan) -> dict[str, Any]:
     return {
-        "settings": {
-            "target": sources.target,
-            "id": sources.id_column,
-            **sources.text_settings(),
-            **asdict(plan),
-        },
-        **advice.to_dict(),
-        "recurring_validation_rows": recurring_rows(tables),
+        "target": sources.target,
+        "id": sources.id_column,
+        **sources.text_settings(),
+        **asdict(plan),
     }
+
+
+def _outcome(advice: Advice, encoded: EncodedTables) -> dict[str, Any]:
+    recurring = recurring_rows(encoded.tables)
+    return {**advice.to_dict(), "recurring_validation_rows": recurring}
+
+
+def _facts_of_same_run(
+    ledger: AdviceLedger, request: Request, data: dict[str, str]
+) -> dict[str, Any]:
+    """The facts of a comparison; refuse another one, and one that was edited."""
+    if not ledger.is_sound():
+        raise InputError(
+            f"{request.out / LEDGER}: is not as it was written, so it was edited or "
+            "damaged; restore it, or pass another --out"
+        )
+    facts = ledger.facts()
+    refuse_other(request, facts, data)
+    warn_of_versions(facts["versions"], versions(request.sources))
+    return facts
+
+
+def _first_facts(
+    request: Request, encoded: EncodedTables, data: dict[str, str]
+) -> dict[str, Any]:
+    paths = request.sources.paths()
+    return {
+        "kind": ADVISING.name,
+        "settings": request.fixed(),
+        "files": {name: str(path) for name, path in paths.items()},
+        "data": data,
+        "versions": versions(request.sources),
+        "embedder": encoded.embedder,
+    }
+
+
+def _finish(
+    ledger: AdviceLedger,
+    request: Request,
+    encoded: EncodedTables,
+    stage: Stage,
+    fitted: Callable[[str], None],
+) -> dict[str, Any]:
+    """Compare, follow the advice, and write the results, each file whole."""
+    plan, facts, out = request.settings, ledger.facts(), request.out
+    task = _task(encoded, plan)
+    advice = compare(task, plan.splits, plan.repeats, fitted, ledger)
+    with stage("fitting what is advised"):
+        found, pool_rows = follow(task, advice.option)
+    with stage("writing the results"), threadpool_limits(limits=1, user_api="blas"):
+        # The report is written last: where it is missing, the results are incomplete.
+        (out / REPORT).unlink(missing_ok=True)
+        names = [MODEL]
+        write_model(encoded.model(found.model), out / MODEL)
+        if found.n_labels:
+            names.append(_write_labels(out, advice.option, found, encoded, pool_rows))
+        report = {
+            "settings": facts["settings"],
+            "data": {
+                name: {"file": facts["files"][name], "sha256": facts["data"][name]}
+                for name in facts["data"]
+            },
+            "versions": facts["versions"],
+            "outcome": {**_outcome(advice, encoded), "labels": found.n_labels},
+        }
+        write_json(out / REPORT, report)
+        written = {name: file_sha256(out / name) for name in (*names, REPORT)}
+        ledger.set_facts(report=report, results=written)
+    return report
+
+
+def _write_labels(
+    out: Path,
+    option: str,
+    found: FittedOption,
+    encoded: EncodedTables,
+    pool_rows: IntArray,
+) -> str:
+    """Write the labels of an option, in their order; the name of the file."""
+    tables, of_training = encoded.tables, option.startswith(RELABELED)
+    classes, label_type = tables.classes, tables.label_type
+    chosen = Selection.empty(len(classes))
+    for record in found.rounds:
+        chosen = chosen.followed_by(record.selection)
+    nothing = np.full(found.n_labels, np.nan)  # self-training has no influences
+    numbers = [[record.number] * len(record.selection) for record in found.rounds]
+    columns: dict[str, Any] = {}
+    if of_training:
+        columns["row"] = found.rows
+        old = classes[tables.train_labels[found.rows]]
+        columns["old_label"] = pa.array(old.tolist(), type=label_type)
+    else:
+        assert tables.ids is not None  # there is a pool, and its rows have names
+        columns["id"] = tables.ids.take(pa.array(pool_rows[found.rows]))
+    columns["label"] = pa.array(classes[found.labels].tolist(), type=label_type)
+    scored = {
+        "influence": chosen.assigned_influence,
+        "influence_se": chosen.influence_se,
+        "probability": chosen.assigned_probability,
+    }
+    for name, values in scored.items():
+        columns[name] = values if found.rounds else nothing
+    columns["round"] = np.concatenate(numbers) if numbers else np.zeros(found.n_labels)
+    columns["option"] = pa.array([option] * found.n_labels, type=pa.string())
+    name = SWITCHES if of_training else LABELS
+    write_table(pa.table(columns), out / name)
+    return name
 
 
 def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -22,12 +22,15 @@ from salutary.files import LOCK, claim, writable, write_json
 from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
 from salutary.runs.artifacts import LEDGER, REPORT
-from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
+from salutary.runs.kind import DirectoryKind, FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
+from salutary.runs.sealed import SealedFile
 from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
+
+AnyLedger = TypeVar("AnyLedger", bound=SealedFile)
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 """Packages whose versions a run writes down, as its figures depend on them."""
@@ -64,19 +67,19 @@ def run_tables(
         resumed.
     """
     with threadpool_limits(limits=1, user_api="blas"):
-        _check_directory(kind, request)
+        check_directory(kind, request)
         paths = request.sources.paths().items()
-        data = {name: _checked_sha256(path) for name, path in paths}
+        data = {name: checked_sha256(path) for name, path in paths}
         prepared: PreparedRun | None = None
-        if not _holds_run(request.out):
+        if not holds_run(request.out):
             prepared = kind.prepare(request, stage)
-        with claim(request.out), _open_ledger(request.out / LEDGER) as ledger:
+        with claim(request.out), open_ledger(Ledger, request.out / LEDGER) as ledger:
             record = None
             if not ledger.is_empty():
                 record = _read_same_run(ledger, kind, request, data)
                 report: dict[str, Any] | None = record.facts.get("report")
                 if report and request.limit <= as_limit(report["settings"]["budget"]):
-                    if _has_all_results(request, record.facts):
+                    if has_all_results(request, record.facts):
                         with stage("the run had finished; nothing is changed"):
                             return report
                     # Results that were lost or damaged are written again as they were.
@@ -101,7 +104,7 @@ def run_tables(
                 return _finish(ledger, kind, request, prepared, state)
 
 
-def _checked_sha256(path: Path) -> str:
+def checked_sha256(path: Path) -> str:
     """SHA-256 of a table's content; refuse a path that cannot be read."""
     try:
         check_exists(path)
@@ -115,12 +118,13 @@ def _checked_sha256(path: Path) -> str:
         ) from None
 
 
-def _holds_run(out: Path) -> bool:
+def holds_run(out: Path) -> bool:
+    """Whether a directory has a ledger."""
     ledger = out / LEDGER
     return ledger.is_file() and ledger.stat().st_size > 0
 
 
-def _has_all_results(request: Request, facts: dict[str, Any]) -> bool:
+def has_all_results(request: Request, facts: dict[str, Any]) -> bool:
     """Whether every result is there as it was written, for the same language model."""
     before = facts["report"]["settings"].get("embedder")
     if before != request.fixed().get("embedder"):
@@ -132,7 +136,7 @@ def _has_all_results(request: Request, facts: dict[str, Any]) -> bool:
     )
 
 
-def _check_directory(kind: RunKind, request: Request) -> None:
+def check_directory(kind: DirectoryKind, request: Request) -> None:
     """Refuse an --out that holds something else, or cannot be created."""
     out, texts = request.out, request.sources.texts
     if texts is not None and texts.cache is not None:
@@ -147,7 +151,7 @@ def _check_directory(kind: RunKind, request: Request) -> None:
         return
     if not out.is_dir():
         raise InputError(f"{out}: is a file; pass a directory as --out")
-    if _holds_run(out):
+    if holds_run(out):
         if not request.resume:
             raise InputError(
                 f"{out}: holds a run already; pass --resume to continue it, or another "
@@ -187,10 +191,10 @@ def _check_can_be_made(out: Path) -> None:
 
 
 @contextmanager
-def _open_ledger(path: Path) -> Iterator[Ledger]:
-    """Open a ledger; refuse one that is damaged."""
+def open_ledger(kind: type[AnyLedger], path: Path) -> Iterator[AnyLedger]:
+    """Open a ledger of a kind; refuse one that is damaged."""
     try:
-        with Ledger(path) as ledger:
+        with kind(path) as ledger:
             yield ledger
     except sqlite3.DatabaseError as error:
         missing = "no such" in str(error)  # a table or column was removed
@@ -242,6 +246,20 @@ def _read_same_run(
         raise InputError(
             f"{out}: holds a run of 'salutary {facts['kind']}'; pass another --out"
         )
+    refuse_other(request, facts, data)
+    before = facts["settings"]["budget"]
+    if request.limit < as_limit(before) and facts.get("report") is None:
+        raise InputError(
+            f"{out}: was started with budget = {before}, which cannot be lowered to "
+            f"{request.budget}; pass at least the same"
+        )
+    warn_of_versions(facts["versions"], versions(request.sources))
+    return record
+
+
+def refuse_other(request: Request, facts: dict[str, Any], data: dict[str, str]) -> None:
+    """Refuse to continue a run with other settings or data."""
+    out = request.out
     for name, value in request.fixed().items():
         before = facts["settings"].get(name)
         # A language model may have been moved; its fingerprint is compared later.
@@ -256,14 +274,6 @@ def _read_same_run(
                 f"{path}: is not the {name} table that {out} was started with; pass "
                 "the same data, or another --out"
             )
-    before = facts["settings"]["budget"]
-    if request.limit < as_limit(before) and facts.get("report") is None:
-        raise InputError(
-            f"{out}: was started with budget = {before}, which cannot be lowered to "
-            f"{request.budget}; pass at least the same"
-        )
-    _warn_of_versions(facts["versions"], versions(request.sources))
-    return record
 
 
 def versions(sources: Sources) -> dict[str, str]:
@@ -274,7 +284,8 @@ def versions(sources: Sources) -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def _warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
+def warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:
+    """Warn of packages whose version is another than when a run was started."""
     for name, now in now_of.items():
         if before.get(name) != now:
             warnings.warn(

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from salutary.advice.after_run import train_and_validation
+from salutary.advice.after_run import verdict_on
 from salutary.arrays import IntArray
 from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.deep.fine_tuning import FineTuning, part_validation, run_surrogate
@@ -156,7 +156,7 @@ class FineTuneRun:
         return {
             **run_figures(finished, task.codes[task.own_rows]),
             "labels_trained_on": len(final_snapshot(finished)),
-            "both_tables": _both_tables(finished),
+            "verdict": _verdict(finished),
             "agreement": agreement_of(finished),
         }
 
@@ -256,10 +256,10 @@ def _accuracy(task: FineTuning, snapshot: Snapshot, rows: IntArray) -> float | N
     return float(np.mean(guesses == task.codes[rows]))
 
 
-def _both_tables(finished: FinishedRun) -> dict[str, Any] | None:
-    """Compare train + validation with labels, by the surrogate of the first model."""
+def _verdict(finished: FinishedRun) -> dict[str, Any] | None:
+    """The verdict on labels of the first model's surrogate."""
     task: FineTuning = finished.prepared.problem
     first, _ = task.first()
     problem, _ = task.surrogate(first)
     state, _ = run_surrogate(problem, min(task.batch_size, finished.request.limit))
-    return figures_of(train_and_validation(problem, state.canary.best))
+    return figures_of(verdict_on(problem, state))

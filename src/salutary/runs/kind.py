@@ -123,8 +123,8 @@ class FinishedRun:
         return self.record.entries[self.state.best_round]
 
 
-class RunKind(Protocol):
-    """The parts of a run in which a kind of run differs from others."""
+class DirectoryKind(Protocol):
+    """What a kind of run keeps in its directory."""
 
     @property
     def name(self) -> str:
@@ -134,11 +134,15 @@ class RunKind(Protocol):
     def scratch(self) -> tuple[str, ...]:
         """Names of files that an interrupted run may leave before its ledger begins."""
 
-    def prepare(self, request: Request, stage: Stage) -> PreparedRun:
-        """Make a problem of the tables; InputError if they cannot be used."""
-
     def results(self, sources: Sources) -> tuple[str, ...]:
         """Names of the files that the run writes, besides the ledger and report."""
+
+
+class RunKind(DirectoryKind, Protocol):
+    """The parts of a run in which a kind of run differs from others."""
+
+    def prepare(self, request: Request, stage: Stage) -> PreparedRun:
+        """Make a problem of the tables; InputError if they cannot be used."""
 
     def write(self, finished: FinishedRun) -> None:
         """Write these files into the directory of the run, each file whole."""

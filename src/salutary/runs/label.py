@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from salutary.labeling.edits import AddRow
-from salutary.labeling.tuning import best_C_by_cross_validation
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage
 from salutary.runs.artifacts import LABELS, MODEL, write_model
@@ -39,11 +38,8 @@ class LabelRun:
         with stage("reading the tables"):
             tables = read_tables(sources)
         encoded = encode_tables(tables, sources, settings.seed, stage)
-        C = settings.C
-        if C is None:
-            C = best_C_by_cross_validation(encoded.train, tables.classes, settings.seed)
         pool = ArrayPool.of(encoded.pool)
-        problem = make_problem(encoded, sources, settings, C, pool, AddRow())
+        problem = make_problem(encoded, sources, settings, pool, AddRow())
         features = tables.features
         unseen = unseen_categories(encoded.encoder, features["train"], features["pool"])
         return TableProblem(problem, encoded, tables.ids, unseen)
@@ -55,7 +51,7 @@ class LabelRun:
     def write(self, finished: FinishedRun) -> None:
         """Write the labels and the model."""
         write_labels(finished)
-        model = finished.prepared.model(finished.state.best.model)
+        model = finished.prepared.encoded.model(finished.state.best.model)
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:

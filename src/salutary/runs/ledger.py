@@ -7,19 +7,11 @@ class. An interruption at any moment leaves it as it was after the last whole ro
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from salutary.arrays import IntArray
-from salutary.errors import InputError
 from salutary.labeling.steps import Coefficients
 from salutary.runs.record import (
     AssignedLabels,
@@ -29,62 +21,15 @@ from salutary.runs.record import (
     RowsAndClasses,
 )
 from salutary.runs.schema import APPLICATION, FORMAT, ROUND_QUERIES, SCHEMA
+from salutary.runs.sealed import SealedFile, digest
 
 
-class Ledger:
-    """The open SQLite file of a run.
+class Ledger(SealedFile):
+    """The open SQLite file of a run; see `SealedFile`."""
 
-    Parameters
-    ----------
-    path : Path
-        Created if missing.
-
-    Raises
-    ------
-    InputError
-        If the file is not a ledger, or is one of another version.
-    """
-
-    def __init__(self, path: Path) -> None:
-        # Absolute, or SQLite takes a path such as "file:runs" for an address.
-        self._connection = sqlite3.connect(path.absolute(), isolation_level=None)
-        try:
-            self._connection.execute("PRAGMA trusted_schema = OFF")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            if not self.is_empty() and self._pragma("application_id") != APPLICATION:
-                raise sqlite3.DatabaseError
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise InputError(f"{path}: is not a ledger; pass another --out") from None
-        if not self.is_empty() and self._pragma("user_version") != FORMAT:
-            self._connection.close()
-            raise InputError(
-                f"{path}: is of another version of salutary; continue it with that, or "
-                "pass another --out"
-            )
-        if not self.is_empty() and _objects(self._connection) != _expected_objects():
-            self._connection.close()
-            raise InputError(
-                f"{path}: has lost tables, or has others, views or triggers that no "
-                "ledger has; restore it, or pass another --out"
-            )
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._connection.close()
-
-    def is_empty(self) -> bool:
-        """Whether no run was begun in the file."""
-        tables = self._connection.execute("SELECT count(*) FROM sqlite_master")
-        return int(tables.fetchone()[0]) == 0
-
-    def _pragma(self, name: str) -> int:
-        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+    APPLICATION = APPLICATION
+    FORMAT = FORMAT
+    SCHEMA = SCHEMA
 
     def begin(
         self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
@@ -101,12 +46,7 @@ class Ledger:
             Round 0.
         """
         with self._transaction() as connection:
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-            for statement in SCHEMA.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement)
-            self._set_facts(facts)
+            self._begin(facts)
             connection.executemany(
                 "INSERT INTO classes VALUES (?, ?)",
                 [(code, str(label)) for code, label in enumerate(labels)],
@@ -116,10 +56,9 @@ class Ledger:
 
     def read(self) -> Record:
         """Read all that the ledger holds of a run that was begun."""
-        facts = self._all("SELECT key, value FROM run WHERE key != 'digest'")
         entries = self._rounds()
         return Record(
-            facts={key: json.loads(value) for key, value in facts},
+            facts=self.facts(),
             entries=entries,
             labels=self._labels(),
             fold_labels=tuple(
@@ -127,20 +66,14 @@ class Ledger:
             ),
         )
 
-    def set_facts(self, **facts: Any) -> None:
-        """Replace facts, in one transaction."""
-        with self._transaction():
-            self._set_facts(facts)
-
     def is_sound(self) -> bool:
         """Whether the content is as it was written, and was not edited or damaged."""
         numbers = [row[0] for row in self._all("SELECT round FROM rounds ORDER BY 1")]
         digests = dict(self._all("SELECT round, digest FROM rounds"))
-        facts = dict(self._all("SELECT key, value FROM run"))
         return (
             len(numbers) > 0
             and not self._all("PRAGMA foreign_key_check")  # no rows of a lost round
-            and facts.pop("digest", None) == json.dumps(_digest(sorted(facts.items())))
+            and self._facts_are_sound()
             and all(digests[number] == self._digest_of(number) for number in numbers)
         )
 
@@ -316,50 +249,7 @@ class Ledger:
         ]
         if number == 0:
             content.append(self._all("SELECT * FROM classes ORDER BY class"))
-        return _digest(content)
-
-    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, values).fetchall()
-
-    def _set_facts(self, facts: dict[str, Any]) -> None:
-        write = "INSERT OR REPLACE INTO run VALUES (?, ?)"
-        for key, value in facts.items():
-            self._connection.execute(write, (key, json.dumps(value)))
-        query = "SELECT key, value FROM run WHERE key != 'digest' ORDER BY key"
-        digest = _digest(self._all(query))
-        self._connection.execute(write, ("digest", json.dumps(digest)))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit at the end of a with-block, or roll everything back."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
-
-def _objects(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """All tables, indexes, views and triggers of a file, as it declares them.
-
-    Nothing of them is run by reading this.
-    """
-    query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-    return connection.execute(query).fetchall()
-
-
-@cache
-def _expected_objects() -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        return _objects(connection)
-
-
-def _digest(content: list[Any]) -> str:
-    return hashlib.sha256(repr(content).encode()).hexdigest()
+        return digest(content)
 
 
 def _blobs(coefficients: Coefficients) -> tuple[bytes, bytes]:

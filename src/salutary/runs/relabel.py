@@ -10,7 +10,6 @@ import pyarrow as pa
 from salutary.errors import InputError
 from salutary.labeling.edits import SwitchLabel, own_pool
 from salutary.labeling.fitting import training_rows
-from salutary.labeling.tuning import best_C_by_validation
 from salutary.progress import Stage
 from salutary.runs.artifacts import MODEL, SWITCHES, write_model
 from salutary.runs.kind import FinishedRun, Request
@@ -43,11 +42,9 @@ class RelabelRun:
             raise InputError(
                 f"{sources.train}: has no id column {sources.id_column!r}; add it"
             )
-        C, train = settings.C, encoded.train
-        if C is None:
-            C = best_C_by_validation(train, encoded.validation, tables.classes)
+        train = encoded.train
         edit = SwitchLabel(train.labels)
-        problem = make_problem(encoded, sources, settings, C, own_pool(train), edit)
+        problem = make_problem(encoded, sources, settings, own_pool(train), edit)
         return TableProblem(problem, encoded, tables.ids, unseen={})
 
     def results(self, sources: Sources) -> tuple[str, ...]:
@@ -58,7 +55,7 @@ class RelabelRun:
         """Write the switches, the training table with the new labels, and the model."""
         write_switches(finished)
         _write_cleaned(finished)
-        model = finished.prepared.model(finished.state.best.model)
+        model = finished.prepared.encoded.model(finished.state.best.model)
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salutary.advice.after_run import (
-    Alternative,
-    train_and_validation,
-    validation_only,
-)
+from salutary.advice.after_run import verdict_on
+from salutary.advice.verdict import Verdict
 from salutary.arrays import IntArray
 from salutary.influence.labels import absent_classes
 from salutary.labeling.definition import Definition
@@ -48,19 +45,18 @@ def run_figures(finished: FinishedRun, validation_labels: IntArray) -> dict[str,
 
 def convex_figures(finished: FinishedRun) -> dict[str, Any]:
     """Figures of a run whose model is a logistic regression on the tables' columns."""
-    problem, best = finished.prepared.problem, finished.state.canary.best
+    problem, objective = finished.prepared.problem, finished.request.settings.objective
     return {
         **run_figures(finished, problem.validation.labels),
         "C": problem.estimator.C,
         "guessing_loss": _guessing_loss(problem),
-        "both_tables": figures_of(train_and_validation(problem, best)),
-        "validation_only": figures_of(validation_only(problem, best)),
+        "verdict": figures_of(verdict_on(problem, finished.state, objective)),
     }
 
 
-def figures_of(found: Alternative | None) -> dict[str, Any] | None:
-    """Figures of an alternative; None if there were no canary rows to judge it by."""
-    return None if found is None else found.figures()
+def figures_of(verdict: Verdict | None) -> dict[str, Any] | None:
+    """Figures of a verdict; None if there were no canary rows to judge by."""
+    return None if verdict is None else verdict.to_dict()
 
 
 def counts_by_class(classes: NDArray[Any], labels: IntArray) -> dict[str, int]:

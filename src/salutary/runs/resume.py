@@ -36,22 +36,23 @@ def restored(record: Record, problem: Steps, n_rows: int) -> State:
 
     def folds(entry: RoundEntry) -> tuple[Snapshot, ...]:
         return tuple(
-            problem.restored(entry.round, *labels, coefficients)
-            for coefficients, labels in zip(
-                entry.folds, record.fold_labels_by(entry), strict=True
+            problem.restored(entry.round, *labels, coefficients, fold)
+            for fold, (coefficients, labels) in enumerate(
+                zip(entry.folds, record.fold_labels_by(entry), strict=True)
             )
         )
 
-    at_best = snapshot(best)
+    at_best, folds_at_best = snapshot(best), folds(best)
     return State(
         latest=snapshot(last),
         folds=folds(last),
         rounds=last.round,
         best=at_best,
+        best_folds=folds_at_best,
         best_round=best.round,
         canary=Canary(
             problem.canary_logits(snapshot(first), folds(first)),
-            problem.canary_logits(at_best, folds(best)),
+            problem.canary_logits(at_best, folds_at_best),
         ),
         termination=record.termination,
     )

@@ -18,6 +18,7 @@ from salutary.labeling.edits import TrainingEdit, default_batch
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
+from salutary.labeling.tuning import best_C_by_validation, tuned_folds
 from salutary.names import EstimateName, ObjectiveName, RuleName
 from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
@@ -37,8 +38,9 @@ class Settings:
     """Settings of a run, see ``salutary label --help``.
 
     If ``batch_size`` is None, `default_batch` of the training rows is used. If ``C`` is
-    None, it is tuned: by cross-validation on the training rows, or in relabeling by the
-    validation rows. The ``objective`` "cost" uses the table of costs.
+    None, it is tuned by the log loss on validation rows: for the run on all of them,
+    for each fold of the guard on those that its influences see. The ``objective``
+    "cost" uses the table of costs.
     """
 
     rule: RuleName
@@ -69,6 +71,19 @@ class EncodedTables:
     train: LabeledRows
     validation: LabeledRows
     pool: Matrix | None
+
+    @property
+    def embedder(self) -> str | None:
+        """Fingerprint of the language model that embeds texts, if there is one."""
+        embedder = embedder_of(self.encoder)
+        return None if embedder is None else embedder.fingerprint_
+
+    def model(self, classifier: LogisticRegression) -> Pipeline:
+        """The pipeline from a table to classes, which ends with a classifier."""
+        types = ColumnTypes(self.tables.kinds)
+        return Pipeline(
+            [("types", types), *self.encoder.steps, ("classify", classifier)]
+        )
 
 
 def encode_tables(
@@ -146,21 +161,13 @@ class TableProblem:
     @property
     def embedder(self) -> str | None:
         """Fingerprint of the language model that embeds texts, if there is one."""
-        embedder = embedder_of(self.encoded.encoder)
-        return None if embedder is None else embedder.fingerprint_
-
-    def model(self, classifier: LogisticRegression) -> Pipeline:
-        """The pipeline from a table to classes, which ends with a classifier."""
-        types = ColumnTypes(self.encoded.tables.kinds)
-        steps = self.encoded.encoder.steps
-        return Pipeline([("types", types), *steps, ("classify", classifier)])
+        return self.encoded.embedder
 
 
 def make_problem(
     encoded: EncodedTables,
     sources: Sources,
     settings: Settings,
-    C: float,
     pool: Pool,
     edit: TrainingEdit,
 ) -> Problem:
@@ -180,12 +187,17 @@ def make_problem(
     else:
         objective = find_objective(settings.objective)
     rng = np.random.RandomState(settings.seed)
+    train, validation, C = encoded.train, encoded.validation, settings.C
+    folds = split_folds(validation, settings.guard, rng)
+    if C is None:
+        C = best_C_by_validation(train, validation, tables.classes)
+        folds = tuned_folds(folds, train, tables.classes)
     return Problem(
         estimator=LogisticRegression(C=C),
         classes=tables.classes,
-        labeled=encoded.train,
-        validation=encoded.validation,
-        folds=split_folds(encoded.validation, settings.guard, rng),
+        labeled=train,
+        validation=validation,
+        folds=folds,
         pool=pool,
         rule=find_rule(settings.rule),
         hessian="train",

@@ -117,7 +117,7 @@ def _retuned(
     if state.best_round == state.rounds:
         logits = problem.canary_logits(state.latest, state.folds)
         canary = replace(state.canary, best=logits)
-        state = replace(state, best=state.latest, canary=canary)
+        state = replace(state, best=state.latest, best_folds=state.folds, canary=canary)
     return problem, state
 
 

@@ -1,0 +1,99 @@
+"""Compare options by an objective, on rows that they have not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t
+
+from salutary.advice.cross_fitting import Judged
+from salutary.arrays import Float64Array
+from salutary.influence.objectives import Objective, Truth, bind, log_loss, row_log_loss
+from salutary.influence.uncertainty import PARTS
+from salutary.labeling.guard import decrease_in, mean_decrease
+
+CONFIDENCE = 0.95
+"""Level of the intervals."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher one option's loss is than another's.
+
+    Parameters
+    ----------
+    mean : float
+        In the unit of the objective; for the log loss in nats.
+    se : float
+        Standard error of the mean, over the rows.
+    lower, upper : float
+        Ends of the 95% interval, by Student's t.
+    """
+
+    mean: float
+    se: float
+    lower: float
+    upper: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.lower > 0 or self.upper < 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An objective on certain validation rows.
+
+    Parameters
+    ----------
+    truth : Truth
+        Labels and weights of the rows.
+    objective : callable, default=log_loss
+    name : str
+        What users call the objective.
+    """
+
+    truth: Truth
+    objective: Objective = log_loss
+    name: str = "log_loss"
+
+    def loss(self, judged: Judged) -> float:
+        """The objective, as a mean over the repeats."""
+        bound = bind(self.objective, self.truth)
+        return float(np.mean([bound(logits)[0] for logits in judged.logits]))
+
+    def accuracy(self, judged: Judged) -> float:
+        """Weighted share of right predictions, as a mean over the repeats."""
+        right = judged.logits.argmax(axis=2) == self.truth.labels
+        return float(np.average(right.mean(axis=0), weights=self.truth.weight))
+
+    def difference(self, judged: Judged, other: Judged) -> Difference:
+        """How much higher the loss of one option is than that of another.
+
+        The rows are paired. For the log loss, repeats are averaged row by row. For
+        other objectives the standard error is the mean over the repeats of the
+        jackknife's, which is at least that of the mean.
+        """
+        n_rows = int(np.count_nonzero(self.truth.weight))
+        if self.objective is log_loss:
+            losses, others = self._row_losses(judged), self._row_losses(other)
+            mean, se = mean_decrease(losses, others, self.truth.weight)
+            return _with_interval(mean, se, n_rows - 1)
+        found = [
+            decrease_in(self.objective, self.truth, before, after)
+            for before, after in zip(judged.logits, other.logits, strict=True)
+        ]
+        mean, se = np.mean(found, axis=0)
+        return _with_interval(float(mean), float(se), min(PARTS, n_rows) - 1)
+
+    def _row_losses(self, judged: Judged) -> Float64Array:
+        labels = self.truth.labels
+        losses = [row_log_loss(logits, labels) for logits in judged.logits]
+        return np.asarray(np.mean(losses, axis=0))
+
+
+def _with_interval(mean: float, se: float, freedom: int) -> Difference:
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * se
+    return Difference(mean, se, mean - reach, mean + reach)

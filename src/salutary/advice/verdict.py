@@ -1,0 +1,248 @@
+"""The verdict: which rows and labels to train on, by how much, and how sure that is.
+
+It is made here alone. ``salutary label``, ``relabel``, ``finetune`` and ``advise``, the
+fitted estimators and `Advice` all show this one object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from salutary.advice.cross_fitting import Judged
+from salutary.advice.measure import Difference, Measure
+from salutary.names import (
+    RELABELED,
+    SALUTARY,
+    TRAIN_AND_VALIDATION,
+    TRAIN_ONLY,
+    VALIDATION_ONLY,
+)
+
+ACTIONS = {
+    TRAIN_ONLY: "train on the training rows alone",
+    VALIDATION_ONLY: "train on the validation rows alone",
+    TRAIN_AND_VALIDATION: "train on both tables",
+    "train + weighted validation": (
+        "train on both tables, with a tuned weight of the validation rows (about "
+        "{weight:g})"
+    ),
+    RELABELED: "use the training rows with the switched labels",
+    f"{RELABELED} + validation": (
+        "use the training rows with the switched labels, together with the validation "
+        "rows"
+    ),
+    "self-training": "train on the training rows and self-train on the pool",
+    f"{SALUTARY}, paper's rule": "use salutary labels under the paper's rule",
+    SALUTARY: "use the salutary labels",
+    f"{SALUTARY} + validation": (
+        "use the salutary labels, and train on the validation rows as well"
+    ),
+}
+"""How to follow an option, in words, by its name."""
+
+ASSIGNED = (RELABELED, SALUTARY, "self-training")
+"""How the names of options begin whose labels no person gave."""
+
+Finding = Literal["better", "worse", "no difference", "no labels"]
+"""What assigned labels do, compared with the best use of people's labels alone.
+
+"better" and "worse" only if the 95% interval of the difference leaves out zero. "no
+labels": none was kept.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What to train on.
+
+    Parameters
+    ----------
+    option : str
+        The advised option.
+    sentence : str
+        The advice and the reason in words, beginning with "Advice: ".
+    finding : {"better", "worse", "no difference", "no labels"}
+        What assigned labels do, compared with the best use of people's labels alone.
+        "better" and "worse" are said only where the 95% interval leaves out zero.
+    difference : Difference or None
+        How much higher the loss of the best option with assigned labels is than that of
+        the best without. None if there is no such option.
+    objective : str
+        The objective that the options are compared by, such as "log_loss".
+    table : DataFrame
+        A row for each option, with the columns
+
+        - ``option``: the name;
+        - ``accuracy``, and ``loss``, the value of the objective (the log loss in nats),
+          on validation rows that the option was not fitted on;
+        - ``difference``, ``lower``, ``upper``: how much higher the loss is than that of
+          the advised option, and the ends of the 95% interval of that difference;
+        - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
+          weight of 0 means that the option was not fitted on validation rows;
+        - ``labels``: mean number of labels over all fits.
+
+    Notes
+    -----
+    Among options that use people's labels alone, the one with the lowest loss is best.
+    Labels that no person gave are advised only if they are surely better than it: if
+    the 95% interval of the difference leaves out zero. ``docs/studies/advise`` compares
+    this with other ways to decide.
+    """
+
+    option: str
+    sentence: str
+    finding: Finding
+    difference: Difference | None
+    objective: str
+    table: pd.DataFrame
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as numbers, strings, lists and dicts, for instance for JSON.
+
+        The rows of the table are under ``options``.
+        """
+        return {
+            "option": self.option,
+            "sentence": self.sentence,
+            "finding": self.finding,
+            "difference": None if self.difference is None else asdict(self.difference),
+            "objective": self.objective,
+            "options": self.table.to_dict("records"),
+        }
+
+
+def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
+    """Decide between options that were judged on the same rows.
+
+    Parameters
+    ----------
+    judged : mapping of str to Judged
+        The most preferred first; of equal losses the first option wins. At least one
+        uses people's labels alone.
+    measure : Measure
+
+    Returns
+    -------
+    Verdict
+    """
+    losses = {name: measure.loss(found) for name, found in judged.items()}
+    assigning = [name for name in judged if name.startswith(ASSIGNED)]
+    having = [name for name in assigning if judged[name].n_labels.any()]
+    without = _lowest(losses, _of_people(judged, measure))
+    option, difference = without, None
+    finding: Finding = "no labels"
+    if having:
+        labeled = _lowest(losses, having)
+        difference = measure.difference(judged[labeled], judged[without])
+        finding = _finding(difference)
+        if finding == "better":
+            option = labeled
+    table = _table(judged, measure, losses, option)
+    other = _compared_with(option, without, having, losses)
+    reason = _reason(finding, measure, judged, option, other)
+    weight = float(np.median(judged[option].validation_weight))
+    action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
+    sentence = f"Advice: {action}; {reason}."
+    return Verdict(option, sentence, finding, difference, measure.name, table)
+
+
+def _of_people(judged: Mapping[str, Judged], measure: Measure) -> list[str]:
+    """Options with people's labels alone that may be advised.
+
+    A model of the validation rows alone would never predict a class that they lack, and
+    they cannot show that it should.
+    """
+    names = [name for name in judged if not name.startswith(ASSIGNED)]
+    n_classes = next(iter(judged.values())).logits.shape[2]
+    if len(np.unique(measure.truth.labels)) < n_classes and len(names) > 1:
+        names = [name for name in names if name != VALIDATION_ONLY]
+    return names
+
+
+def _lowest(losses: Mapping[str, float], names: list[str]) -> str:
+    return min(names, key=losses.__getitem__)
+
+
+def _finding(difference: Difference) -> Finding:
+    if not difference.is_sure:
+        return "no difference"
+    return "better" if difference.mean < 0 else "worse"
+
+
+def _compared_with(
+    option: str, without: str, having: list[str], losses: Mapping[str, float]
+) -> str | None:
+    """The option that the reason compares the advised one with; None if it is alone."""
+    if option != without:
+        return without
+    rest = [name for name in losses if name != option and not name.startswith(ASSIGNED)]
+    if having:
+        return _lowest(losses, having)
+    if TRAIN_ONLY in rest:
+        return TRAIN_ONLY
+    return _lowest(losses, rest) if rest else None
+
+
+def _reason(
+    finding: Finding,
+    measure: Measure,
+    judged: Mapping[str, Judged],
+    option: str,
+    other: str | None,
+) -> str:
+    """Why the option is advised, as against another."""
+    compared = ""
+    if other is not None:
+        found = measure.difference(judged[other], judged[option])
+        compared = _in_words(other, found, measure.name.replace("_", " "))
+    before = {
+        "better": "",
+        "worse": "labels that no person gave do worse here: ",
+        "no difference": "labels that no person gave add nothing that is sure: ",
+        "no labels": "no label was kept, as none was seen to help; ",
+    }
+    return (before[finding] + compared).removesuffix("; ")
+
+
+def _in_words(other: str, found: Difference, objective: str) -> str:
+    """How the loss of another option compares with that of the advised one."""
+    if found.lower == found.upper == 0:
+        return f"the {objective} of {other!r} is the same"
+    word = "higher" if found.mean >= 0 else "lower"
+    lower, upper = found.lower, found.upper
+    if found.mean < 0:
+        lower, upper = -upper, -lower
+    interval = f"95% interval {lower:z.4f} to {upper:z.4f}"
+    if not found.is_sure:
+        interval += ", maybe by chance"
+    return f"the {objective} of {other!r} is {abs(found.mean):.4f} {word} ({interval})"
+
+
+def _table(
+    judged: Mapping[str, Judged],
+    measure: Measure,
+    losses: Mapping[str, float],
+    option: str,
+) -> pd.DataFrame:
+    rows = []
+    for name, found in judged.items():
+        behind = measure.difference(found, judged[option])
+        rows.append(
+            {
+                "option": name,
+                "accuracy": measure.accuracy(found),
+                "loss": losses[name],
+                "difference": behind.mean,
+                "lower": behind.lower,
+                "upper": behind.upper,
+                "C": float(np.median(found.C)),
+                "validation_weight": float(np.median(found.validation_weight)),
+                "labels": float(np.mean(found.n_labels)),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,199 @@
+"""The verdict: its rule, its words, and that it never contradicts itself."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+from sklearn.datasets import make_classification
+
+from salutary import SalutaryClassifier, Verdict, advise
+from salutary.advice.cross_fitting import Judged
+from salutary.advice.measure import Measure
+from salutary.advice.options import OPTIONS, POOL_OPTIONS
+from salutary.advice.verdict import ACTIONS, ASSIGNED, reach_verdict
+from salutary.influence.objectives import OBJECTIVES, Truth
+
+LOSSES = st.lists(st.floats(0.01, 3.0), min_size=6, max_size=6)
+
+
+def judged(n_labels: int = 3, **losses: list[float]) -> dict[str, Judged]:
+    """Options, their underscores as spaces, with these losses of rows of class 0."""
+    found = {}
+    for name, values in losses.items():
+        words = name.replace("__", " + ").replace("_", " ")
+        own = -np.array(values)
+        logits = np.stack([own, np.log(-np.expm1(own))], axis=1)
+        labels = n_labels if words.startswith(ASSIGNED) else 0
+        found[words] = Judged(
+            logits[None], np.full(2, 0.1), np.full(2, 5.0), np.full(2, labels)
+        )
+    return found
+
+
+def verdict_of(found: dict[str, Judged]) -> Verdict:
+    n_rows = len(next(iter(found.values())).logits[0])
+    truth = Truth(np.zeros(n_rows, dtype=np.intp), np.ones(n_rows))
+    return reach_verdict(found, Measure(truth))
+
+
+def test_labels_that_add_nothing_sure_are_not_advised() -> None:
+    found = verdict_of(
+        judged(
+            train_only=[1.0, 1.1, 1.2, 1.0],
+            train__validation=[0.5, 0.5, 0.5, 0.5],
+            salutary=[0.6, 0.7, 0.6, 0.7],
+            salutary__validation=[0.4, 0.5, 0.5, 0.5],
+        )
+    )
+    assert (found.option, found.finding) == ("train + validation", "no difference")
+    assert found.sentence == (
+        "Advice: train on both tables; labels that no person gave add nothing that is "
+        "sure: the log loss of 'salutary + validation' is 0.0250 lower (95% interval "
+        "-0.0546 to 0.1046, maybe by chance)."
+    )
+
+
+def test_labels_that_surely_help_are_advised() -> None:
+    found = verdict_of(
+        judged(
+            train_only=[1.0, 1.1, 1.2, 1.0],
+            train__validation=[0.6, 0.5, 0.6, 0.5],
+            salutary=[0.2, 0.1, 0.2, 0.1],
+        )
+    )
+    assert (found.option, found.finding) == ("salutary", "better")
+    assert found.sentence == (
+        "Advice: use the salutary labels; the log loss of 'train + validation' is "
+        "0.4000 higher (95% interval 0.4000 to 0.4000)."
+    )
+
+
+def test_labels_that_harm_are_said_to() -> None:
+    found = verdict_of(
+        judged(
+            train__weighted_validation=[0.6, 0.5, 0.6, 0.5],
+            relabeled=[0.9, 0.8, 0.9, 0.8],
+        )
+    )
+    assert (found.option, found.finding) == ("train + weighted validation", "worse")
+    assert found.sentence == (
+        "Advice: train on both tables, with a tuned weight of the validation rows "
+        "(about 5); labels that no person gave do worse here: the log loss of "
+        "'relabeled' is 0.3000 higher (95% interval 0.3000 to 0.3000)."
+    )
+
+
+def test_labels_that_are_not_there_are_not_judged() -> None:
+    found = verdict_of(
+        judged(
+            0,
+            train__validation=[0.6, 0.5, 0.6, 0.5],
+            train_only=[0.7, 0.6, 0.7, 0.7],
+            salutary=[0.1, 0.1, 0.1, 0.1],  # whatever it says
+        )
+    )
+    assert (found.option, found.finding) == ("train + validation", "no labels")
+    assert found.difference is None
+    assert found.sentence == (
+        "Advice: train on both tables; no label was kept, as none was seen to help; "
+        "the log loss of 'train only' is 0.1250 higher (95% interval 0.0454 to 0.2046)."
+    )
+
+
+def test_without_labels_people_s_are_compared() -> None:
+    found = verdict_of(
+        judged(train_only=[1.0, 1.1, 1.2, 1.0], train__validation=[0.5, 0.6, 0.5, 0.6])
+    )
+    assert (found.option, found.finding) == ("train + validation", "no labels")
+    assert found.sentence == (
+        "Advice: train on both tables; no label was kept, as none was seen to help; "
+        "the log loss of 'train only' is 0.5250 higher (95% interval 0.3248 to 0.7252)."
+    )
+    alone = verdict_of(judged(new=[1.0] * 4, other=[1.0] * 4))
+    assert alone.sentence == (
+        "Advice: follow the option 'new'; no label was kept, as none was seen to help; "
+        "the log loss of 'other' is the same."
+    )
+
+
+def test_every_option_has_an_action() -> None:
+    assert set(ACTIONS) == {*OPTIONS, *POOL_OPTIONS}
+
+
+@given(LOSSES, LOSSES, LOSSES, LOSSES)
+def test_its_rule_holds_for_any_losses(
+    train: list[float], both: list[float], labels: list[float], top: list[float]
+) -> None:
+    found = verdict_of(
+        judged(
+            train__validation=both,
+            train_only=train,
+            salutary=labels,
+            salutary__validation=top,
+        )
+    )
+    means = {"train + validation": np.mean(both), "train only": np.mean(train)}
+    people = min(means.values())
+    labeled = min(labels, top, key=np.mean)
+    assert found.difference is not None
+    assert found.difference.mean == pytest.approx(np.mean(labeled) - people, abs=1e-9)
+    assert (found.option in means) == (found.finding != "better")
+    if found.finding in ("better", "worse"):
+        best = both if np.mean(both) <= np.mean(train) else train
+        test = ttest_rel(labeled, best)
+        assert test.pvalue < 0.05 + 1e-6 or np.isnan(test.pvalue)
+        assert (found.finding == "better") == (np.mean(labeled) < people)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("objective", ["balanced", "worst_group"])
+def test_other_objectives_are_measured_by_the_jackknife(objective: str) -> None:
+    rng = np.random.default_rng(0)
+    truth = Truth(rng.integers(0, 2, 60), rng.uniform(1, 2, 60), rng.integers(0, 3, 60))
+    logits = rng.normal(size=(2, 60, 2))
+    better = logits.copy()
+    better[:, np.arange(60), truth.labels] += 1.0
+    one, other = (
+        Judged(found, np.ones(1), np.ones(1), np.zeros(1, dtype=np.intp))
+        for found in (logits, better)
+    )
+    measure = Measure(truth, OBJECTIVES[objective], objective)
+    found = measure.difference(one, other)
+    assert found.mean == pytest.approx(measure.loss(one) - measure.loss(other))
+    assert 0 < found.lower < found.mean < found.upper
+    assert found.is_sure
+
+
+def problem(seed: int, noise: float, n: int) -> tuple[Any, ...]:
+    """Rows to train on, to validate on, and a pool."""
+    X, y = make_classification(
+        2 * n + 60, 5, n_informative=3, flip_y=noise, random_state=seed
+    )
+    return X[:n], y[:n], X[n : 2 * n], y[n : 2 * n], X[2 * n :]
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.3]), st.sampled_from([24, 60]))
+def test_two_ways_to_a_verdict_never_contradict_each_other_surely(
+    seed: int, noise: float, n: int
+) -> None:
+    X, y, X_val, y_val, pool = problem(seed, noise, n)
+    marked = np.concatenate([y, np.full(len(pool), -1)])
+    model = SalutaryClassifier(budget=10, batch_size=5, random_state=seed)
+    model.fit(np.vstack([X, pool]), marked, X_val, y_val)
+    advice = advise(
+        *(X, y, X_val, y_val, pool),
+        budget=10, batch_size=5, n_splits=3, n_repeats=1, random_state=seed,
+    )  # fmt: skip
+    verdict = model.verdict_
+    assert verdict is not None
+    findings = {verdict.finding, advice.verdict.finding}
+    assert not {"better", "worse"} <= findings
+    n_labels = int((model.labeled_iter_ > 0).sum())
+    assert (verdict.finding == "no labels") == (n_labels == 0)
+    assert verdict.option not in ASSIGNED or n_labels
