@@ -11,7 +11,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(READY): EXTRAS := [dev]
 $(OLDEST)/.ready: EXTRAS := [benchmark,test]
@@ -72,10 +72,13 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.shift
 	$(BIN)/python -m studies.finetuning
 
+docs-outputs: $(READY) ## Rerun the commands of README and docs, and write down what they print
+	$(BIN)/python -m docs.outputs
+
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m speed
 
-clean: ## Remove .venv and caches
+clean: ## Remove the environments and caches
 	rm -rf $(VENV) $(LIGHT) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test test-oldest check hostile lint format bench studies clean
+.PHONY: help install demo test test-oldest check hostile lint format studies docs-outputs bench clean
