@@ -14,7 +14,7 @@ help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(READY): EXTRAS := [dev]
-$(OLDEST)/.ready: EXTRAS := [benchmark,test]
+$(OLDEST)/.ready: EXTRAS := [benchmark,excel,test]
 $(OLDEST)/.ready: PINS := constraints-oldest.txt
 $(READY) $(LIGHT)/.ready: PINS := constraints.txt
 
@@ -67,6 +67,7 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.rules
 	$(BIN)/python -m studies.shortlist
 	$(BIN)/python -m studies.advise
+	$(BIN)/python -m studies.verdict
 	$(BIN)/python -m studies.relabel
 	$(BIN)/python -m studies.objectives
 	$(BIN)/python -m studies.shift

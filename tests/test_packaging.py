@@ -35,7 +35,9 @@ def lowest(requirement: Requirement) -> str:
     return version
 
 
-@pytest.mark.parametrize("requirement", requirements("benchmark", "test"), ids=str)
+@pytest.mark.parametrize(
+    "requirement", requirements("benchmark", "excel", "test"), ids=str
+)
 def test_the_lowest_version_is_the_one_that_is_tested(requirement: Requirement) -> None:
     pinned = Requirement(
         f"x=={pins('constraints-oldest.txt')[canonicalize_name(requirement.name)]}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sklearn.datasets import make_blobs
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
 from studies import writing
-from studies.advise import Advised, Policies, chosen, followed
+from studies.advise import Advised, Policies, advised, chosen, followed
 from studies.rules_runs import (
     GUARD,
     Drawn,
@@ -157,14 +158,15 @@ def test_what_is_shown_of_rules_and_guards() -> None:
 
 
 def advised_trials() -> pd.DataFrame:
-    """Two trials; cross-fitting has the second option lower by 0.6 and 2 errors."""
+    """Two trials; cross-fitting has the second option lower by 0.6 and 2.5 errors."""
     rows = []
-    for data, seen_behind, behind in (("bank", 0.06, 0.3), ("wine", 0.2, 0.05)):
+    for data, seen_behind, behind in (("bank", 0.06, 0.3), ("wine", 0.25, 0.05)):
         for option, ahead in (("train + validation", False), ("salutary", True)):
             rows.append(
                 {
                     **{"data": data, "seed": 0, "option": option, "seconds": 1.0},
                     "wrong": 0.0,
+                    "seen_log_loss": 0.5 if ahead else 0.5 + seen_behind,
                     "seen_behind": 0.0 if ahead else seen_behind,
                     "seen_se": 0.0 if ahead else 0.1,
                     "behind": 0.0 if ahead else behind,
@@ -181,11 +183,14 @@ def test_advice_is_judged_by_the_test_rows_alone() -> None:
     bank = found[found["data"] == "bank"]
     assert chosen(bank, 0.5) == "salutary"
     assert chosen(bank, 1.0) == "train + validation"
-    assert followed(found, 1.0)["option"].tolist() == ["train + validation", "salutary"]
+    for decide in (partial(chosen, preference=1.0), advised):
+        options = followed(found, decide)["option"].tolist()
+        assert options == ["train + validation", "salutary"]
     table = Policies(found).frame().set_index("decided by")["within, 0% wrong"]
     assert table["preference 0.5"] == "100%"
     assert table["preference 1"] == "50%"
     assert table["preference 0"] == "100%"
+    assert table["the advice"] == "50%"
     assert table["always train + validation"] == "50%"
     shown = Advised(found).frame().set_index("data")
     assert shown.loc["all", "trials"] == 2

@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +140,13 @@ def claim(out: Path) -> Iterator[None]:
 
     Notes
     -----
-    Files that an interrupted process left half written are removed.
+    Files that an interrupted process left half written are removed. If the block ends
+    in an InputError, so are the lock and the folders that were made for it.
     """
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
     refuse_links(out)
+    had_lock = (out / LOCK).exists()
     lock = FileLock(out / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -157,6 +160,14 @@ def claim(out: Path) -> Iterator[None]:
             if leftover.is_file():
                 leftover.unlink()
         yield
+    except InputError:
+        # Windows removes no file that is open, and a folder may hold something by now.
+        with suppress(OSError):
+            if not had_lock:
+                (out / LOCK).unlink()
+            for folder in missing:
+                folder.rmdir()
+        raise
     finally:
         lock.release()
 

@@ -140,8 +140,9 @@ def _run(request: Request) -> None:
         f"failed or over the time limit; {found['wall_seconds']:.0f} s in total"
     )
     print(
-        f"Written to {request.out}: {runner.RESULTS}, {runner.RUN}, {runner.JOURNAL}.\n"
-        f"Next: salutary benchmark report {request.out}"
+        f"Written to {printable(str(request.out))}: {runner.RESULTS}, {runner.RUN}, "
+        f"{runner.JOURNAL}.\n"
+        f"Next: salutary benchmark report {printable(str(request.out))}"
     )
 
 
@@ -220,7 +221,8 @@ def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> N
             f"{cell}: differs from {out} by {furthest:.2g}; compare the versions and "
             "the data with those in its run.json"
         )
-    print(f"As recorded in {out}; the largest difference is {furthest:.1g}.")
+    largest = f"the largest difference is {furthest:.1g}"
+    print(f"As recorded in {printable(str(out))}; {largest}.")
 
 
 def _rows_of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:

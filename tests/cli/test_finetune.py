@@ -523,5 +523,36 @@ def test_a_fine_tuning_that_is_refused_leaves_nothing(
         patch.setattr(training, "_rate_factor", diverged)
         line = refusal([*arguments(texts, decoder), *hostile])
     assert "training diverged" in line
-    left = {path.name for path in (texts / "run").rglob("*")}
-    assert not left & {"rounds", "embeddings.sqlite", "embeddings.sqlite-wal"}
+    assert not (texts / "run").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_texts_that_are_cut_are_told_of_once_by_table(
+    texts: Path, decoder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train", "validation"):
+        frame = pd.read_csv(texts / f"{name}.csv", keep_default_na=False)
+        frame.loc[[1, 2], "text"] = "a b c d e f g h a b c d e f g h a b"
+        frame.to_csv(texts / f"{name}.csv", index=False)
+    main([*arguments(texts, decoder, "--no-guard"), "--budget", "1", "--epochs", "1"])
+    train, validation = texts / "train.csv", texts / "validation.csv"
+    assert capsys.readouterr().err == (
+        f"warning: {train}: 2 of 24 texts, {validation}: 2 of 40 texts have more than "
+        "16 tokens; the rest of each is ignored\n"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_whose_weights_are_not_finite_is_refused_with_nothing_written(
+    value: float, texts: Path, decoder: str, refusal: Callable[[list[str]], str]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model = shutil.copytree(decoder, texts / "model")
+    weights = load_file(model / "model.safetensors")
+    name = sorted(weights)[3]
+    weights[name].view(-1)[1] = value
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    line = refusal(arguments(texts, str(model)))
+    assert f"{model}: has a weight that is NaN or infinite, in '{name}'; rest" in line
+    assert not (texts / "run").exists()

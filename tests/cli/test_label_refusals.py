@@ -158,14 +158,9 @@ TABLES: list[tuple[str, Edit, list[str]]] = [
     ("no target", without("train", "kind"), ["train.csv", "'kind'"]),
     ("validation target", without("validation", "kind"), ["validation.csv", "'kind'"]),
     (
-        "separated by semicolons",
-        content("train", b"size;kind\n1;cat\n2;dog\n"),
-        ["train.csv", "';'"],
-    ),
-    (
-        "separated by tabs",
-        content("pool", b"id\tsize\n1\t2\n"),
-        ["pool.csv: seems to be separated by tabs; save it with commas"],
+        "separated by one of two",
+        content("pool", b"id;size|y\n1;2|3\n"),
+        ["pool.csv: may be separated by semicolons or bars; save it with commas"],
     ),
     ("no feature", content("train", b"kind\ncat\ndog\n"), ["train.csv"]),
     ("pool partly labeled", whole("pool", "kind", ["cat"] + [""] * 59), ["row 1 "]),
@@ -234,8 +229,10 @@ def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
         ("pool.jsonl", b'{"size": 1}\n{"size":', ["pool.jsonl", "cannot be read"]),
         ("pool.jsonl", b"", ["pool.jsonl"]),
         ("pool.jsonl", b"[1, 2]\n", ["pool.jsonl"]),
-        ("pool.xlsx", b"PK", ["pool.xlsx", ".parquet"]),
+        ("pool.xls", b"PK", ["pool.xls", ".xlsx", ".parquet"]),
         ("pool", b"size\n1\n", ["pool", ".parquet"]),
+        ("pool.csv.gz", b"size\n1\n", ["pool.csv.gz", "cannot be read"]),
+        ("pool.feather", b"ARROW1", ["pool.feather", "cannot be read"]),
     ],
 )
 def test_an_unreadable_file_is_refused_in_one_line(

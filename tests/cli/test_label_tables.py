@@ -465,9 +465,14 @@ def test_names_that_would_steer_a_terminal_are_shown_harmless(
         else:
             frame["kind"] = frame["kind"].replace("cat", cat)
         frame.to_csv(folder / f"{name}.csv", index=False)
-    out = run("--no-guard")
+    steering = folder / "r\x1b[31mun"
+    run("--no-guard", "--out", str(steering))
+    out, predictions = steering.rename(folder / "run"), folder / "p\x1b[31m.csv"
+    main(["predict", str(out), str(folder / "pool.csv"), "--out", str(predictions)])
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
+    assert "r\\x1b[31mun: labels.parquet" in shown
+    assert "p\\x1b[31m.csv" in shown
     assert "co\\x1b[31m lor 1" in shown
     assert "c\\x1b[31mat" in shown
     main(
@@ -480,3 +485,62 @@ def test_numbers_no_machine_integer_holds_are_taken(run: Run) -> None:
     huge = str(10**30)
     out = run("--budget", huge, "--batch-size", huge, "--no-guard")
     assert labels_of(out).num_rows > 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_every_round_warns_of_is_shown_once(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train", "validation", "pool"):
+        frame = pd.read_csv(folder / f"{name}.csv")
+        frame.assign(twice=2 * frame["size"]).to_csv(
+            folder / f"{name}.csv", index=False
+        )
+    run("--C", "1e16")
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("ill-conditioned" in line for line in lines) == 1
+    assert len(lines) == len(set(lines))
+
+
+DAYS = ["05/02/2021", "01/12/2020", "11/11/2020"]
+OPEN = {
+    "nothing tells": (DAYS, DAYS, "'05/02/2021' as 2021-05-02"),
+    "moments with a zone": (
+        ["05.02.2021 10:00+0100", "01.12.2020 09:30+0200"],
+        ["03.04.2020 09:30+0200"],
+        "'05.02.2021 10:00+0100' as 2021-05-02",
+    ),
+    "a day of the pool tells": (DAYS, [*DAYS, "31/12/2020"], ""),
+    "a day of train tells": ([*DAYS, "13/12/2020"], DAYS, ""),
+    "the year comes first": (["2020/05/02", "2021/03/04"], ["2020/01/02"], ""),
+    "as 2024-02-29": (["2020-05-02", "2021-03-04"], ["2020-01-02"], ""),
+    "both are the same": (["05/05/2021", "11/11/2020"], ["01/01/2021"], ""),
+    "a name of the month": (["05 Feb 2021", "01 Dec 2020"], ["03 Mar 2020"], ""),
+}
+
+
+@pytest.mark.parametrize(("train", "pool", "reading"), OPEN.values(), ids=OPEN)
+@pytest.mark.filterwarnings("default")
+def test_dates_that_may_be_read_in_two_ways_are_warned_of_once(
+    train: list[str],
+    pool: list[str],
+    reading: str,
+    run: Run,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, days in (("train", train), ("validation", pool), ("pool", pool)):
+        frame = pd.read_csv(folder / f"{name}.csv")
+        frame["day"] = [days[row % len(days)] for row in range(len(frame))]
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    run("--no-guard")
+    lines = capsys.readouterr().err.splitlines()
+    if not reading:
+        assert lines == []
+        return
+    (line,) = lines
+    assert line.startswith(
+        f"warning: {folder / 'train.csv'}: the dates of column 'day'"
+    )
+    assert f"({reading})" in line
+    assert line.endswith("write them as 2024-02-29")

@@ -440,3 +440,18 @@ def test_a_run_of_before_goes_on_with_its_length(
     assert (texts / "now" / "labels.parquet").read_bytes() != expected
     predict = ["predict", str(texts / "run"), str(texts / "pool.csv")]
     main([*predict, "--out", str(texts / "again.csv")])
+
+
+@pytest.mark.filterwarnings("default")
+def test_texts_that_are_cut_are_told_of_once_by_table(
+    texts: Path, decoder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, rows in (("train", [1, 2]), ("pool", [5]), ("validation", [])):
+        frame = pd.read_csv(texts / f"{name}.csv", keep_default_na=False)
+        frame.loc[rows, "text"] = "a b c d e f g h a b c d e f g h a b"
+        frame.to_csv(texts / f"{name}.csv", index=False)
+    main([*arguments(texts), *of_texts(texts, decoder)])
+    assert capsys.readouterr().err == (
+        f"warning: {texts / 'train.csv'}: 2 of 40 texts, {texts / 'pool.csv'}: 1 of 50 "
+        "texts have more than 16 tokens; the rest of each is ignored\n"
+    )

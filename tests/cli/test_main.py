@@ -39,7 +39,7 @@ def test_help_lists_the_commands(
 ) -> None:
     out = shown(arguments, capsys)
     assert "Usage: salutary" in out
-    for command in ("advise", "label", "predict", "demo"):
+    for command in ("advise", "label", "predict", "cache", "demo"):
         assert f"\n  {command} " in out
 
 
@@ -64,6 +64,13 @@ def test_help_lists_the_commands(
             ],
         ),
         ("predict", ["Example: salutary predict", "RUN_DIR", "TABLE", "--out"]),
+        (
+            "cache",
+            [
+                *["Example: salutary cache", "--embedding-cache", "--clear"],
+                *["--max-age", "--max-size", "--json"],
+            ],
+        ),
         ("demo", ["scikit-learn"]),
     ],
 )

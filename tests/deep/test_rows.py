@@ -59,3 +59,18 @@ def test_a_slice_of_a_dataset_is_not_its_keys() -> None:
             InputError, match=r"^X is a dict with the keys 'text', 'label'; pass one"
         ):
             reader(piece)
+
+
+@pytest.mark.parametrize("rows", [{"a", "b"}, frozenset("ab"), {"a": 1}.keys()])
+def test_a_set_has_no_order_and_is_refused(rows: object) -> None:
+    with pytest.raises(InputError, match=r"^X is of type .* no order; pass a list$"):
+        as_texts(rows)
+    with pytest.raises(InputError, match="no order"):
+        as_rows(rows)
+
+
+def test_rows_that_come_one_by_one_are_rows() -> None:
+    assert as_texts(text for text in ("a", "b")) == ["a", "b"]
+    np.testing.assert_array_equal(
+        as_rows({0: [1, 2], 1: [3, 4]}.values()), [[1, 2], [3, 4]]
+    )

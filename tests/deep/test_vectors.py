@@ -280,3 +280,24 @@ def test_a_store_of_before_is_read_and_grows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again, first)
     embedded(["ccc"], folder=tmp_path)
     embedded(["a", "ccc"], nothing, folder=tmp_path)
+    embedded(["bb"], nothing, folder=tmp_path)  # not removed as if of long ago
+
+
+def test_a_vector_that_was_not_used_for_ninety_days_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at(day: int) -> None:
+        monkeypatch.setattr("salutary.deep.vectors._today", lambda: day)
+
+    at(1_000)
+    embedded(["a", "bb"], folder=tmp_path)
+    at(1_050)
+    embedded(["a"], nothing, folder=tmp_path)
+    at(1_090)
+    embedded(["ccc"], folder=tmp_path)  # after ninety days, "bb" is still there
+    embedded(["bb"], nothing, folder=tmp_path)
+    at(1_141)
+    embedded(["ccc"], nothing, folder=tmp_path)
+    embedded(["bb"], nothing, folder=tmp_path)
+    with pytest.raises(AssertionError):
+        embedded(["a"], nothing, folder=tmp_path)

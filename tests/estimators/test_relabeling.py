@@ -605,7 +605,10 @@ REFUSED = {
     ),
     "real values": ({"y": np.linspace(0, 1, N)}, "Unknown label type: continuous"),
     "words and numbers": ({"y": ["no", 7] * (N // 2)}, "^y has labels of several kin"),
-    "tuples": ({"y": [(1, 2), (3, 4)] * (N // 2)}, "^y.* 1d array"),
+    "tuples": (
+        {"y": [(1, 2), (3, 4)] * (N // 2)},
+        "^y has the label .1, 2. in row 0, of",
+    ),
     "no weight": ({"sample_weight": np.zeros(N)}, "^sample_weight: "),
     "a tiny C": ({"estimator": LogisticRegression(C=1e-320)}, "^C="),
     "costs by name": ({"objective": "cost"}, r"pass salutary.ExpectedCost\(costs\)"),

@@ -159,3 +159,14 @@ def test_a_missing_group_is_named_by_its_row(groups: Any) -> None:
 def test_another_number_of_groups_is_told_by_their_name() -> None:
     with pytest.raises(ValueError, match=r"^groups_val: .*inconsistent numbers of sam"):
         encode_groups(["a"], np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize(
+    "rows", [{(1.0, 2.0)}, {0: (1.0, 2.0)}, {0: 1}.values(), iter([1])]
+)
+def test_what_has_no_rows_by_number_is_refused(rows: Any) -> None:
+    words = (
+        f"^X is of type {type(rows).__name__}, which is no list of rows; pass a list,"
+    )
+    with pytest.raises(ValueError, match=words):
+        check_matrix(rows, "X", fitted(2))

@@ -65,7 +65,11 @@ def test_labels_keep_what_they_are(given: Any, kind: str) -> None:
             [(1,), (2, 3), (1,)],
             r"^y has the label \(1,\) in row 0, of type tuple; make",
         ),
-        ([(1, 2), (3, 4), (1, 2)], r"^y: .*1d array, got an array of shape \(3, 2\)"),
+        (
+            [(1, 2), (3, 4), (1, 2)],
+            r"^y has the label \(1, 2\) in row 0, of type tuple",
+        ),
+        (np.ones((3, 2)), r"^y: .*1d array, got an array of shape \(3, 2\)"),
         ([b"a", b"b", b"a"], "^y has the label b'a' in row 0, of type bytes; make it"),
         (np.array([b"a", b"b", b"a"]), "^y has the label .*b'a'.* in row 0, of type"),
         (
@@ -186,6 +190,18 @@ MIXED = {
         [Decimal(1), Decimal(2), Decimal(1)],
         "of type Decimal; make it text,",
     ),
+    "tuples of one length": (
+        [(1, 2), (3, 4), (1, 2)],
+        r"y has the label \(1, 2\) in row 0, of type tuple;",
+    ),
+    "lists of one label": ([[1], [2], [1]], r"the label \[1\] in row 0, of type list;"),
+    "arrays": ([np.ones(2), np.zeros(2)], "in row 0, of type ndarray;"),
+    "sets": ([{1}, {2}, {1}], r"y has the label \{1\} in row 0, of type set;"),
+    "complex numbers": ([1j, 2j], "y has the label 1j in row 0, of type complex;"),
+    "durations": (
+        [np.timedelta64(1, "D"), np.timedelta64(2, "D")],
+        "in row 0, of type timedelta64;",
+    ),
 }
 
 
@@ -196,12 +212,40 @@ def test_labels_of_several_kinds_are_refused_alike_everywhere(
 ) -> None:
     given: Any = values
     if objects:
-        given = np.empty(len(values), dtype=object)
-        given[:] = values
+        given = np.fromiter(values, dtype=object, count=len(values))
     with pytest.raises(ValueError, match=words):
         encode_classes(*find_unlabeled(given))
     with pytest.raises(ValueError, match=words):
         encode_training_labels(given, np.zeros((len(values), 1)))
+    classes = np.array([1, 2])  # to which a decimal is equal
+    if not all(type(value) in (int, float) for value in values):
+        with pytest.raises(ValueError, match=words):
+            encode_labels(given, classes, "y")
+
+
+COLUMNS_OF_NO_LABELS = {
+    "moments": np.array(["2024", "2025", "2024"], dtype="M8[ns]"),
+    "durations": pd.Series(pd.to_timedelta([1, 2, 1], unit="D")),
+    "complex numbers": pd.Series([1j, 2j, 1j]),
+    "bytes": np.array([b"a", b"b", b"a"]),
+    "decimals of Arrow": pa.array([Decimal(1), Decimal(2), Decimal(1)]),
+    "lists of Arrow": pa.array([[1], [2], [1]]),
+}
+
+
+@pytest.mark.parametrize(
+    "given", COLUMNS_OF_NO_LABELS.values(), ids=COLUMNS_OF_NO_LABELS
+)
+def test_columns_of_no_labels_are_refused_alike_everywhere(given: Any) -> None:
+    words = (
+        r"^y has the label .* in row 0, of type \w+; make it text, a whole number or"
+    )
+    with pytest.raises(ValueError, match=words):
+        encode_classes(*find_unlabeled(given))
+    with pytest.raises(ValueError, match=words):
+        encode_training_labels(given, X)
+    with pytest.raises(ValueError, match=words):
+        encode_labels(given, np.array([1, 2]), "y", X)
 
 
 def test_a_missing_label_among_texts_is_no_class() -> None:

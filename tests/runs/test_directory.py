@@ -24,6 +24,7 @@ import pytest
 
 import salutary
 from salutary.cli.main import main
+from salutary.errors import InputError
 from salutary.runs.ledger import Ledger
 
 pytestmark = pytest.mark.slow
@@ -508,6 +509,63 @@ def test_resume_of_a_finished_run_changes_no_file(
     assert "Labels assigned: 200" in capsys.readouterr().out
 
 
+def test_a_finished_run_that_nobody_may_write_to_is_called_finished(
+    folder: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = shutil.copytree(uninterrupted, tmp_path / "run")
+    (out / "run.lock").unlink()
+    for path in (*out.iterdir(), out):
+        path.chmod(path.stat().st_mode & ~0o222)
+    try:
+        # What is made and removed again changes the folder's time, also for root.
+        before = out.stat().st_mtime_ns, snapshot(out)
+        main(arguments(folder, out, "--resume"))
+        assert (out.stat().st_mtime_ns, snapshot(out)) == before
+    finally:
+        out.chmod(0o755)
+    assert "nothing is changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("state", ["unfinished", "uninterrupted", "damaged"])
+def test_a_resume_that_is_refused_leaves_no_lock(
+    state: str,
+    folder: Path,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    run = "uninterrupted" if state == "damaged" else state
+    out = shutil.copytree(request.getfixturevalue(run), tmp_path / "run")
+    (out / "run.lock").unlink()
+    if state == "damaged":
+        (out / "ledger.sqlite").write_text("no ledger")
+    before = snapshot(out)
+    refusal(arguments(folder, out, "--resume", "--seed", "1"))
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize("made", [[], ["a"], ["a", "a/b"]])
+def test_a_run_that_is_refused_as_it_begins_leaves_no_folder(
+    made: list[str],
+    folder: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(problem: object) -> None:
+        raise InputError("the first model cannot be fitted")
+
+    monkeypatch.setattr("salutary.runs.directory.start", refuse)
+    for name in made:
+        (tmp_path / name).mkdir()
+    refusal(arguments(folder, tmp_path / "a" / "b"))
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == set(made)
+
+
 @pytest.mark.parametrize("budget", [BUDGET, 10])
 @pytest.mark.parametrize("lost", ["labels.parquet", "model.skops", "run.json"])
 def test_a_result_that_was_lost_is_written_anew(
@@ -628,7 +686,7 @@ ledger.Ledger.commit = interrupt
     run.join()
     err = log.with_suffix(".err").read_text()
     assert run.exitcode == 130
-    assert err.startswith("salutary: interrupted")
+    assert err.splitlines()[-1].startswith("salutary: interrupted")
     assert len(err.splitlines()) == 1
     main(arguments(folder, out, "--resume"))
     assert_same_run(out, uninterrupted)
@@ -672,7 +730,7 @@ def no_file_beyond(size):
     starved.join()
     err = log.with_suffix(".err").read_text()
     assert starved.exitcode == 2
-    assert err.startswith("salutary: cannot read or write: ")
+    assert err.splitlines()[-1].startswith("salutary: cannot read or write: ")
     assert len(err.splitlines()) == 1
     assert query(out, "PRAGMA integrity_check") == [("ok",)]
     if rounds is not None:

@@ -283,3 +283,11 @@ def test_a_long_text_is_cut_in_a_message() -> None:
     with pytest.raises(InputError) as caught:
         cast_features(column_of(["x" * 10**6]), {"a": "number"}, "val")
     assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("kind", ["text", "category", "document"])
+def test_a_duration_is_no_text_as_its_unit_would_be_lost(kind: str) -> None:
+    table = pa.table({"a": pa.array([1, 2], pa.duration("s"))})
+    words = r"^rows: column 'a': is of type duration\[s\], but holds texts in the train"
+    with pytest.raises(InputError, match=words):
+        cast_features(table, {"a": kind}, "rows")

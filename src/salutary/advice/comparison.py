@@ -45,6 +45,9 @@ class Advice:
         Number of folds, and how often the cross-fitting was repeated.
     classes_not_validated : list of str
         Classes that no validation row has. Nothing shows what helps for them.
+    model_ : Pipeline or classifier
+        The advised option, fitted on all rows. It takes rows as `salutary.advise` was
+        given them.
 
     See Also
     --------
@@ -53,12 +56,10 @@ class Advice:
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.preprocessing import scale
     >>> from salutary import advise
     >>> X, y = load_iris(return_X_y=True)
-    >>> X = scale(X)
     >>> advice = advise(
-    ...     X[::10], y[::10], X[1::3], y[1::3], n_splits=2, n_repeats=1, random_state=0
+    ...     X[::9], y[::9], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
     ... )
     >>> advice.option
     'train + weighted validation'
@@ -77,6 +78,7 @@ class Advice:
     n_splits: int
     n_repeats: int
     classes_not_validated: list[str]
+    model_: Any = None
 
     @property
     def option(self) -> str:
@@ -96,9 +98,10 @@ class Advice:
     def to_dict(self) -> dict[str, Any]:
         """The advice as numbers, strings, lists and dicts, for instance for JSON.
 
-        The rows of the table are under ``options``.
+        The rows of the table are under ``options``. The model is left out.
         """
-        rest = {name: value for name, value in vars(self).items() if name != "verdict"}
+        others = ("verdict", "model_")
+        rest = {name: value for name, value in vars(self).items() if name not in others}
         return {**self.verdict.to_dict(), **rest}
 
 

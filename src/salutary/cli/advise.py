@@ -13,6 +13,7 @@ import typer
 
 from salutary.cli import parameters
 from salutary.cli.run_summary import not_validated, recurring
+from salutary.cli.running import show_checks
 from salutary.cli.terminal import display
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError
@@ -61,6 +62,7 @@ def advise(
         int, typer.Option(help="Number of times that VAL is split anew.")
     ] = 2,
     texts: Texts | None = None,
+    keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     out: Annotated[
         Path | None,
@@ -105,7 +107,11 @@ def advise(
 
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         report = _compare(
-            Sources(train, validation, pool, target, id_column, texts=texts),
+            Sources(
+                *(train, validation, pool, target, id_column),
+                texts=texts,
+                keep=tuple(keep or ()),
+            ),
             Plan(budget, batch_size, splits, repeats, seed),
             out,
             resume,
@@ -132,10 +138,11 @@ def _compare(
             shown.advance(1, line)
 
         if out is None:
-            return advise_tables(sources, plan, shown.stage, fitted)
+            return advise_tables(sources, plan, shown.stage, fitted, show_checks)
         request = Request(sources, plan, plan.budget, out, resume)
-        report = advise_into(request, shown.stage, fitted)
-        return {"settings": report["settings"], **report["outcome"], "out": str(out)}
+        report = advise_into(request, shown.stage, fitted, show_checks)
+        facts = {name: report[name] for name in ("settings", "checks")}
+        return {**facts, **report["outcome"], "out": str(out)}
 
 
 def summary(report: dict[str, Any]) -> Iterator[str]:

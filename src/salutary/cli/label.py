@@ -47,6 +47,7 @@ def label(
     ] = None,
     texts: Texts | None = None,
     id_column: parameters.PoolId = None,
+    keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     seed: parameters.Seed = 0,
@@ -56,9 +57,9 @@ def label(
 
     The influence of a row with a label estimates by how much adding it to TRAIN lowers
     the loss on VAL. Each round adds the rows with the best scores and fits the model
-    again. TRAIN, VAL and POOL are .csv, .parquet or .jsonl files, or folders of
-    .parquet files, with the same columns. RUN_DIR gets labels.parquet, model.skops,
-    run.json and ledger.sqlite.
+    again. TRAIN, VAL and POOL are .csv, .tsv or .jsonl files, also with .gz, .parquet,
+    .feather, .arrow or .xlsx files, or folders of .parquet files, with the same
+    columns. RUN_DIR gets labels.parquet, model.skops, run.json and ledger.sqlite.
 
     Example: salutary label train.csv --validation val.csv --pool pool.csv --target y
     --out runs/first
@@ -78,7 +79,8 @@ def label(
 
     request = Request(
         sources=Sources(
-            train, validation, pool, target, id_column, group, costs, texts
+            *(train, validation, pool, target, id_column, group, costs, texts),
+            keep=tuple(keep or ()),
         ),
         settings=Settings(
             rule=rule,

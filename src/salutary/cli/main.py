@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import (
     EntryPoint,
     PackageNotFoundError,
@@ -22,6 +23,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from salutary.cli.advise import advise
+from salutary.cli.cache import cache
+from salutary.cli.check import check
 from salutary.cli.demo import demo
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
@@ -44,11 +47,13 @@ GOES_ON = {
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
+app.command()(check)
 app.command()(advise)
 app.command()(label)
 app.command()(relabel)
 app.command()(finetune)
 app.command()(predict)
+app.command()(cache)
 app.command()(demo)
 
 
@@ -77,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         The words after ``salutary``; by default those of the process.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = partial(_show_warning, set())
     _escape_what_cannot_be_shown()
     words = list(map(_expanded, sys.argv[1:] if arguments is None else arguments))
     name = next((word for word in words if not word.startswith("-")), "")
@@ -238,6 +243,7 @@ def _fail(message: str, code: int = 2) -> None:
 
 
 def _show_warning(
+    shown: set[str],
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -245,4 +251,9 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    print(f"warning: {printable(str(message))}", file=sys.stderr)
+    # Each round solves anew, and every library that hides a warning of its own makes
+    # Python forget which it has shown.
+    words = printable(str(message))
+    if words not in shown:
+        print(f"warning: {words}", file=sys.stderr)
+    shown.add(words)

@@ -52,6 +52,15 @@ PoolId = Annotated[
         "named by their numbers from 0.",
     ),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="COLUMN",
+        help="Column that stays a feature though it looks like an id. Repeat the "
+        "option for more. Columns that name rows are left out otherwise.",
+    ),
+]
 Rule = Annotated[
     RuleName,
     typer.Option(

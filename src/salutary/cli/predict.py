@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from salutary.cli.terminal import display
+from salutary.cli.terminal import display, printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def predict(
         Path,
         typer.Option(
             metavar="FILE",
-            help="File for the predictions, .csv, .parquet or .jsonl. An existing file "
-            "is replaced.",
+            help="File for the predictions, in any format that tables are read in but "
+            ".xlsx. An existing file is replaced.",
         ),
     ],
 ) -> None:
@@ -58,13 +58,16 @@ def predict(
         with shown.stage("predicting"):
             predictions = _predictions(model, columns, features)
         write_table(predictions, out)
-    print(f"Wrote {predictions.num_rows} predictions to {out}")
+    print(f"Wrote {predictions.num_rows} predictions to {printable(str(out))}")
 
 
 def _check_out(out: Path, run_dir: Path, table: Path) -> None:
     """Refuse an output that is of no known kind, in the way, or cannot be written."""
-    if out.suffix.lower() not in (".csv", ".parquet", ".jsonl"):
-        raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.files import writable
+    from salutary.tables.writing import check_can_be_written
+
+    check_can_be_written(out)
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
     if run_dir.resolve() in out.resolve().parents:
@@ -76,9 +79,6 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
             f"{out}: there is no folder {str(out.parent)!r}; make it, or pass another "
             "--out"
         )
-    # Imported here: 'salutary --help' needs none of it.
-    from salutary.files import writable
-
     if not writable(out.parent):
         raise InputError(
             f"{out}: {str(out.parent)!r} cannot be written to; pass another --out"

@@ -56,6 +56,7 @@ def relabel(
             "rows are named by their numbers from 0.",
         ),
     ] = None,
+    keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     seed: parameters.Seed = 0,
@@ -86,7 +87,8 @@ def relabel(
 
     request = Request(
         sources=Sources(
-            train, validation, None, target, id_column, group, costs, texts
+            *(train, validation, None, target, id_column, group, costs, texts),
+            keep=tuple(keep or ()),
         ),
         settings=Settings(
             rule=rule,

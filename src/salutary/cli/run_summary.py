@@ -32,7 +32,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_advice(report),
-        f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite",
+        f"{_in(out)}: labels.parquet, model.skops, run.json, ledger.sqlite",
     ]
 
 
@@ -46,8 +46,8 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_deep_advice(report),
-        f"In {out}: adapter/, labels.parquet, metrics.jsonl, run.json, ledger.sqlite, "
-        "rounds/",
+        f"{_in(out)}: adapter/, labels.parquet, metrics.jsonl, run.json, "
+        "ledger.sqlite, rounds/",
     ]
 
 
@@ -65,7 +65,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_losses(report),
         *_warnings(outcome),
         *_advice(report),
-        f"In {out}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
+        f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
         "ledger.sqlite",
     ]
 
@@ -85,6 +85,10 @@ def not_validated(classes: list[str]) -> str:
         f"no validation row has class {names}, so nothing shows whether labels help "
         "there"
     )
+
+
+def _in(out: Path) -> str:
+    return f"In {printable(str(out))}"
 
 
 def _line(name: str, text: str) -> str:

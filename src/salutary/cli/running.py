@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salutary.cli.check import card
 from salutary.cli.terminal import display
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
     from salutary.runs.kind import Request, RunKind
+    from salutary.tables.checks import Checks
+
+
+def show_checks(checks: Checks) -> None:
+    """Show the card about the tables, on standard error."""
+    for line in card(checks.to_dict()):
+        print(line, file=sys.stderr)
 
 
 def run_and_summarize(
@@ -46,6 +55,6 @@ def run_and_summarize(
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
 
-        report = run_tables(kind, request, shown.stage, show)
+        report = run_tables(kind, request, shown.stage, show, show_checks)
     for line in summary(report, request.out):
         print(line)

@@ -176,7 +176,7 @@ def _longest(model: Any, tokenizer: Any, positions: int | None) -> int:
 
 
 def _check_weights(name: str, model: Any, missing: Iterable[str]) -> None:
-    """Refuse a model with missing weights, which were initialized at random."""
+    """Refuse missing weights, which were made at random, and those not finite."""
     lacking = sorted(key for key in missing if not key.startswith("pooler."))
     if lacking:
         raise InputError(
@@ -189,6 +189,12 @@ def _check_weights(name: str, model: Any, missing: Iterable[str]) -> None:
         with torch.no_grad():
             for parameter in model.pooler.parameters():
                 parameter.zero_()
+    for key, parameter in model.named_parameters():
+        if not parameter.detach().float().isfinite().all():
+            raise InputError(
+                f"{name}: has a weight that is NaN or infinite, in {key!r}; restore "
+                "its files, or pass another model"
+            )
 
 
 def _check_tokenizer(name: str, tokenizer: Any, model: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,8 @@ def as_pandas(X: Any, name: str) -> Any:
     Raises
     ------
     InputError
-        For a single text, and for a dict, as a slice of Hugging Face datasets is: its
-        keys would be taken for rows.
+        For a single text; for a dict, as a slice of Hugging Face datasets is: its keys
+        would be taken for rows; and for a set, whose rows have no order.
 
     Examples
     --------
@@ -42,6 +42,13 @@ def as_pandas(X: Any, name: str) -> Any:
             f"{name} is a dict with the keys {keys}; pass one of its columns, or the "
             "pandas.DataFrame of those that are meant"
         )
+    if isinstance(X, Set):
+        raise InputError(
+            f"{name} is of type {type(X).__name__}, whose rows have no order; pass a "
+            "list"
+        )
+    if isinstance(X, Iterator | ValuesView):
+        return list(X)
     if isinstance(X, pa.Array):
         return X.to_pandas()
     if isinstance(X, pd.DataFrame | pd.Series) or not hasattr(X, "__arrow_c_stream__"):
@@ -49,13 +56,15 @@ def as_pandas(X: Any, name: str) -> Any:
     return (pa.table(X) if hasattr(X, "columns") else pa.chunked_array(X)).to_pandas()
 
 
-def joined(first: Any, second: Any) -> Any:
-    """The rows of X and of X_val, one after the other.
+def joined(first: Any, second: Any, name: str = "X_val") -> Any:
+    """The rows of X and of others, one after the other.
 
     Parameters
     ----------
     first, second : rows of the same type
-        Tables of pandas, arrays, sparse matrices, or sequences.
+        Tables of pandas, polars or Arrow, arrays, sparse matrices, or sequences.
+    name : str
+        Name of ``second`` in messages.
 
     Raises
     ------
@@ -69,16 +78,20 @@ def joined(first: Any, second: Any) -> Any:
         return sparse.vstack([first, second], format="csr")
     if kinds[0] is not kinds[1]:
         raise ValueError(
-            f"X is of type {type(first).__name__}, X_val of {type(second).__name__}; "
+            f"X is of type {type(first).__name__}, {name} of {type(second).__name__}; "
             "pass both as the same type"
         )
     if isinstance(first, pd.DataFrame) and list(first) != list(second):
         raise ValueError(
-            f"X_val has the columns {list(second)}, but X has {list(first)}; pass the "
+            f"{name} has the columns {list(second)}, but X has {list(first)}; pass the "
             "same"
         )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)
+    if isinstance(first, pa.Table):
+        return pa.concat_tables([first, second], promote_options="permissive")
+    if hasattr(first, "vstack"):  # of polars
+        return first.vstack(second)
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
     return [*first, *second]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,10 @@ from salutary.errors import InputError
 
 Text = str | tuple[str, str]
 """A row's text, or its pair of texts, for instance a question and an answer."""
+
+
+CUT = "have more than"
+"""What the warning of truncated texts says, by which it is known."""
 
 
 def as_texts(X: Any) -> list[Text]:
@@ -110,9 +116,44 @@ def warn_of_cut(model: Any, texts: list[Text]) -> None:
     """
     n_truncated = model.n_truncated(texts)
     if n_truncated:
-        warnings.warn(
-            f"{n_truncated} of {len(texts)} texts have more than {model.max_length} "
-            "tokens; the rest of each is ignored",
-            UserWarning,
-            stacklevel=3,
-        )
+        _warn(f"{n_truncated} of {len(texts)} texts", model)
+
+
+def warn_of_cut_in(tables: Mapping[str, list[Text]], model: Any) -> None:
+    """Warn the caller's caller once of all tables that have too long texts.
+
+    Parameters
+    ----------
+    tables : mapping of str to list of texts
+        Texts of each table, by its name.
+    model : LanguageModel
+
+    Warns
+    -----
+    UserWarning
+        Says of each table how many texts are truncated.
+    """
+    counts = {name: model.n_truncated(texts) for name, texts in tables.items()}
+    parts = [
+        f"{name}: {count} of {len(tables[name])} texts"
+        for name, count in counts.items()
+        if count
+    ]
+    if parts:
+        _warn(", ".join(parts), model)
+
+
+def _warn(which: str, model: Any) -> None:
+    warnings.warn(
+        f"{which} {CUT} {model.max_length} tokens; the rest of each is ignored",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+@contextmanager
+def cuts_told() -> Iterator[None]:
+    """Do not warn of truncated texts in the block, as `warn_of_cut_in` does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=f".* {CUT} ")
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from salutary.deep.texts import as_texts, warn_of_cut
+from salutary.deep.texts import as_texts, warn_of_cut, warn_of_cut_in
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError, needs
 from salutary.names import Pooling
@@ -158,6 +159,18 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         warn_of_cut(model, texts)
         folder = None if self.cache_dir is None else Path(self.cache_dir)
         return model.embed(texts, self.batch_size, folder)
+
+    def warn_of_cut(self, tables: Mapping[str, Any]) -> None:
+        """Warn of the texts of several tables that are truncated, as `transform` does.
+
+        Parameters
+        ----------
+        tables : mapping of str to sequence of texts
+            Texts of each table, by its name.
+        """
+        check_is_fitted(self)
+        texts = {name: as_texts(X) for name, X in tables.items()}
+        warn_of_cut_in(texts, self._fitted_model())
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Names of the output features: "embedding0", "embedding1", ..."""

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ LARGEST_STORE = 4 * 2**30
 
 A larger one loses the vectors that were not used for longest, until a tenth is free.
 """
+
+LONGEST_UNUSED = 90
+"""Days after which a vector that was not used is removed from a store."""
 
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process that is writing to the store."""
@@ -144,6 +148,26 @@ def _encoded(
     return found
 
 
+@dataclass(frozen=True)
+class StoreFacts:
+    """What a store holds.
+
+    Parameters
+    ----------
+    n_vectors : int
+    n_bytes : int
+        On the disk, without what waits to be used again.
+    first_day, last_day : int or None
+        Days, counted from 1970, on which the vector that was not used for longest and
+        the one used last were used. None if there is none.
+    """
+
+    n_vectors: int
+    n_bytes: int
+    first_day: int | None
+    last_day: int | None
+
+
 class VectorStore:
     """Vectors by key in one SQLite file, which several processes may share.
 
@@ -196,6 +220,36 @@ class VectorStore:
                 rows,
             )
 
+    def facts(self) -> StoreFacts:
+        """How much the store holds, and when that was used."""
+        count, first, last = self._connection.execute(
+            "SELECT count(*), min(used), max(used) FROM vectors"
+        ).fetchone()
+        return StoreFacts(count, self._n_bytes(), first, last)
+
+    def forget(self, unused_for: int) -> None:
+        """Remove the vectors that were not used for more than so many days."""
+        with self._connection:
+            self._connection.execute(
+                "DELETE FROM vectors WHERE used < ?", (_today() - unused_for,)
+            )
+
+    def clear(self) -> None:
+        """Remove all vectors."""
+        with self._connection:
+            self._connection.execute("DELETE FROM vectors")
+
+    def compact(self) -> None:
+        """Give the space of removed vectors back to the disk, which takes a while."""
+        self._connection.execute("VACUUM")
+
+    def _n_bytes(self) -> int:
+        pages, free, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
     def shrink(self, largest: int) -> None:
         """Remove the vectors that were not used for longest from too large a store.
 
@@ -205,25 +259,19 @@ class VectorStore:
             Number of bytes that the store may have. If it has more, a tenth of this
             number is free afterwards.
         """
-        pages, free, size = (
-            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        used = (pages - free) * size
+        used = self._n_bytes()
         if used <= largest:
             return
         count = self._connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
         n_removed = ceil(count * (1 - 0.9 * largest / used))
-        # Another process may be using the store, which then shrinks at a later call.
-        with suppress(sqlite3.OperationalError):
-            with self._connection:
-                self._connection.execute(
-                    "DELETE FROM vectors WHERE key IN "
-                    "(SELECT key FROM vectors ORDER BY used LIMIT ?)",
-                    (n_removed,),
-                )
-            # Most pages still hold a vector, and only this gives up the space.
-            self._connection.execute("VACUUM")
+        with self._connection:
+            self._connection.execute(
+                "DELETE FROM vectors WHERE key IN "
+                "(SELECT key FROM vectors ORDER BY used LIMIT ?)",
+                (n_removed,),
+            )
+        # Most pages still hold a vector, and only this gives up the space.
+        self.compact()
 
 
 def _today() -> int:
@@ -239,8 +287,9 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
     ----------
     folder : Path or None
         The folder; it is created if it does not exist. With None, the store is in
-        memory and its vectors are gone after the block. A store of more than
-        `LARGEST_STORE` bytes is made smaller after the block.
+        memory and its vectors are gone after the block. After the block, vectors that
+        were not used for `LONGEST_UNUSED` days are removed, and a store of more than
+        `LARGEST_STORE` bytes is made smaller.
 
     Raises
     ------
@@ -270,7 +319,10 @@ def open_store(folder: Path | None) -> Iterator[VectorStore]:
         _add_use(connection)
         store = VectorStore(connection)
         yield store
-        store.shrink(LARGEST_STORE)
+        # Another process may be using the store, which then shrinks at a later call.
+        with suppress(sqlite3.OperationalError):
+            store.forget(LONGEST_UNUSED)
+            store.shrink(LARGEST_STORE)
     except sqlite3.DatabaseError as error:
         # The lowest byte of an extended error code is the primary code.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -293,4 +345,6 @@ def _add_use(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "ALTER TABLE vectors ADD COLUMN used INTEGER NOT NULL DEFAULT 0"
             )
+            with connection:
+                connection.execute("UPDATE vectors SET used = ?", (_today(),))
     connection.execute("CREATE INDEX IF NOT EXISTS by_use ON vectors (used)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, MappingView, Set
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,22 @@ def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     return checked
 
 
+def check_order(X: Any, name: str) -> None:
+    """Refuse a collection whose rows have no order or no number, such as a set.
+
+    Raises
+    ------
+    ValueError
+    """
+    # One of SciPy's sparse arrays is a dict of its entries.
+    unordered = isinstance(X, Set | Mapping | MappingView | Iterator)
+    if unordered and not sparse.issparse(X):
+        raise ValueError(
+            f"{name} is of type {type(X).__name__}, which is no list of rows; pass a "
+            "list, an array or a table"
+        )
+
+
 def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     """Turn rows into a dense or CSR matrix of floats, finite or not.
 
@@ -60,8 +76,8 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     Raises
     ------
     ValueError
-        For a wrong shape, and for column names other than those the model was fitted
-        with.
+        For a set or the like, for a wrong shape, and for column names other than those
+        the model was fitted with.
     """
     known = getattr(model, "feature_names_in_", None)
     found = getattr(X, "columns", None)
@@ -70,6 +86,7 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
             f"{name} has other columns than the model was fitted with, or has them in "
             f"another order; pass {list(known)}"
         )
+    check_order(X, name)
     X = check_array(
         X,
         accept_sparse="csr",

@@ -11,15 +11,21 @@ from salutary.arrays import IntArray
 
 LABEL_TYPES = (str, bool, int, float, np.bool_, np.integer, np.floating)
 
+PLAIN_KINDS = "biufUTO"
+"""Kinds of NumPy types that labels may have; each value of another is looked at."""
+
 
 def as_given(values: Any) -> Any:
     """NumPy arrays as they are; lists and columns of tables as arrays of objects.
 
     NumPy itself would make text of every value in a list if one is text, and floats of
-    whole numbers and booleans in a column with gaps.
+    whole numbers and booleans in a column with gaps. Moments, complex numbers and bytes
+    become objects too, so that they are refused like all that is no label.
     """
-    if isinstance(getattr(values, "dtype", None), np.dtype):
-        return values
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype):
+        plain = dtype.kind in PLAIN_KINDS or np.ndim(values) != 1
+        return values if plain else _objects(values)
     categorical = getattr(values, "cat", values)
     if hasattr(categorical, "categories") and hasattr(categorical, "codes"):
         # pandas would make floats of categories that are whole numbers.
@@ -30,7 +36,14 @@ def as_given(values: Any) -> Any:
         if hasattr(values, to_list):
             values = getattr(values, to_list)()
             break
+    if isinstance(values, list | tuple):
+        return _objects(values)
     return np.asarray(values, dtype=object)
+
+
+def _objects(values: Any) -> NDArray[Any]:
+    """One object for each value, also where NumPy would read tuples as a matrix."""
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def missing_rows(values: NDArray[Any]) -> IntArray:
@@ -38,6 +51,15 @@ def missing_rows(values: NDArray[Any]) -> IntArray:
     if values.dtype != object:
         return np.flatnonzero(values != values)
     return np.flatnonzero([is_missing(value) for value in values])
+
+
+def blank_rows(values: NDArray[Any]) -> IntArray:
+    """Numbers of the rows that hold a text of nothing but white space."""
+    if values.dtype.kind not in "OUT":
+        return np.zeros(0, dtype=np.intp)
+    return np.flatnonzero(
+        [isinstance(value, str) and not value.strip() for value in values.tolist()]
+    )
 
 
 def is_missing(value: Any) -> bool:
@@ -87,7 +109,7 @@ def check_kinds(labels: NDArray[Any], rows: IntArray, name: str) -> None:
     """Refuse labels that are not all texts, all booleans or all numbers."""
     first = _kind(labels[0])
     for row, label in zip(rows, labels, strict=True):
-        if not isinstance(label, LABEL_TYPES):
+        if not _may_be_label(label):
             raise ValueError(
                 f"{name} has the label {label!r} in row {row}, of type "
                 f"{type(label).__name__}; make it text, a whole number or a boolean"
@@ -100,6 +122,11 @@ def check_kinds(labels: NDArray[Any], rows: IntArray, name: str) -> None:
             )
 
 
+def _may_be_label(label: Any) -> bool:
+    # To NumPy a duration is a whole number.
+    return isinstance(label, LABEL_TYPES) and not isinstance(label, np.timedelta64)
+
+
 def _kind(label: Any) -> str:
     if isinstance(label, bool | np.bool_):
         return "boolean"
@@ -110,7 +137,7 @@ def plain_if_alike(labels: NDArray[Any]) -> NDArray[Any]:
     """The objects of a list in NumPy's own type, if that changes none of them."""
     if all(isinstance(label, float) for label in labels):
         return labels.astype(np.float64)
-    known = all(isinstance(label, LABEL_TYPES) for label in labels)
+    known = all(_may_be_label(label) for label in labels)
     if not known or len({_kind(label) for label in labels}) > 1:
         return labels
     plain = _exact(labels.tolist())

@@ -23,6 +23,7 @@ from salutary.arrays import IntArray, Matrix
 from salutary.influence.label_values import (
     as_given,
     as_typed,
+    blank_rows,
     check_kinds,
     is_missing,
     missing_rows,
@@ -51,18 +52,19 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        For a wrong shape, and for a label that is missing, that is neither text nor a
-        number, or that is text among numbers. The message names its row, from zero.
+        For a wrong shape, and for a label that is missing or empty, that is neither
+        text nor a number, or that is text among numbers. The message names its row,
+        from zero.
     """
-    labels = _column(y, name, X)
-    missing = missing_rows(labels)
-    if len(missing):
+    labels = _all_labeled(_column(y, name, X), name)
+    blank = blank_rows(labels)
+    if len(blank):
         raise ValueError(
-            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
+            f"{name} has an empty text as label in row {blank[0]}; give it one, or "
+            "drop the row"
         )
-    if labels.dtype.kind in "biufUT":
+    if labels.dtype != object or not len(labels):
         return labels
-    check_kinds(labels, np.arange(len(labels)), name)
     if isinstance(labels[0], str) and hasattr(y, "dtype"):
         return labels
     return as_typed(labels, np.arange(len(labels)), name)
@@ -115,11 +117,13 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     Raises
     ------
     ValueError
-        Without ``y``, for another shape, and for the text "-1" in an array of texts.
+        Without ``y``, for another shape, and for the text "-1" and empty texts, which
+        would be classes. The message names the first row with one, from zero.
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None")
     given, y = y, column_or_1d(as_given(y), warn=True)
+    _refuse_texts_for_no_label(y)
     if y.dtype == object and not hasattr(given, "dtype"):
         y = plain_if_alike(y)
     if y.dtype == object:
@@ -128,19 +132,30 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         return y, np.isnan(y) | (y == -1)
     if y.dtype.kind in "iu":
         return y, y == -1
-    if y.dtype.kind == "U" and np.any(y == "-1"):
-        raise ValueError(
-            "y has the text '-1', which would be a class; mark unlabeled rows by None "
-            "in an array of dtype object"
-        )
     return y, np.zeros(len(y), dtype=bool)
+
+
+def _refuse_texts_for_no_label(y: NDArray[Any]) -> None:
+    """Refuse texts that look like the mark of a row without a label, but are none."""
+    if y.dtype.kind not in "OUT":
+        return
+    rows = np.union1d(
+        blank_rows(y),
+        np.flatnonzero([isinstance(label, str) and label == "-1" for label in y]),
+    )
+    if len(rows):
+        raise ValueError(
+            f"y has the text {str(y[rows[0]])!r} in row {rows[0]}, which would be a "
+            "class; mark rows without a label by None in a list or an array of dtype "
+            "object, or rename the class"
+        )
 
 
 def _is_mark(label: Any) -> bool:
     """Whether a value marks a row without a label: nothing, or the number -1."""
     if isinstance(label, bool | np.bool_ | str | bytes):
         return False
-    return is_missing(label) or bool(label == -1)
+    return is_missing(label) or (np.ndim(label) == 0 and bool(label == -1))
 
 
 def encode_classes(
@@ -167,7 +182,7 @@ def encode_classes(
     labels = y[~unlabeled]
     if len(labels) == 0:
         raise ValueError("y has no labeled row; label a few rows of each class")
-    if labels.dtype.kind not in "biufUT":
+    if labels.dtype == object:
         rows = np.flatnonzero(~unlabeled)
         check_kinds(labels, rows, "y")
         if not isinstance(labels[0], str):
@@ -207,20 +222,15 @@ def encode_labels(
     Raises
     ------
     ValueError
-        If there are not as many labels as rows, or a label is not among the classes.
-        The message names the first row with such a label, from zero.
+        If there are not as many labels as rows, a label is missing, of another type
+        than labels have, or of another kind than the others, or it is not among the
+        classes. The message names the first row with such a label, from zero.
     """
-    y = column_or_1d(as_given(y))
-    if X is not None:
-        check_consistent_length(X, y)
+    y = _all_labeled(_column(y, name, X), name)
     position = {label: code for code, label in enumerate(classes.tolist())}
     codes = np.empty(len(y), dtype=np.intp)
     for row, label in enumerate(y.tolist()):
         code = position.get(label)
-        if code is None and is_missing(label):
-            raise ValueError(
-                f"{name} has no label in row {row}; give it one, or drop the row"
-            )
         if code is None:
             raise ValueError(
                 f"{name} has the class {label!r} (row {row}), which no labeled row "
@@ -302,11 +312,30 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     return np.array([number[value] for value in values], dtype=np.intp)
 
 
-def _column(values: Any, name: str, X: Matrix) -> NDArray[Any]:
+def _all_labeled(labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """The labels, if none is missing and all are of one kind.
+
+    Raises
+    ------
+    ValueError
+        The message names the first row, from zero.
+    """
+    missing = missing_rows(labels)
+    if len(missing):
+        raise ValueError(
+            f"{name} has no label in row {missing[0]}; give it one, or drop the row"
+        )
+    if labels.dtype == object and len(labels):
+        check_kinds(labels, np.arange(len(labels)), name)
+    return labels
+
+
+def _column(values: Any, name: str, X: Matrix | None) -> NDArray[Any]:
     """One value for each row, as an array of one dimension."""
     try:
         column: NDArray[Any] = column_or_1d(as_given(values))
-        check_consistent_length(X, column)
+        if X is not None:
+            check_consistent_length(X, column)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return column

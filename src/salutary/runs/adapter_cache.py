@@ -12,6 +12,7 @@ from typing import Any
 from sklearn.base import clone
 
 from salutary.deep.lora_classifier import LoraClassifier
+from salutary.deep.texts import cuts_told
 from salutary.errors import InputError
 from salutary.files import read_json, write_json
 from salutary.progress import Stage, reporting
@@ -60,7 +61,8 @@ class AdapterCache:
                 )
         with self.stage(f"fine-tuning on {len(y)} rows") as report, reporting(report):
             model = clone(self.classifier).set_params(max_length=self.max_length)
-            model.fit(X, y, X_val, y_val)
+            with cuts_told():
+                model.fit(X, y, X_val, y_val)
         beside = self.folder / f".{name}.part"
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)

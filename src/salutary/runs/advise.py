@@ -30,15 +30,16 @@ from salutary.runs.artifacts import LABELS, LEDGER, MODEL, REPORT, SWITCHES, wri
 from salutary.runs.directory import (
     check_directory,
     checked_sha256,
-    has_all_results,
     holds_run,
     open_ledger,
     refuse_other,
+    report_if_finished,
     versions,
     warn_of_versions,
 )
 from salutary.runs.kind import Request
 from salutary.runs.table_problem import EncodedTables, encode_tables, recurring_rows
+from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
@@ -72,7 +73,11 @@ ADVISING = AdviceRun()
 
 
 def advise_tables(
-    sources: Sources, plan: Plan, stage: Stage, fitted: Callable[[str], None]
+    sources: Sources,
+    plan: Plan,
+    stage: Stage,
+    fitted: Callable[[str], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Read and encode the tables, compare the options, and advise one.
 
@@ -84,12 +89,14 @@ def advise_tables(
         Displays which step is running, apart from the fits.
     fitted : callable
         Called with a line about the progress after each fit.
+    on_checks : callable, optional
+        Called with what is to be known of the tables before the first fit.
 
     Returns
     -------
     dict
-        The settings, the items of `Advice.to_dict`, and the number of validation rows
-        that another table has as well.
+        The settings, the items of `Advice.to_dict`, the number of validation rows that
+        another table has as well, and the items of `Checks.to_dict`.
 
     Raises
     ------
@@ -97,13 +104,21 @@ def advise_tables(
         If a table holds something that cannot be used.
     """
     encoded = _prepared(sources, plan, stage)
+    on_checks(encoded.checks)
     task = _task(encoded, plan)
     advice = compare(task, plan.splits, plan.repeats, fitted)
-    return {"settings": _settings(sources, plan), **_outcome(advice, encoded)}
+    return {
+        "settings": _settings(sources, plan),
+        "checks": encoded.checks.to_dict(),
+        **_outcome(advice, encoded),
+    }
 
 
 def advise_into(
-    request: Request, stage: Stage, fitted: Callable[[str], None]
+    request: Request,
+    stage: Stage,
+    fitted: Callable[[str], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Compare the options as `advise_tables` does, and leave what is advised.
 
@@ -114,7 +129,7 @@ def advise_into(
     ----------
     request : Request
         Its settings are a `Plan`.
-    stage, fitted : callable
+    stage, fitted, on_checks : callable
         See `advise_tables`.
 
     Returns
@@ -131,20 +146,27 @@ def advise_into(
     data = {
         name: checked_sha256(path) for name, path in request.sources.paths().items()
     }
+    report = report_if_finished(
+        AdviceLedger,
+        request,
+        lambda facts: bool(facts.get("report")),
+        lambda ledger: _facts_of_same_run(ledger, request, data),
+    )
+    if report is not None:
+        with stage("the run had finished; nothing is changed"):
+            return report
     path, encoded = request.out / LEDGER, None
     if not holds_run(request.out):
         encoded = _prepared(request.sources, request.settings, stage)
     with claim(request.out), open_ledger(AdviceLedger, path) as ledger:
         if not ledger.is_empty():
             facts = _facts_of_same_run(ledger, request, data)
-            if facts.get("report") and has_all_results(request, facts):
-                with stage("the run had finished; nothing is changed"):
-                    return dict(facts["report"])
             request = request.continuing(facts["embedder"])
         if encoded is None:
             encoded = _prepared(request.sources, request.settings, stage)
         if ledger.is_empty():
             ledger.begin(_first_facts(request, encoded, data))
+        on_checks(encoded.checks)
         return _finish(ledger, request, encoded, stage, fitted)
 
 
@@ -171,6 +193,7 @@ def _settings(sources: Sources, plan: Plan) -> dict[str, Any]:
     return {
         "target": sources.target,
         "id": sources.id_column,
+        "keep": sorted({*sources.keep}),
         **sources.text_settings(),
         **asdict(plan),
     }
@@ -237,6 +260,7 @@ def _finish(
                 for name in facts["data"]
             },
             "versions": facts["versions"],
+            "checks": encoded.checks.to_dict(),
             "outcome": {**_outcome(advice, encoded), "labels": found.n_labels},
         }
         write_json(out / REPORT, report)

@@ -114,6 +114,10 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
         that would change is refused by its row: "abc" or "1,234" among numbers, 2
         among booleans, a date in another format than the training table's.
 
+        ``feature_names_in_`` names the features. The steps ``model[:-1]`` turn a table
+        into the frame that the model sees, with a name for each column, as scikit-learn
+        does after ``set_output(transform="pandas")``.
+
     Raises
     ------
     InputError

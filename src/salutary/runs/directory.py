@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, writable, write_json
+from salutary.files import LOCK, claim, refuse_links, writable, write_json
 from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
 from salutary.runs.artifacts import LEDGER, REPORT
@@ -27,6 +27,7 @@ from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
 from salutary.runs.sealed import SealedFile
+from salutary.tables.checks import Checks
 from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
@@ -35,12 +36,19 @@ AnyLedger = TypeVar("AnyLedger", bound=SealedFile)
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 """Packages whose versions a run writes down, as its figures depend on them."""
 
+UNREADABLE = (ValueError, KeyError, TypeError, IndexError, RecursionError)
+"""What reading the content of an edited ledger can end in."""
+
 VERSIONED_WITH_TEXTS = ("torch", "transformers", "peft")
 """Further such packages where a language model embeds texts."""
 
 
 def run_tables(
-    kind: RunKind, request: Request, stage: Stage, on_round: Callable[[Round], None]
+    kind: RunKind,
+    request: Request,
+    stage: Stage,
+    on_round: Callable[[Round], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Start or continue a run, and write its results.
 
@@ -52,6 +60,8 @@ def run_tables(
         Displays which step is running, apart from the rounds.
     on_round : callable
         Called with each round once the ledger holds it.
+    on_checks : callable, optional
+        Called with what is to be known of the tables, once nothing more is refused.
 
     Returns
     -------
@@ -70,6 +80,15 @@ def run_tables(
         check_directory(kind, request)
         paths = request.sources.paths().items()
         data = {name: checked_sha256(path) for name, path in paths}
+        report = report_if_finished(
+            Ledger,
+            request,
+            lambda facts: _had_finished(request, facts),
+            lambda ledger: _read_same_run(ledger, kind, request, data),
+        )
+        if report is not None:
+            with stage("the run had finished; nothing is changed"):
+                return report
         prepared: PreparedRun | None = None
         if not holds_run(request.out):
             prepared = kind.prepare(request, stage)
@@ -77,15 +96,11 @@ def run_tables(
             record = None
             if not ledger.is_empty():
                 record = _read_same_run(ledger, kind, request, data)
-                report: dict[str, Any] | None = record.facts.get("report")
-                if report and request.limit <= as_limit(report["settings"]["budget"]):
-                    if has_all_results(request, record.facts):
-                        with stage("the run had finished; nothing is changed"):
-                            return report
+                if _had_finished(request, record.facts):
                     # Results that were lost or damaged are written again as they were.
                     # All are if the language model was moved.
-                    request = replace(request, budget=report["settings"]["budget"])
-            if record is not None:
+                    budget = record.facts["report"]["settings"]["budget"]
+                    request = replace(request, budget=budget)
                 request = request.continuing(record.facts["embedder"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
@@ -95,6 +110,7 @@ def run_tables(
                         state = _begin(ledger, kind, request, prepared, data)
                 else:
                     state = _continue(ledger, request, prepared, record)
+            on_checks(prepared.checks)
             for after, found in rounds(prepared.problem, request.limit, state):
                 state = after
                 if found is not None:
@@ -122,6 +138,47 @@ def holds_run(out: Path) -> bool:
     """Whether a directory has a ledger."""
     ledger = out / LEDGER
     return ledger.is_file() and ledger.stat().st_size > 0
+
+
+def report_if_finished(
+    kind: type[AnyLedger],
+    request: Request,
+    is_done: Callable[[dict[str, Any]], bool],
+    check: Callable[[AnyLedger], object],
+) -> dict[str, Any] | None:
+    """The report of a finished run that lacks nothing; None for any other run.
+
+    Nothing is written, not even a lock, so that the directory may be read-only.
+
+    Parameters
+    ----------
+    kind : type of ledger
+    request : Request
+    is_done : callable
+        Whether a run with these facts has done all that is asked for.
+    check : callable
+        Refuses a ledger of another run, or one that was edited.
+    """
+    if not request.resume or not holds_run(request.out):
+        return None
+    refuse_links(request.out)
+    try:
+        with kind(request.out / LEDGER) as ledger:
+            facts = ledger.facts()
+            if not (is_done(facts) and has_all_results(request, facts)):
+                return None
+            check(ledger)
+    except (sqlite3.Error, *UNREADABLE):
+        return None  # why it cannot be continued is found where it is
+    return dict(facts["report"])
+
+
+def _had_finished(request: Request, facts: dict[str, Any]) -> bool:
+    """Whether a run had ended under at least the budget that is asked for."""
+    report: dict[str, Any] | None = facts.get("report")
+    if not report:
+        return False
+    return request.limit <= as_limit(report["settings"]["budget"])
 
 
 def has_all_results(request: Request, facts: dict[str, Any]) -> bool:
@@ -192,7 +249,11 @@ def _check_can_be_made(out: Path) -> None:
 
 @contextmanager
 def open_ledger(kind: type[AnyLedger], path: Path) -> Iterator[AnyLedger]:
-    """Open a ledger of a kind; refuse one that is damaged."""
+    """Open a ledger of a kind; refuse one that is damaged.
+
+    A new one is removed if a run is refused in the block before it begins.
+    """
+    is_new = not path.exists()
     try:
         with kind(path) as ledger:
             yield ledger
@@ -201,6 +262,10 @@ def open_ledger(kind: type[AnyLedger], path: Path) -> Iterator[AnyLedger]:
         if isinstance(error, sqlite3.OperationalError) and not missing:
             raise
         raise _damaged(path, error) from None
+    except InputError:
+        if is_new and path.stat().st_size == 0:
+            path.unlink()
+        raise
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
@@ -240,7 +305,7 @@ def _read_same_run(
         record = ledger.read()
         facts = record.facts
         facts["kind"], facts["settings"]["budget"], facts["data"], facts["versions"]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except UNREADABLE as error:
         raise _damaged(out / LEDGER, error) from None
     if facts["kind"] != kind.name:
         raise InputError(
@@ -362,6 +427,7 @@ def _finish(
             for name in request.sources.paths()
         },
         "versions": facts["versions"],
+        "checks": prepared.checks.to_dict(),
         "outcome": kind.outcome(finished),
     }
     out = request.out

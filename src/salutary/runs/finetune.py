@@ -18,7 +18,7 @@ from salutary.arrays import IntArray
 from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.deep.fine_tuning import FineTuning, part_validation, run_surrogate
 from salutary.deep.lora_classifier import LoraClassifier
-from salutary.deep.texts import as_texts, warn_of_cut
+from salutary.deep.texts import as_texts, warn_of_cut_in
 from salutary.deep.vectors import FILE
 from salutary.files import write_json, write_text
 from salutary.labeling.fitting import Snapshot
@@ -31,6 +31,7 @@ from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.label import agreement_of, write_labels
 from salutary.runs.report import figures_of, run_figures
 from salutary.runs.table_problem import n_rows_of, recurring_rows
+from salutary.tables.checks import Checks, check_tables
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 
@@ -68,11 +69,14 @@ class TextProblem:
     tables : Tables
     embedder : str
         Fingerprint of the language model before fine-tuning.
+    checks : Checks
+        Without drift, as the texts have no vectors yet.
     """
 
     problem: FineTuning
     tables: Tables
     embedder: str
+    checks: Checks
 
     @property
     def ids(self) -> pa.Array:
@@ -117,17 +121,22 @@ class FineTuneRun:
         check_rounds(request.out / ROUNDS)
         with stage("reading the tables"):
             tables = read_tables(request.sources)
-            frames = [tables.features[name] for name in ("pool", "train", "validation")]
-            texts = [text for frame in frames for text in as_texts(frame)]
+            texts_of = {
+                name: as_texts(tables.features[name])
+                for name in ("pool", "train", "validation")
+            }
+            texts = [text for part in texts_of.values() for text in part]
         classifier = _classifier(request)
         assert request.sources.texts is not None
         with stage("loading the language model"):
             model = classifier.load_base(request.sources.texts.fingerprint)
             base = model.fingerprint.hex()
-        warn_of_cut(model, texts)
+        paths = request.sources.tables()
+        warn_of_cut_in({str(paths[name]): texts_of[name] for name in texts_of}, model)
         folder = request.out / ROUNDS
         cache = AdapterCache(folder, classifier, base, model.max_length, stage)
-        return TextProblem(_problem(request, tables, texts, cache), tables, base)
+        problem = _problem(request, tables, texts, cache)
+        return TextProblem(problem, tables, base, check_tables(tables))
 
     def results(self, sources: Sources) -> tuple[str, ...]:
         """Names of the files of the labels, the metrics and the adapter."""

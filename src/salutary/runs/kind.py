@@ -12,6 +12,7 @@ from salutary.labeling.loop import State, as_limit
 from salutary.labeling.steps import Steps
 from salutary.progress import Stage
 from salutary.runs.record import AssignedLabels, Record, RoundEntry
+from salutary.tables.checks import Checks
 from salutary.tables.sources import Sources
 
 
@@ -46,6 +47,7 @@ class Request:
             "target": sources.target,
             "id": sources.id_column,
             "group": sources.group_column,
+            "keep": sorted({*sources.keep}),
             **sources.text_settings(),
             **asdict(self.settings),
         }
@@ -87,6 +89,10 @@ class PreparedRun(Protocol):
     @property
     def recurring(self) -> int:
         """Number of validation rows that another table has as well."""
+
+    @property
+    def checks(self) -> Checks:
+        """What is to be known of the tables."""
 
     @property
     def embedder(self) -> str | None:

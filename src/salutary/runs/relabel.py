@@ -17,7 +17,11 @@ from salutary.runs.report import convex_figures
 from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
 from salutary.tables.reading import read_tables
 from salutary.tables.sources import Sources
-from salutary.tables.writing import write_relabeled, write_table
+from salutary.tables.writing import (
+    relabeled_name,
+    write_relabeled,
+    write_table,
+)
 
 
 class RelabelRun:
@@ -103,9 +107,8 @@ def write_switches(finished: FinishedRun) -> None:
 
 
 def cleaned_name(sources: Sources) -> str:
-    """File name of the cleaned table, which has the format of the training table."""
-    train = sources.train
-    return "cleaned" + (".parquet" if train.is_dir() else train.suffix.lower())
+    """File name of the cleaned table, of the training table's format if possible."""
+    return relabeled_name(sources.train, "cleaned")
 
 
 def _write_cleaned(finished: FinishedRun) -> None:

@@ -138,8 +138,13 @@ def _cast(
 
 
 def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
-    """Values as Arrow spells them: 1.0 as "1", a boolean as "true"."""
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+    """Values as Arrow spells them: 1.0 as "1", a boolean as "true".
+
+    None for durations, which Arrow spells without their unit.
+    """
+    types = pa.types
+    unspelled = (types.is_nested, types.is_binary, types.is_duration)
+    if any(is_type(values.type) for is_type in unspelled):
         return None
     try:
         return values.cast(target)

@@ -59,6 +59,8 @@ class Sources:
         Table of the costs of mistakes.
     texts : Texts or None
         The text columns that are embedded.
+    keep : tuple of str
+        Columns that are features even if they look like ids, see `id_like`.
     only_texts : bool, default=False
         Whether the embedded texts are the only features. All other columns are then
         ignored.
@@ -72,6 +74,7 @@ class Sources:
     group_column: str | None = None
     costs: Path | None = None
     texts: Texts | None = None
+    keep: tuple[str, ...] = ()
     only_texts: bool = False
 
     @property

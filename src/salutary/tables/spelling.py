@@ -160,6 +160,43 @@ def _other_dates(texts: pa.Array) -> str | None:
     return f"{DATE}:{found.format_}"
 
 
+def swapped_dates(values: pa.ChunkedArray, kind: str) -> str | None:
+    """A date whose day and month could be exchanged, if no date tells which is which.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray of string
+        Dates of one column, with null for missing values.
+    kind : str
+        As from `spelled_kind`.
+
+    Returns
+    -------
+    str or None
+        The first date that would be another one. None if a date has no such format with
+        day and month exchanged, and for dates that begin with the year.
+
+    Examples
+    --------
+    >>> swapped_dates(pa.chunked_array([["01/01/2020", "05/02/2021"]]), "date:%m/%d/%Y")
+    '05/02/2021'
+    """
+    written = kind.removeprefix(f"{DATE}:")
+    if "%d" not in written or "%m" not in written or written.startswith("%Y"):
+        return None
+    day_first = written.index("%d") < written.index("%m")
+    first, second = ("%d", "%m") if day_first else ("%m", "%d")
+    swapped = second.join(part.replace(second, first) for part in written.split(first))
+    texts = pd.Series(
+        pc.unique(pc.utf8_trim_whitespace(values)).drop_null().to_pylist()
+    )
+    others = pd.to_datetime(texts, format=swapped, errors="coerce", utc=True)
+    if others.isna().any():
+        return None
+    different = others != pd.to_datetime(texts, format=written, utc=True)
+    return str(texts[different].iloc[0]) if different.any() else None
+
+
 def stray_text(values: pa.ChunkedArray) -> tuple[int, str] | None:
     """The text that keeps a column of numbers from being read as numbers.
 

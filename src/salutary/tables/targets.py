@@ -19,6 +19,17 @@ from salutary.tables.spelling import (
     with_gaps,
 )
 
+MARKERS = frozenset(
+    {
+        *("-1", "-1.0", "-", "unlabeled", "unlabelled", "unknown", "none", "no label"),
+        *("nolabel", "missing", "tbd", "todo"),
+    }
+)
+"""Texts in small letters that mark rows without a label, besides `MISSING_LABELS`.
+
+scikit-learn marks them by -1.
+"""
+
 
 def typed_labels(table: pa.Table, target: str) -> pa.Table:
     """Give the labels of a .csv file the type that their spelling shows.
@@ -64,6 +75,40 @@ def labels_with_gaps(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(values.type):
         return with_gaps(values, MISSING_LABELS)
     return values
+
+
+def unlabeled_rows(values: pa.ChunkedArray, classes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows of a pool have no label: none at all, or one of `MARKERS`.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+        The pool's column of labels.
+    classes : ndarray of shape (n_classes,)
+        Classes of the training table. None of them is a marker.
+
+    Returns
+    -------
+    ndarray of shape (n_pool,), dtype bool
+
+    Examples
+    --------
+    >>> pool = pa.chunked_array([[-1, 1, None]])
+    >>> unlabeled_rows(pool, np.array([0, 1])).tolist()
+    [True, False, True]
+    >>> unlabeled_rows(pool, np.array([-1, 1])).tolist()
+    [False, False, True]
+    """
+    values = labels_with_gaps(values)
+    missing = values.is_null().to_numpy()
+    try:
+        texts = cast_column(values, pa.string(), "")
+    except InputError:  # refused later, with the table's name
+        return np.asarray(missing)
+    known = {str(label).casefold() for label in classes.tolist()}
+    spelled = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    marked = pc.is_in(spelled, value_set=pa.array(sorted(MARKERS - known)))
+    return np.asarray(missing | marked.to_numpy(zero_copy_only=False))
 
 
 def cast_labels(

@@ -1,0 +1,287 @@
+"""Do ``label`` and ``advise`` agree, and are the models that they leave good ones?
+
+    python -m studies.verdict
+
+writes tables of ten data sets to files, runs both commands on them, and judges the
+models that they leave by rows that neither has seen. It writes ``docs/studies/verdict``
+and resumes from the measurements it finds.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.pipeline import Pipeline
+
+import salutary
+from salutary.influence.objectives import log_losses
+from salutary.labeling.guard import mean_decrease
+from salutary.labeling.tuning import PENALTIES, probabilities
+from salutary.progress import Report
+from salutary.runs.advise import Plan, advise_into
+from salutary.runs.directory import run_tables
+from salutary.runs.kind import Request
+from salutary.runs.label import LABELING
+from salutary.runs.table_problem import Settings
+from salutary.tables.casting import cast_features
+from salutary.tables.formats import read_table
+from salutary.tables.sources import Sources
+from salutary_benchmark.data.catalog import NINE, find_data_set
+from salutary_benchmark.data.loading import load
+from salutary_benchmark.experiments.experiment import Display
+from studies.writing import environment, real_data, write_study
+
+DATA = (*NINE, "digits")
+SIZES = (100, 300)
+"""Rows to train on, and as many to validate on."""
+
+POOL, TEST = 2_000, 4_000
+COMPONENTS = 64
+BUDGET, BATCH = 100, 10
+SURE = 2.0
+"""Standard errors from which on a difference is called significant."""
+
+READING = f"""\
+Of each data set, rows are drawn once for each size: as many to train on as to validate
+on, up to {POOL} as a pool, up to {TEST} to test; at most half of what is left is pool.
+Images are {COMPONENTS} principal components of all rows. Rows of a class that the
+training rows lack are left out. The tables are written as Parquet, and both commands
+run with what they do by default ({BUDGET} labels in rounds of {BATCH}).
+
+The reference is scikit-learn's `LogisticRegressionCV` (the same values of C, five
+folds, log loss) on the columns as the run's own model encodes them: fitted on the
+training rows for `label`, on training and validation rows for `advise --out`.
+Differences are in log loss on the test rows, model less reference, with their paired
+standard errors; below zero the model is better. Significant is more than {SURE:g}
+standard errors.
+
+A verdict says of labels that no person gave that they are better, worse, or make no
+sure difference to the best use of people's labels, or that none was kept. Two verdicts
+contradict each other if one says better and the other says worse."""
+
+
+@contextmanager
+def _silently(doing: str) -> Iterator[Report]:
+    yield lambda done, total: None
+
+
+def measure(size: int, data: str) -> Iterator[dict[str, Any]]:
+    """Run both commands on one draw, and judge their models by its test rows."""
+    with TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        folder = Path(name)
+        write_tables(folder, data, size)
+        paths = [folder / f"{part}.parquet" for part in ("train", "validation", "pool")]
+        sources = Sources(*paths, "label", None)
+        settings = Settings("tempered", None, BATCH, True, 0)
+        request = Request(sources, settings, BUDGET, folder / "label", False)
+        labeled = run_tables(LABELING, request, _silently, lambda round: None)
+        plan = Plan(BUDGET, BATCH, 5, 2, 0)
+        request = Request(sources, plan, BUDGET, folder / "advise", False)
+        advised = advise_into(request, _silently, lambda line: None)
+        verdict = labeled["outcome"]["verdict"]
+        yield {
+            "labels": labeled["outcome"]["labels"],
+            "label_says": verdict["finding"],
+            "label_option": verdict["option"],
+            "advise_says": advised["outcome"]["finding"],
+            "advise_option": advised["outcome"]["option"],
+            **_behind(folder, "label", ["train"]),
+            **_behind(folder, "advise", ["train", "validation"]),
+        }
+
+
+def write_tables(folder: Path, data: str, size: int) -> None:
+    """Draw the rows of a cell, and write them as the tables of a user."""
+    rows = load(find_data_set(data), None if data == "digits" else real_data())
+    X, y = rows.X, rows.y
+    if not hasattr(X, "iloc"):
+        flat = np.asarray(X, dtype=np.float64).reshape(len(y), -1)
+        if flat.shape[1] > COMPONENTS:
+            flat = PCA(COMPONENTS, random_state=0).fit_transform(flat)
+        X = pd.DataFrame(flat).add_prefix("x")
+    order = np.random.default_rng(size).permutation(len(y))
+    known = np.isin(y, y[order[:size]])
+    order = order[known[order]]
+    n_pool = min(POOL, (len(order) - 2 * size) // 2)
+    ends = np.cumsum([size, size, n_pool, TEST])
+    names = ("train", "validation", "pool", "test")
+    for name, part in zip(names, np.split(order, ends)[:4], strict=True):
+        frame = X.iloc[part].reset_index(drop=True)
+        if name != "pool":
+            frame = frame.assign(label=y[part])
+        frame.to_parquet(folder / f"{name}.parquet")
+
+
+def _behind(folder: Path, run: str, trained_on: list[str]) -> dict[str, float]:
+    """Losses of a run's model on the test rows, and how far behind the reference."""
+    model = salutary.load(folder / run)
+    tables = {
+        name: _encoded(model, folder / f"{name}.parquet")
+        for name in (*trained_on, "test")
+    }
+    X_test, y_test = tables.pop("test")
+    X, y = (np.concatenate(parts) for parts in zip(*tables.values(), strict=True))
+    reference = LogisticRegressionCV(
+        Cs=PENALTIES, cv=5, scoring="neg_log_loss", max_iter=3_000,
+        l1_ratios=(0.0,), use_legacy_attributes=False,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        reference.fit(X, y)
+    classes = np.unique(y)
+    codes = np.searchsorted(classes, y_test)
+    losses = [
+        log_losses(probabilities(one, X_test, classes), codes)
+        for one in (model["classify"], reference)
+    ]
+    behind, error = mean_decrease(*losses, np.ones(len(codes)))
+    return {
+        f"{run}_log_loss": float(losses[0].mean()),
+        f"{run}_behind": behind,
+        f"{run}_se": error,
+    }
+
+
+def _encoded(model: Pipeline, path: Path) -> tuple[Any, Any]:
+    """A table as the model's last step sees it, and its labels."""
+    table = read_table(path)
+    features = cast_features(table, model["types"].kinds, str(path))
+    return np.asarray(model[1:-1].transform(features)), table["label"].to_numpy()
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What both commands say and leave, a row for each table and size.
+
+    Parameters
+    ----------
+    found : DataFrame
+        All measurements.
+    """
+
+    found: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each table and size."""
+        return pd.DataFrame(
+            {
+                "data": self.found["data"],
+                "rows": self.found["size"],
+                "labels kept": self.found["labels"],
+                "label: labels are": self.found["label_says"],
+                "advise: labels are": self.found["advise_says"],
+                "label advises": self.found["label_option"],
+                "advise advises": self.found["advise_option"],
+                "label less reference": _differences(self.found, "label"),
+                "advise less reference": _differences(self.found, "advise"),
+            }
+        ).sort_values(["rows", "data"])
+
+    def plot(self) -> Figure:
+        """Differences to the reference, with two standard errors."""
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        found = self.found.sort_values(["size", "data"])
+        names = [f"{name}, {n}" for name, n in found[["data", "size"]].to_numpy()]
+        panels = figure.subplots(1, 2, sharey=True)
+        for run, axes in zip(("label", "advise"), panels, strict=True):
+            axes.errorbar(
+                found[f"{run}_behind"], names, xerr=SURE * found[f"{run}_se"], fmt="o"
+            )
+            axes.axvline(0, color="0.4", lw=0.8)
+            axes.set_title(f"model of {run}")
+            axes.set_xlabel("log loss less the reference's")
+        return figure
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often the verdicts agree and the models are behind.
+
+    Parameters
+    ----------
+    found : DataFrame
+        All measurements.
+    """
+
+    found: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each size and one for both."""
+        parts = [*self.found.groupby("size"), ("both", self.found)]
+        return pd.DataFrame([self._row(str(size), own) for size, own in parts])
+
+    def _row(self, size: str, own: pd.DataFrame) -> dict[str, Any]:
+        said = own[["label_says", "advise_says"]]
+        pairs = [set(pair) for pair in said.to_numpy().tolist()]
+        row = {
+            "rows": size,
+            "tables": len(own),
+            "contradictions": sum(pair == {"better", "worse"} for pair in pairs),
+            "the same option advised": int(
+                (own["label_option"] == own["advise_option"]).sum()
+            ),
+        }
+        for run in ("label", "advise"):
+            ahead = own[f"{run}_behind"] / own[f"{run}_se"]
+            row[f"{run} significantly better"] = int((ahead < -SURE).sum())
+            row[f"{run} significantly worse"] = int((ahead > SURE).sum())
+            row[f"{run} less reference, mean"] = f"{own[f'{run}_behind'].mean():+.4f}"
+        return row
+
+    def plot(self) -> Figure:
+        """The differences of the two commands against each other."""
+        figure = Figure(figsize=(4.5, 4), layout="constrained")
+        axes = figure.subplots()
+        for size, own in self.found.groupby("size"):
+            axes.plot(
+                own["label_behind"], own["advise_behind"], "o", label=f"{size} rows"
+            )
+        axes.axhline(0, color="0.4", lw=0.8)
+        axes.axvline(0, color="0.4", lw=0.8)
+        axes.set(xlabel="label less its reference", ylabel="advise less its reference")
+        axes.legend()
+        return figure
+
+
+def _differences(found: pd.DataFrame, run: str) -> list[str]:
+    return [
+        f"{behind:+.4f} ± {error:.4f}"
+        for behind, error in zip(
+            found[f"{run}_behind"], found[f"{run}_se"], strict=True
+        )
+    ]
+
+
+def shown(found: pd.DataFrame) -> dict[str, Display]:
+    return {"Each table": Verdicts(found), "All tables": Counts(found)}
+
+
+def main() -> None:
+    write_study(
+        "verdict",
+        {"size": SIZES, "data": DATA},
+        measure,
+        shown,
+        jobs=2,
+        heading=(
+            "One verdict: do label and advise agree, and is what they leave good?",
+            f"{environment()}.\n\n{READING}",
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

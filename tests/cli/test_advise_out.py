@@ -1,0 +1,191 @@
+"""What ``salutary advise --out`` leaves, and how it goes on after an interruption."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import salutary
+from salutary.advice import comparison, cross_fitting
+from salutary.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+Refusal = Callable[[list[str]], str]
+
+
+@pytest.fixture
+def words(folder: Path) -> list[str]:
+    return [
+        *["advise", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
+        *["--validation", str(folder / "validation.csv")],
+        *["--pool", str(folder / "pool.csv"), "--budget", "6", "--batch-size", "3"],
+        *["--splits", "2", "--repeats", "1", "--seed", "1"],
+        *["--out", str(folder / "advised")],
+    ]
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Every file of a run but its model, which holds the time it was written."""
+    return {
+        path.name: path.read_bytes()
+        for path in out.iterdir()
+        if path.suffix not in (".skops", ".sqlite")
+    }
+
+
+def following(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    """Let an option be advised, whatever the folds say."""
+    decide = comparison.reach_verdict
+
+    def decided(*judged: Any) -> Any:
+        return replace(decide(*judged), option=option)
+
+    monkeypatch.setattr(comparison, "reach_verdict", decided)
+
+
+@pytest.mark.parametrize(
+    ("option", "labels"),
+    [
+        ("train + validation", None),
+        ("salutary + validation", "labels.parquet"),
+        ("self-training", "labels.parquet"),
+        ("relabeled", "switches.parquet"),
+    ],
+)
+def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
+    option: str,
+    labels: str | None,
+    words: list[str],
+    folder: Path,
+    frames: dict[str, pd.DataFrame],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    following(monkeypatch, option)
+    main(words)
+    out = folder / "advised"
+    outcome = json.loads((out / "run.json").read_text())["outcome"]
+    assert outcome["option"] == option
+    expected = {"ledger.sqlite", "model.skops", "run.json", "run.lock"}
+    if outcome["labels"]:
+        assert labels is not None
+        expected.add(labels)
+        table = pq.read_table(out / labels).to_pandas()
+        assert len(table) == outcome["labels"]
+        assert set(table["label"]) <= set(frames["train"]["kind"])
+        if labels == "labels.parquet":
+            assert set(table["id"]) <= {f"p{row}" for row in range(60)}
+        else:
+            old = frames["train"]["kind"].to_numpy()[table["row"]]
+            np.testing.assert_array_equal(table["old_label"], old)
+            assert (table["label"] != table["old_label"]).all()
+        assert np.isnan(table["influence"]).all() == (option == "self-training")
+    else:
+        assert option in ("train + validation", "relabeled")
+    assert {path.name for path in out.iterdir()} == expected
+    main(["predict", str(out), str(folder / "pool.csv"), "--out", f"{folder}/p.csv"])
+    predicted = pd.read_csv(folder / "p.csv")["prediction"]
+    right = (predicted == frames["pool"]["kind"]).mean()
+    assert right > 0.6
+
+
+def test_without_an_out_the_advice_is_the_same(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words)
+    (said,) = (
+        line for line in capsys.readouterr().out.splitlines() if "Advice: " in line
+    )
+    main(words[:-2])
+    assert said in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("after", [1, 8, 12])
+def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
+    after: int, words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(words)
+    alone = files(folder / "advised")
+    (folder / "advised").rename(folder / "alone")
+    judge, counted = cross_fitting.judge_fold, []
+
+    def interrupted(*arguments: Any) -> Any:
+        *given, fitted = arguments
+        counted.append(1)
+
+        def tell() -> None:
+            fitted()
+            fits.append(1)
+            if len(fits) == after:
+                raise KeyboardInterrupt
+
+        return judge(*given, tell)
+
+    fits: list[int] = []
+    monkeypatch.setattr(cross_fitting, "judge_fold", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 130
+    before = len(counted)
+    main([*words, "--resume"])
+    # A fold has ten fits; the one that was interrupted is judged again.
+    assert len(counted) - before == (2 if after < 10 else 1)
+    assert files(folder / "advised") == alone
+    main([*words, "--resume"])
+    assert files(folder / "advised") == alone
+
+
+def test_damaged_results_are_written_again(words: list[str], folder: Path) -> None:
+    main(words)
+    out = folder / "advised"
+    alone = files(out)
+    expected = salutary.load(out)["classify"].coef_
+    (out / "run.json").write_text("{}")
+    (out / "model.skops").write_bytes(b"")
+    main([*words, "--resume"])
+    assert files(out) == alone
+    np.testing.assert_array_equal(salutary.load(out)["classify"].coef_, expected)
+
+
+def test_what_cannot_go_on_is_refused(
+    words: list[str], folder: Path, refusal: Refusal
+) -> None:
+    assert "--resume: needs the directory" in refusal([*words[:-2], "--resume"])
+    main(words)
+    assert "holds a run already; pass --resume" in refusal(words)
+    resumed = [*words, "--resume"]
+    assert "was started with seed = 1, not 2" in refusal([*resumed, "--seed", "2"])
+    assert "with budget = 6, not 7" in refusal([*resumed, "--budget", "7"])
+    label = ["label", *words[1 : words.index("--splits")], *words[-2:], "--resume"]
+    assert "is not a ledger of this command" in refusal(label)
+    table = (folder / "train.csv").read_bytes()
+    (folder / "train.csv").write_bytes(table + b"\n")
+    assert "is not the train table that" in refusal(resumed)
+    (folder / "train.csv").write_bytes(table)
+    ledger = folder / "advised" / "ledger.sqlite"
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("UPDATE fits SET n_labels = 5 WHERE fold = 1")
+    connection.close()
+    assert "ledger.sqlite: is not as it was written" in refusal(resumed)
+    ledger.write_bytes(ledger.read_bytes()[:3000])
+    assert "ledger.sqlite: is " in refusal(resumed)
+
+
+def test_a_finished_comparison_is_read_without_a_lock(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words)
+    out = folder / "advised"
+    (out / "run.lock").unlink()
+    before = out.stat().st_mtime_ns, files(out)
+    capsys.readouterr()
+    main([*words, "--resume"])
+    assert (out.stat().st_mtime_ns, files(out)) == before
+    assert "nothing is changed" in capsys.readouterr().out
