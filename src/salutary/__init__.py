@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from salutary.influence.objectives import ExpectedCost, WorstGroup
     from salutary.runs.artifacts import load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Advice",
