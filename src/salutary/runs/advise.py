@@ -69,6 +69,7 @@ def advise_tables(
         "settings": {
             "target": sources.target,
             "id": sources.id_column,
+            "validation_fraction": sources.validation_fraction,
             **sources.text_settings(),
             **asdict(plan),
         },
@@ -81,11 +82,11 @@ def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
     n_validation = len(tables.validation_labels)
     if n_validation < FEWEST_VALIDATION:
         raise InputError(
-            f"{sources.validation}: has {rows_of(n_validation)}, too few to tune and "
-            f"to judge by; add rows, to {FEWEST_VALIDATION} or more"
+            f"{sources.validation_name}: has {rows_of(n_validation)}, too few to tune "
+            f"and to judge by; add rows, to {FEWEST_VALIDATION} or more"
         )
     if plan.splits > n_validation:
         raise InputError(
             f"--splits {plan.splits}: is more than the {n_validation} rows of "
-            f"{sources.validation}; pass a smaller one"
+            f"{sources.validation_name}; pass a smaller one"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.labels import encode_labels
+from salutary.labeling.splits import hold_out
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, stray_texts
 from salutary.tables.formats import read_table
-from salutary.tables.sources import Sources
+from salutary.tables.sources import HeldOut, Sources
 from salutary.tables.spelling import is_formatted, whole_numbers
 from salutary.tables.targets import (
     cast_labels,
@@ -56,6 +57,9 @@ class Tables:
         run.
     groups : ndarray of shape (n_validation,), dtype intp, or None
         Number of each validation row's group, if a group column is asked for.
+    train_rows : ndarray of shape (n_train,), dtype intp, or None
+        Rows of the training table that are trained on, in ascending order, if the
+        others are the validation rows.
     """
 
     kinds: dict[str, str]
@@ -67,6 +71,7 @@ class Tables:
     ids: pa.Array | None
     pool_labels: NDArray[Any] | None
     groups: IntArray | None
+    train_rows: IntArray | None = None
 
 
 def read_tables(sources: Sources) -> Tables:
@@ -97,19 +102,24 @@ def read_tables(sources: Sources) -> Tables:
     tables, columns, label_type = _read(sources)
     train, pool = tables["train"], tables.get("pool")
     ids = _ids(tables, sources)
-    groups = _groups(tables["validation"], sources)
+    # Held-out rows are taken from what is checked, so that messages name their rows.
+    held_out, validation = sources.held_out, tables.get("validation", train)
+    groups = _groups(validation, sources)
     features = list(sources.documents) if sources.only_texts else columns
     for name, table in tables.items():
         _check_columns(name, table, features, sources)
     kinds, frames = _cast(tables, features, sources)
     _warn_of_strays(train, kinds, sources.train)
     labels, validation_labels = (
-        target_labels(tables[name], sources.target, label_type, str(path))
-        for name, path in (("train", sources.train), ("validation", sources.validation))
+        target_labels(table, sources.target, label_type, place)
+        for table, place in (
+            (train, str(sources.train)),
+            (validation, sources.validation_name),
+        )
     )
     pool_labels = None if pool is None else _pool_labels(pool, label_type, sources)
     classes, train_labels = np.unique(labels, return_inverse=True)
-    return Tables(
+    found = Tables(
         kinds=kinds,
         features=frames,
         classes=classes,
@@ -119,6 +129,37 @@ def read_tables(sources: Sources) -> Tables:
         ids=ids,
         pool_labels=pool_labels,
         groups=groups,
+    )
+    return found if held_out is None else _split(found, held_out, sources)
+
+
+def _split(tables: Tables, held_out: HeldOut, sources: Sources) -> Tables:
+    """The tables with a part of the training rows as validation rows."""
+    rng = np.random.RandomState(held_out.seed)
+    kept, held = hold_out(tables.train_labels, held_out.fraction, rng)
+    if not len(held):
+        raise InputError(
+            f"{sources.train}: leaves no row to validate on, as each class must keep "
+            "one to train on; add rows, or pass --validation"
+        )
+    features, ids, groups = dict(tables.features), tables.ids, tables.groups
+    train = features.pop("train")
+    parts = {
+        name: train.iloc[rows].reset_index(drop=True)
+        for name, rows in (("train", kept), ("validation", held))
+    }
+    if "pool" not in features and ids is not None:
+        ids = ids.take(pa.array(kept))
+    if groups is not None:
+        groups = np.unique(groups[held], return_inverse=True)[1].astype(np.intp)
+    return replace(
+        tables,
+        features={**parts, **features},
+        train_labels=tables.train_labels[kept],
+        validation_labels=tables.train_labels[held],
+        ids=ids,
+        groups=groups,
+        train_rows=kept,
     )
 
 
@@ -235,14 +276,14 @@ def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> Int
             f"{classes.tolist()[0]!r}; add rows of another class"
         )
     try:
-        return encode_labels(labels, classes, f"{sources.validation}: {place}")
+        return encode_labels(labels, classes, f"{sources.validation_name}: {place}")
     except ValueError as error:
         raise InputError(str(error)) from None
 
 
 def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     """Number of each validation row's group, if a group column is asked for."""
-    column, path = sources.group_column, sources.validation
+    column, path = sources.group_column, sources.validation_name
     if column is None:
         return None
     if column not in validation.column_names:
