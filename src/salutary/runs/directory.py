@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import platform
 import shutil
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,16 +19,26 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, writable, write_json
+from salutary.files import (
+    LOCK,
+    claim,
+    refuse_links,
+    toml_lines,
+    writable,
+    write_json,
+    write_text,
+)
 from salutary.labeling.loop import Round, State, as_limit, rounds, start
 from salutary.progress import Stage
-from salutary.runs.artifacts import LEDGER, REPORT
+from salutary.runs.artifacts import CONFIG, LEDGER, REPORT
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
 from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
+
+logger = logging.getLogger(__name__)
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 """Packages whose versions a run writes down, as its figures depend on them."""
@@ -101,6 +112,39 @@ def run_tables(
                 return _finish(ledger, kind, request, prepared, state)
 
 
+def started_with(out: Path) -> tuple[str, dict[str, Any]]:
+    """The kind of run in a directory, and the options that it was started with.
+
+    Raises
+    ------
+    InputError
+        If there is no run, or it does not say.
+    """
+    if not out.is_dir() or not _holds_run(out):
+        raise InputError(
+            f"{out}: holds no run; pass the --out of 'salutary label', 'salutary "
+            "relabel' or 'salutary finetune'"
+        )
+    refuse_links(out)
+    with _open_ledger(out / LEDGER) as ledger:
+        if ledger.is_empty() or not ledger.is_sound():
+            raise _not_as_written(out)
+        facts = ledger.read().facts
+    if "train" not in facts.get("options", {}):
+        raise InputError(
+            f"{out}: was started by a version of salutary that did not note all "
+            f"options; repeat its 'salutary {facts['kind']}' command with --resume"
+        )
+    return facts["kind"], facts["options"]
+
+
+def _not_as_written(out: Path) -> InputError:
+    return InputError(
+        f"{out / LEDGER}: is not as it was written, so it was edited or damaged; "
+        "restore it, or pass another --out"
+    )
+
+
 def _checked_sha256(path: Path) -> str:
     """SHA-256 of a table's content; refuse a path that cannot be read."""
     try:
@@ -156,7 +200,8 @@ def _check_directory(kind: RunKind, request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal", *kind.scratch}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    ours_too = {Path(name).parts[0] for name in kind.results(request.sources)}
+    results = (*kind.results(request.sources), CONFIG)
+    ours_too = {Path(name).parts[0] for name in results}
     if ours_too & {*others}:
         raise InputError(
             f"{out}: holds results, but no {LEDGER} to continue from; restore the "
@@ -228,10 +273,7 @@ def _read_same_run(
     if not request.resume:
         raise InputError(f"{out}: holds a run already; pass --resume")
     if not ledger.is_sound():
-        raise InputError(
-            f"{out / LEDGER}: is not as it was written, so it was edited or damaged; "
-            "restore it, or pass another --out"
-        )
+        raise _not_as_written(out)
     try:
         record = ledger.read()
         facts = record.facts
@@ -302,9 +344,17 @@ def _begin(
         "data": data,
         "versions": versions(request.sources),
         "embedder": prepared.embedder,
+        "options": _options(request),
     }
+    logger.info("%s: the ledger of 'salutary %s' begins", request.out, kind.name)
     ledger.begin(facts, problem.classes.tolist(), first_entry(problem, state))
     return state
+
+
+def _options(request: Request) -> dict[str, Any]:
+    """The options that repeat the run, of the budget that it has now."""
+    options = {**request.options, "budget": request.budget}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _continue(
@@ -325,7 +375,8 @@ def _continue(
         state = restored(record, prepared.problem, len(prepared.ids))
     except (ValueError, IndexError) as error:
         raise _damaged(request.out / LEDGER, error) from None
-    ledger.set_facts(settings=settings, report=None)
+    ledger.set_facts(settings=settings, options=_options(request), report=None)
+    logger.info("%s: goes on after round %d", request.out, state.rounds)
     return state
 
 
@@ -342,14 +393,7 @@ def _finish(
     finished = FinishedRun(request, prepared, state, record)
     report = {
         "settings": facts["settings"],
-        "data": {
-            name: {
-                "file": facts["files"][name],
-                "sha256": facts["data"][name],
-                "rows": prepared.n_rows.get(name),
-            }
-            for name in request.sources.paths()
-        },
+        "data": _data(facts, request.sources, prepared.n_rows),
         "versions": facts["versions"],
         "outcome": kind.outcome(finished),
     }
@@ -358,8 +402,36 @@ def _finish(
     # may belong to different budgets.
     (out / REPORT).unlink(missing_ok=True)
     kind.write(finished)
+    write_text(out / CONFIG, _config(kind.name, facts["options"]))
     write_json(out / REPORT, report)
-    names = (*kind.results(request.sources), REPORT)
+    names = (*kind.results(request.sources), CONFIG, REPORT)
     written = {name: file_sha256(out / name) for name in names}
     ledger.set_facts(report=report, results=written)
+    logger.info("%s: finished, %d results", out, len(written))
     return report
+
+
+def _data(
+    facts: dict[str, Any], sources: Sources, n_rows: dict[str, int]
+) -> dict[str, Any]:
+    """Each table's file, content and number of rows, for the report."""
+    data = {
+        name: {
+            "file": facts["files"][name],
+            "sha256": facts["data"][name],
+            "rows": n_rows.get(name),
+        }
+        for name in sources.paths()
+    }
+    if sources.held_out is not None:
+        part = {**asdict(sources.held_out), "rows": n_rows["validation"]}
+        data["validation"] = {**data["train"], **part}
+    return data
+
+
+def _config(command: str, options: dict[str, Any]) -> str:
+    """A TOML file of the options that repeat a run."""
+    return (
+        f"# salutary {command} --config {CONFIG} --out NEW_DIR repeats this run.\n"
+        f"[{command}]\n{toml_lines(options)}"
+    )
