@@ -53,6 +53,7 @@ def convex_figures(finished: FinishedRun) -> dict[str, Any]:
         **run_figures(finished, problem.validation.labels),
         "C": problem.estimator.C,
         "guessing_loss": _guessing_loss(problem),
+        "train_by_class": counts_by_class(problem.classes, problem.labeled.labels),
         "both_tables": figures_of(train_and_validation(problem, best)),
         "validation_only": figures_of(validation_only(problem, best)),
     }
