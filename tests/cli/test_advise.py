@@ -118,7 +118,7 @@ def test_with_a_pool_there_are_its_options(
     assert found["settings"] == {
         **{"target": "kind", "id": "id", "budget": 4, "batch_size": 2},
         **{"splits": 2, "repeats": 1, "seed": 0},
-        **dict.fromkeys(["text", "embedder", "pooling"]),
+        **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
     }
     again = report_of(capsys, arguments(folder))
     assert again == found
@@ -127,18 +127,47 @@ def test_with_a_pool_there_are_its_options(
 
 
 def test_a_person_sees_a_table_and_the_advice(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     main(arguments(folder, pool=False))
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert err == ""
-    assert lines[2:4] == ["fold 1 of 2", "fold 2 of 2"]
-    assert lines[4] == "24 training and 24 validation rows; 2 folds, repeats: 1"
-    assert [line[:28].strip() for line in lines[6 : 6 + len(OPTIONS)]] == list(OPTIONS)
+    assert err.splitlines()[2:] == ["fold 1 of 2", "fold 2 of 2"]
+    assert lines[0] == "24 training and 24 validation rows; 2 folds, repeats: 1"
+    rows = lines[2 : 2 + len(OPTIONS)]
+    assert [row[2:40].partition(", weight")[0].strip() for row in rows] == [*OPTIONS]
     assert lines[-1].startswith("Advice: ")
     assert lines[-1].endswith("salutary labels were not tried, as they need a pool.")
-    assert max(map(len, lines[4:-1])) <= 90
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 120])
+@pytest.mark.parametrize("advised", [*OPTIONS, *POOL_OPTIONS])
+def test_the_table_fits_the_terminal_and_marks_what_is_advised(
+    width: int, advised: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    figures = {"accuracy": 0.5, "log_loss": 12.3456, "difference": 1.2345, "C": 1e-4}
+    options = [
+        {"option": option, "validation_weight": 0.25, "lower": -0.5, "upper": 0.5}
+        for option in (*OPTIONS, *POOL_OPTIONS)
+    ]
+    counts = dict.fromkeys(["n_train", "n_validation", "n_pool", "n_pool_used"], 20)
+    report = {
+        **{"options": [{**row, **figures} for row in options], "option": advised},
+        **{**counts, "n_splits": 5, "n_repeats": 2, "sentence": "Advice: none"},
+        **{"recurring_validation_rows": 0, "classes_not_validated": []},
+    }
+    lines = list(summary(report))
+    (legend,) = (
+        row for row, line in enumerate(lines) if line.startswith("> is advised")
+    )
+    header, *table = lines[1:legend]
+    assert max(map(len, [header, *table])) <= width
+    (marked,) = (line for line in table if line.startswith(">"))
+    # A long name goes on in the next line, and no figure is cut.
+    assert advised.startswith(marked[2:20].split("  ")[0].split(",")[0].strip())
+    assert sum("12.3456" in line and "0.0001" in line for line in table) == len(options)
 
 
 def test_recurring_rows_and_a_part_of_a_large_pool_are_told(

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import not_validated, recurring
-from salutary.cli.terminal import display
+from salutary.cli.terminal import display, print_json
 
 if TYPE_CHECKING:
     from salutary.runs.advise import Plan
     from salutary.tables.sources import Sources, Texts
 
+COMPARISON = "Comparison"
+"""Panel of the help."""
 
+
+@is_conventional
+@takes_config
 @parameters.takes_texts
 def advise(
+    *,
     train: parameters.Train,
-    validation: parameters.Validation,
+    validation: parameters.Validation = None,
+    validation_fraction: parameters.ValidationFraction = None,
     target: parameters.Target,
     pool: Annotated[
         Path | None,
@@ -51,48 +62,47 @@ def advise(
     splits: Annotated[
         int,
         typer.Option(
+            rich_help_panel=COMPARISON,
             help="Number of parts of VAL. Each part judges models that were not fitted "
-            "on it."
+            "on it.",
         ),
     ] = 5,
     repeats: Annotated[
-        int, typer.Option(help="Number of times that VAL is split anew.")
+        int,
+        typer.Option(
+            rich_help_panel=COMPARISON, help="Number of times that VAL is split anew."
+        ),
     ] = 2,
     texts: Texts | None = None,
     seed: parameters.Seed = 0,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON document instead of the table; progress goes to "
-            "standard error.",
-        ),
-    ] = False,
+    as_json: parameters.AsJson = False,
 ) -> None:
-    """Compare what to train on, and advise one option.
+    r"""Compare what to train on, and advise one option.
 
     The options are TRAIN, VAL, both, and labels for the pool as well. Each option is
     fitted on TRAIN, a part of VAL and POOL, with its C tuned, and judged by the rest of
     VAL. The last line is the advice, one sentence that starts with "Advice: ".
 
-    Example: salutary advise train.csv --validation val.csv --pool pool.csv --target y
+    Example: salutary advise train.csv --validation val.csv --pool pool.csv \
+        --target y
     """
     parameters.check_at_least("--budget", budget, 1)
     parameters.check_at_least("--batch-size", batch_size, 1)
     parameters.check_at_least("--splits", splits, 2)
     parameters.check_at_least("--repeats", repeats, 1)
     parameters.check_seed(seed)
+    held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.advise import Plan
     from salutary.tables.sources import Sources
 
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        report = _compare(
-            Sources(train, validation, pool, target, id_column, texts=texts),
-            Plan(budget, batch_size, splits, repeats, seed),
-        )
+    tables = (train, validation, pool)
+    report = _compare(
+        Sources(*tables, target, id_column, texts=texts, held_out=held_out),
+        Plan(budget, batch_size, splits, repeats, seed),
+    )
     if as_json:
-        print(json.dumps(report, indent=2, allow_nan=False))
+        print_json(report)
         return
     for line in summary(report):
         print(line)
@@ -121,23 +131,35 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", of which {report['n_pool_used']} were drawn and used"
     folds = f"{report['n_splits']} folds, repeats: {report['n_repeats']}"
     yield f"{rows}; {folds}"
-    yield (
-        f"{'option':<28}{'accuracy':>9}{'log loss':>10}{'behind':>9}"
-        f"{'95% interval':>18}{'C':>8}{'weight':>8}"
-    )
-    for row in report["options"]:
-        interval = f"{row['lower']:z.4f} to {row['upper']:z.4f}"
-        if row["lower"] == row["upper"] == 0:
-            interval = ""
-        yield (
-            f"{row['option']:<28}{row['accuracy']:>9.3f}{row['log_loss']:>10.4f}"
-            f"{row['difference']:>9.4f}{interval:>18}{row['C']:>8g}"
-            f"{row['validation_weight']:>8g}"
-        )
-    yield "behind: how far the log loss is above the lowest one"
+    yield from _table(report)
+    yield "> is advised; behind: how far the log loss is above the lowest one"
     yield "weight: of a validation row in the fit, where a training row weighs 1"
     if report["recurring_validation_rows"]:
         yield f"warning: {recurring(report['recurring_validation_rows'])}"
     if report["classes_not_validated"]:
         yield f"warning: {not_validated(report['classes_not_validated'])}"
     yield report["sentence"]
+
+
+def _table(report: dict[str, Any]) -> list[str]:
+    """A line or two for each option, no longer than the terminal is wide."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("option", overflow="fold")
+    for title in ("log loss", "behind", "95% interval", "accuracy", "C"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in report["options"]:
+        mark = ">" if row["option"] == report["option"] else " "
+        weight = row["validation_weight"]
+        weighted = f", weight {weight:g}" if weight not in (0, 1) else ""
+        interval = f"{row['lower']:z.3f} to {row['upper']:z.3f}"
+        if row["lower"] == row["upper"] == 0:
+            interval = ""
+        name = Text(f"{row['option']}{weighted}")
+        figures = (f"{row['log_loss']:.4f}", f"{row['difference']:.4f}", interval)
+        table.add_row(mark, name, *figures, f"{row['accuracy']:.3f}", f"{row['C']:g}")
+    width = get_terminal_size().columns
+    console = Console(file=StringIO(), width=width)
+    with console.capture() as shown:
+        console.print(table)
+    return [line.rstrip() for line in shown.get().splitlines()]
