@@ -25,7 +25,10 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., Path]
 
-FILES = {"labels.parquet", "ledger.sqlite", "model.skops", "run.json", "run.lock"}
+FILES = {
+    *("labels.parquet", "ledger.sqlite", "model.skops"),
+    *("run.json", "config.toml", "run.lock"),
+}
 
 
 def labels_of(run: Path) -> pa.Table:
@@ -92,7 +95,7 @@ def test_the_tempered_rule_is_the_default(run: Run) -> None:
 def test_a_run_leaves_its_files_and_nothing_on_standard_error(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {path.name for path in run().iterdir()} == FILES
+    assert {path.name for path in run("--quiet").iterdir()} == FILES
     out, err = capsys.readouterr()
     assert err == ""
     assert "Labels assigned: 15" in out
@@ -177,7 +180,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "min_influence_z": 0.0,
         "estimate": "first_order",
         "objective": "log_loss",
-        **dict.fromkeys(["text", "embedder", "pooling"]),
+        **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
@@ -236,7 +239,9 @@ def test_rounds_the_guard_undoes_are_recorded_but_not_assigned(
     out = capsys.readouterr().out
     assert "rounds: 1; the guard undid the last round\n" in out
     assert "no label was kept" in out
-    (canary,) = (line for line in out.splitlines() if line.startswith("  canary loss"))
+    (canary,) = (
+        line for line in out.splitlines() if line.startswith("  held-out loss")
+    )
     assert "±" not in canary
 
 
@@ -280,7 +285,7 @@ def test_labels_meet_the_z_that_is_asked_for(run: Run) -> None:
 def test_a_z_that_nothing_meets_ends_the_run_with_the_start_model(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run("--min-influence-z", "1e6")
+    path = run("--min-influence-z", "1e6", "-q")
     outcome = report_of(path)["outcome"]
     assert (outcome["termination"], outcome["labels"], outcome["rounds"]) == (
         *("no_positive_influence", 0),
@@ -315,7 +320,7 @@ def test_every_validation_row_is_the_canary_of_a_fold(
     out = capsys.readouterr().out
     start = outcome["canary_loss"][0]
     assert (
-        f"canary loss        {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
+        f"held-out loss      {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
         f"{last[2]:.4f}, on 45 validation rows, each unseen by the run that it judges\n"
         in out
     )
@@ -329,7 +334,7 @@ def test_without_a_guard_there_are_no_canary_rows(
     assert (outcome["canary_loss"], outcome["canary_se"]) == ([None, None], None)
     assert outcome["refused_rounds"] == 0
     out = capsys.readouterr().out
-    assert "canary" not in out
+    assert "held-out" not in out
     assert "ended with the budget" in out
 
 
@@ -368,7 +373,7 @@ def test_many_columns_show_what_is_going_on(
             folder / f"{name}.csv", index=False
         )
     run("--budget", "5")
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert lines[:3] == [
         *("reading the tables", "encoding the columns", "fitting the first model")
     ]
@@ -401,7 +406,10 @@ def test_the_summary_counts_what_the_guard_undid(
     [
         (0.02, "train on the training and validation tables together; that is better"),
         (-0.02, "use these labels; they are better than training on the training and"),
-        (0.005, "together does as well as these labels (canary loss -0.0050 ± 0.0100)"),
+        (
+            0.005,
+            "together does as well as these labels (held-out loss -0.0050 ± 0.0100)",
+        ),
     ],
 )
 def test_the_summary_advises_what_to_train_on(

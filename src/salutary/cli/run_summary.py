@@ -32,7 +32,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_advice(report, "these labels", ", and needs no pool"),
-        f"In {out}: labels.parquet, model.skops, run.json, ledger.sqlite",
+        f"In {out}: labels.parquet, model.skops, run.json, config.toml, ledger.sqlite",
     ]
 
 
@@ -46,8 +46,8 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_deep_advice(report),
-        f"In {out}: adapter/, labels.parquet, metrics.jsonl, run.json, ledger.sqlite, "
-        "rounds/",
+        f"In {out}: adapter/, labels.parquet, metrics.jsonl, run.json, config.toml, "
+        "ledger.sqlite, rounds/",
     ]
 
 
@@ -66,7 +66,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_warnings(outcome),
         *_advice(report, "the cleaned labels", ""),
         f"In {out}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
-        "ledger.sqlite",
+        "config.toml, ledger.sqlite",
     ]
 
 
@@ -133,13 +133,13 @@ def _losses(report: dict[str, Any]) -> Iterator[str]:
     if both:
         yield _line(
             TRAIN_AND_VALIDATION,
-            f"{both['canary_loss']:.4f} canary loss of a model fitted on both tables "
+            f"{both['canary_loss']:.4f} held-out loss of a model fitted on both tables "
             "as they are",
         )
     if alone:
         yield _line(
             VALIDATION_ONLY,
-            f"{alone['canary_loss']:.4f} canary loss of a model fitted on the "
+            f"{alone['canary_loss']:.4f} held-out loss of a model fitted on the "
             "validation table alone",
         )
 
@@ -161,7 +161,7 @@ def _canary_line(outcome: dict[str, Any], unseen: str) -> str:
     if outcome["canary_se"] is not None:
         decrease = f", by {before - after:.4f} ± {outcome['canary_se']:.4f},"
     rows = f" on {outcome['canary_rows']} validation rows{unseen}"
-    return _loss_line("canary loss", [before, after], decrease + rows)
+    return _loss_line("held-out loss", [before, after], decrease + rows)
 
 
 def _about_pool(outcome: dict[str, Any]) -> Iterator[str]:
@@ -201,7 +201,7 @@ def _advice(report: dict[str, Any], these: str, aside: str) -> Iterator[str]:
         )
     if outcome["termination"] == "guard" and outcome["labels"] == 0:
         yield (
-            "No round lowered the canary loss, so no label was kept and the model is "
+            "No round lowered the held-out loss, so no label was kept and the model is "
             "the one fitted on the training table alone. A smaller --C or more "
             "validation rows may help."
         )
@@ -245,12 +245,12 @@ def _comparison(outcome: dict[str, Any], these: str, aside: str) -> str:
     if alone and alone["fall"] > other["fall"]:
         rows, other = "the validation table alone", alone
     decrease, error = other["fall"], other["se"]
-    by = f"by {abs(decrease):.4f} ± {error:.4f} in canary loss"
+    by = f"by {abs(decrease):.4f} ± {error:.4f} in held-out loss"
     if decrease > error:
         return f"Advice: train on {rows}; that is better than {these}, {by}."
     if -decrease > error:
         return f"Advice: use {these}; they are better than training on {rows}, {by}."
     return (
-        f"Advice: training on {rows} does as well as {these} (canary loss "
+        f"Advice: training on {rows} does as well as {these} (held-out loss "
         f"{-decrease:+.4f} ± {error:.4f}){aside}."
     )

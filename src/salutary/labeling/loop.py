@@ -13,6 +13,7 @@ model is the one after the best round. Without a guard no round is undone.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.guard import Verdict, decrease_in, judge
 from salutary.labeling.selection import Selection
 from salutary.labeling.steps import Steps, Termination
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,8 @@ def rounds(
     """
     while state.termination is None:
         state, record = advance(problem, state, budget)
+        if record is not None:
+            logger.info(describe(record))
         yield state, record
 
 
@@ -315,5 +320,5 @@ def describe(record: Round) -> str:
         f"validation loss {record.validation_loss:.4f}"
     )
     if not np.isnan(record.canary_loss):
-        line += f", canary loss {record.canary_loss:.4f}"
+        line += f", held-out loss {record.canary_loss:.4f}"
     return line + VERDICTS[record.verdict]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -16,6 +17,8 @@ import pyarrow.json
 import pyarrow.parquet
 
 from salutary.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ".csv, .parquet, .jsonl, or a folder of .parquet files"
 
@@ -93,6 +96,7 @@ def read_table(
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
     _check_values(path, table)
+    logger.debug("%s: %d rows, %d columns", path, table.num_rows, table.num_columns)
     return table.drop_columns([] if keep_index else index).combine_chunks()
 
 
