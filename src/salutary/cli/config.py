@@ -164,8 +164,8 @@ def _read(path: Path, command: str) -> dict[str, Any]:
         if name not in COMMANDS:
             close = get_close_matches(name, COMMANDS, n=1) or COMMANDS
             raise InputError(
-                f"{path}: [{name[:60]}] is no command with options; the tables are those of "
-                f"commands, such as [{close[0]}]"
+                f"{path}: [{name[:60]}] is no command with options; the tables are "
+                f"those of commands, such as [{close[0]}]"
             )
     flat = {key: value for key, value in content.items() if key not in tables}
     if tables and not flat and command not in tables:
