@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from salutary.cli.config import words
@@ -23,6 +23,7 @@ VALUES |= st.booleans() | st.lists(TEXTS, max_size=3)
 KEYS = st.from_regex(r"\A[A-Za-z0-9_-]+\Z")
 
 
+@example({"odd": '\x7f\0\x1b"\\\n\u2028\U0010ffff', "inf": float("inf"), "b": [""]})
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_what_is_written_is_read_as_it_was(content: dict[str, Any]) -> None:
     found = tomllib.loads(f"[table]\n{toml_lines(content)}")["table"]
