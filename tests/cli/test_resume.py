@@ -164,6 +164,28 @@ def test_a_ledger_of_before_says_to_repeat_the_command(
     assert line.endswith("repeat its 'salutary label' command with --resume")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE run SET value = '{' WHERE key = 'options'",
+        "UPDATE run SET value = '[1]' WHERE key = 'options'",
+        "DELETE FROM run WHERE key = 'kind'",
+    ],
+)
+def test_an_edited_ledger_ends_in_one_line(
+    statement: str, run_dir: Path, refusal: Refusal
+) -> None:
+    from salutary.runs.ledger import Ledger
+
+    with closing(sqlite3.connect(run_dir / "ledger.sqlite")) as connection:
+        connection.execute(statement)
+        connection.commit()
+    assert "is not as it was written" in refusal(["resume", str(run_dir)])
+    with Ledger(run_dir / "ledger.sqlite") as ledger:
+        ledger.set_facts()  # makes the digest again
+    assert "ledger.sqlite: is damaged (" in refusal(["resume", str(run_dir)])
+
+
 def test_a_link_in_the_directory_is_not_followed(
     run_dir: Path, folder: Path, refusal: Refusal
 ) -> None:

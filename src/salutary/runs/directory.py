@@ -129,13 +129,17 @@ def started_with(out: Path) -> tuple[str, dict[str, Any]]:
     with _open_ledger(out / LEDGER) as ledger:
         if ledger.is_empty() or not ledger.is_sound():
             raise _not_as_written(out)
-        facts = ledger.read().facts
-    if "train" not in facts.get("options", {}):
+        try:
+            facts = ledger.read().facts
+            kind, options = str(facts["kind"]), dict(facts.get("options", {}))
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise _damaged(out / LEDGER, error) from None
+    if "train" not in options:
         raise InputError(
             f"{out}: was started by a version of salutary that did not note all "
-            f"options; repeat its 'salutary {facts['kind']}' command with --resume"
+            f"options; repeat its 'salutary {kind}' command with --resume"
         )
-    return facts["kind"], facts["options"]
+    return kind, options
 
 
 def _not_as_written(out: Path) -> InputError:
