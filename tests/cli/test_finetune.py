@@ -226,7 +226,7 @@ def test_a_directory_alone_goes_on_to_the_same_end_and_can_be_judged(
     capsys.readouterr()
     main(["evaluate", str(run), str(source / "validation.csv"), "--json", "-q"])
     found = json.loads(capsys.readouterr().out)
-    last = [json.loads(line) for line in (run / "metrics.jsonl").open()][-1]
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     assert found["model"]["log_loss"] == pytest.approx(
         last["validation_loss"], rel=1e-5
     )
