@@ -4,6 +4,7 @@ The method is that of Xiao and Liu, Salutary Labeling with Zero Human Annotation
 2405.17627), repaired and extended. Public is what ``__all__`` names.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from salutary.influence.label_influence import label_influence
     from salutary.influence.objectives import ExpectedCost, WorstGroup
     from salutary.runs.artifacts import load
+
+# Whoever imports the library decides what becomes of its log lines.
+logging.getLogger("salutary").addHandler(logging.NullHandler())
 
 __version__ = "0.2.0.dev0"
 

@@ -119,7 +119,7 @@ def test_with_a_pool_there_are_its_options(
     assert found["settings"] == {
         **{"target": "kind", "id": "id", "budget": 4, "batch_size": 2},
         **{"splits": 2, "repeats": 1, "seed": 0},
-        **dict.fromkeys(["text", "embedder", "pooling"]),
+        **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
     }
     again = report_of(capsys, arguments(folder))
     assert again == found
@@ -128,18 +128,19 @@ def test_with_a_pool_there_are_its_options(
 
 
 def test_a_person_sees_a_table_and_the_advice(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     main(arguments(folder, pool=False))
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert err.startswith("TRAIN  ")
-    assert lines[3:5] == ["fold 1 of 2", "fold 2 of 2"]
-    assert lines[5] == "24 training and 24 validation rows; 2 folds, repeats: 1"
-    shown = [line[2:30].strip() for line in lines[7 : 7 + len(OPTIONS)]]
+    assert err.splitlines()[-2:] == ["fold 1 of 2", "fold 2 of 2"]
+    assert lines[0] == "24 training and 24 validation rows; 2 folds, repeats: 1"
+    shown = [line[2:30].strip() for line in lines[2 : 2 + len(OPTIONS)]]
     assert shown == list(OPTIONS)
     assert lines[-1].startswith("Advice: ")
-    assert max(map(len, lines[5:-1])) <= 80
+    assert max(map(len, lines[:-1])) <= 80
 
 
 def test_recurring_rows_and_a_part_of_a_large_pool_are_told(

@@ -25,7 +25,10 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., Path]
 
-FILES = {"labels.parquet", "ledger.sqlite", "model.skops", "run.json", "run.lock"}
+FILES = {
+    *("labels.parquet", "ledger.sqlite", "model.skops"),
+    *("run.json", "config.toml", "run.lock"),
+}
 
 
 def labels_of(run: Path) -> pa.Table:
@@ -92,7 +95,7 @@ def test_the_tempered_rule_is_the_default(run: Run) -> None:
 def test_a_run_leaves_its_files_and_the_card_alone_on_standard_error(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {path.name for path in run().iterdir()} == FILES
+    assert {path.name for path in run("--quiet").iterdir()} == FILES
     out, err = capsys.readouterr()
     assert err.startswith("TRAIN  ")
     assert "warning: " not in err
@@ -179,7 +182,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "min_influence_z": 0.0,
         "estimate": "first_order",
         "objective": "log_loss",
-        **dict.fromkeys(["text", "embedder", "pooling"]),
+        **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
@@ -238,7 +241,9 @@ def test_rounds_the_guard_undoes_are_recorded_but_not_assigned(
     out = capsys.readouterr().out
     assert "rounds: 1; the guard undid the last round\n" in out
     assert "no label was kept" in out
-    (canary,) = (line for line in out.splitlines() if line.startswith("  canary loss"))
+    (canary,) = (
+        line for line in out.splitlines() if line.startswith("  held-out loss")
+    )
     assert "±" not in canary
 
 
@@ -282,7 +287,7 @@ def test_labels_meet_the_z_that_is_asked_for(run: Run) -> None:
 def test_a_z_that_nothing_meets_ends_the_run_with_the_start_model(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run("--min-influence-z", "1e6")
+    path = run("--min-influence-z", "1e6", "-q")
     outcome = report_of(path)["outcome"]
     assert (outcome["termination"], outcome["labels"], outcome["rounds"]) == (
         *("no_positive_influence", 0),
@@ -318,7 +323,7 @@ def test_every_validation_row_is_the_canary_of_a_fold(
     out = capsys.readouterr().out
     start = outcome["canary_loss"][0]
     assert (
-        f"canary loss        {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
+        f"held-out loss      {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
         f"{last[2]:.4f}, on 45 validation rows, each unseen by the run that it judges\n"
         in out
     )
@@ -332,7 +337,7 @@ def test_without_a_guard_there_are_no_canary_rows(
     assert (outcome["canary_loss"], outcome["canary_se"]) == ([None, None], None)
     assert outcome["refused_rounds"] == 0
     out = capsys.readouterr().out
-    assert "canary" not in out
+    assert "held-out" not in out
     assert "ended with the budget" in out
 
 
@@ -371,7 +376,8 @@ def test_many_columns_show_what_is_going_on(
             folder / f"{name}.csv", index=False
         )
     run("--budget", "5")
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
+    lines = lines[lines.index("reading the tables") :]
     assert lines[:4] == [
         *("reading the tables", "encoding the columns", "checking the tables"),
         "fitting the first model",

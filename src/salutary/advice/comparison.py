@@ -41,7 +41,7 @@ class Advice:
         Numbers of rows.
     n_pool_used : int
         Number of pool rows that were used. Of more than 20,000 a part is drawn.
-    n_splits, n_repeats : int
+    splits, repeats : int
         Number of folds, and how often the cross-fitting was repeated.
     classes_not_validated : list of str
         Classes that no validation row has. Nothing shows what helps for them.
@@ -75,8 +75,8 @@ class Advice:
     n_validation: int
     n_pool: int
     n_pool_used: int
-    n_splits: int
-    n_repeats: int
+    splits: int
+    repeats: int
     classes_not_validated: list[str]
     model_: Any = None
 
@@ -118,7 +118,7 @@ def compare(
     ----------
     task : AdviceTask
         With all validation rows and the whole pool.
-    n_splits, n_repeats : int
+    splits, repeats : int
         See `salutary.advice.cross_fitting.cross_fit`.
     fitted : callable, optional
         Called with a line about the progress after each fit.
@@ -138,8 +138,8 @@ def compare(
         n_validation=len(task.validation),
         n_pool=_n_rows(task),
         n_pool_used=_n_rows(used),
-        n_splits=n_splits,
-        n_repeats=n_repeats,
+        splits=n_splits,
+        repeats=n_repeats,
         classes_not_validated=absent_classes(task.classes, task.validation.labels),
     )
 

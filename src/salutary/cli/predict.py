@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from salutary.cli.terminal import display, printable
+from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
+from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +20,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 
+@is_conventional
+@takes_config
 def predict(
+    *,
     run_dir: Annotated[
         Path,
         typer.Argument(
@@ -40,6 +47,7 @@ def predict(
             ".xlsx. An existing file is replaced.",
         ),
     ],
+    as_json: parameters.AsJson = False,
 ) -> None:
     """Predict each row's class and class probabilities.
 
@@ -58,7 +66,24 @@ def predict(
         with shown.stage("predicting"):
             predictions = _predictions(model, columns, features)
         write_table(predictions, out)
+    if as_json:
+        print_json(_counted(out, model, predictions))
+        return
     print(f"Wrote {predictions.num_rows} predictions to {printable(str(out))}")
+
+
+def _counted(out: Path, model: Pipeline, predictions: pa.Table) -> dict[str, Any]:
+    """The file, its number of rows, and how many of them have which prediction."""
+    counts = Counter(predictions["prediction"].to_pylist())
+    names = _class_names(model)
+    return {
+        "file": str(out),
+        "rows": predictions.num_rows,
+        "predicted": {
+            name: counts[label]
+            for name, label in zip(names, model.classes_.tolist(), strict=True)
+        },
+    }
 
 
 def _check_out(out: Path, run_dir: Path, table: Path) -> None:
@@ -110,11 +135,16 @@ def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataF
     return model, columns, cast_features(table, kinds, str(path))
 
 
-def _probability_columns(model: Pipeline) -> list[str]:
+def _class_names(model: Pipeline) -> list[str]:
+    """The classes as texts, as the file has them."""
     import pyarrow as pa
 
-    names = pa.array(model.classes_).cast(pa.string())  # as the file has the labels
-    return [f"probability_{label}" for label in names.to_pylist()]
+    names: list[str] = pa.array(model.classes_).cast(pa.string()).to_pylist()
+    return names
+
+
+def _probability_columns(model: Pipeline) -> list[str]:
+    return [f"probability_{name}" for name in _class_names(model)]
 
 
 def _predictions(

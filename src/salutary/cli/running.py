@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.check import card
-from salutary.cli.terminal import display
+from salutary.cli.terminal import display, print_json
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
@@ -28,8 +28,9 @@ def run_and_summarize(
     unit: str,
     describe: Callable[[Round], str],
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
+    as_json: bool,
 ) -> None:
-    """Run, or continue a run, show each round, and print a summary.
+    """Run, or continue a run, show each round, and print what came of it.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def run_and_summarize(
         The line to show about a round.
     summary : callable
         (report, run directory) -> lines to print at the end.
+    as_json : bool
+        Whether to print the report, as in run.json, in place of the summary.
 
     Raises
     ------
@@ -56,5 +59,8 @@ def run_and_summarize(
             shown.advance(len(record.selection), describe(record))
 
         report = run_tables(kind, request, shown.stage, show, show_checks)
+    if as_json:
+        print_json(report)
+        return
     for line in summary(report, request.out):
         print(line)

@@ -336,5 +336,5 @@ def describe(record: Round) -> str:
         f"validation loss {record.validation_loss:.4f}"
     )
     if not np.isnan(record.canary_loss):
-        line += f", canary loss {record.canary_loss:.4f}"
+        line += f", held-out loss {record.canary_loss:.4f}"
     return line + VERDICTS[record.verdict]

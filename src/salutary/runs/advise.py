@@ -21,12 +21,13 @@ from salutary.advice.comparison import (
 from salutary.advice.options import AdviceTask, FittedOption
 from salutary.arrays import IntArray
 from salutary.errors import InputError
-from salutary.files import claim, write_json
+from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
 from salutary.names import RELABELED
 from salutary.progress import Stage
 from salutary.runs.advice_ledger import AdviceLedger
 from salutary.runs.artifacts import (
+    CONFIG,
     LABELS,
     LEDGER,
     MODEL,
@@ -38,15 +39,22 @@ from salutary.runs.artifacts import (
 from salutary.runs.directory import (
     check_directory,
     checked_sha256,
+    data_of,
     holds_run,
-    open_ledger,
     refuse_other,
     report_if_finished,
     versions,
     warn_of_versions,
 )
 from salutary.runs.kind import Request
-from salutary.runs.table_problem import EncodedTables, encode_tables, recurring_rows
+from salutary.runs.repeating import config_text, options_of
+from salutary.runs.sealed import not_as_written, open_ledger
+from salutary.runs.table_problem import (
+    EncodedTables,
+    encode_tables,
+    n_rows_of,
+    recurring_rows,
+)
 from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 from salutary.tables.reading import Tables, read_tables
@@ -203,6 +211,7 @@ def _settings(sources: Sources, plan: Plan) -> dict[str, Any]:
         "target": sources.target,
         "id": sources.id_column,
         "keep": sorted({*sources.keep}),
+        "validation_fraction": sources.validation_fraction,
         **sources.text_settings(),
         **asdict(plan),
     }
@@ -218,10 +227,7 @@ def _facts_of_same_run(
 ) -> dict[str, Any]:
     """The facts of a comparison; refuse another one, and one that was edited."""
     if not ledger.is_sound():
-        raise InputError(
-            f"{request.out / LEDGER}: is not as it was written, so it was edited or "
-            "damaged; restore it, or pass another --out"
-        )
+        raise not_as_written(request.out / LEDGER)
     facts = ledger.facts()
     refuse_other(request, facts, data)
     warn_of_versions(facts["versions"], versions(request.sources))
@@ -239,6 +245,7 @@ def _first_facts(
         "data": data,
         "versions": versions(request.sources),
         "embedder": encoded.embedder,
+        "options": options_of(request),
     }
 
 
@@ -264,16 +271,14 @@ def _finish(
             names.append(_write_labels(out, advice.option, found, encoded, pool_rows))
         report = {
             "settings": facts["settings"],
-            "data": {
-                name: {"file": facts["files"][name], "sha256": facts["data"][name]}
-                for name in facts["data"]
-            },
+            "data": data_of(facts, request.sources, n_rows_of(encoded.tables)),
             "versions": facts["versions"],
             "checks": encoded.checks.to_dict(),
             "outcome": {**_outcome(advice, encoded), "labels": found.n_labels},
         }
+        write_text(out / CONFIG, config_text(ADVISING.name, facts["options"]))
         write_json(out / REPORT, report)
-        written = {name: file_sha256(out / name) for name in (*names, REPORT)}
+        written = {name: file_sha256(out / name) for name in (*names, CONFIG, REPORT)}
         ledger.set_facts(report=report, results=written)
     return report
 
@@ -320,11 +325,11 @@ def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
     n_validation = len(tables.validation_labels)
     if n_validation < FEWEST_VALIDATION:
         raise InputError(
-            f"{sources.validation}: has {rows_of(n_validation)}, too few to tune and "
-            f"to judge by; add rows, to {FEWEST_VALIDATION} or more"
+            f"{sources.validation_name}: has {rows_of(n_validation)}, too few to tune "
+            f"and to judge by; add rows, to {FEWEST_VALIDATION} or more"
         )
     if plan.splits > n_validation:
         raise InputError(
             f"--splits {plan.splits}: is more than the {n_validation} rows of "
-            f"{sources.validation}; pass a smaller one"
+            f"{sources.validation_name}; pass a smaller one"
         )

@@ -27,6 +27,7 @@ MODEL = "model.skops"
 ADAPTER = "adapter"
 COLUMNS = "columns.json"
 METRICS = "metrics.jsonl"
+CONFIG = "config.toml"
 REPORT = "run.json"
 
 TRUSTED_TYPES = [

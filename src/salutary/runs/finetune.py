@@ -29,7 +29,7 @@ from salutary.runs.adapter_cache import AdapterCache, check_rounds
 from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS, METRICS
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.label import agreement_of, write_labels
-from salutary.runs.report import figures_of, run_figures
+from salutary.runs.report import counts_by_class, figures_of, run_figures
 from salutary.runs.table_problem import n_rows_of, recurring_rows
 from salutary.tables.checks import Checks, check_tables
 from salutary.tables.reading import Tables, read_tables
@@ -164,6 +164,7 @@ class FineTuneRun:
         task: FineTuning = finished.prepared.problem
         return {
             **run_figures(finished, task.codes[task.own_rows]),
+            "train_by_class": counts_by_class(task.classes, task.codes[task.labeled]),
             "labels_trained_on": len(final_snapshot(finished)),
             "verdict": _verdict(finished),
             "agreement": agreement_of(finished),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,9 @@ class Request:
         Directory of the run.
     resume : bool
         Whether to continue a run that the directory holds.
+    options : dict
+        The options of the command that repeat the run from any folder, by their names:
+        texts, numbers, booleans and lists of them.
     """
 
     sources: Sources
@@ -39,6 +43,7 @@ class Request:
     budget: int | None
     out: Path
     resume: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def fixed(self) -> dict[str, Any]:
         """Settings that must be the same when a run is resumed."""
@@ -48,6 +53,7 @@ class Request:
             "id": sources.id_column,
             "group": sources.group_column,
             "keep": sorted({*sources.keep}),
+            "validation_fraction": sources.validation_fraction,
             **sources.text_settings(),
             **asdict(self.settings),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import logging
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -24,6 +25,8 @@ from salutary.tables.text_files import (
     open_bytes,
 )
 from salutary.tables.workbooks import read_workbook
+
+logger = logging.getLogger(__name__)
 
 DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 """Formats in which all is text."""
@@ -106,6 +109,7 @@ def read_table(
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
     _check_values(path, table)
+    logger.debug("%s: %d rows, %d columns", path, table.num_rows, table.num_columns)
     return table.drop_columns([] if keep_index else index).combine_chunks()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.label_values import shown
 from salutary.influence.labels import encode_labels
+from salutary.labeling.splits import hold_out
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, open_dates, stray_texts
 from salutary.tables.differences import check_columns
 from salutary.tables.formats import DELIMITED, format_of, read_table
 from salutary.tables.identifiers import id_like
 from salutary.tables.recurring import count_recurring, share_of_twins
-from salutary.tables.sources import Sources
+from salutary.tables.sources import HeldOut, Sources
 from salutary.tables.spelling import is_formatted, whole_numbers
 from salutary.tables.targets import (
     cast_labels,
@@ -69,6 +70,9 @@ class Tables:
     left_out : dict of str to str
         Columns of the training table that name rows and are therefore no features, and
         what they hold, see `id_like`.
+    train_rows : ndarray of shape (n_train,), dtype intp, or None
+        Rows of the training table that are trained on, in ascending order, if the
+        others are the validation rows.
     """
 
     kinds: dict[str, str]
@@ -82,6 +86,7 @@ class Tables:
     pool_marker: str | None
     groups: IntArray | None
     left_out: dict[str, str]
+    train_rows: IntArray | None = None
 
 
 def read_tables(sources: Sources) -> Tables:
@@ -113,7 +118,9 @@ def read_tables(sources: Sources) -> Tables:
     tables, columns, label_type = _read(sources)
     train, pool = tables["train"], tables.get("pool")
     ids = _ids(tables, sources)
-    groups = _groups(tables["validation"], sources)
+    # Held-out rows are taken from what is checked, so that messages name their rows.
+    held_out, validation = sources.held_out, tables.get("validation", train)
+    groups = _groups(validation, sources)
     candidates = list(sources.documents) if sources.only_texts else columns
     kinds, left_out = _kinds(tables, candidates, sources)
     check_columns(tables, kinds, left_out, sources)
@@ -124,14 +131,18 @@ def read_tables(sources: Sources) -> Tables:
     _warn_of_strays(train, kinds, sources.train)
     _warn_of_open_dates(train, train if pool is None else pool, kinds, sources.train)
     labels, validation_labels = (
-        target_labels(tables[name], sources.target, label_type, str(path))
-        for name, path in (("train", sources.train), ("validation", sources.validation))
+        target_labels(table, sources.target, label_type, place)
+        for table, place in (
+            (train, str(sources.train)),
+            (validation, sources.validation_name),
+        )
     )
     classes, train_labels = np.unique(labels, return_inverse=True)
     pool_labels, marker = _pool_labels(pool, classes, label_type, sources)
     codes = _among(classes, validation_labels, sources)
-    _check_copies(frames, sources)
-    return Tables(
+    if held_out is None:
+        _check_copies(frames, sources)
+    found = Tables(
         kinds=kinds,
         features=frames,
         classes=classes,
@@ -143,6 +154,37 @@ def read_tables(sources: Sources) -> Tables:
         pool_marker=marker,
         groups=groups,
         left_out=left_out,
+    )
+    return found if held_out is None else _split(found, held_out, sources)
+
+
+def _split(tables: Tables, held_out: HeldOut, sources: Sources) -> Tables:
+    """The tables with a part of the training rows as validation rows."""
+    rng = np.random.RandomState(held_out.seed)
+    kept, held = hold_out(tables.train_labels, held_out.fraction, rng)
+    if not len(held):
+        raise InputError(
+            f"{sources.train}: leaves no row to validate on, as each class must keep "
+            "one to train on; add rows, or pass --validation"
+        )
+    features, ids, groups = dict(tables.features), tables.ids, tables.groups
+    train = features.pop("train")
+    parts = {
+        name: train.iloc[rows].reset_index(drop=True)
+        for name, rows in (("train", kept), ("validation", held))
+    }
+    if "pool" not in features and ids is not None:
+        ids = ids.take(pa.array(kept))
+    if groups is not None:
+        groups = np.unique(groups[held], return_inverse=True)[1].astype(np.intp)
+    return replace(
+        tables,
+        features={**parts, **features},
+        train_labels=tables.train_labels[kept],
+        validation_labels=tables.train_labels[held],
+        ids=ids,
+        groups=groups,
+        train_rows=kept,
     )
 
 
@@ -280,14 +322,14 @@ def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> Int
             f"{shown(classes.tolist()[0])}; add rows of another class"
         )
     try:
-        return encode_labels(labels, classes, f"{sources.validation}: {place}")
+        return encode_labels(labels, classes, f"{sources.validation_name}: {place}")
     except ValueError as error:
         raise InputError(str(error)) from None
 
 
 def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     """Number of each validation row's group, if a group column is asked for."""
-    column, path = sources.group_column, sources.validation
+    column, path = sources.group_column, sources.validation_name
     if column is None:
         return None
     if column not in validation.column_names:
