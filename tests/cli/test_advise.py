@@ -91,8 +91,8 @@ def test_it_is_the_advice_on_the_encoded_columns(
         frames["train"]["kind"],
         encoder.transform(features["validation"]),
         frames["validation"]["kind"],
-        n_splits=2,
-        n_repeats=1,
+        splits=2,
+        repeats=1,
         random_state=_Fixed(0),
     )
     pd.testing.assert_frame_equal(

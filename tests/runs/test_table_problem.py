@@ -84,7 +84,7 @@ def test_features_are_the_encoders(
 ) -> None:
     with_text(frames)
     found = prepared(tmp_path, frames)
-    encoder = found.model(LogisticRegression())[:-1]
+    encoder = found.encoded.model(LogisticRegression())[:-1]
     for name, X in (
         ("train", found.problem.labeled.X),
         ("validation", found.problem.validation.X),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salutary.cli.terminal import printable
+from salutary.cli import parameters
+from salutary.cli.conventions import is_conventional
+from salutary.cli.terminal import print_json, printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ GIB = 2**30
 FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
+@is_conventional
 def cache(
+    *,
     embedding_cache: Annotated[
         Path | None,
         typer.Option(
@@ -45,9 +48,7 @@ def cache(
             "for longest, until a tenth is free.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead.")
-    ] = False,
+    as_json: parameters.AsJson = False,
 ) -> None:
     """Show the store of text vectors, or make it smaller.
 
@@ -102,7 +103,7 @@ def _show(path: Path, facts: StoreFacts, as_json: bool) -> None:
             "first_used": first,
             "last_used": last,
         }
-        print(json.dumps(report, indent=2))
+        print_json(report)
         return
     size = f"{facts.n_bytes / GIB:.2f} GiB"
     if facts.n_bytes < GIB:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from salutary.cli import parameters
-from salutary.cli.terminal import display, printable
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
+from salutary.cli.terminal import display, print_json, printable
 
 MOST_LINES = 12
 """Lines of the card at the head of a run."""
@@ -45,9 +44,13 @@ CLEAR_DRIFT = 0.7
 TABLES = {"train": "TRAIN", "validation": "VAL", "pool": "POOL"}
 
 
+@is_conventional
+@takes_config
 def check(
+    *,
     train: parameters.Train,
-    validation: parameters.Validation,
+    validation: parameters.Validation = None,
+    validation_fraction: parameters.ValidationFraction = None,
     target: parameters.Target,
     pool: Annotated[
         Path | None,
@@ -56,36 +59,33 @@ def check(
     id_column: parameters.PoolId = None,
     keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON document instead; progress goes to standard error.",
-        ),
-    ] = False,
+    as_json: parameters.AsJson = False,
 ) -> None:
-    """Look at the tables before a run, and write nothing.
+    r"""Look at the tables before a run, and write nothing.
 
     It says what becomes a feature and of what kind, which columns are left out as they
     name rows, which rows stand in two tables, and how far the tables differ. What would
     stop a run stops this command too. The same card stands at the head of every run.
 
-    Example: salutary check train.csv --validation val.csv --pool pool.csv --target y
+    Example: salutary check train.csv --validation val.csv --pool pool.csv \
+        --target y
     """
     parameters.check_seed(seed)
+    held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.check import check_sources
     from salutary.tables.sources import Sources
 
     sources = Sources(
-        train, validation, pool, target, id_column, keep=tuple(keep or ())
+        *(train, validation, pool, target, id_column),
+        keep=tuple(keep or ()),
+        held_out=held_out,
     )
-    quiet = redirect_stdout(sys.stderr) if as_json else nullcontext()
-    with quiet, display(0, "tables") as shown:
+    with display(0, "tables") as shown:
         checks = check_sources(sources, seed, shown.stage).to_dict()
     if as_json:
         found = {**checks, "warnings": [*warnings_of(checks)]}
-        print(json.dumps(found, indent=2, allow_nan=False))
+        print_json(found)
         return
     for line in (*facts(checks), *_as_lines(warnings_of(checks))):
         print(line)

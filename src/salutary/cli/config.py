@@ -24,7 +24,7 @@ LANGUAGE_MODEL = "NAME_OR_FOLDER"
 LARGEST = 1 << 20
 """Bytes of a file of options that is read."""
 
-COMMANDS = ("label", "relabel", "advise", "finetune", "predict", "evaluate")
+COMMANDS = ("check", "label", "relabel", "advise", "finetune", "predict", "evaluate")
 """Commands that take options from a file, each from its own table if it has one."""
 
 
