@@ -1,44 +1,61 @@
-# One .venv, completed by whichever target runs first.
+# Three environments, each made by the first target that needs it.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LIGHT := .venv-demo
+OLDEST := .venv-oldest
 N ?= 1000
 SEED ?= 0
-READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
-$(READY): pyproject.toml constraints.txt
+$(READY): EXTRAS := [dev]
+$(OLDEST)/.ready: EXTRAS := [benchmark,excel,test]
+$(OLDEST)/.ready: PINS := constraints-oldest.txt
+$(READY) $(LIGHT)/.ready: PINS := constraints.txt
+
+$(READY) $(LIGHT)/.ready $(OLDEST)/.ready: pyproject.toml constraints.txt constraints-oldest.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "salutary needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev]'
-	touch $(READY)
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(PINS) --editable '.$(EXTRAS)'
+	touch $@
 
 install: $(READY) ## Make .venv with all that development needs
 
-demo: $(READY) ## Run the main job on data that comes with scikit-learn
-	$(BIN)/salutary demo
+demo: $(LIGHT)/.ready ## Run the main job on data that comes with scikit-learn
+	$(LIGHT)/bin/salutary demo
 
 # A worker for each core; threads within one would only wait for each other.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto
 
 test: $(READY) ## Run all tests, doctests included
 	$(PYTEST)
+
+test-oldest: $(OLDEST)/.ready ## Run the tests with the lowest versions that are allowed
+	@# Language models apart, which would add gigabytes.
+	$(ONE_THREAD) $(OLDEST)/bin/python -m pytest -q -n auto tests --ignore tests/deep
 
 check: lint ## Lint and run the fast tests, more than half of all: a minute
 	@# What is left out imports much more, or makes whole runs.
 	$(PYTEST) -m 'not slow' --hypothesis-profile quick tests \
 		--ignore tests/deep --ignore tests/salutary_benchmark --ignore tests/test_studies.py
 
-hostile: $(READY) ## Run N hostile inputs and N / 10 kills from SEED
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile $(N) $(SEED)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.hostile.kills \
+hostile: $(READY) ## Run N hostile inputs and N / 10 kills from SEED, and damage runs
+	$(ONE_THREAD) $(BIN)/python -m tests.hostile $(N) $(SEED)
+	$(ONE_THREAD) $(BIN)/python -m tests.hostile.kills \
 		$$(($(N) / 10)) $(SEED)
+	$(ONE_THREAD) $(BIN)/python -m tests.hostile.run_files
+	$(ONE_THREAD) $(BIN)/python -m tests.hostile.surroundings
+
+test-numerics: $(READY) ## Run all tests under other processors' kernels, one thread and two: up to 8 x make test
+	$(BIN)/python -m tests.numerics
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -61,10 +78,13 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.shift
 	$(BIN)/python -m studies.finetuning
 
+docs-outputs: $(READY) ## Rerun the commands of README and docs, and write down what they print
+	$(BIN)/python -m docs.outputs
+
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m speed
 
-clean: ## Remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove the environments and caches
+	rm -rf $(VENV) $(LIGHT) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test check hostile lint format bench studies clean
+.PHONY: help install demo test test-oldest check hostile test-numerics lint format studies docs-outputs bench clean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from salutary_benchmark.versions import environment
-from speed import bank_loop, embedding, importing, scoring
+from speed import bank_loop, embedding, importing, jobs, scoring
 from speed.measure import data_folder
 
 
@@ -22,6 +22,8 @@ def main() -> None:
         )
         return
     for measured in bank_loop.speed(folder):
+        print(measured.line(), flush=True)
+    for measured in jobs.speed(folder):
         print(measured.line(), flush=True)
     for measured in embedding.speed(folder):
         print(measured.line(), flush=True)

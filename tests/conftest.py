@@ -62,32 +62,12 @@ def minilm() -> str:
 @pytest.fixture(scope="session")
 def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a GPT-2 of random weights whose tokenizer adds no marks."""
-    torch = pytest.importorskip("torch", reason="needs salutary[text]")
+    pytest.importorskip("torch", reason="needs salutary[text]")
     pytest.importorskip("transformers", reason="needs salutary[text]")
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
+    from tests.decoder import write_decoder
 
-    words = ["<end>", "<unknown>", *"abcdefgh"]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unknown>"))
-    tokenizer.pre_tokenizer = Whitespace()
     folder = tmp_path_factory.mktemp("decoder")
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unknown>"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(words),
-        n_positions=16,
-        n_embd=8,
-        n_layer=2,
-        n_head=2,
-        eos_token_id=0,
-        bos_token_id=0,
-    )
-    GPT2Model(config).save_pretrained(folder)
+    write_decoder(folder)
     return str(folder)
 
 

@@ -4,6 +4,7 @@ The method is that of Xiao and Liu, Salutary Labeling with Zero Human Annotation
 2405.17627), repaired and extended. Public is what ``__all__`` names.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from salutary.influence.objectives import ExpectedCost, WorstGroup
     from salutary.runs.artifacts import load
 
-__version__ = "0.1.0"
+# Whoever imports the library decides what becomes of its log lines.
+logging.getLogger("salutary").addHandler(logging.NullHandler())
+
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Advice",

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,36 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON, completely or not at all; see `write_whole`."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def toml_lines(content: Mapping[str, Any]) -> str:
+    r"""Keys and values of a TOML table, a line each.
+
+    Parameters
+    ----------
+    content : dict
+        Keys of letters, digits, dashes and underscores; texts, numbers, booleans and
+        lists of them.
+
+    Examples
+    --------
+    >>> print(toml_lines({"budget": 10, "C": 0.5, "target": 'a "b"'}), end="")
+    budget = 10
+    C = 0.5
+    target = "a \"b\""
+    """
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in content.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        # A text of JSON is one of TOML, apart from the character DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
 
 
 def read_json(path: Path) -> Any:

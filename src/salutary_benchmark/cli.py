@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salutary.cli.terminal import display, printable
+from salutary.cli.conventions import CONTEXT, PanelCommand, is_conventional
+from salutary.cli.parameters import AsJson
+from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import InputError, needs
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ MOST_SEEDS = 10_000
 
 benchmark = typer.Typer(
     name="benchmark",
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     invoke_without_command=True,
 )
@@ -51,8 +56,10 @@ Data = Annotated[
 ]
 
 
-@benchmark.command()
+@benchmark.command(cls=PanelCommand)
+@is_conventional
 def run(
+    *,
     suite: Annotated[
         str, typer.Option(metavar="NAME", help="Suite to run; 'list' shows all suites.")
     ],
@@ -74,8 +81,8 @@ def run(
         str | None,
         typer.Option(
             metavar="DATASET/STRATEGY[/SETTING]/SEED",
-            help="Rerun this one cell, print it, and compare it with the figures in "
-            "--out. Nothing is written.",
+            help="Run this one cell and print it. If --out has results, it is compared "
+            "with them, and nothing is written; else they are written there.",
         ),
     ] = None,
     time_limit: Annotated[
@@ -85,12 +92,13 @@ def run(
     retry: Annotated[
         bool, typer.Option("--retry", help="Rerun cells that failed or hit the limit.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Run a suite; after an interruption, the same command continues it.
+    r"""Run a suite; after an interruption, the same command continues it.
 
     Writes results.parquet, run.json and cells.jsonl to the directory of --out.
 
-    Example: salutary benchmark run --suite paper --seeds 2 --data data --out runs/paper
+    Example: salutary benchmark run --suite quick --seeds 2 --out runs/quick
     """
     if not 1 <= seeds <= MOST_SEEDS:
         raise InputError(f"--seeds {seeds}: must be from 1 to {MOST_SEEDS}")
@@ -101,28 +109,31 @@ def run(
     with needs("benchmark"):
         from salutary_benchmark.cells import parse_cell
         from salutary_benchmark.data.loading import data_folder
-        from salutary_benchmark.runner import Request
+        from salutary_benchmark.runner import RESULTS, Request
         from salutary_benchmark.suites import find_suite
 
     chosen = find_suite(suite)
     folder = data_folder(data)
-    if only is not None:
-        _rerun(parse_cell(only, chosen), chosen, folder, out)
+    cell = None if only is None else parse_cell(only, chosen)
+    if cell is not None and (out is None or (out / RESULTS).exists()):
+        _rerun(cell, chosen, folder, out, as_json)
         return
     if out is None:
         raise InputError("--out is missing; pass a directory for the results")
-    _run(Request(chosen, seeds, folder, out, jobs, time_limit, retry))
+    _run(Request(chosen, seeds, folder, out, jobs, time_limit, retry, cell), as_json)
 
 
-def _run(request: Request) -> None:
+def _run(request: Request, as_json: bool) -> None:
     """Run with a progress bar, then print a summary."""
     from salutary_benchmark import runner
     from salutary_benchmark.cells import cells_of
 
-    total = len(cells_of(request.suite, request.n_seeds))
-    with display(total, "cells") as shown:
+    total = len(cells_of(request.suite, request.n_seeds)) if request.only is None else 1
+    with display(total, "cells") as shown, ExitStack() as reading:
+        reading.enter_context(shown.stage("reading the data sets"))
 
         def start(done: int, total: int) -> None:
+            reading.close()
             already = f"{done} of {total} cells are done already"
             shown.advance(done, already if done else f"{total} cells to run")
 
@@ -132,8 +143,17 @@ def _run(request: Request) -> None:
                 line = f"{outcome.cell}: {outcome.status}: {printable(outcome.error)}"
             shown.advance(1, line)
 
-        shown.advance(0, "reading the data sets")
         found = runner.run(request, start, show)
+    if as_json:
+        print_json(found)
+        return
+    if request.only is not None:
+        results = runner.read_results(request.out, request.suite)
+        print(
+            _shown(_rows_of(results, request.only), request.suite).to_string(
+                index=False
+            )
+        )
     not_done = len(found["not_done"])
     print(
         f"{found['cells'] - not_done} of {found['cells']} cells done, {not_done} "
@@ -146,11 +166,14 @@ def _run(request: Request) -> None:
     )
 
 
-@benchmark.command()
+@benchmark.command(cls=PanelCommand)
+@is_conventional
 def report(
+    *,
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Directory that 'run' got as --out.")
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Write report.md, report.html and pictures next to a run's results.
 
@@ -161,11 +184,16 @@ def report(
 
     with display(0, "parts") as shown, shown.stage("writing the report"):
         written = write(directory)
-    print(f"Written to {directory}: {', '.join(path.name for path in written)}")
+    names = [path.name for path in written]
+    if as_json:
+        print_json({"directory": str(directory), "files": names})
+        return
+    print(f"Written to {directory}: {', '.join(names)}")
 
 
-@benchmark.command(name="list")
-def list_all() -> None:
+@benchmark.command(cls=PanelCommand, name="list")
+@is_conventional
+def list_all(as_json: AsJson = False) -> None:
     """Show all suites, data sets and strategies.
 
     Example: salutary benchmark list
@@ -174,6 +202,35 @@ def list_all() -> None:
     from salutary_benchmark.strategies.registry import STRATEGIES
     from salutary_benchmark.suites import SUITES
 
+    if as_json:
+        print_json(
+            {
+                "suites": {
+                    suite.name: {
+                        "description": suite.description,
+                        "settings": list(suite.settings),
+                        "data_sets": list(suite.data_sets),
+                        "strategies": list(suite.strategies),
+                    }
+                    for suite in SUITES.values()
+                },
+                "data_sets": {
+                    data.name: {
+                        "title": data.title,
+                        "rows": data.rows,
+                        "features": data.features,
+                        "classes": data.classes,
+                        "source": data.source,
+                        "licence": data.licence,
+                        "preprocessing": data.preprocessing,
+                        "caution": data.caution,
+                    }
+                    for data in DATA_SETS.values()
+                },
+                "strategies": list(STRATEGIES),
+            }
+        )
+        return
     print("Suites")
     for suite in SUITES.values():
         print(f"  {suite.name}: {suite.description}")
@@ -190,7 +247,9 @@ def list_all() -> None:
     print(f"Strategies\n  {', '.join(STRATEGIES)}")
 
 
-def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> None:
+def _rerun(
+    cell: Cell, suite: Suite, folder: Path | None, out: Path | None, as_json: bool
+) -> None:
     """Print a cell's figures, and how far they are from the recorded ones."""
     import pandas as pd
 
@@ -202,27 +261,49 @@ def _rerun(cell: Cell, suite: Suite, folder: Path | None, out: Path | None) -> N
     if outcome.status != "done":
         raise InputError(f"{cell}: {outcome.status}: {outcome.error}")
     found = pd.DataFrame(outcome.rows).astype(columns_of(suite))
-    experiment = suite.experiment
-    shown = [*experiment.keys, *experiment.columns]
-    print(found[list(dict.fromkeys(shown))].to_string(index=False))
-    if recorded is None:
+    shown = _shown(found, suite)
+    furthest = (
+        None if recorded is None else _furthest(cell, suite, out, recorded, found)
+    )
+    if as_json:
+        rows = json.loads(shown.to_json(orient="records", double_precision=15))
+        print_json({"cell": str(cell), "rows": rows, "largest_difference": furthest})
         return
+    print(shown.to_string(index=False))
+    if furthest is not None:
+        print(f"As recorded in {out}; the largest difference is {furthest:.1g}.")
+
+
+def _furthest(
+    cell: Cell,
+    suite: Suite,
+    out: Path | None,
+    recorded: pd.DataFrame,
+    found: pd.DataFrame,
+) -> float:
+    """Largest difference of a cell's figures from the recorded ones, if it is small."""
     if len(recorded) != len(found):
         count = len(recorded) or "no"
         raise InputError(f"{out}: has {count} rows for {cell}; expected {len(found)}")
+    experiment = suite.experiment
     order, measures = list(experiment.keys), list(experiment.measures)
     before, now = (
         rows.sort_values(order, ignore_index=True)[measures]
         for rows in (recorded, found)
     )
-    furthest = (now - before).abs().max().max()
+    furthest = float((now - before).abs().max().max())
     if furthest > TOLERANCE:
         raise InputError(
             f"{cell}: differs from {out} by {furthest:.2g}; compare the versions and "
             "the data with those in its run.json"
         )
-    largest = f"the largest difference is {furthest:.1g}"
-    print(f"As recorded in {printable(str(out))}; {largest}.")
+    return furthest
+
+
+def _shown(rows: pd.DataFrame, suite: Suite) -> pd.DataFrame:
+    """The columns of a cell's rows that a person wants to see."""
+    names = [*suite.experiment.keys, *suite.experiment.columns]
+    return rows[list(dict.fromkeys(names))]
 
 
 def _rows_of(results: pd.DataFrame, cell: Cell) -> pd.DataFrame:

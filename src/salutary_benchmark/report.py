@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,7 @@ def write(directory: Path) -> list[Path]:
     if results.empty:
         raise InputError(f"{directory}: no cell is done yet; continue the run first")
     shown = suite.experiment.show(results)
-    content = {
+    content: dict[str, Any] = {
         "suite": suite,
         "verdict": shown.verdict,
         "command": f"salutary benchmark run --suite {suite.name} --seeds "
@@ -73,10 +74,20 @@ def write(directory: Path) -> list[Path]:
     for picture in pictures:
         figure = picture.display.plot()
         write_whole(directory / picture.file, partial(figure.savefig, dpi=80))
+    # The page alone can be mailed, as it holds its pictures.
+    content["embedded"] = {
+        picture.file: _data_uri(directory / picture.file) for picture in pictures
+    }
     for name, escaped in ((MARKDOWN, False), (HTML, True)):
         write_text(directory / name, _render(f"{name}.j2", escaped, content))
     files = [MARKDOWN, HTML, *(picture.file for picture in pictures)]
     return [directory / name for name in files]
+
+
+def _data_uri(picture: Path) -> str:
+    """A picture as an address that holds its content."""
+    content = base64.b64encode(picture.read_bytes()).decode("ascii")
+    return f"data:image/png;base64,{content}"
 
 
 def _read_run(directory: Path) -> dict[str, Any]:

@@ -53,6 +53,8 @@ class Request:
         Seconds after which a cell is given up, checked after each of its rounds.
     retry : bool
         Whether to run cells again that failed or hit the time limit.
+    only : Cell or None
+        The one cell to run; None for all.
     """
 
     suite: Suite
@@ -62,6 +64,7 @@ class Request:
     jobs: int = -1
     time_limit: float = 600.0
     retry: bool = False
+    only: Cell | None = None
 
 
 def run(
@@ -114,8 +117,9 @@ def run(
             }
             _rewrite(request.out / JOURNAL, recorded.values())
         cells = cells_of(request.suite, request.n_seeds)
-        missing = [cell for cell in cells if cell not in recorded]
-        on_start(len(cells) - len(missing), len(cells))
+        wanted = cells if request.only is None else [request.only]
+        missing = [cell for cell in wanted if cell not in recorded]
+        on_start(len(wanted) - len(missing), len(wanted))
         try:
             for outcome in _outcomes(request, missing):
                 _record(request.out / JOURNAL, outcome)

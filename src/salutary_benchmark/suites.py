@@ -116,7 +116,7 @@ _SUITES = (
         SIDE_BY_SIDE,
         {"": Setting(n_labeled=100, budget=20, C=1.0)},
         data_sets=("digits", "breast_cancer"),
-        strategies=("Margin", "Salutary-plausible", "TrainPlusValidation"),
+        strategies=("Margin", "Salutary-guarded", "TrainPlusValidation"),
     ),
     Suite(
         "budget",

@@ -31,9 +31,10 @@ TRAIN, VALIDATION, POOL = slice(0, 30), slice(30, 75), slice(75, 150)
 SMALL: dict[str, Any] = {
     "budget": 6,
     "batch_size": 3,
-    "n_splits": 2,
-    "n_repeats": 1,
+    "splits": 2,
+    "repeats": 1,
     "random_state": 0,
+    "estimator": LogisticRegression(),  # takes rows as they are
 }
 
 
@@ -241,12 +242,12 @@ def test_validation_rows_of_one_class_are_no_obstacle() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_splits", [2, 3, 6])
-def test_six_validation_rows_are_enough(n_splits: int) -> None:
+@pytest.mark.parametrize("splits", [2, 3, 6])
+def test_six_validation_rows_are_enough(splits: int) -> None:
     rows = slice(30, 36)
     found = advise(
         *(X[TRAIN], Y[TRAIN], X[rows], Y[rows], X[POOL]),
-        **{**SMALL, "n_splits": n_splits},
+        **{**SMALL, "splits": splits},
     )
     assert found.table["option"].tolist() == [*OPTIONS, *POOL_OPTIONS]
     assert np.isfinite(found.table.drop(columns="option").to_numpy()).all()
@@ -312,9 +313,9 @@ FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
         ),
         ({"X_val": X[30:35], "y_val": Y[30:35]}, "X_val has 5 rows, .* 6 or more"),
         ({"X_val": X[30:31], "y_val": Y[30:31]}, "X_val has 1 row, too few"),
-        ({"n_splits": 46}, "n_splits=46 is more than the 45 rows"),
-        ({"n_splits": 1}, "n_splits == 1, must be >= 2"),
-        ({"n_repeats": 0}, "n_repeats == 0, must be >= 1"),
+        ({"splits": 46}, "splits=46 is more than the 45 rows"),
+        ({"splits": 1}, "splits == 1, must be >= 2"),
+        ({"repeats": 0}, "repeats == 0, must be >= 1"),
         ({"budget": 0}, "budget == 0"),
         ({"batch_size": 0}, "batch_size == 0"),
         ({"sample_weight": np.zeros(30)}, "sample_weight: .* non-zero"),

@@ -188,7 +188,7 @@ def test_two_ways_to_a_verdict_never_contradict_each_other_surely(
     model.fit(np.vstack([X, pool]), marked, X_val, y_val)
     advice = advise(
         *(X, y, X_val, y_val, pool),
-        budget=10, batch_size=5, n_splits=3, n_repeats=1, random_state=seed,
+        budget=10, batch_size=5, splits=3, repeats=1, random_state=seed,
     )  # fmt: skip
     verdict = model.verdict_
     assert verdict is not None

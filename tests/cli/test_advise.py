@@ -65,8 +65,9 @@ def report_of(capsys: pytest.CaptureFixture[str], words: list[str]) -> dict[str,
     assert err.splitlines()[:3] == [
         "reading the tables",
         "encoding the columns",
-        "fold 1 of 2",
+        "checking the tables",
     ]
+    assert "fold 1 of 2" in err.splitlines()
     return json.loads(out)
 
 
@@ -118,7 +119,7 @@ def test_with_a_pool_there_are_its_options(
     assert found["settings"] == {
         **{"target": "kind", "id": "id", "budget": 4, "batch_size": 2},
         **{"splits": 2, "repeats": 1, "seed": 0},
-        **dict.fromkeys(["text", "embedder", "pooling"]),
+        **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
     }
     again = report_of(capsys, arguments(folder))
     assert again == found
@@ -127,18 +128,19 @@ def test_with_a_pool_there_are_its_options(
 
 
 def test_a_person_sees_a_table_and_the_advice(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     main(arguments(folder, pool=False))
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert err == ""
-    assert lines[2:4] == ["fold 1 of 2", "fold 2 of 2"]
-    assert lines[4] == "24 training and 24 validation rows; 2 folds, repeats: 1"
-    shown = [line[2:30].strip() for line in lines[6 : 6 + len(OPTIONS)]]
+    assert err.startswith("TRAIN  ")
+    assert err.splitlines()[-2:] == ["fold 1 of 2", "fold 2 of 2"]
+    assert lines[0] == "24 training and 24 validation rows; 2 folds, repeats: 1"
+    shown = [line[2:30].strip() for line in lines[2 : 2 + len(OPTIONS)]]
     assert shown == list(OPTIONS)
     assert lines[-1].startswith("Advice: ")
-    assert max(map(len, lines[4:-1])) <= 80
+    assert max(map(len, lines[:-1])) <= 80
 
 
 def test_recurring_rows_and_a_part_of_a_large_pool_are_told(

@@ -65,7 +65,7 @@ def test_the_demo_shows_every_contender_and_one_sentence(
     monkeypatch.setenv("COLUMNS", "100")
     main(["demo"])
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == "split 1 of 1\n"
     rows = [line.split("│")[1:-1] for line in out.splitlines() if "│" in line]
     assert [row[0].strip() for row in rows] == list(CONTENDERS)
     for row in rows:

@@ -211,6 +211,42 @@ def test_a_larger_budget_goes_on_to_the_same_end(
     assert outputs(run) == outputs(longer)
 
 
+def test_a_directory_alone_goes_on_to_the_same_end_and_can_be_judged(
+    finished: list[str],
+    source: Path,
+    longer: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir("/")
+    run = tmp_path / "run"
+    main(["resume", str(run), "--budget", "20", "-q"])
+    assert outputs(run) == outputs(longer)
+    capsys.readouterr()
+    main(["evaluate", str(run), str(source / "validation.csv"), "--json", "-q"])
+    found = json.loads(capsys.readouterr().out)
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert found["model"]["log_loss"] == pytest.approx(
+        last["validation_loss"], rel=1e-5
+    )
+    share = tables()["train"]["kind"].value_counts(normalize=True)
+    truth = tables()["validation"]["kind"]
+    guessed = -np.log(share[truth]).mean()
+    assert found["guessing"]["log_loss"] == pytest.approx(guessed)
+
+
+def test_a_part_of_the_training_texts_validates(texts: Path, decoder: str) -> None:
+    words = arguments(texts, decoder, "--no-guard", "--budget", "6")
+    place = words.index("--validation")
+    words[place : place + 2] = ["--validation-fraction", "0.5"]
+    main([*words, "--epochs", "1"])
+    report = json.loads((texts / "run" / "run.json").read_text())
+    rows = {name: table["rows"] for name, table in report["data"].items()}
+    assert rows == {"train": 12, "validation": 12, "pool": 60}
+    assert report["outcome"]["validation_rows"] == 12
+
+
 def test_the_final_model_may_see_the_validation_table(
     texts: Path, decoder: str
 ) -> None:

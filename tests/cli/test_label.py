@@ -25,7 +25,10 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., Path]
 
-FILES = {"labels.parquet", "ledger.sqlite", "model.skops", "run.json", "run.lock"}
+FILES = {
+    *("labels.parquet", "ledger.sqlite", "model.skops"),
+    *("run.json", "config.toml", "run.lock"),
+}
 
 
 def labels_of(run: Path) -> pa.Table:
@@ -89,12 +92,13 @@ def test_the_tempered_rule_is_the_default(run: Run) -> None:
     assert set(labels_of(run())["rule"].to_pylist()) == {"tempered"}
 
 
-def test_a_run_leaves_its_files_and_nothing_on_standard_error(
+def test_a_run_leaves_its_files_and_the_card_alone_on_standard_error(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {path.name for path in run().iterdir()} == FILES
+    assert {path.name for path in run("--quiet").iterdir()} == FILES
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err.startswith("TRAIN  ")
+    assert "warning: " not in err
     assert "Labels assigned: 15" in out
 
 
@@ -169,6 +173,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "target": "kind",
         "id": "id",
         "group": None,
+        "keep": [],
         "rule": "paper",
         "C": 0.5,
         "batch_size": 5,
@@ -177,7 +182,7 @@ def test_ledger_and_report_hold_settings_data_and_versions(
         "min_influence_z": 0.0,
         "estimate": "first_order",
         "objective": "log_loss",
-        **dict.fromkeys(["text", "embedder", "pooling"]),
+        **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
         "budget": 15,
     }
     tables = {name: folder / f"{name}.csv" for name in ("train", "validation", "pool")}
@@ -236,7 +241,9 @@ def test_rounds_the_guard_undoes_are_recorded_but_not_assigned(
     out = capsys.readouterr().out
     assert "rounds: 1; the guard undid the last round\n" in out
     assert "no label was kept" in out
-    (canary,) = (line for line in out.splitlines() if line.startswith("  canary loss"))
+    (canary,) = (
+        line for line in out.splitlines() if line.startswith("  held-out loss")
+    )
     assert "±" not in canary
 
 
@@ -280,7 +287,7 @@ def test_labels_meet_the_z_that_is_asked_for(run: Run) -> None:
 def test_a_z_that_nothing_meets_ends_the_run_with_the_start_model(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run("--min-influence-z", "1e6")
+    path = run("--min-influence-z", "1e6", "-q")
     outcome = report_of(path)["outcome"]
     assert (outcome["termination"], outcome["labels"], outcome["rounds"]) == (
         *("no_positive_influence", 0),
@@ -293,7 +300,8 @@ def test_a_z_that_nothing_meets_ends_the_run_with_the_start_model(
         salutary.load(path)["classify"].coef_, coefficients(path)[0][0]
     )
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err.startswith("TRAIN  ")
+    assert "warning: " not in err
     assert "Labels assigned: 0" in out
     assert "No row of the last shortlist had an influence of 1e+06 standard" in out
 
@@ -315,7 +323,7 @@ def test_every_validation_row_is_the_canary_of_a_fold(
     out = capsys.readouterr().out
     start = outcome["canary_loss"][0]
     assert (
-        f"canary loss        {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
+        f"held-out loss      {start:.4f} -> {last[0]:.4f}, by {last[1]:.4f} ± "
         f"{last[2]:.4f}, on 45 validation rows, each unseen by the run that it judges\n"
         in out
     )
@@ -329,7 +337,7 @@ def test_without_a_guard_there_are_no_canary_rows(
     assert (outcome["canary_loss"], outcome["canary_se"]) == ([None, None], None)
     assert outcome["refused_rounds"] == 0
     out = capsys.readouterr().out
-    assert "canary" not in out
+    assert "held-out" not in out
     assert "ended with the budget" in out
 
 
@@ -368,12 +376,14 @@ def test_many_columns_show_what_is_going_on(
             folder / f"{name}.csv", index=False
         )
     run("--budget", "5")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:3] == [
-        *("reading the tables", "encoding the columns", "fitting the first model")
+    lines = capsys.readouterr().err.splitlines()
+    lines = lines[lines.index("reading the tables") :]
+    assert lines[:4] == [
+        *("reading the tables", "encoding the columns", "checking the tables"),
+        "fitting the first model",
     ]
-    assert lines[3].startswith("round 1: ")
-    assert lines[4] == "writing the results"
+    assert lines[4].startswith("round 1: ")
+    assert lines[5] == "writing the results"
 
 
 @pytest.mark.parametrize(

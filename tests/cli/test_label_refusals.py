@@ -158,14 +158,9 @@ TABLES: list[tuple[str, Edit, list[str]]] = [
     ("no target", without("train", "kind"), ["train.csv", "'kind'"]),
     ("validation target", without("validation", "kind"), ["validation.csv", "'kind'"]),
     (
-        "separated by semicolons",
-        content("train", b"size;kind\n1;cat\n2;dog\n"),
-        ["train.csv", "';'"],
-    ),
-    (
-        "separated by tabs",
-        content("pool", b"id\tsize\n1\t2\n"),
-        ["pool.csv: seems to be separated by tabs; save it with commas"],
+        "separated by one of two",
+        content("pool", b"id;size|y\n1;2|3\n"),
+        ["pool.csv: may be separated by semicolons or bars; save it with commas"],
     ),
     ("no feature", content("train", b"kind\ncat\ndog\n"), ["train.csv"]),
     ("pool partly labeled", whole("pool", "kind", ["cat"] + [""] * 59), ["row 1 "]),
@@ -234,8 +229,10 @@ def test_a_bad_table_is_refused_in_one_line_and_nothing_is_written(
         ("pool.jsonl", b'{"size": 1}\n{"size":', ["pool.jsonl", "cannot be read"]),
         ("pool.jsonl", b"", ["pool.jsonl"]),
         ("pool.jsonl", b"[1, 2]\n", ["pool.jsonl"]),
-        ("pool.xlsx", b"PK", ["pool.xlsx", ".parquet"]),
+        ("pool.xls", b"PK", ["pool.xls", ".xlsx", ".parquet"]),
         ("pool", b"size\n1\n", ["pool", ".parquet"]),
+        ("pool.csv.gz", b"size\n1\n", ["pool.csv.gz", "cannot be read"]),
+        ("pool.feather", b"ARROW1", ["pool.feather", "cannot be read"]),
     ],
 )
 def test_an_unreadable_file_is_refused_in_one_line(
@@ -439,3 +436,35 @@ def test_an_out_that_cannot_be_made_is_refused(
     line = refusal([*arguments, "--out", str(out)])
     words = f"cannot be made, as {folder / 'train.csv'} is a file; pass another --out"
     assert line == f"salutary: {out}: {words}"
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("edits", "remedy"),
+    [
+        ([whole("train", LONG, "1")], "drop it there"),
+        ([whole("train", LONG, "1"), whole("pool", f"{LONG}y", "1")], "drop it there"),
+        (
+            [cell("train", 3, "kind", LONG), cell("validation", 1, "kind", "other")],
+            "label a row of that class",
+        ),
+        ([cell("validation", 1, "kind", LONG)], "label a row of that class"),
+        ([cell("pool", 3, "id", LONG), cell("pool", 5, "id", LONG)], "make the ids un"),
+        ([cell("pool", 3, "size", LONG)], "correct it or leave it empty"),
+    ],
+)
+def test_a_refusal_repeats_no_long_value(
+    edits: list[Edit],
+    remedy: str,
+    arguments: list[str],
+    folder: Path,
+    refusal: Refusal,
+) -> None:
+    for edit in edits:
+        edit(folder)
+    line = refusal(arguments)
+    assert len(line) < 1100
+    assert str(folder) in line
+    assert remedy in line

@@ -172,7 +172,8 @@ def test_a_kill_while_embedding_loses_no_vector(
 def test_pairs_and_other_columns_are_features_too(texts: Path, decoder: str) -> None:
     for name in SIZES:
         frame = pd.read_csv(texts / f"{name}.csv", keep_default_na=False)
-        frame["more"], frame["size"] = frame["text"].str[::-1], np.arange(len(frame))
+        frame["more"], frame["size"] = frame["text"].str[::-1], 0.5
+        frame.loc[::2, "size"] = 1.5
         frame.to_csv(texts / f"{name}.csv", index=False)
     main([*arguments(texts), *of_texts(texts, decoder), "--text-pair", "more"])
     model = salutary.load(texts / "run")

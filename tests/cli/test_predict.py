@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import salutary
+from salutary.cli import terminal
 from salutary.cli.main import main
-from salutary.cli.terminal import Lines
 from salutary.errors import InputError
 
 Refusal = Callable[[list[str]], str]
@@ -47,8 +47,8 @@ def test_predictions_are_the_models(
     capsys.readouterr()
     found = predicted(run_dir, folder / "pool.csv", suffix)
     out, err = capsys.readouterr()
-    assert "Wrote 60 predictions" in out
-    assert err == ""
+    assert out == f"Wrote 60 predictions to {folder / f'predictions{suffix}'}\n"
+    assert err == "predicting\n"
     model = salutary.load(run_dir)
     frame = pa.csv.read_csv(
         folder / "pool.csv",
@@ -258,16 +258,14 @@ def test_categories_and_gaps_the_run_never_saw_are_predicted_silently(
     )
     capsys.readouterr()
     assert len(predicted(run_dir, folder / "new.csv")) == 2
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "predicting\n"
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is shown on standard output as a command goes on."""
+    """What is shown on standard error as a command goes on."""
     lines: list[str] = []
-    monkeypatch.setattr(
-        Lines, "advance", lambda self, steps, message: lines.append(message)
-    )
+    monkeypatch.setattr(terminal, "tell", lines.append)
     return lines
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from salutary.deep.rows import as_pandas
 from salutary.deep.texts import as_texts
@@ -50,6 +51,12 @@ def test_a_missing_text_of_arrow_is_refused_by_its_row() -> None:
 )
 def test_other_rows_are_as_they_are(rows: object) -> None:
     assert as_pandas(rows, "X") is rows
+
+
+@pytest.mark.parametrize("kind", ["coo", "csc", "dok", "lil", "bsr"])
+def test_sparse_rows_of_every_kind_are_rows(kind: str) -> None:
+    rows = as_pandas(sparse.csr_array(np.eye(3)).asformat(kind), "X")
+    np.testing.assert_array_equal(rows[1:].toarray(), np.eye(3)[1:])
 
 
 def test_a_slice_of_a_dataset_is_not_its_keys() -> None:

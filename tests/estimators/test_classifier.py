@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +28,7 @@ from salutary.labeling.guard import FOLDS
 EXPECTED_TO_FAIL = {"check_classifiers_classes": "trains on a class -1, the marker"}
 
 
+@pytest.mark.filterwarnings("ignore:y has no unlabeled row")
 @parametrize_with_checks(
     [SalutaryClassifier()], expected_failed_checks=lambda _: EXPECTED_TO_FAIL
 )
@@ -408,7 +411,10 @@ def test_without_unlabeled_rows_it_is_the_estimator_itself(
     y = np.arange(120) % 3
     weight = np.linspace(0, 2, 120)
     given_rows = (X_val, y_val) if validated else (None, None)
-    model = salutary(estimator=estimator).fit(X, y, *given_rows, sample_weight=weight)
+    with pytest.warns(UserWarning, match="y has no unlabeled row"):
+        model = salutary(estimator=estimator).fit(
+            X, y, *given_rows, sample_weight=weight
+        )
     reference = clone(estimator)
     if not hasattr(estimator, "steps"):
         reference.fit(X, y, weight)
@@ -562,13 +568,53 @@ def test_the_number_of_threads_does_not_change_the_run() -> None:
     assert len(outcome.splitlines()) == 6
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("estimate", ["first_order", "newton"])
+def test_the_number_of_jobs_does_not_change_the_run(estimate: str) -> None:
+    X, y, X_val, y_val = draw()
+    small = {"guard": True, "estimate": estimate, "budget": 4, "batch_size": 2}
+    runs = [salutary(n_jobs=n_jobs, **small) for n_jobs in (None, 2, -1)]
+    first, *others = (run.fit(X, y, X_val, y_val) for run in runs)
+    for other in others:
+        assert_array_equal(other.transduction_, first.transduction_)
+        assert_array_equal(other.influence_, first.influence_)
+        assert_array_equal(other.estimator_.coef_, first.estimator_.coef_)
+        canary = [found["canary_loss"] for found in other.history_]
+        assert canary == [found["canary_loss"] for found in first.history_]
+
+
+def test_jobs_are_threads_that_work_at_once() -> None:
+    X, y, X_val, y_val = draw()
+    together = threading.Barrier(4, timeout=60)
+
+    def rule(influence: np.ndarray, probability: np.ndarray) -> np.ndarray:
+        together.wait()  # until the run and its three folds are all here
+        return influence
+
+    model = salutary(rule=rule, guard=True, n_jobs=4, budget=5)
+    with warnings.catch_warnings():
+        before = warnings.filters.copy()
+        model.fit(X, y, X_val, y_val)
+        assert warnings.filters == before
+    assert model.history_
+
+
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_verbose_prints_a_line_a_round(
-    verbose: int, capsys: pytest.CaptureFixture[str]
+    verbose: int,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     X, y, X_val, y_val = draw()
-    salutary(verbose=verbose).fit(X, y, X_val, y_val)
+    with caplog.at_level("INFO", "salutary"):
+        salutary(verbose=verbose).fit(X, y, X_val, y_val)
     lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in caplog.messages] == [
+        "round 1",
+        "round 2",
+        "round 3",
+    ]
+    assert not verbose or lines == caplog.messages
     assert [line.split(":")[0] for line in lines] == (
         ["round 1", "round 2", "round 3"] if verbose else []
     )
@@ -757,7 +803,7 @@ def test_the_fitted_estimator_predicts_frames_without_a_warning(estimator: Any) 
 def test_a_marker_among_strings_is_refused() -> None:
     X, y, _, _ = draw()
     marked = [f"c{c}" if c != -1 else -1 for c in y]
-    with pytest.raises(ValueError, match="mark unlabeled rows by None"):
+    with pytest.raises(ValueError, match="mark rows without a label by None"):
         salutary().fit(X, np.array(marked))  # NumPy makes texts of all
     found = salutary().fit(X, marked)
     assert found.classes_.tolist() == ["c0", "c1", "c2"]

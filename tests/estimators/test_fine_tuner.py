@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from scipy import sparse
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
 from salutary.advice.after_run import labels_on_top
+from salutary.deep.texts import as_texts
 from salutary.deep.trainer import Trainer
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import Snapshot
@@ -310,7 +312,8 @@ def test_labels_that_are_text_and_a_pool_that_ends(digits: Any) -> None:
 
 def test_no_pool_at_all(digits: Any) -> None:
     X, y, X_val, y_val, _ = digits
-    found = tuner(Fixed()).fit(X[:100], y[:100], X_val, y_val)
+    with pytest.warns(UserWarning, match="y has no unlabeled row"):
+        found = tuner(Fixed()).fit(X[:100], y[:100], X_val, y_val)
     assert (found.n_iter_, found.termination_condition_) == (0, "pool_exhausted")
 
 
@@ -447,6 +450,30 @@ class Dense(Fixed):
 
     def embed(self, X: Any) -> np.ndarray:
         return np.asarray(X.toarray(), dtype=np.float32)
+
+
+class Texts(Fixed):
+    """Takes a table of two columns of texts."""
+
+    def embed(self, X: Any) -> np.ndarray:
+        pairs = as_texts(X)
+        return np.array([[float(text) for text in pair] for pair in pairs], np.float32)
+
+
+def test_pairs_of_texts_in_tables_of_every_library(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    kinds = (pd.DataFrame, pl.from_pandas, pa.Table.from_pandas)
+    found = []
+    for kind in kinds:
+        rows, val_rows = (
+            kind(pd.DataFrame({"q": part[:, 20], "a": part[:, 36]}).astype(str))
+            for part in (X, X_val)
+        )
+        model = tuner(Texts()).fit(rows, y, val_rows, y_val)
+        found.append(model.predict_proba(val_rows))
+        assert model.embed(rows).shape == (len(X), 2)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_a_dict_of_columns_is_not_rows(digits: Any) -> None:

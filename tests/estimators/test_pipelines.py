@@ -4,9 +4,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -16,7 +20,7 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
-from salutary import SalutaryClassifier
+from salutary import SalutaryClassifier, relabel
 from salutary.estimators.pipelines import checked_matrix, joined_again, split_estimator
 
 X, Y = load_iris(return_X_y=True)
@@ -81,6 +85,85 @@ def test_a_step_that_learns_from_labels_is_named(step: Any) -> None:
     name, kind = pipeline.steps[1][0], type(step).__name__
     with pytest.raises(ValueError, match=rf"'{name}' \({kind}\) learns from labels"):
         SalutaryClassifier(pipeline).fit(X, marked)
+
+
+def test_a_step_within_a_step_that_learns_from_labels_is_named() -> None:
+    inner = make_pipeline(StandardScaler(), SelectKBest(k=2))
+    marked = np.where(np.arange(150) % 3, -1, Y)
+    for last in (LogisticRegression(), make_pipeline(inner, LogisticRegression())):
+        pipeline = make_pipeline(inner, last)
+        with pytest.raises(ValueError, match=r"'selectkbest' .* learns from labels"):
+            SalutaryClassifier(pipeline).fit(X, marked)
+    with pytest.raises(ValueError, match=r"'selectkbest' .* learns from labels"):
+        relabel(X[::2], Y[::2], X[1::2], Y[1::2], estimator=pipeline)
+
+
+NESTED = {
+    "last": make_pipeline(
+        StandardScaler(), make_pipeline(PCA(3), LogisticRegression(C=0.3))
+    ),
+    "only": make_pipeline(make_pipeline(PCA(3), LogisticRegression(C=0.3))),
+    "bare": make_pipeline(PCA(3), make_pipeline(LogisticRegression(C=0.3))),
+    "first": make_pipeline(
+        make_pipeline(StandardScaler(), PCA(3)), LogisticRegression(C=0.3)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_pipelines_in_pipelines_are_fitted_as_they_are(name: str) -> None:
+    pipeline = NESTED[name]
+    transformer, template = split_estimator(pipeline)
+    assert template.C == 0.3
+    model = template.fit(transformer.fit_transform(X), Y)
+    whole = joined_again(pipeline, transformer, model, None)
+    reference = clone(pipeline).fit(X, Y)
+    assert_array_equal(whole.predict_proba(X), reference.predict_proba(X))
+    assert [name for name, _ in whole.steps] == [name for name, _ in pipeline.steps]
+    marked = np.where(np.arange(150) % 3, -1, Y)
+    found = SalutaryClassifier(pipeline, budget=3, guard=False, random_state=0)
+    found.fit(X, marked)
+    assert_array_equal(found.estimator_.predict(X), found.predict(X))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_tables_of_every_library_are_rows(kind: str, by_name: bool) -> None:
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    kinds = {"pandas": frame, "polars": pl.from_arrow(table), "pyarrow": table}
+    given, marked = kinds[kind], np.where(np.arange(150) % 3, -1, Y)
+    earlier: Any = StandardScaler()
+    if by_name:
+        earlier = make_column_transformer((StandardScaler(), list("abcd")))
+    pipeline = make_pipeline(earlier, LogisticRegression())
+    model = SalutaryClassifier(pipeline, budget=3, guard=False, random_state=0)
+    model.fit(given, marked)
+    reference = clone(model).set_params(
+        estimator=make_pipeline(StandardScaler(), LogisticRegression())
+    )
+    reference.fit(X, marked)
+    assert_array_equal(model.transduction_, reference.transduction_)
+    assert_allclose(model.predict_proba(given), reference.predict_proba(X), atol=1e-6)
+    assert model.feature_names_in_.tolist() == list("abcd")
+    assert model.n_features_in_ == 4
+    first, second = (given[:75], given[75:])
+    found = relabel(
+        first, Y[:75], second, np.where(Y[75:] > 1, 1, Y[75:]), budget=2, guard=False
+    )
+    assert found.model.predict(frame).shape == (150,)
+
+
+@pytest.mark.parametrize("rows", [{"a": [1, 2], "b": [3, 4]}, "text"])
+def test_a_dict_and_a_text_are_no_rows(rows: Any) -> None:
+    marked = np.where(np.arange(150) % 3, -1, Y)
+    model = SalutaryClassifier(budget=3, guard=False)
+    with pytest.raises(ValueError, match=r"X is (a dict|one text)"):
+        model.fit(rows, marked)
+    with pytest.raises(ValueError, match=r"X_val is (a dict|one text)"):
+        model.fit(X, marked, rows, Y[:2])
+    with pytest.raises(ValueError, match=r"X_val is (a dict|one text)"):
+        relabel(X, Y, rows, Y[:2])
 
 
 @pytest.mark.parametrize("container", ["array", "frame"])

@@ -1,11 +1,13 @@
-"""Run commands in processes of their own, under limits of time and memory.
+"""Run trials in processes of their own, under limits of time and memory.
 
 Each is forked from a process that has imported everything, so that it begins at once.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -17,9 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Generic, NoReturn, Protocol, TypeVar
 
-from tests.hostile.trials import Trial
 from tests.hostile.verdict import Ended, files
 
 PROCESSOR_SECONDS = 60
@@ -32,17 +33,38 @@ MEMORY = 4 * 2**30
 """Bytes that a command may use beside what it shares with the others."""
 
 
+class Task(Protocol):
+    """What is done in a process, and in a folder, of its own."""
+
+    def write(self, folder: Path) -> None:
+        """Make the files that are there before the work; they must stay as they are."""
+
+    def work(self) -> None:
+        """Do the work, in the folder; as a command, end by SystemExit or not at all."""
+
+
+T = TypeVar("T", bound=Task)
+
+
 @dataclass
-class _Live:
-    trial: Trial
+class _Live(Generic[T]):
+    trial: T
     folder: Path
-    before: dict[str, bytes]
     deadline: float
 
 
-def run_all(trials: Iterable[Trial], jobs: int) -> Iterator[tuple[Trial, Ended]]:
+def prepare() -> None:
+    """Make forks of this process cheap: call it when all is imported.
+
+    A collection of garbage in a child would otherwise copy every page of its parent.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def run_all(trials: Iterable[T], jobs: int) -> Iterator[tuple[T, Ended]]:
     """Run trials, some at a time; yields each when it has ended."""
-    live: dict[int, _Live] = {}
+    live: dict[int, _Live[T]] = {}
     waiting = iter(trials)
     more = True
     try:
@@ -68,15 +90,20 @@ def run_all(trials: Iterable[Trial], jobs: int) -> Iterator[tuple[Trial, Ended]]
 _RUNNING = object()
 
 
-def _start(trial: Trial) -> tuple[int, _Live]:
+def _start(trial: T) -> tuple[int, _Live[T]]:
     folder = Path(tempfile.mkdtemp(prefix="hostile-"))
-    # Written by a process of its own, as threads of pyarrow do not survive a fork.
-    os.waitpid(fork(lambda: trial.write(folder), folder.parent, folder / ".writing"), 0)
-    for log in ("out", "err"):
-        (folder / f".writing.{log}").unlink()
-    before = files(folder)
-    pid = fork(lambda: command(trial.words), folder, folder.with_suffix(".log"))
-    return pid, _Live(trial, folder, before, time.monotonic() + SECONDS)
+
+    def work() -> None:
+        trial.write(folder)
+        _beside(folder, "before").write_bytes(pickle.dumps(files(folder)))
+        trial.work()
+
+    pid = fork(work, folder, _beside(folder, "log"))
+    return pid, _Live(trial, folder, time.monotonic() + SECONDS)
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_suffix(f".{suffix}")
 
 
 def command(words: list[str]) -> None:
@@ -142,16 +169,20 @@ def kill(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-def _ended(one: _Live, code: object) -> Ended:
-    log = one.folder.with_suffix(".log")
-    out, err = (Path(f"{log}.{end}") for end in ("out", "err"))
+def _ended(one: _Live[T], code: object) -> Ended:
+    ends = {end: _beside(one.folder, end) for end in ("log.out", "log.err", "before")}
+    out, err = (
+        ends[end].read_text("utf-8", "replace") for end in ("log.out", "log.err")
+    )
+    if not ends["before"].exists():
+        raise RuntimeError(f"the files of a trial could not be written: {err}")
     ended = Ended(
         code if isinstance(code, int) else None,
-        out.read_text("utf-8", "replace"),
-        err.read_text("utf-8", "replace"),
-        one.before,
+        out,
+        err,
+        pickle.loads(ends["before"].read_bytes()),
         one.folder,
     )
-    out.unlink()
-    err.unlink()
+    for path in ends.values():
+        path.unlink()
     return ended

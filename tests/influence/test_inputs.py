@@ -1,14 +1,17 @@
 """Checks of what users pass."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from salutary import relabel
 from salutary.arrays import BLOCK_ROWS
 from salutary.influence.inputs import (
     check_finite,
@@ -124,6 +127,47 @@ def test_columns_in_another_order_are_refused() -> None:
     assert check_matrix(frame, "X_pool", model).shape == (2, 2)
     with pytest.raises(ValueError, match=r"X_pool .* another order; pass .*'a', 'b'"):
         check_matrix(frame[["b", "a"]], "X_pool", model)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (np.ones(9), r"Expected 2D array, got 1D array instead: Reshape your data .*"),
+        (np.ones((9, 2)) + 0j, "Complex data not supported"),
+        (np.ones((1, 9, 2)), "Found array with dim 3.*"),
+        ([["a"], ["b"]], "could not convert string to float: .*"),
+    ],
+)
+def test_what_is_no_matrix_is_refused_in_one_line(rows: Any, words: str) -> None:
+    for check in (lambda: check_matrix(rows, "X", fitted(2)), lambda: relabeled(rows)):
+        with pytest.raises(ValueError, match=r"\w") as refused:
+            check()
+        assert re.fullmatch(words, str(refused.value))
+
+
+def relabeled(rows: Any) -> Any:
+    labels = [row % 2 for row in range(len(rows))]
+    return relabel(rows, labels, rows, labels)
+
+
+def test_columns_of_an_arrow_table_are_known_by_their_names() -> None:
+    rows = pa.table({"a": [0.0, 1.0, 0.0, 2.0], "b": [1.0, 0.0, 3.0, 0.0]})
+    model = LogisticRegression().fit(rows.to_pandas(), [0, 1, 0, 1])
+    assert_array_equal(check_matrix(rows, "X", model)[:, 0], [0, 1, 0, 2])
+    with pytest.raises(ValueError, match=r"another order; pass \['a', 'b'\]"):
+        check_matrix(rows.select(["b", "a"]), "X", model)
+    missing = pa.table({"a": [0.0, 1.0], "b": [1.0, None]})
+    with pytest.raises(ValueError, match=r"First at row 1, column 1 \('b'\)"):
+        check_matrix(missing, "X", model)
+    labels, more = [0, 1, 0, 1], {"random_state": 0, "guard": False, "budget": 1}
+    found = relabel(rows, labels, rows, labels, **more)
+    of_arrays = relabel(np.asarray(rows), labels, np.asarray(rows), labels, **more)
+    assert found.y.tolist() == of_arrays.y.tolist()
+
+
+def test_weights_too_large_to_compute_with_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"w is 1e\+308 in row 1, beyond 1e\+100; sc"):
+        check_weight([1, 1e308], np.zeros((2, 1)), "w")
 
 
 def test_weights_too_small_to_compute_with_are_refused() -> None:

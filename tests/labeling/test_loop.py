@@ -742,11 +742,11 @@ def test_a_round_is_described_in_a_line(
     script(monkeypatch, verdict)
     _, rounds = run(make_problem(guarded=True), budget=4)
     values = rounds[0].validation_loss, rounds[0].canary_loss
-    line = "round 1: 24 labeled rows, validation loss {:.4f}, canary loss {:.4f}"
+    line = "round 1: 24 labeled rows, validation loss {:.4f}, held-out loss {:.4f}"
     assert describe(rounds[0]) == line.format(*values) + ending
     monkeypatch.undo()
     _, rounds = run(make_problem(), budget=4)
-    assert "canary" not in describe(rounds[0])
+    assert "held-out" not in describe(rounds[0])
 
 
 def peak_of_a_round(n_pool: int, hessian: Any, rule: str) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import skops.io
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -22,7 +25,8 @@ import salutary
 from salutary.errors import InputError
 from salutary.files import write_json, write_whole
 from salutary.progress import silent
-from salutary.runs.artifacts import TRUSTED_TYPES, load, write_model
+from salutary.runs.artifacts import TRUSTED_TYPES, check_clock, load, write_model
+from salutary.runs.directory import run_tables
 from salutary.runs.kind import Request
 from salutary.runs.label import LABELING
 from salutary.runs.table_problem import Settings
@@ -101,6 +105,42 @@ def test_a_loaded_model_predicts_as_the_saved_one(
     np.testing.assert_array_equal(
         loaded.predict_proba(shuffled), model.predict_proba(rows)
     )
+
+
+def test_a_loaded_model_names_its_features_as_scikit_learn_does(
+    model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    loaded = salutary.load(tmp_path)
+    assert loaded.feature_names_in_.tolist() == COLUMNS
+    assert loaded.n_features_in_ == len(COLUMNS)
+    steps = loaded[:-1]
+    names = steps.get_feature_names_out()
+    assert_array_equal(names, steps.get_feature_names_out(COLUMNS))
+    with pytest.raises(ValueError, match="input_features is not equal"):
+        steps.get_feature_names_out(COLUMNS[::-1])
+    assert {"plain", "[bold]_u", "[bold]_ẃ", "x\ty", "a,b_00"} <= set(names)
+    assert loaded[-1].feature_names_in_.tolist() == names.tolist()
+    frame = steps.transform(rows)
+    assert_array_equal(frame.columns, names)
+    again = steps.set_output(transform="pandas").transform(rows)
+    pd.testing.assert_frame_equal(again, frame)
+    logits = loaded.decision_function(rows)  # none of this with a warning
+    assert_allclose(
+        frame.to_numpy() @ loaded[-1].coef_.T + loaded[-1].intercept_, logits, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_a_loaded_model_takes_tables_of_others(
+    kind: str, model_and_rows: tuple[Pipeline, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, rows = model_and_rows
+    write_model(model, tmp_path / "model.skops")
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    given = pl.from_arrow(table) if kind == "polars" else table
+    assert_array_equal(load(tmp_path).predict_proba(given), model.predict_proba(rows))
 
 
 def test_a_loaded_model_takes_what_pandas_reads_from_csv(
@@ -318,3 +358,18 @@ def test_tables_and_reports_come_back_as_written(tmp_path: Path) -> None:
     assert pa.parquet.read_table(tmp_path / "labels.parquet").equals(table)
     assert json.loads((tmp_path / "run.json").read_text("utf-8")) == report
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("year", [1971, 1979, 2108])
+def test_a_clock_that_no_saved_model_can_hold_is_refused_first(
+    year: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.mktime((year, 6, 1, 0, 0, 0, 0, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: now)
+    with pytest.raises(InputError, match=f"says that it is {year}, .*; set the clock"):
+        run_tables(LABELING, None, silent, print)  # type: ignore[arg-type]
+    for possible in (1980, 2107):
+        now = time.mktime((possible, 6, 1, 0, 0, 0, 0, 0, -1))
+        check_clock()
+        with zipfile.ZipFile(tmp_path / "dated.zip", "w") as archive:
+            archive.writestr("a", "")

@@ -229,7 +229,11 @@ def test_the_stages_are_told(frames: dict[str, pd.DataFrame], tmp_path: Path) ->
     settings = Settings("paper", 1.0, 5, False, 0)
     request = Request(sources, settings, 10, tmp_path / "run", resume=False)
     LABELING.prepare(request, stage)
-    assert told == ["reading the tables", "encoding the columns"]
+    assert told == [
+        "reading the tables",
+        "encoding the columns",
+        "checking the tables",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_name_is_read_back() -> None:
         ("bank/Margin/0", "no data set 'bank'; it has digits, breast_cancer"),
         (
             "digits/BADGE/0",
-            "'quick' has no strategy 'BADGE'; it has Margin, Salutary-plausible, Train",
+            "'quick' has no strategy 'BADGE'; it has Margin, Salutary-guarded, Train",
         ),
         ("digits/margin/0", "no strategy 'margin'"),
     ],
@@ -101,7 +101,7 @@ def test_cells_of_one_split_are_next_to_each_other() -> None:
         f"{data}/{strategy}/{seed}"
         for data in ("digits", "breast_cancer")
         for seed in (0, 1)
-        for strategy in ("Margin", "Salutary-plausible", "TrainPlusValidation")
+        for strategy in ("Margin", "Salutary-guarded", "TrainPlusValidation")
     ]
 
 
@@ -281,7 +281,7 @@ def test_all_strategies_of_a_seed_have_one_split(
         seen.append(task)
         return STRATEGIES["TrainOnly"](task)
 
-    for name in ("Margin", "Salutary-plausible"):
+    for name in ("Margin", "Salutary-guarded"):
         monkeypatch.setitem(STRATEGIES, name, spying)
         for seed in (0, 1):
             assert run(name, seed=seed).status == "done"
@@ -315,7 +315,7 @@ def test_a_large_pool_is_sampled() -> None:
 @pytest.mark.slow
 def test_a_result_does_not_depend_on_the_cells_before() -> None:
     first = figures(run("Margin", "breast_cancer"))
-    for name in ("Salutary-plausible", "TrainPlusValidation"):
+    for name in ("Salutary-guarded", "TrainPlusValidation"):
         run(name, "breast_cancer")
         run(name, "breast_cancer", seed=1)
         run(name, "digits")

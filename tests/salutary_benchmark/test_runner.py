@@ -52,7 +52,10 @@ def test_there_is_a_row_for_each_data_set_strategy_seed_and_round(
     counts = results.groupby(["dataset", "strategy", "seed"])["round"].agg(list)
     assert len(counts) == 2 * 3 * 2
     for (_, strategy, _), rounds in counts.items():
-        assert rounds == ([0] if strategy == "TrainPlusValidation" else [0, 1, 2])
+        # The guard may end a run early.
+        ends = {"TrainPlusValidation": {1}, "Salutary-guarded": {2, 3}}
+        assert rounds == list(range(len(rounds)))
+        assert len(rounds) in ends.get(strategy, {3})
     assert (
         results.loc[results["strategy"] == "Margin", "agreement"].dropna() == 1
     ).all()

@@ -229,6 +229,13 @@ def test_durations_are_seconds_whatever_their_unit(unit: str) -> None:
     np.testing.assert_array_equal(found, [90.0, np.nan, -3.0])
 
 
+@pytest.mark.parametrize("kind", ["category", "text", "document"])
+def test_a_duration_is_not_spelled_as_a_number_without_its_unit(kind: str) -> None:
+    durations = pa.table({"a": pa.array([3, None], pa.duration("us"))})
+    with pytest.raises(InputError, match=r"is of type duration\[us\], but holds texts"):
+        cast_features(durations, {"a": kind}, "val")
+
+
 @pytest.mark.parametrize("kind", ["number", "date", "duration", "time"])
 def test_a_type_is_not_taken_for_another(kind: str) -> None:
     arrays = {

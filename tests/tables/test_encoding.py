@@ -3,14 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from salutary.errors import InputError
 from salutary.tables.encoding import (
     ColumnTypes,
-    count_recurring,
+    Numbers,
     table_encoder,
     unseen_categories,
+    with_names,
 )
 
 
@@ -80,10 +82,35 @@ def test_unseen_categories_are_rows_of_the_pool_not_values() -> None:
     assert unseen_categories(encoder, train, pool) == {"color": 3}
 
 
-def test_recurring_rows_are_those_pandas_finds() -> None:
-    frames = [mixed(40, seed) for seed in range(3)]
-    rows = pd.concat([frames[0], frames[1][:4], frames[2][5:7]], ignore_index=True)
-    # pandas joins missing values, too.
-    joined = rows.merge(pd.concat(frames[1:]).drop_duplicates(), how="inner")
-    assert count_recurring(rows, *frames[1:]) == len(joined) == 6
-    assert count_recurring(frames[0], *frames[1:]) == 0
+def test_kinds_say_the_names_of_the_columns_that_types_return() -> None:
+    types = ColumnTypes({"size": "number", "v": "vector:2", "kind": "category"})
+    rows = pd.DataFrame({"kind": ["a"], "v": [[1.0, 2.0]], "size": [3], "more": [4]})
+    found = types.fit_transform(rows)
+    assert found.columns.tolist() == types.get_feature_names_out().tolist()
+    assert types.n_features_in_ == 3
+    assert types.set_output(transform="pandas").transform(rows).equals(found)
+
+
+def test_numbers_keep_their_names() -> None:
+    rows = pd.DataFrame({"a": [1, 2], "b": [3.5, np.nan]})
+    numbers = Numbers().fit(rows)
+    assert numbers.get_feature_names_out().tolist() == ["a", "b"]
+    frame = numbers.set_output(transform="pandas").transform(rows)
+    assert frame.columns.tolist() == ["a", "b"]
+    assert (frame.dtypes == np.float32).all()
+
+
+@pytest.mark.parametrize("clash", [False, True])
+def test_an_encoder_with_names_gives_the_same_numbers(clash: bool) -> None:
+    rows = mixed(80, 3)
+    kinds = dict(MIXED)
+    if clash:
+        rows["color_red"] = rows["size"]
+        kinds["color_red"] = "number"
+    encoder = table_encoder(kinds, 0)
+    matrix = encoder.fit_transform(rows)
+    frame = with_names(encoder).transform(rows)
+    assert_array_equal(frame.to_numpy(), matrix)
+    assert frame.columns.is_unique
+    assert ("size" in frame.columns) is not clash
+    assert_array_equal(encoder.transform(rows), matrix)

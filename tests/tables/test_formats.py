@@ -16,7 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from salutary.errors import InputError
-from salutary.tables.formats import CHUNK, file_sha256, read_table
+from salutary.tables.formats import file_sha256, read_table
+from salutary.tables.text_files import CHUNK
 
 TEXT = """size,color,day,member,at,note
 1.5,red,2024-02-29,true,10:20:30,"a ""quoted"", word"
@@ -241,28 +242,6 @@ def test_a_file_whose_name_is_not_utf_8_has_a_file_sha256(tmp_path: Path) -> Non
     one = file_sha256(tmp_path)
     (tmp_path / os.fsdecode(b"a\377.parquet")).rename(tmp_path / "a.parquet")
     assert file_sha256(tmp_path) != one
-
-
-@pytest.mark.parametrize(
-    ("content", "shown"),
-    [
-        ("a\tb\n1\t2\n", "tabs"),
-        ("a;b;y\n0,5;1,2;yes\n", "';'"),
-        ("a|b\n1|2\n", "'|'"),
-        ('\n"a;b"\n1;2\n', "';'"),
-    ],
-)
-def test_a_csv_separated_by_something_else_is_refused(
-    content: str, shown: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text(content)
-    with pytest.raises(InputError) as caught:
-        read_table(path)
-    assert str(caught.value) == (
-        f"{path}: seems to be separated by {shown}; save it with commas between the "
-        "values"
-    )
 
 
 def test_one_column_of_a_csv_may_have_any_name(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import csv
 import datetime
+import gzip
 import json
 import re
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -15,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
+import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -57,6 +61,8 @@ VALUES: dict[str, Callable[[Random], Any]] = {
     "slashed days": lambda rng: f"{moment(rng):%d/%m/%Y}",
     "moments": lambda rng: f"{moment(rng):%Y-%m-%dT%H:%M:%S}",
     "times": lambda rng: f"{moment(rng):%H:%M:%S}",
+    # Ids in every format, unless one occurs twice or is missing.
+    "names of rows": lambda rng: f"row-{rng.randrange(10**6)}",
     "notes": lambda rng: f"note number {rng.randrange(10**6)} of many",
 }
 
@@ -80,12 +86,12 @@ def tables(kinds: dict[str, list[str]], seed: int) -> dict[str, dict[str, Column
     return found
 
 
-def write_csv(table: dict[str, Column], path: Path) -> None:
+def write_csv(table: dict[str, Column], path: Path, separator: str = ",") -> None:
     def written(value: Any) -> str:
         return json.dumps(value) if isinstance(value, bool) else f"{value}"
 
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
+        rows = csv.writer(file, delimiter=separator)
         rows.writerow(table)
         for row in zip(*table.values(), strict=True):
             rows.writerow(["" if value is None else written(value) for value in row])
@@ -102,11 +108,49 @@ def write_parquet(table: dict[str, Column], path: Path) -> None:
     pa.parquet.write_table(pa.table(table), path)
 
 
+def write_feather(table: dict[str, Column], path: Path) -> None:
+    pa.feather.write_feather(pa.table(table), path)
+
+
+def write_stream(table: dict[str, Column], path: Path) -> None:
+    rows = pa.table(table)
+    with pa.ipc.new_stream(path, rows.schema) as stream:
+        stream.write_table(rows, max_chunksize=7)
+
+
+def write_excel(table: dict[str, Column], path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.create_sheet("notes")  # an empty sheet does not count
+    book.active.append([*table])
+    for row in zip(*table.values(), strict=True):
+        book.active.append(row)
+    book.save(path)
+
+
+def gzipped(
+    write: Callable[[dict[str, Column], Path], None],
+) -> Callable[[dict[str, Column], Path], None]:
+    def written(table: dict[str, Column], path: Path) -> None:
+        write(table, path)
+        path.write_bytes(gzip.compress(path.read_bytes()))
+
+    return written
+
+
 WRITERS: dict[str, Callable[[dict[str, Column], Path], None]] = {
     ".csv": write_csv,
+    ".tsv": partial(write_csv, separator="\t"),
+    ".csv.gz": gzipped(write_csv),
     ".jsonl": write_json,
+    ".jsonl.gz": gzipped(write_json),
     ".parquet": write_parquet,
+    ".feather": write_feather,
+    ".arrow": write_stream,
 }
+if find_spec("openpyxl"):
+    WRITERS[".xlsx"] = write_excel
 
 
 def outcome(function: Callable[[], np.ndarray]) -> np.ndarray | str:
@@ -142,7 +186,7 @@ KINDS_OF_TABLES = st.one_of(
 
 @pytest.mark.slow
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[*HealthCheck], database=None
+    max_examples=20, deadline=None, suppress_health_check=[*HealthCheck], database=None
 )
 @given(kinds=KINDS_OF_TABLES, seed=st.integers(0, 2**32))
 def test_every_format_gives_the_same_matrix_or_the_same_refusal(

@@ -1,16 +1,18 @@
 """Tables as they are written, against pandas, and text changed by hand."""
 
 import datetime
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
 from salutary.errors import InputError
-from salutary.tables.writing import write_relabeled, write_table
+from salutary.tables.writing import relabeled_name, write_relabeled, write_table
 
 TABLE = pa.table(
     {
@@ -22,7 +24,21 @@ TABLE = pa.table(
 )
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl", ".CSV"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".csv",
+        ".parquet",
+        ".jsonl",
+        ".CSV",
+        ".tsv",
+        ".csv.gz",
+        ".jsonl.gz",
+        ".tsv.gz",
+        ".feather",
+        ".arrow",
+    ],
+)
 def test_a_table_is_read_back_as_it_was(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"rows{suffix}"
     path.write_text("of a run before")
@@ -30,10 +46,15 @@ def test_a_table_is_read_back_as_it_was(suffix: str, tmp_path: Path) -> None:
     if suffix == ".parquet":
         assert pa.parquet.read_table(path).equals(TABLE)
         return
+    if suffix in (".feather", ".arrow"):
+        assert pa.feather.read_table(path).equals(TABLE)
+        return
     found = (
         pd.read_json(path, lines=True)
-        if suffix == ".jsonl"
-        else pd.read_csv(path, parse_dates=["when"])
+        if ".jsonl" in suffix
+        else pd.read_csv(
+            path, parse_dates=["when"], sep="\t" if ".tsv" in suffix else ","
+        )
     )
     expected = TABLE.to_pandas()
     assert found["id"].fillna("").tolist() == expected["id"].fillna("").tolist()
@@ -63,6 +84,28 @@ def test_a_csv_keeps_its_spelling_but_for_the_labels(tmp_path: Path) -> None:
     assert out.read_bytes().decode() == (
         'code,kind,note\n007, dog ,"a, b"\n1.50, dog ,\n+1,cat,"x\ry"\n-0,cat,NA\n'
     )
+
+
+def test_a_packed_file_of_tabs_stays_one(tmp_path: Path) -> None:
+    text = 'a;b\tkind\n1,5\tdog\n"x\ty"\tcat\n2\tdog\n3\tcat\n'
+    source, out = tmp_path / "rows.tsv.gz", tmp_path / "out.tsv.gz"
+    source.write_bytes(gzip.compress(text.encode()))
+    write_relabeled(source, out, "kind", BEFORE, AFTER)
+    expected = text.replace('y"\tcat', 'y"\tdog').replace("2\tdog", "2\tcat")
+    assert gzip.decompress(out.read_bytes()).decode() == expected
+    first = out.read_bytes()
+    write_relabeled(source, out, "kind", BEFORE, AFTER)
+    assert out.read_bytes() == first
+
+
+def test_a_workbook_becomes_a_csv_with_its_values(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl", reason="needs salutary[excel]")
+    frame = pd.DataFrame({"size": [1.5, 2, 3, 4], "kind": list("baba")})
+    frame.to_excel(tmp_path / "rows.xlsx", index=False)
+    out = tmp_path / relabeled_name(tmp_path / "rows.xlsx", "cleaned")
+    write_relabeled(tmp_path / "rows.xlsx", out, "kind", BEFORE, AFTER)
+    assert out.name == "cleaned.csv"
+    pd.testing.assert_frame_equal(pd.read_csv(out), frame.assign(kind=list("bbaa")))
 
 
 def test_json_lines_keep_their_text_but_for_the_labels(tmp_path: Path) -> None:
@@ -106,11 +149,13 @@ def test_parquet_keeps_its_types_and_a_folder_becomes_one_file(
 
 def test_without_changes_the_copy_has_the_same_rows(tmp_path: Path) -> None:
     frame = pd.DataFrame({"size": [1, 2, 3, 4], "kind": list("baba")})
-    for name in ("rows.csv", "rows.jsonl", "rows.parquet"):
+    for name in ("rows.csv", "rows.jsonl", "rows.parquet", "rows.feather"):
         path, out = tmp_path / name, tmp_path / f"out-{name}"
         write_table(pa.Table.from_pandas(frame), path)
         write_relabeled(path, out, "kind", BEFORE, BEFORE)
-        read = {"csv": pd.read_csv, "parquet": pd.read_parquet}.get(
-            name.removeprefix("rows."), lambda file: pd.read_json(file, lines=True)
-        )
+        read = {
+            "csv": pd.read_csv,
+            "parquet": pd.read_parquet,
+            "feather": pd.read_feather,
+        }.get(name.removeprefix("rows."), lambda file: pd.read_json(file, lines=True))
         pd.testing.assert_frame_equal(read(out), frame)

@@ -41,10 +41,13 @@ class Advice:
         Numbers of rows.
     n_pool_used : int
         Number of pool rows that were used. Of more than 20,000 a part is drawn.
-    n_splits, n_repeats : int
+    splits, repeats : int
         Number of folds, and how often the cross-fitting was repeated.
     classes_not_validated : list of str
         Classes that no validation row has. Nothing shows what helps for them.
+    model_ : Pipeline or classifier
+        The advised option, fitted on all rows. It takes rows as `salutary.advise` was
+        given them.
 
     See Also
     --------
@@ -53,12 +56,10 @@ class Advice:
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.preprocessing import scale
     >>> from salutary import advise
     >>> X, y = load_iris(return_X_y=True)
-    >>> X = scale(X)
     >>> advice = advise(
-    ...     X[::10], y[::10], X[1::3], y[1::3], n_splits=2, n_repeats=1, random_state=0
+    ...     X[::9], y[::9], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
     ... )
     >>> advice.option
     'train + weighted validation'
@@ -74,9 +75,10 @@ class Advice:
     n_validation: int
     n_pool: int
     n_pool_used: int
-    n_splits: int
-    n_repeats: int
+    splits: int
+    repeats: int
     classes_not_validated: list[str]
+    model_: Any = None
 
     @property
     def option(self) -> str:
@@ -96,9 +98,10 @@ class Advice:
     def to_dict(self) -> dict[str, Any]:
         """The advice as numbers, strings, lists and dicts, for instance for JSON.
 
-        The rows of the table are under ``options``.
+        The rows of the table are under ``options``. The model is left out.
         """
-        rest = {name: value for name, value in vars(self).items() if name != "verdict"}
+        others = ("verdict", "model_")
+        rest = {name: value for name, value in vars(self).items() if name not in others}
         return {**self.verdict.to_dict(), **rest}
 
 
@@ -115,7 +118,7 @@ def compare(
     ----------
     task : AdviceTask
         With all validation rows and the whole pool.
-    n_splits, n_repeats : int
+    splits, repeats : int
         See `salutary.advice.cross_fitting.cross_fit`.
     fitted : callable, optional
         Called with a line about the progress after each fit.
@@ -135,8 +138,8 @@ def compare(
         n_validation=len(task.validation),
         n_pool=_n_rows(task),
         n_pool_used=_n_rows(used),
-        n_splits=n_splits,
-        n_repeats=n_repeats,
+        splits=n_splits,
+        repeats=n_repeats,
         classes_not_validated=absent_classes(task.classes, task.validation.labels),
     )
 

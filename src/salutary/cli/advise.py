@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import not_validated, recurring
-from salutary.cli.terminal import display
+from salutary.cli.running import show_checks
+from salutary.cli.terminal import display, print_json, printable
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError
 
@@ -21,11 +21,18 @@ if TYPE_CHECKING:
     from salutary.runs.advise import Plan
     from salutary.tables.sources import Sources, Texts
 
+COMPARISON = "Comparison"
+"""Panel of the help."""
 
+
+@is_conventional
+@takes_config
 @parameters.takes_texts
 def advise(
+    *,
     train: parameters.Train,
-    validation: parameters.Validation,
+    validation: parameters.Validation = None,
+    validation_fraction: parameters.ValidationFraction = None,
     target: parameters.Target,
     pool: Annotated[
         Path | None,
@@ -53,14 +60,19 @@ def advise(
     splits: Annotated[
         int,
         typer.Option(
+            rich_help_panel=COMPARISON,
             help="Number of parts of VAL. Each part judges models that were not fitted "
-            "on it."
+            "on it.",
         ),
     ] = 5,
     repeats: Annotated[
-        int, typer.Option(help="Number of times that VAL is split anew.")
+        int,
+        typer.Option(
+            rich_help_panel=COMPARISON, help="Number of times that VAL is split anew."
+        ),
     ] = 2,
     texts: Texts | None = None,
+    keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     out: Annotated[
         Path | None,
@@ -74,23 +86,17 @@ def advise(
         bool,
         typer.Option("--resume", help="Continue an interrupted comparison in RUN_DIR."),
     ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON document instead of the table; progress goes to "
-            "standard error.",
-        ),
-    ] = False,
+    as_json: parameters.AsJson = False,
+    options: dict[str, Any],
 ) -> None:
-    """Compare what to train on, and advise one option.
+    r"""Compare what to train on, and advise one option.
 
     The options are TRAIN, VAL, both, and labels for the pool as well. Each option is
     fitted on TRAIN, a part of VAL and POOL, with its C tuned, and judged by the rest of
     VAL. The last line is the advice, one sentence that starts with "Advice: ".
 
-    Example: salutary advise train.csv --validation val.csv --pool pool.csv --target y
-    --out runs/advised
+    Example: salutary advise train.csv --validation val.csv --pool pool.csv \
+        --target y --out runs/advised
     """
     parameters.check_at_least("--budget", budget, 1)
     parameters.check_at_least("--batch-size", batch_size, 1)
@@ -99,26 +105,32 @@ def advise(
     parameters.check_seed(seed)
     if resume and out is None:
         raise InputError("--resume: needs the directory to continue in; pass --out")
+    held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.advise import Plan
     from salutary.tables.sources import Sources
 
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        report = _compare(
-            Sources(train, validation, pool, target, id_column, texts=texts),
-            Plan(budget, batch_size, splits, repeats, seed),
-            out,
-            resume,
-        )
+    sources = Sources(
+        *(train, validation, pool, target, id_column),
+        texts=texts,
+        keep=tuple(keep or ()),
+        held_out=held_out,
+    )
+    plan = Plan(budget, batch_size, splits, repeats, seed)
+    report = _compare(sources, plan, out, resume, options)
     if as_json:
-        print(json.dumps(report, indent=2, allow_nan=False))
+        print_json(report)
         return
     for line in summary(report):
         print(line)
 
 
 def _compare(
-    sources: Sources, plan: Plan, out: Path | None, resume: bool
+    sources: Sources,
+    plan: Plan,
+    out: Path | None,
+    resume: bool,
+    options: dict[str, Any],
 ) -> dict[str, Any]:
     """The comparison, with its progress shown."""
     from salutary.advice.options import OPTIONS, POOL_OPTIONS
@@ -132,10 +144,11 @@ def _compare(
             shown.advance(1, line)
 
         if out is None:
-            return advise_tables(sources, plan, shown.stage, fitted)
-        request = Request(sources, plan, plan.budget, out, resume)
-        report = advise_into(request, shown.stage, fitted)
-        return {"settings": report["settings"], **report["outcome"], "out": str(out)}
+            return advise_tables(sources, plan, shown.stage, fitted, show_checks)
+        request = Request(sources, plan, plan.budget, out, resume, options)
+        report = advise_into(request, shown.stage, fitted, show_checks)
+        facts = {name: report[name] for name in ("settings", "checks")}
+        return {**facts, **report["outcome"], "out": str(out)}
 
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
@@ -145,7 +158,7 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", {report['n_pool']} in the pool"
     if report["n_pool_used"] < report["n_pool"]:
         rows += f", of which {report['n_pool_used']} were drawn and used"
-    folds = f"{report['n_splits']} folds, repeats: {report['n_repeats']}"
+    folds = f"{report['splits']} folds, repeats: {report['repeats']}"
     yield f"{rows}; {folds}"
     if report["recurring_validation_rows"]:
         yield f"warning: {recurring(report['recurring_validation_rows'])}"
@@ -154,4 +167,5 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
     yield from verdict_lines(report)
     if "out" in report:
         labels = "labels, " if report["labels"] else ""
-        yield f"In {report['out']}: {labels}model.skops, run.json, ledger.sqlite"
+        out = printable(str(report["out"]))
+        yield f"In {out}: {labels}model.skops, run.json, config.toml, ledger.sqlite"

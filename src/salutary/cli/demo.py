@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from salutary.cli.terminal import display
+from salutary.cli import parameters
+from salutary.cli.conventions import is_conventional
+from salutary.cli.terminal import display, print_json
 from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
 
 if TYPE_CHECKING:
@@ -21,14 +23,20 @@ SALUTARY = "salutary"
 MARGIN = "true labels, margin"
 
 
-def demo() -> None:
+@is_conventional
+def demo(as_json: parameters.AsJson = False) -> None:
     """Label scikit-learn's digits, and compare the alternatives.
 
     Of the 1797 images, 100 have labels, 20% are validation rows, 20% are test rows, and
     the rest is the pool. Salutary labels 100 pool images without asking anyone. Active
     learning buys 100 true labels instead. 'train + validation' uses no pool image. The
     figures are means over five splits.
+
+    Example: salutary demo
     """
+    if as_json:
+        print_json(_document(_results()))
+        return
     print(
         "Handwritten digits (scikit-learn), pixels standardized: 100 labeled images, "
         "359 to validate, 979 without labels, 359 to test. Logistic regression, C = 1; "
@@ -72,14 +80,41 @@ def _table(results: pd.DataFrame) -> Table:
         table.add_column(column, justify="right")
     for name in results["contender"].unique():
         rows = results[results["contender"] == name]
-        bought = N_BOUGHT if name.startswith("true labels") else 0
         table.add_row(
             name,
-            str(bought),
+            str(_bought(name)),
             _mean(rows["accuracy"]),
             _mean(rows["log_loss"]),
         )
     return table
+
+
+def _document(results: pd.DataFrame) -> dict[str, Any]:
+    """The table for a program: of each figure the mean and its standard error."""
+    figures = results.groupby("contender", sort=False)[["accuracy", "log_loss"]]
+    found = figures.agg(["mean", "sem"])
+    return {
+        "splits": N_SPLITS,
+        "contenders": [
+            {
+                "trained_on": name,
+                "labels_bought": _bought(str(name)),
+                **{
+                    figure: {
+                        "mean": float(row[figure, "mean"]),
+                        "se": float(row[figure, "sem"]),
+                    }
+                    for figure in ("accuracy", "log_loss")
+                },
+            }
+            for name, row in found.iterrows()
+        ],
+        "conclusion": conclusion(results),
+    }
+
+
+def _bought(contender: str) -> int:
+    return N_BOUGHT if contender.startswith("true labels") else 0
 
 
 def _mean(values: Any) -> str:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import finetune_summary
 from salutary.cli.running import run_and_summarize
 from salutary.errors import InputError
 
+PANEL = "Fine-tuning"
+"""Panel of the help."""
 
+
+@is_conventional
+@takes_config
 def finetune(
+    *,
     train: parameters.Train,
-    validation: parameters.Validation,
+    validation: parameters.Validation = None,
+    validation_fraction: parameters.ValidationFraction = None,
     pool: parameters.Pool,
     text_column: Annotated[
         str,
@@ -34,12 +43,14 @@ def finetune(
         ),
     ],
     out: parameters.Out,
+    id_column: parameters.PoolId = None,
     text_pair: parameters.TextPair = None,
     budget: parameters.Budget = 100,
     batch_size: Annotated[
         int,
         typer.Option(
-            help="Number of labels per round. Every round fine-tunes the model anew."
+            rich_help_panel=parameters.ROUNDS,
+            help="Number of labels per round. Every round fine-tunes the model anew.",
         ),
     ] = 100,
     rule: parameters.Rule = "tempered",
@@ -47,43 +58,53 @@ def finetune(
         bool,
         typer.Option(
             "--refit-on-validation",
+            rich_help_panel=PANEL,
             help="Fine-tune the final model on VAL too, for all epochs. The labels are "
             "left out if they do not help beside VAL, unless --no-guard is passed. "
             "No rows are left to judge that model by.",
         ),
     ] = False,
-    rank: Annotated[int, typer.Option(help="Rank of the LoRA update matrices.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
+    rank: Annotated[
+        int,
+        typer.Option(rich_help_panel=PANEL, help="Rank of the LoRA update matrices."),
+    ] = 8,
+    learning_rate: Annotated[
+        float, typer.Option(rich_help_panel=PANEL, help="Peak learning rate.")
+    ] = 1e-3,
     epochs: Annotated[
         int,
         typer.Option(
+            rich_help_panel=PANEL,
             help="Maximum number of epochs. With the guard, training stops earlier "
-            "when the loss on VAL rises."
+            "when the loss on VAL rises.",
         ),
     ] = 5,
     max_length: Annotated[
         int | None,
         typer.Option(
+            rich_help_panel=parameters.TEXTS,
             help="Maximum number of tokens per text; longer texts are cut.",
             show_default="the model's own maximum, but at most 512 (all-MiniLM: 256)",
         ),
     ] = None,
     pooling: parameters.PoolingOption = "mean",
     device: parameters.Device = None,
-    id_column: parameters.PoolId = None,
     no_guard: Annotated[
         bool,
         typer.Option(
             "--no-guard",
-            help="Turn the guard off. The guard judges rounds by canary rows, which "
-            "are validation rows that influence never sees. Without it no round is "
-            "undone, all epochs are run, and the power of the tempered rule is 1.",
+            rich_help_panel=parameters.ROUNDS,
+            help="Turn the guard off. The guard judges rounds by validation rows that "
+            "influence never sees, the canary rows. Without it no round is undone, all "
+            "epochs are run, and the power of the tempered rule is 1.",
         ),
     ] = False,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    as_json: parameters.AsJson = False,
+    options: dict[str, Any],
 ) -> None:
-    """Fine-tune a language model by LoRA, with labels for a pool.
+    r"""Fine-tune a language model by LoRA, with labels for a pool.
 
     Each round embeds all texts with the fine-tuned model, fits a logistic regression on
     the embeddings, and gives pool rows the labels that lower its loss on VAL. Then the
@@ -91,9 +112,9 @@ def finetune(
     labels.parquet, metrics.jsonl, run.json and ledger.sqlite. For --resume it keeps
     embeddings.sqlite, and rounds/ with the adapter of each round.
 
-    Example: salutary finetune train.csv --validation val.csv --pool pool.csv
-    --text-column review --target stars --model sentence-transformers/all-MiniLM-L6-v2
-    --out runs/tuned
+    Example: salutary finetune train.csv --validation val.csv --pool pool.csv \
+        --text-column review --target stars \
+        --model sentence-transformers/all-MiniLM-L6-v2 --out runs/tuned
     """
     parameters.check_numbers(budget, batch_size, None, 0.0, seed)
     parameters.check_at_least("--rank", rank, 1)
@@ -105,15 +126,24 @@ def finetune(
             "instance 0.001"
         )
     texts = parameters.texts_of(text_column, text_pair, model, pooling, device)
+    held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.labeling.loop import describe
-    from salutary.runs.finetune import FINE_TUNING, FineTuneSettings
+    from salutary.runs.finetune import FINE_TUNING as KIND
+    from salutary.runs.finetune import FineTuneSettings
     from salutary.runs.kind import Request
     from salutary.tables.sources import Sources
 
     request = Request(
         sources=Sources(
-            train, validation, pool, target, id_column, texts=texts, only_texts=True
+            train,
+            validation,
+            pool,
+            target,
+            id_column,
+            texts=texts,
+            only_texts=True,
+            held_out=held_out,
         ),
         settings=FineTuneSettings(
             rule=rule,
@@ -129,5 +159,6 @@ def finetune(
         budget=budget,
         out=out,
         resume=resume,
+        options=options,
     )
-    run_and_summarize(FINE_TUNING, request, "labels", describe, finetune_summary)
+    run_and_summarize(KIND, request, "labels", describe, finetune_summary, as_json)

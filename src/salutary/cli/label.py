@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import label_summary
 from salutary.cli.running import run_and_summarize
 from salutary.names import EstimateName
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
     from salutary.tables.sources import Texts
 
 
+@is_conventional
+@takes_config
 @parameters.takes_texts
 def label(
+    *,
     train: parameters.Train,
-    validation: parameters.Validation,
+    validation: parameters.Validation = None,
+    validation_fraction: parameters.ValidationFraction = None,
     pool: parameters.Pool,
     target: parameters.Target,
+    id_column: parameters.PoolId = None,
     out: parameters.Out,
     budget: parameters.Budget = 100,
     batch_size: parameters.BatchSize = 10,
@@ -31,44 +38,49 @@ def label(
     estimate: Annotated[
         EstimateName,
         typer.Option(
+            rich_help_panel=parameters.ROUNDS,
             help="How the effect of a label is estimated. first_order: by its "
             "influence. newton: by Newton steps to the model that has the label. "
             "refit: by fitting that model. The last two are far slower: for every "
-            "pick they estimate a shortlist again."
+            "pick they estimate a shortlist again.",
         ),
     ] = "first_order",
     c: Annotated[
         float | None,
         typer.Option(
             "--C",
+            rich_help_panel=parameters.MODEL,
             help="Inverse of the regularization strength, as in scikit-learn.",
             show_default="tuned by the log loss on VAL",
         ),
     ] = None,
     texts: Texts | None = None,
-    id_column: parameters.PoolId = None,
+    keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    as_json: parameters.AsJson = False,
+    options: dict[str, Any],
 ) -> None:
-    """Label the pool rows that lower the validation loss most.
+    r"""Label the pool rows that lower the validation loss most.
 
     The influence of a row with a label estimates by how much adding it to TRAIN lowers
     the loss on VAL. Each round adds the rows with the best scores and fits the model
-    again. TRAIN, VAL and POOL are .csv, .parquet or .jsonl files, or folders of
-    .parquet files, with the same columns. RUN_DIR gets labels.parquet, model.skops,
-    run.json and ledger.sqlite.
+    again. TRAIN, VAL and POOL are .csv, .tsv or .jsonl files, also with .gz, .parquet,
+    .feather, .arrow or .xlsx files, or folders of .parquet files, with the same
+    columns. RUN_DIR gets labels.parquet, model.skops, run.json and ledger.sqlite.
 
-    Example: salutary label train.csv --validation val.csv --pool pool.csv --target y
-    --out runs/first
+    Example: salutary label train.csv --validation val.csv --pool pool.csv \
+        --target y --out runs/first
 
-    With texts: salutary label train.csv --validation val.csv --pool pool.csv --target y
-    --text-column review --embedder sentence-transformers/all-MiniLM-L6-v2
-    --out runs/text
+    With texts: salutary label train.csv --validation val.csv --pool pool.csv \
+        --target y --text-column review \
+        --embedder sentence-transformers/all-MiniLM-L6-v2 --out runs/text
     """
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
     parameters.check_objective(objective, group, costs)
+    held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.labeling.loop import describe
     from salutary.runs.kind import Request
@@ -78,7 +90,9 @@ def label(
 
     request = Request(
         sources=Sources(
-            train, validation, pool, target, id_column, group, costs, texts
+            *(train, validation, pool, target, id_column, group, costs, texts),
+            keep=tuple(keep or ()),
+            held_out=held_out,
         ),
         settings=Settings(
             rule=rule,
@@ -93,5 +107,6 @@ def label(
         budget=budget,
         out=out,
         resume=resume,
+        options=options,
     )
-    run_and_summarize(LABELING, request, "labels", describe, label_summary)
+    run_and_summarize(LABELING, request, "labels", describe, label_summary, as_json)

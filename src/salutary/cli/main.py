@@ -24,12 +24,16 @@ import typer
 
 from salutary.cli.advise import advise
 from salutary.cli.cache import cache
+from salutary.cli.check import check
+from salutary.cli.conventions import CONTEXT, PanelCommand
 from salutary.cli.demo import demo
+from salutary.cli.evaluate import evaluate
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
-from salutary.cli.terminal import printable
+from salutary.cli.resume import resume
+from salutary.cli.terminal import be_quiet, printable, show_logs, tell
 from salutary.errors import InputError
 
 INTERRUPTED = 130
@@ -39,20 +43,20 @@ PLUGINS = "salutary.commands"
 
 GOES_ON = {
     **dict.fromkeys(("label", "relabel", "finetune"), " with --resume"),
+    "resume": "",
     "benchmark": "",
 }
 """Commands that continue an interrupted run, and what to add to them for that."""
 
 app = typer.Typer(
-    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT
 )
-app.command()(advise)
-app.command()(label)
-app.command()(relabel)
-app.command()(finetune)
-app.command()(predict)
-app.command()(cache)
-app.command()(demo)
+COMMANDS = (
+    *(check, advise, label, relabel, finetune, resume),
+    *(predict, evaluate, cache, demo),
+)
+for command in COMMANDS:
+    app.command(cls=PanelCommand)(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     warnings.showwarning = partial(_show_warning, set())
     _escape_what_cannot_be_shown()
+    be_quiet(False)
+    show_logs(False)
     words = list(map(_expanded, sys.argv[1:] if arguments is None else arguments))
     name = next((word for word in words if not word.startswith("-")), "")
     try:
@@ -114,12 +120,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = ""
         if name in GOES_ON:
             how = f"; the same command{GOES_ON[name]} continues"
+            if GOES_ON[name]:
+                how += ", and so does 'salutary resume RUN_DIR'"
         _fail(f"interrupted{how}", INTERRUPTED)
 
 
 def _command() -> Any:
     """The command with its subcommands, those of plug-ins among them."""
-    group = typer.main.get_group(app)
+    group: Any = typer.main.get_command(app)
     for plugin in sorted(entry_points(group=PLUGINS)):
         try:
             command = typer.main.get_group(plugin.load())
@@ -236,7 +244,7 @@ def _remedy(error: Exception, name: str) -> str:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    print(f"salutary: {printable(message)}", file=sys.stderr)
+    tell(f"salutary: {printable(message)}")
     sys.exit(code)
 
 
@@ -253,5 +261,5 @@ def _show_warning(
     # Python forget which it has shown.
     words = printable(str(message))
     if words not in shown:
-        print(f"warning: {words}", file=sys.stderr)
+        tell(f"warning: {words}")
     shown.add(words)

@@ -6,15 +6,21 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from salutary.cli.conventions import MESSAGES, REPEATING, declare, evaluated
 from salutary.errors import InputError
 from salutary.names import ObjectiveName, Pooling, RuleName
 
 if TYPE_CHECKING:
-    from salutary.tables.sources import Texts
+    from salutary.tables.sources import HeldOut, Texts
+
+ROUNDS = "Rule and guard"
+MODEL = "Model and objective"
+TEXTS = "Texts"
+"""Panels of the help; options of no panel come first."""
 
 Train = Annotated[
     Path,
@@ -24,10 +30,19 @@ Train = Annotated[
     ),
 ]
 Validation = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         metavar="VAL",
         help="Labeled validation table; a good model has a low loss on it.",
+    ),
+]
+ValidationFraction = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F",
+        help="Without a validation table: the part of TRAIN, for instance 0.3, that "
+        "becomes VAL. It is drawn by --seed with its share of every class, and is not "
+        "trained on.",
     ),
 ]
 Pool = Annotated[
@@ -42,7 +57,10 @@ Out = Annotated[
     typer.Option(metavar="RUN_DIR", help="Directory for the results; made if missing."),
 ]
 Budget = Annotated[int, typer.Option(help="Maximum number of labels to assign.")]
-BatchSize = Annotated[int, typer.Option(help="Number of labels per round.")]
+BatchSize = Annotated[
+    int,
+    typer.Option(rich_help_panel=ROUNDS, help="Number of labels per round."),
+]
 PoolId = Annotated[
     str | None,
     typer.Option(
@@ -52,13 +70,23 @@ PoolId = Annotated[
         "named by their numbers from 0.",
     ),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="COLUMN",
+        help="Column that stays a feature though it looks like an id. Repeat the "
+        "option for more. Columns that name rows are left out otherwise.",
+    ),
+]
 Rule = Annotated[
     RuleName,
     typer.Option(
+        rich_help_panel=ROUNDS,
         help="How influences become scores of labels. tempered: influence times a "
         "power of the label's probability, chosen anew in every round. plausible: "
         "influence times that probability. paper: influence alone, as published, "
-        "which harms a model unless C is small."
+        "which harms a model unless C is small.",
     ),
 ]
 ObjectiveOrCost = Literal[ObjectiveName, "cost"]
@@ -67,15 +95,17 @@ ObjectiveOrCost = Literal[ObjectiveName, "cost"]
 Objective = Annotated[
     ObjectiveOrCost,
     typer.Option(
+        rich_help_panel=MODEL,
         help="What the labels should lower on VAL. log_loss: the mean log loss. "
         "balanced: the mean over the classes of each class's log loss. worst_group: "
         "the log loss of the worst group of --group, smoothed. cost: the mean cost by "
-        "--costs. The model itself is always fitted by log loss."
+        "--costs. The model itself is always fitted by log loss.",
     ),
 ]
 Group = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=MODEL,
         metavar="COLUMN",
         help="Column of VAL that holds each row's group. It is a feature only if TRAIN "
         "has it too.",
@@ -84,6 +114,7 @@ Group = Annotated[
 Costs = Annotated[
     Path | None,
     typer.Option(
+        rich_help_panel=MODEL,
         metavar="FILE",
         help="Table of what mistakes cost. It has the columns label, predicted and "
         "cost, and one row for each pair of different classes. A negative cost is a "
@@ -93,6 +124,7 @@ Costs = Annotated[
 TextPair = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=TEXTS,
         metavar="COLUMN",
         help="Column of a second text for each row, for instance the answer to a "
         "question.",
@@ -102,6 +134,7 @@ PoolingOption = Annotated[
     Pooling,
     typer.Option(
         "--pooling",
+        rich_help_panel=TEXTS,
         help="How the vectors of a text's tokens become one vector. mean: their mean. "
         "cls: the first token's vector. last: the last token's vector, for decoders.",
     ),
@@ -109,6 +142,7 @@ PoolingOption = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=TEXTS,
         help="Device that the language model runs on, for instance cpu or cuda:1.",
         show_default="the fastest available",
     ),
@@ -117,29 +151,46 @@ NoGuard = Annotated[
     bool,
     typer.Option(
         "--no-guard",
-        help="Turn the guard off. The guard judges rounds by canary rows, which are "
-        "validation rows that their influences never saw, and undoes rounds that do "
-        "not help. Without it no round is undone and the power of the tempered rule is "
-        "1; the run is several times as fast.",
+        rich_help_panel=ROUNDS,
+        help="Turn the guard off. The guard judges rounds by validation rows that "
+        "their influences never saw, the canary rows, and undoes rounds that do not "
+        "help. "
+        "Without it no round is undone and the power of the tempered rule is 1; the "
+        "run is several times as fast.",
     ),
 ]
 MinInfluenceZ = Annotated[
     float,
     typer.Option(
+        rich_help_panel=ROUNDS,
         metavar="Z",
         help="Skip rows whose influence is less than Z of its standard errors over "
         "VAL; 0 skips none.",
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(help="Random seed; the same seed gives the same results.")
+    int,
+    typer.Option(
+        rich_help_panel=ROUNDS,
+        help="Random seed; the same seed gives the same results.",
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        rich_help_panel=MESSAGES,
+        help="Print one JSON document instead of the summary.",
+    ),
 ]
 Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
+        rich_help_panel=REPEATING,
         help="Continue the run in RUN_DIR, or start it if there is none. With a larger "
-        "--budget, a finished run continues too.",
+        "--budget, a finished run continues too. 'salutary resume RUN_DIR' does the "
+        "same without any other option.",
     ),
 ]
 
@@ -164,6 +215,39 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed}: must be from 0 to 4294967295")
+
+
+def held_out(
+    validation: Path | None, fraction: float | None, train: Path, seed: int
+) -> HeldOut | None:
+    """Which rows of TRAIN are validation rows; None with a table of them.
+
+    Raises
+    ------
+    InputError
+        For two sources of validation rows, and for none.
+    """
+    if validation is None and fraction is None:
+        raise InputError(
+            "--validation is missing: pass a labeled table that is not trained on, or "
+            f"--validation-fraction 0.3 to take a part of {train}"
+        )
+    if fraction is None:
+        return None
+    if validation is not None:
+        raise InputError(
+            f"--validation-fraction {fraction}: there is --validation {validation} "
+            "already; pass one of them"
+        )
+    if not 0 < fraction < 1:
+        raise InputError(
+            f"--validation-fraction {fraction}: must be above 0 and below 1, for "
+            "instance 0.3"
+        )
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.tables.sources import HeldOut
+
+    return HeldOut(fraction, seed)
 
 
 def check_numbers(
@@ -221,6 +305,7 @@ def texts_of(
     text_column: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=TEXTS,
             metavar="COLUMN",
             help="Column of texts, which --embedder turns into vectors. All other "
             "columns stay features.",
@@ -230,6 +315,7 @@ def texts_of(
     embedder: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=TEXTS,
             metavar="NAME_OR_FOLDER",
             help="Language model that embeds the texts: a folder, or a name on the "
             "Hugging Face hub. Needs pip install 'salutary[text]'.",
@@ -240,6 +326,7 @@ def texts_of(
     embedding_cache: Annotated[
         Path | None,
         typer.Option(
+            rich_help_panel=TEXTS,
             metavar="DIR",
             help="Folder that keeps the vectors of the texts for later runs. Beyond "
             "4 GiB, those that were not used for longest are removed.",
@@ -279,6 +366,8 @@ def texts_of(
         raise InputError(
             f"--text-pair {text_pair}: is --text-column too; pass another column"
         )
+    if Path(embedder).is_dir():  # the same from any folder where a run goes on
+        embedder = str(Path(embedder).absolute())
     # Imported here: 'salutary --help' needs none of it.
     from salutary.deep.vectors import default_folder
     from salutary.tables.sources import Texts
@@ -316,9 +405,9 @@ def takes_texts(command: Callable[..., None]) -> Callable[..., None]:
     >>> show(train="a.csv", text_column=None, seed=1)
     a.csv None
     """
-    options = _evaluated(texts_of)
+    options = evaluated(texts_of)
     parameters: list[inspect.Parameter] = []
-    for parameter in _evaluated(command):
+    for parameter in evaluated(command):
         parameters += options if parameter.name == "texts" else [parameter]
 
     @wraps(command)
@@ -327,18 +416,5 @@ def takes_texts(command: Callable[..., None]) -> Callable[..., None]:
         texts = texts_of(**{name: values.pop(name) for name in names})
         command(**values, texts=texts)
 
-    # typer reads both, and neither may name what only a type checker imports.
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {
-        parameter.name: parameter.annotation for parameter in parameters
-    }
+    declare(with_options, parameters)
     return with_options
-
-
-def _evaluated(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Parameters of a function, their annotations evaluated."""
-    hints = get_type_hints(function, localns={"Texts": Any}, include_extras=True)
-    return [
-        parameter.replace(annotation=hints[parameter.name])
-        for parameter in inspect.signature(function).parameters.values()
-    ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from salutary.cli.terminal import display, printable
+from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
+from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +20,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 
+@is_conventional
+@takes_config
 def predict(
+    *,
     run_dir: Annotated[
         Path,
         typer.Argument(
@@ -36,10 +43,11 @@ def predict(
         Path,
         typer.Option(
             metavar="FILE",
-            help="File for the predictions, .csv, .parquet or .jsonl. An existing file "
-            "is replaced.",
+            help="File for the predictions, in any format that tables are read in but "
+            ".xlsx. An existing file is replaced.",
         ),
     ],
+    as_json: parameters.AsJson = False,
 ) -> None:
     """Predict each row's class and class probabilities.
 
@@ -58,13 +66,33 @@ def predict(
         with shown.stage("predicting"):
             predictions = _predictions(model, columns, features)
         write_table(predictions, out)
+    if as_json:
+        print_json(_counted(out, model, predictions))
+        return
     print(f"Wrote {predictions.num_rows} predictions to {printable(str(out))}")
+
+
+def _counted(out: Path, model: Pipeline, predictions: pa.Table) -> dict[str, Any]:
+    """The file, its number of rows, and how many of them have which prediction."""
+    counts = Counter(predictions["prediction"].to_pylist())
+    names = _class_names(model)
+    return {
+        "file": str(out),
+        "rows": predictions.num_rows,
+        "predicted": {
+            name: counts[label]
+            for name, label in zip(names, model.classes_.tolist(), strict=True)
+        },
+    }
 
 
 def _check_out(out: Path, run_dir: Path, table: Path) -> None:
     """Refuse an output that is of no known kind, in the way, or cannot be written."""
-    if out.suffix.lower() not in (".csv", ".parquet", ".jsonl"):
-        raise InputError(f"{out}: unknown kind of table; pass .csv, .parquet or .jsonl")
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.files import writable
+    from salutary.tables.writing import check_can_be_written
+
+    check_can_be_written(out)
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
     if run_dir.resolve() in out.resolve().parents:
@@ -76,9 +104,6 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
             f"{out}: there is no folder {str(out.parent)!r}; make it, or pass another "
             "--out"
         )
-    # Imported here: 'salutary --help' needs none of it.
-    from salutary.files import writable
-
     if not writable(out.parent):
         raise InputError(
             f"{out}: {str(out.parent)!r} cannot be written to; pass another --out"
@@ -110,11 +135,16 @@ def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataF
     return model, columns, cast_features(table, kinds, str(path))
 
 
-def _probability_columns(model: Pipeline) -> list[str]:
+def _class_names(model: Pipeline) -> list[str]:
+    """The classes as texts, as the file has them."""
     import pyarrow as pa
 
-    names = pa.array(model.classes_).cast(pa.string())  # as the file has the labels
-    return [f"probability_{label}" for label in names.to_pylist()]
+    names: list[str] = pa.array(model.classes_).cast(pa.string()).to_pylist()
+    return names
+
+
+def _probability_columns(model: Pipeline) -> list[str]:
+    return [f"probability_{name}" for name in _class_names(model)]
 
 
 def _predictions(

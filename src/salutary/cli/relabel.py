@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from salutary.cli import parameters
+from salutary.cli.config import takes_config
+from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import relabel_summary
 from salutary.cli.running import run_and_summarize
 
@@ -15,11 +17,24 @@ if TYPE_CHECKING:
     from salutary.tables.sources import Texts
 
 
+@is_conventional
+@takes_config
 @parameters.takes_texts
 def relabel(
+    *,
     train: parameters.Train,
-    validation: parameters.Validation,
+    validation: parameters.Validation = None,
+    validation_fraction: parameters.ValidationFraction = None,
     target: parameters.Target,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="COLUMN",
+            help="Column that names the rows of TRAIN; never a feature. Without it, "
+            "rows are named by their numbers from 0.",
+        ),
+    ] = None,
     out: parameters.Out,
     budget: Annotated[
         int | None,
@@ -30,6 +45,7 @@ def relabel(
     batch_size: Annotated[
         int | None,
         typer.Option(
+            rich_help_panel=parameters.ROUNDS,
             help="Number of labels switched per round.",
             show_default="10, or a fiftieth of the rows of TRAIN if that is more",
         ),
@@ -42,37 +58,33 @@ def relabel(
         float | None,
         typer.Option(
             "--C",
+            rich_help_panel=parameters.MODEL,
             help="Inverse of the regularization strength, as in scikit-learn.",
             show_default="the one that does best on VAL before any label is switched",
         ),
     ] = None,
     texts: Texts | None = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option(
-            "--id",
-            metavar="COLUMN",
-            help="Column that names the rows of TRAIN; never a feature. Without it, "
-            "rows are named by their numbers from 0.",
-        ),
-    ] = None,
+    keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    as_json: parameters.AsJson = False,
+    options: dict[str, Any],
 ) -> None:
-    """Switch training labels that raise the validation loss.
+    r"""Switch training labels that raise the validation loss.
 
     Use it where some labels of TRAIN are wrong and those of VAL are right. Each round
     switches the labels that do most harm and fits the model again; a row is switched at
     most once. RUN_DIR gets switches.parquet, the cleaned table, model.skops, run.json
     and ledger.sqlite.
 
-    Example: salutary relabel noisy.csv --validation clean.csv --target y
-    --out runs/cleaned
+    Example: salutary relabel noisy.csv --validation clean.csv --target y \
+        --out runs/cleaned
     """
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
     parameters.check_objective(objective, group, costs)
+    held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.labeling.loop import describe
     from salutary.runs.kind import Request
@@ -86,7 +98,9 @@ def relabel(
 
     request = Request(
         sources=Sources(
-            train, validation, None, target, id_column, group, costs, texts
+            *(train, validation, None, target, id_column, group, costs, texts),
+            keep=tuple(keep or ()),
+            held_out=held_out,
         ),
         settings=Settings(
             rule=rule,
@@ -100,5 +114,8 @@ def relabel(
         budget=budget,
         out=out,
         resume=resume,
+        options=options,
     )
-    run_and_summarize(RELABELING, request, "switches", described, relabel_summary)
+    run_and_summarize(
+        RELABELING, request, "switches", described, relabel_summary, as_json
+    )

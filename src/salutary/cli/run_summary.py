@@ -32,7 +32,8 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_advice(report),
-        f"{_in(out)}: labels.parquet, model.skops, run.json, ledger.sqlite",
+        f"{_in(out)}: labels.parquet, model.skops, run.json, config.toml, "
+        "ledger.sqlite",
     ]
 
 
@@ -46,7 +47,7 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_deep_advice(report),
-        f"{_in(out)}: adapter/, labels.parquet, metrics.jsonl, run.json, "
+        f"{_in(out)}: adapter/, labels.parquet, metrics.jsonl, run.json, config.toml, "
         "ledger.sqlite, rounds/",
     ]
 
@@ -66,7 +67,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_warnings(outcome),
         *_advice(report),
         f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
-        "ledger.sqlite",
+        "config.toml, ledger.sqlite",
     ]
 
 
@@ -152,7 +153,7 @@ def _canary_line(outcome: dict[str, Any], unseen: str) -> str:
     if outcome["canary_se"] is not None:
         decrease = f", by {before - after:.4f} ± {outcome['canary_se']:.4f},"
     rows = f" on {outcome['canary_rows']} validation rows{unseen}"
-    return _loss_line("canary loss", [before, after], decrease + rows)
+    return _loss_line("held-out loss", [before, after], decrease + rows)
 
 
 def _about_pool(outcome: dict[str, Any]) -> Iterator[str]:

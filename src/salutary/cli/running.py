@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salutary.cli.terminal import display
+from salutary.cli.check import card
+from salutary.cli.terminal import display, print_json
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
     from salutary.runs.kind import Request, RunKind
+    from salutary.tables.checks import Checks
+
+
+def show_checks(checks: Checks) -> None:
+    """Show the card about the tables, on standard error."""
+    for line in card(checks.to_dict()):
+        print(line, file=sys.stderr)
 
 
 def run_and_summarize(
@@ -19,8 +28,9 @@ def run_and_summarize(
     unit: str,
     describe: Callable[[Round], str],
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
+    as_json: bool,
 ) -> None:
-    """Run, or continue a run, show each round, and print a summary.
+    """Run, or continue a run, show each round, and print what came of it.
 
     Parameters
     ----------
@@ -32,6 +42,8 @@ def run_and_summarize(
         The line to show about a round.
     summary : callable
         (report, run directory) -> lines to print at the end.
+    as_json : bool
+        Whether to print the report, as in run.json, in place of the summary.
 
     Raises
     ------
@@ -46,6 +58,9 @@ def run_and_summarize(
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
 
-        report = run_tables(kind, request, shown.stage, show)
+        report = run_tables(kind, request, shown.stage, show, show_checks)
+    if as_json:
+        print_json(report)
+        return
     for line in summary(report, request.out):
         print(line)

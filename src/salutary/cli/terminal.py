@@ -1,11 +1,18 @@
-"""Show how far a command is: a progress bar on a terminal, plain lines elsewhere."""
+"""Show how far a command is: a progress bar on a terminal, plain lines elsewhere.
+
+All of it goes to standard error, so that standard output holds results alone.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -16,10 +23,38 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from salutary.progress import Report
+from salutary.progress import Report, silent
 
 SECONDS_BETWEEN_LINES = 10.0
 """A long step prints how far it is about this often, where there is no bar."""
+
+# A context variable, because the option --quiet is read long before a display is made.
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+def be_quiet(quiet: bool) -> None:
+    """Show no progress from now on, or show it again."""
+    _quiet.set(quiet)
+
+
+def show_logs(verbose: bool) -> None:
+    """Show what the library logs on standard error, or nothing of it."""
+    logger = logging.getLogger("salutary")
+    for handler in logger.handlers[:]:
+        if isinstance(handler, _LogLines):
+            logger.removeHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    if verbose:
+        logger.addHandler(_LogLines())
+
+
+class _LogLines(logging.Handler):
+    """A line on standard error for each record, above a bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        text = printable(record.getMessage())
+        tell(f"{clock} {record.levelname} {record.name}: {text}")
 
 
 class Display(Protocol):
@@ -36,6 +71,8 @@ class Display(Protocol):
 def display(total: int | None, unit: str) -> Iterator[Display]:
     """Show the block's progress: a bar if standard error is a terminal, else lines.
 
+    With --quiet nothing is shown.
+
     Parameters
     ----------
     total : int or None
@@ -47,9 +84,14 @@ def display(total: int | None, unit: str) -> Iterator[Display]:
     ------
     Display
     """
+    if _quiet.get():
+        yield Nothing()
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines()
+        lines = Lines()
+        yield lines
+        lines.show()
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -61,16 +103,32 @@ def display(total: int | None, unit: str) -> Iterator[Display]:
         yield Bar(progress, total, unit)
 
 
+class Nothing:
+    """No display."""
+
+    def stage(self, name: str) -> AbstractContextManager[Report]:
+        """Show nothing."""
+        return silent(name)
+
+    def advance(self, steps: int, message: str) -> None:
+        """Show nothing."""
+
+
 class Lines:
-    """A plain line on standard output for each step."""
+    """A plain line on standard error for each step.
+
+    The first steps are told once the run has got further, or takes long. Where input is
+    refused before that, the line that says so stands alone.
+    """
 
     def __init__(self) -> None:
         self._last = ""
+        self._held: list[str] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Report]:
-        """Print the step's name, and now and then how far it is."""
-        self.advance(0, name)
+        """Note the step's name, and print now and then how far it is."""
+        self._held.append(name)
         began = printed = time.monotonic()
         before = 0
 
@@ -89,9 +147,16 @@ class Lines:
 
     def advance(self, steps: int, message: str) -> None:
         """Print the message, unless it was the last one."""
-        if message != self._last:
-            print(message, flush=True)
-        self._last = message
+        self._held.append(message)
+        self.show()
+
+    def show(self) -> None:
+        """Print what was noted."""
+        for message in self._held:
+            if message != self._last:
+                tell(message)
+            self._last = message
+        self._held.clear()
 
 
 class Bar:
@@ -119,20 +184,38 @@ class Bar:
         self._last = message
 
 
-def printable(text: str) -> str:
-    r"""The text on one line, its control characters written as escapes.
+def print_json(document: Any) -> None:
+    """Print one JSON document on standard output."""
+    print(json.dumps(document, indent=2, allow_nan=False))
 
-    Names and labels come from users' files, which may hold anything.
+
+def tell(line: str) -> None:
+    """Print a line on standard error, unless the caller has closed that."""
+    if sys.stderr is not None:
+        print(line, file=sys.stderr, flush=True)
+
+
+LONGEST_LINE = 1000
+"""Characters of a message; of a longer one the middle is left out."""
+
+
+def printable(text: str) -> str:
+    r"""The text on one line of moderate length, control characters as escapes.
+
+    Names and labels come from users' files, which may hold anything. A message says
+    first where something is, and last what to do.
 
     Examples
     --------
     >>> printable("a\nb \x1b[31mred")
     'a b \\x1b[31mred'
     """
-    line = " ".join(text.split())
-    return "".join(
+    line = "".join(
         character
         if character.isprintable()
         else character.encode("unicode_escape").decode("ascii")
-        for character in line
+        for character in " ".join(text.split())
     )
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
+from shutil import get_terminal_size
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 
 def verdict_lines(verdict: dict[str, Any]) -> Iterator[str]:
@@ -14,22 +20,35 @@ def verdict_lines(verdict: dict[str, Any]) -> Iterator[str]:
     verdict : dict
         As of `salutary.advice.verdict.Verdict.to_dict`.
     """
-    objective = verdict["objective"]
-    yield (
-        f"  {'trained on':<28}{'accuracy':>8}{objective.replace('_', ' '):>10}"
-        f"{'behind':>8}{'95% interval':>18}"
-    )
+    yield from _table(verdict)
+    yield from FOOTNOTES
+    yield verdict["sentence"]
+
+
+def _table(verdict: dict[str, Any]) -> list[str]:
+    """A line or two for each option, no longer than the terminal is wide."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("trained on", overflow="fold")
+    loss = verdict["objective"].replace("_", " ")
+    for title in (loss, "behind", "95% interval", "accuracy", "C"):
+        table.add_column(Text(title), justify="right", no_wrap=True)
     for row in verdict["options"]:
         mark = ">" if row["option"] == verdict["option"] else " "
+        weight = row["validation_weight"]
+        weighted = f", weight {weight:g}" if weight not in (0, 1) else ""
         interval = f"{row['lower']:z.3f} to {row['upper']:z.3f}"
         if row["lower"] == row["upper"] == 0:
             interval = ""
-        yield (
-            f"{mark} {row['option']:<28}{row['accuracy']:>8.3f}{row['loss']:>10.4f}"
-            f"{row['difference']:>z8.3f}{interval:>18}"
+        figures = (f"{row['loss']:.4f}", f"{row['difference']:z.4f}", interval)
+        table.add_row(
+            *(mark, Text(f"{row['option']}{weighted}"), *figures),
+            *(f"{row['accuracy']:.3f}", f"{row['C']:g}"),
         )
-    yield from FOOTNOTES
-    yield verdict["sentence"]
+    console = Console(file=StringIO(), width=get_terminal_size().columns)
+    with console.capture() as shown:
+        console.print(table)
+    return [line.rstrip() for line in shown.get().splitlines()]
 
 
 FOOTNOTES = (

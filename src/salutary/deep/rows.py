@@ -11,6 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown, shown_all
 
 
 def as_pandas(X: Any, name: str) -> Any:
@@ -36,8 +37,10 @@ def as_pandas(X: Any, name: str) -> Any:
     """
     if isinstance(X, str):
         raise InputError(f"{name} is one text, {X[:40]!r}; pass a list of texts")
+    if sparse.issparse(X):
+        return X.tocsr()  # some kinds have no rows to take, and one is a dict
     if isinstance(X, Mapping):
-        keys = ", ".join(repr(key) for key in list(X)[:3])
+        keys = ", ".join(map(shown, list(X)[:3]))
         raise InputError(
             f"{name} is a dict with the keys {keys}; pass one of its columns, or the "
             "pandas.DataFrame of those that are meant"
@@ -56,13 +59,15 @@ def as_pandas(X: Any, name: str) -> Any:
     return (pa.table(X) if hasattr(X, "columns") else pa.chunked_array(X)).to_pandas()
 
 
-def joined(first: Any, second: Any) -> Any:
-    """The rows of X and of X_val, one after the other.
+def joined(first: Any, second: Any, name: str = "X_val") -> Any:
+    """The rows of X and of others, one after the other.
 
     Parameters
     ----------
     first, second : rows of the same type
-        Tables of pandas, arrays, sparse matrices, or sequences.
+        Tables of pandas, polars or Arrow, arrays, sparse matrices, or sequences.
+    name : str
+        Name of ``second`` in messages.
 
     Raises
     ------
@@ -76,16 +81,20 @@ def joined(first: Any, second: Any) -> Any:
         return sparse.vstack([first, second], format="csr")
     if kinds[0] is not kinds[1]:
         raise ValueError(
-            f"X is of type {type(first).__name__}, X_val of {type(second).__name__}; "
+            f"X is of type {type(first).__name__}, {name} of {type(second).__name__}; "
             "pass both as the same type"
         )
     if isinstance(first, pd.DataFrame) and list(first) != list(second):
         raise ValueError(
-            f"X_val has the columns {list(second)}, but X has {list(first)}; pass the "
-            "same"
+            f"{name} has the columns {shown_all(second)}, but X has "
+            f"{shown_all(first)}; pass the same"
         )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)
+    if isinstance(first, pa.Table):
+        return pa.concat_tables([first, second], promote_options="permissive")
+    if hasattr(first, "vstack"):  # of polars
+        return first.vstack(second)
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
     return [*first, *second]

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, check_scalar
 
-from salutary.advice.comparison import FEWEST_VALIDATION, Advice, compare, rows_of
+from salutary.advice.comparison import (
+    FEWEST_VALIDATION,
+    Advice,
+    compare,
+    follow,
+    rows_of,
+)
 from salutary.advice.options import AdviceTask
-from salutary.estimators.pipelines import checked_matrix, matrix_like
+from salutary.arrays import as_float64
+from salutary.deep.rows import joined
+from salutary.estimators.mistakes import check_rows, row_keys
+from salutary.estimators.pipelines import (
+    as_rows,
+    checked_matrix,
+    fit_without_labels,
+    joined_again,
+    matrix_like,
+    split_estimator,
+    with_chosen_penalty,
+)
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
 from salutary.labeling.rows import LabeledRows
+from salutary.tables.encoding import frame_encoder
 
 
 def advise(
@@ -24,11 +47,12 @@ def advise(
     y_val: Any,
     X_pool: Any = None,
     *,
+    estimator: Any = None,
     sample_weight: Any = None,
     budget: int = 100,
     batch_size: int = 10,
-    n_splits: int = 5,
-    n_repeats: int = 2,
+    splits: int = 5,
+    repeats: int = 2,
     random_state: Any = None,
     verbose: int = 0,
 ) -> Advice:
@@ -48,42 +72,54 @@ def advise(
 
     Parameters
     ----------
-    X : array-like or sparse matrix of shape (n_train, n_features)
-        Training rows, scaled as for a logistic regression.
+    X : array-like, sparse matrix or table of shape (n_train, n_features)
+        Training rows. A table is a DataFrame of pandas or polars or a pyarrow.Table,
+        with names of columns.
     y : array-like of shape (n_train,)
         Labels of the training rows, of two or more classes. Every value is a class, -1
         too.
-    X_val : array-like or sparse matrix of shape (n_val, n_features)
+    X_val : array-like, sparse matrix or table of shape (n_val, n_features)
         Validation rows, six or more. They must be like the rows that the model will be
         used on.
     y_val : array-like of shape (n_val,)
         Labels of the validation rows.
-    X_pool : array-like or sparse matrix of shape (n_pool, n_features), optional
-        Unlabeled rows. From a pool of more than 20,000 rows, 20,000 are drawn.
+    X_pool : array-like, sparse matrix or table of shape (n_pool, n_features), optional
+        Unlabeled rows. From a pool of more than 20,000 rows, 20,000 are drawn to
+        compare options with.
+    estimator : LogisticRegression(CV) or Pipeline ending in one, optional
+        By default rows are prepared as on the command line: columns of tables are
+        encoded by what they hold, gaps in them are filled, and all features are scaled.
+        The earlier steps of a pipeline replace this; a bare LogisticRegression takes
+        rows as they are. Steps are fitted without labels, on training and pool rows.
+        Its C is not used, as every option tunes its own.
     sample_weight : array-like of shape (n_train,), optional
         Weights of the training rows. Validation and pool rows have a weight of one.
     budget : int, default=100
         Maximum number of labels that an option assigns.
     batch_size : int, default=10
         Labels assigned in a round.
-    n_splits : int, default=5
+    splits : int, default=5
         Number of parts of the validation rows. Options are judged on each part by fits
         that have not seen it.
-    n_repeats : int, default=2
+    repeats : int, default=2
         Number of times the validation rows are cut into parts, each time differently.
     random_state : int, RandomState instance or None, default=None
-        Cuts the validation rows into parts and draws from the pool.
+        Cuts the validation rows into parts and draws from the pool. An int gives what
+        the command line gives with that ``--seed``.
     verbose : int, default=0
         1 prints progress.
 
     Returns
     -------
     Advice
+        Its ``model_`` is the advised option fitted on all rows, behind the steps that
+        prepare them: it predicts rows like those of ``X``.
 
     Warns
     -----
     UserWarning
-        For classes that no validation row has.
+        For classes that no validation row has, for validation rows that are training
+        or pool rows too, and for pool rows that are training rows.
 
     Raises
     ------
@@ -91,7 +127,9 @@ def advise(
         For rows with NaN or infinity, of which the first is named; for other columns
         than those of ``X``; for labels that are missing, of several kinds, or numbers
         with a fraction; for fewer than two classes; for a class in ``y_val`` that ``y``
-        lacks; and for fewer than six validation rows.
+        lacks; for fewer than six validation rows, and for those that are all training
+        rows too; and for a table that cannot be read or an estimator that cannot be
+        used.
 
     See Also
     --------
@@ -99,8 +137,8 @@ def advise(
 
     Notes
     -----
-    Each option is fitted and tuned ``n_splits * n_repeats`` times, each time with
-    ``(n_splits - 1) / n_splits`` of the validation rows. Options that train on
+    Each option is fitted and tuned ``splits * repeats`` times, each time with
+    ``(splits - 1) / splits`` of the validation rows. Options that train on
     validation rows are therefore judged a little too strictly. The intervals of
     differences are Student's t intervals over paired validation rows. They do not allow
     for the best option being picked among several.
@@ -108,47 +146,60 @@ def advise(
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.preprocessing import scale
     >>> from salutary import advise
-    >>> X, y = load_iris(return_X_y=True)
-    >>> X = scale(X)
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> advice = advise(
-    ...     X[::10], y[::10], X[1::3], y[1::3], X[2::3],
-    ...     budget=10, batch_size=5, n_splits=2, n_repeats=1, random_state=0,
+    ...     X[::9], y[::9], X[1::3], y[1::3], X[2::3],
+    ...     budget=10, batch_size=5, splits=2, repeats=1, random_state=0,
     ... )
     >>> advice.sentence.startswith("Advice: ")
     True
     >>> advice.table["option"].tolist()[:3]
     ['train + validation', 'train only', 'validation only']
+    >>> advice.model_.predict(X[:3]).tolist()
+    [0, 0, 0]
     """
     for value, name, least in (
         (budget, "budget", 1),
         (batch_size, "batch_size", 1),
-        (n_splits, "n_splits", 2),
-        (n_repeats, "n_repeats", 1),
+        (splits, "splits", 2),
+        (repeats, "repeats", 1),
     ):
         check_scalar(value, name, Integral, min_val=least)
-    train, columns = checked_matrix(X, "X")
-    classes, codes = encode_training_labels(y, train)
-    matrix = matrix_like(train, columns, X_val, "X_val")
-    validation = LabeledRows(
-        matrix,
-        encode_validation_labels(y_val, classes, matrix),
-        np.ones(matrix.shape[0]),
-    )
-    _check_parts(len(validation), n_splits)
+    seed = _seed(random_state)
+    if estimator is None:
+        X, X_val, X_pool = _checked(X, X_val, X_pool)
+        estimator = _as_on_the_command_line(X, X_pool, seed)
+    else:
+        X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
+        X_pool = None if X_pool is None else as_rows(X_pool, "X_pool")
+    transformer, template = split_estimator(estimator)
+    if transformer is not None:
+        rows = X if X_pool is None else joined(X, X_pool, "X_pool")
+        fit_without_labels(transformer, rows)
+        X, X_val = transformer.transform(X), transformer.transform(X_val)
+        X_pool = None if X_pool is None else transformer.transform(X_pool)
+    X, names = checked_matrix(X, "X")
+    X_val = matrix_like(X, names, X_val, "X_val")
+    X_pool = None if X_pool is None else matrix_like(X, names, X_pool, "X_pool")
+    classes, codes = encode_training_labels(y, X)
+    weight = check_weight(sample_weight, X, "sample_weight")
+    val_codes = encode_validation_labels(y_val, classes, X_val)
+    _check_parts(len(val_codes), splits)
+    known, seen = row_keys(X), row_keys(X_val)
+    pool = known[:0] if X_pool is None else row_keys(X_pool)
+    check_rows(known, seen, pool, "rows of X_pool")
     task = AdviceTask(
         classes=classes,
-        train=LabeledRows(
-            train, codes, check_weight(sample_weight, train, "sample_weight")
-        ),
-        validation=validation,
-        pool=None if X_pool is None else matrix_like(train, columns, X_pool, "X_pool"),
+        train=LabeledRows(as_float64(X), codes, weight),
+        validation=LabeledRows(as_float64(X_val), val_codes, np.ones(len(val_codes))),
+        pool=None if X_pool is None else as_float64(X_pool),
         budget=budget,
         batch_size=batch_size,
-        seed=int(check_random_state(random_state).randint(2**31)),
+        seed=seed,
+        estimator=with_chosen_penalty(template, X, classes[codes], weight),
     )
-    found = compare(task, n_splits, n_repeats, _Printed() if verbose else _silent)
+    found = compare(task, splits, repeats, _Printed() if verbose else _silent)
     if found.classes_not_validated:
         warnings.warn(
             f"no validation row has class {', '.join(found.classes_not_validated)}; "
@@ -156,19 +207,64 @@ def advise(
             UserWarning,
             stacklevel=2,
         )
-    return found
+    fitted, _ = follow(task, found.option)
+    model = joined_again(estimator, transformer, fitted.model, names)
+    return replace(found, model_=model)
 
 
-def _check_parts(n_validation: int, n_splits: int) -> None:
+def _seed(random_state: Any) -> int:
+    """A number to draw from; an int is that of the command line's ``--seed``."""
+    rng = check_random_state(random_state)
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(rng.randint(2**31))
+
+
+def _is_table(X: Any) -> bool:
+    """Whether rows are a table whose columns have names, and so may be of any kind."""
+    names = getattr(X, "column_names", getattr(X, "columns", None))
+    return names is not None and all(isinstance(name, str) for name in names)
+
+
+def _checked(X: Any, X_val: Any, X_pool: Any) -> tuple[Any, Any, Any]:
+    """Rows of numbers as matrices of the same columns; tables as they are."""
+    parts = [rows for rows in (X, X_val, X_pool) if rows is not None]
+    are_tables = [_is_table(rows) for rows in parts]
+    if all(are_tables):
+        return X, X_val, X_pool
+    if any(are_tables):
+        raise ValueError(
+            "some of X, X_val and X_pool have names of columns and some do not; pass "
+            "all as tables, or all as arrays"
+        )
+    X, names = checked_matrix(X, "X")
+    X_val = matrix_like(X, names, X_val, "X_val")
+    return (
+        X,
+        X_val,
+        X_pool if X_pool is None else matrix_like(X, names, X_pool, "X_pool"),
+    )
+
+
+def _as_on_the_command_line(X: Any, X_pool: Any, seed: int) -> Pipeline:
+    """A logistic regression behind the steps that prepare rows."""
+    if _is_table(X):
+        steps = frame_encoder(X, X_pool, seed).steps
+    else:
+        steps = [("scale", StandardScaler(with_mean=not sparse.issparse(X)))]
+    return Pipeline([*steps, ("classify", LogisticRegression())])
+
+
+def _check_parts(n_validation: int, splits: int) -> None:
     if n_validation < FEWEST_VALIDATION:
         raise ValueError(
             f"X_val has {rows_of(n_validation)}, too few to tune and judge on; pass "
             f"{FEWEST_VALIDATION} or more"
         )
-    if n_splits > n_validation:
+    if splits > n_validation:
         raise ValueError(
-            f"n_splits={n_splits} is more than the {n_validation} rows of X_val; pass "
-            "a smaller one"
+            f"splits={splits} is more than the {n_validation} rows of X_val; pass a "
+            "smaller one"
         )
 
 

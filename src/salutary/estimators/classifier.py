@@ -16,8 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.after_run import verdict_on
 from salutary.advice.verdict import Verdict
+from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.pipelines import (
     PipelineMixin,
+    as_rows,
     split_estimator,
     with_chosen_penalty,
 )
@@ -36,7 +38,7 @@ from salutary.influence.objectives import (
 )
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import run
+from salutary.labeling.loop import logged, printed, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -114,10 +116,16 @@ class SalutaryClassifier(
     refit_on_validation : bool or "auto", default="auto"
         Whether the final model is also fitted on the validation rows. "auto": only if
         they were split off the labeled rows passed to ``fit``.
+    n_jobs : int, optional
+        Number of threads that work on the run and the three runs of the guard at once;
+        None means 1, and -1 as many as there are processors. Labels are the same for
+        any number. Two threads take about two thirds of the time, more than four bring
+        nothing.
     random_state : int, RandomState instance or None, default=None
         Decides the splits. An int makes runs repeatable, on any number of threads.
     verbose : int, default=0
-        1 prints a line for each round.
+        1 prints a line for each round. The logger "salutary" gets these lines too, at
+        the level INFO.
 
     Attributes
     ----------
@@ -206,6 +214,7 @@ class SalutaryClassifier(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "guard": ["boolean"],
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -224,6 +233,7 @@ class SalutaryClassifier(
         objective: ObjectiveName | Objective = "log_loss",
         guard: bool = True,
         refit_on_validation: bool | Literal["auto"] = "auto",
+        n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -238,6 +248,7 @@ class SalutaryClassifier(
         self.objective = objective
         self.guard = guard
         self.refit_on_validation = refit_on_validation
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -278,8 +289,15 @@ class SalutaryClassifier(
         ------
         ValueError
             For rows with NaN or infinity, of which the first is named; for fewer than
-            two classes; for a class in ``y_val`` that no labeled row has; and if too
-            few rows are labeled to split off validation rows.
+            two classes; for labels that are empty texts or the text "-1"; for a class
+            in ``y_val`` that no labeled row has; if too few rows are labeled to split
+            off validation rows; and if all validation rows are labeled rows of ``X``.
+
+        Warns
+        -----
+        UserWarning
+            If no row is unlabeled, if validation rows are also rows of ``X``, or if
+            unlabeled rows are also labeled ones.
         """
         self._validate_params()
         find_objective(self.objective)
@@ -298,7 +316,7 @@ class SalutaryClassifier(
         sample_weight: Any,
         groups_val: Any,
     ) -> SalutaryClassifier:
-        rng = check_random_state(self.random_state)
+        X, rng = as_rows(X, "X"), check_random_state(self.random_state)
         transformer, template = split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
@@ -319,12 +337,17 @@ class SalutaryClassifier(
         )
         if X_val is not None:
             validation = self._validation_rows(X_val, y_val, groups_val)
+        keys = row_keys(matrix)
+        # Of rows split off, those that recur do so by chance.
+        seen = keys[:0] if X_val is None else row_keys(validation.X)
+        check_rows(keys[kept], seen, keys[unlabeled])
 
         if unlabeled.any():
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
             labeled, model = self._label(problem, y)
         else:
+            warn_without_pool()
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
             self.verdict_: Verdict | None = None
             model = clone(template).fit(
@@ -341,7 +364,9 @@ class SalutaryClassifier(
         self, problem: Problem, y: NDArray[Any]
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
-        state, records = run(problem, self.budget, verbose=bool(self.verbose))
+        state, records = run(
+            problem, self.budget, tell=printed if self.verbose else logged
+        )
         unlabeled, best = problem.pool.unlabeled, state.best
         self._remember(y, unlabeled, records, state.best_round, state.ending)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
@@ -379,6 +404,7 @@ class SalutaryClassifier(
             estimate=self.estimate,
             min_influence_z=self.min_influence_z,
             objective=find_objective(self.objective),
+            n_jobs=self.n_jobs,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -23,6 +23,7 @@ from salutary.deep.fine_tuning import (
 from salutary.deep.rows import as_pandas, joined
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
+from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held
 from salutary.influence.labels import (
@@ -30,7 +31,7 @@ from salutary.influence.labels import (
     encode_validation_labels,
     find_unlabeled,
 )
-from salutary.labeling.loop import run, start
+from salutary.labeling.loop import logged, printed, run, start
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.splits import split_off
 from salutary.names import RuleName
@@ -75,7 +76,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     random_state : int, RandomState instance or None, default=None
         Decides the splits, and sets the ``random_state`` of a trainer that has None.
     verbose : int, default=0
-        1 prints a line for each round.
+        1 prints a line for each round. The logger "salutary" gets these lines too, at
+        the level INFO.
 
     Attributes
     ----------
@@ -197,9 +199,15 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         Raises
         ------
         ValueError
-            For fewer than two classes; for a class in ``y_val`` that no labeled row
-            has; if too few rows are labeled to split off validation rows; and for what
-            the trainer refuses.
+            For fewer than two classes; for labels that are empty texts or the text
+            "-1"; for a class in ``y_val`` that no labeled row has; if too few rows are
+            labeled to split off validation rows; if all validation rows are labeled
+            rows of ``X``; and for what the trainer refuses.
+
+        Warns
+        -----
+        UserWarning
+            As `SalutaryClassifier.fit`.
         """
         self._check(X_val, y_val)
         X = as_pandas(X, "X")
@@ -209,6 +217,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         check_consistent_length(X, y)
         self.classes_, codes = encode_classes(y, unlabeled)
         labeled = np.flatnonzero(~unlabeled)
+        if not unlabeled.any():
+            warn_without_pool()
         if X_val is None:
             labeled, validation = split_off(
                 labeled, codes, self.validation_fraction, rng
@@ -217,6 +227,10 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             val_codes = encode_validation_labels(y_val, self.classes_, X_val)
             validation = len(codes) + np.arange(len(val_codes))
             X, codes = joined(X, X_val), np.concatenate([codes, val_codes])
+        keys, pool = row_keys(X), np.flatnonzero(unlabeled)
+        # Of rows split off, those that recur do so by chance.
+        seen = keys[:0] if X_val is None else keys[validation]
+        check_rows(keys[labeled], seen, keys[pool])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
         trainer = _with_seed(self.trainer, rng)
         task = FineTuning(
@@ -224,7 +238,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             X=X,
             codes=codes,
             labeled=labeled,
-            pool=np.flatnonzero(unlabeled),
+            pool=pool,
             own_rows=own,
             canary_rows=canary,
             classes=self.classes_,
@@ -233,7 +247,9 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             seed=int(rng.randint(2**31)),
         )
         begun = start(task)
-        state, records = run(task, self.budget, begun, verbose=bool(self.verbose))
+        state, records = run(
+            task, self.budget, begun, tell=printed if self.verbose else logged
+        )
         self._remember(y, unlabeled, records, state.best_round, state.ending)
         self._model = state.best.model
         refit = self.refit_on_validation

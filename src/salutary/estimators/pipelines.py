@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from salutary.arrays import Float64Array, IntArray, Matrix
-from salutary.influence.inputs import check_finite, check_order, check_size
+from salutary.deep.rows import as_pandas
+from salutary.influence.inputs import (
+    as_floats,
+    check_finite,
+    check_order,
+    check_size,
+    column_names,
+)
+from salutary.influence.label_values import shown_all
 from salutary.influence.softmax import check_objective
+
+
+def as_rows(X: Any, name: str) -> Any:
+    """Rows of Arrow as pandas has them, as scikit-learn does not know Arrow.
+
+    Parameters
+    ----------
+    X : rows
+    name : str
+        Name of ``X`` in messages.
+
+    Raises
+    ------
+    InputError
+        For a dict or a text, which are no rows.
+    """
+    return as_pandas(X, name) if isinstance(X, pa.Table | Mapping | str) else X
 
 
 def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
@@ -24,11 +51,13 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     Parameters
     ----------
     estimator : LogisticRegression(CV), Pipeline ending in one, or None
+        The last step of a pipeline may be a pipeline again.
 
     Returns
     -------
     transformer : Pipeline or None
-        A clone of the earlier steps, if there are any.
+        A clone of the earlier steps, if there are any. Those of a pipeline that is the
+        last step are a pipeline under its name.
     classifier : LogisticRegression or LogisticRegressionCV
         Unfitted.
 
@@ -41,9 +70,14 @@ def split_estimator(estimator: Any) -> tuple[Any, LogisticRegression]:
     transformer = None
     classifier = LogisticRegression() if estimator is None else estimator
     if steps is not None:
-        classifier = steps[-1][1]
+        name, classifier = steps[-1]
         if len(steps) > 1:
             transformer = clone(estimator[:-1])
+        if isinstance(classifier, Pipeline):
+            inner, classifier = split_estimator(classifier)
+            if inner is not None:
+                before = [] if transformer is None else transformer.steps
+                transformer = Pipeline([*before, (name, inner)])
     if not isinstance(classifier, LogisticRegression):
         raise ValueError(
             "estimator must be a LogisticRegression(CV) or a Pipeline ending in one, "
@@ -121,7 +155,13 @@ def joined_again(
     if transformer is None:
         return model
     whole = clone(estimator)
-    whole.steps = [*transformer.steps, (estimator.steps[-1][0], model)]
+    name, last = estimator.steps[-1]
+    earlier = transformer.steps
+    if isinstance(last, Pipeline):
+        n_own = len(estimator.steps) - 1
+        inner = earlier[n_own][1] if len(earlier) > n_own else None
+        earlier, model = earlier[:n_own], joined_again(last, inner, model, None)
+    whole.steps = [*earlier, (name, model)]
     return whole
 
 
@@ -148,14 +188,8 @@ def checked_matrix(X: Any, name: str) -> tuple[Matrix, Any]:
         first row and column, both from zero.
     """
     check_order(X, name)
-    names = getattr(X, "columns", None)
-    X = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        input_name=name,
-    )
+    names = column_names(X)
+    X = as_floats(X, name)
     check_finite(X, name, names)
     check_size(X, name, names)
     return X, names
@@ -182,11 +216,11 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     ValueError
         For other columns or another number of them, and as `checked_matrix`.
     """
-    found = getattr(X, "columns", None)
+    found = column_names(X)
     if columns is not None and found is not None and list(found) != list(columns):
         raise ValueError(
             f"{name} has other columns than X, or has them in another order; pass "
-            f"{list(columns)}"
+            f"{shown_all(columns)}"
         )
     matrix, _ = checked_matrix(X, name)
     if matrix.shape[1] != train.shape[1]:
@@ -197,15 +231,47 @@ def matrix_like(train: Matrix, columns: Any, X: Any, name: str) -> Matrix:
     return matrix
 
 
+def fit_without_labels(transformer: Pipeline, rows: Any) -> None:
+    """Fit the earlier steps of an estimator on rows with and without labels.
+
+    Parameters
+    ----------
+    transformer : Pipeline
+        The first part that `split_estimator` returns.
+    rows : array-like, sparse matrix or table
+
+    Raises
+    ------
+    ValueError
+        If a step learns from labels, as `SelectKBest` does; names it.
+    """
+    try:
+        transformer.fit(rows)
+    except ValueError as error:
+        # Only the words tell it, as SelectKBest has no tag that does: nothing but the
+        # labels is None.
+        if "None" not in str(error):
+            raise
+        raise ValueError(
+            f"step {_learner(transformer, rows)} learns from labels, but the steps "
+            "before the logistic regression are fitted without labels, on labeled and "
+            "unlabeled rows; leave it out, or apply it to X beforehand"
+        ) from error
+
+
 def _learner(transformer: Pipeline, rows: Any) -> str:
     """The first step that cannot be fitted without labels, by name and class."""
     steps = [pair for pair in transformer.steps if pair[1] not in (None, "passthrough")]
-    for name, step in steps[:-1]:
+    fitted = 0
+    for _, step in steps[:-1]:
         try:
             rows = clone(step).fit_transform(rows)
         except (TypeError, ValueError):
-            return f"{name!r} ({type(step).__name__})"
-    name, step = steps[-1]
+            break
+        fitted += 1
+    name, step = steps[fitted]
+    if isinstance(step, Pipeline):
+        return _learner(step, rows)
     return f"{name!r} ({type(step).__name__})"
 
 
@@ -223,28 +289,12 @@ class PipelineMixin:
         """Fit the earlier steps on all rows but those held out; then as `_transformed`.
 
         Without earlier steps, rows are taken as ``_check_array`` has left them.
-
-        Raises
-        ------
-        ValueError
-            If a step learns from labels, as `SelectKBest` does; names it.
         """
         if self._transformer is None:
             return X, getattr(self, "feature_names_in_", None)
         check_order(X, "X")
         rows = _safe_indexing(X, np.setdiff1d(np.arange(_num_samples(X)), held))
-        try:
-            self._transformer.fit(rows)
-        except ValueError as error:
-            # Only the words tell it, as SelectKBest has no tag that does: nothing but
-            # the labels is None.
-            if "None" not in str(error):
-                raise
-            raise ValueError(
-                f"step {_learner(self._transformer, rows)} learns from labels, but the "
-                "steps before the logistic regression are fitted without labels, on "
-                "labeled and unlabeled rows; leave it out, or apply it to X beforehand"
-            ) from error
+        fit_without_labels(self._transformer, rows)
         return self._transformed(X, "X")
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
@@ -278,6 +328,7 @@ class PipelineMixin:
 
     def _matrix(self, X: Any, name: str) -> Matrix:
         """Rows as the logistic regression sees them."""
+        X = as_rows(X, name)
         if self._transformer is None:
             return self._check_array(X, name, reset=False)
         return self._transformed(X, name)[0]

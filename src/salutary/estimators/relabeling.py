@@ -16,8 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.after_run import verdict_on
 from salutary.advice.verdict import Verdict
+from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
+    as_rows,
     checked_matrix,
+    fit_without_labels,
     joined_again,
     matrix_like,
     split_estimator,
@@ -36,7 +39,7 @@ from salutary.influence.objectives import (
 )
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
-from salutary.labeling.loop import Round, State, as_limit, run
+from salutary.labeling.loop import Round, State, as_limit, logged, printed, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
@@ -94,6 +97,7 @@ def relabel(
     guard: bool = True,
     sample_weight: Any = None,
     groups_val: Any = None,
+    n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
 ) -> Relabeling:
@@ -137,10 +141,13 @@ def relabel(
         Weights of the training rows.
     groups_val : array-like of shape (n_val,), optional
         Group of each validation row, for an objective that looks at groups.
+    n_jobs : int, optional
+        Number of threads, see `salutary.SalutaryClassifier`. It changes no switch.
     random_state : int, RandomState instance or None, default=None
         Decides how the guard cuts the validation rows into parts.
     verbose : int, default=0
-        1 prints a line for each round.
+        1 prints a line for each round. The logger "salutary" gets these lines too, at
+        the level INFO.
 
     Returns
     -------
@@ -149,9 +156,14 @@ def relabel(
     Raises
     ------
     ValueError
-        For rows with NaN or infinity; for labels that are missing, of several kinds, or
-        numbers with a fraction; for fewer than two classes; and for a class in
-        ``y_val`` that ``y`` lacks.
+        For rows with NaN or infinity; for labels that are missing, empty, of several
+        kinds, or numbers with a fraction; for fewer than two classes; for a class in
+        ``y_val`` that ``y`` lacks; and if all validation rows are training rows too.
+
+    Warns
+    -----
+    UserWarning
+        If some validation rows are training rows too.
 
     See Also
     --------
@@ -180,9 +192,11 @@ def relabel(
     (15, 2)
     """
     _check_limits(budget, batch_size, min_influence_z)
+    X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
     transformer, template = split_estimator(estimator)
     if transformer is not None:
-        X = transformer.fit(X).transform(X)
+        fit_without_labels(transformer, X)
+        X = transformer.transform(X)
         X_val = transformer.transform(X_val)
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
@@ -195,6 +209,8 @@ def relabel(
         encode_groups(groups_val, X_val),
     )
     folds = split_folds(validation, guard, check_random_state(random_state))
+    keys = row_keys(X)
+    check_rows(keys, row_keys(X_val), keys[:0])
     if estimator is None:
         template = LogisticRegression(
             C=best_C_by_validation(labeled, validation, classes)
@@ -213,9 +229,12 @@ def relabel(
         min_influence_z=min_influence_z,
         objective=find_objective(objective),
         edit=SwitchLabel(codes),
+        n_jobs=n_jobs,
     )
     with threadpool_limits(limits=1, user_api="blas"):
-        state, rounds = run(problem, as_limit(budget), verbose=bool(verbose))
+        state, rounds = run(
+            problem, as_limit(budget), tell=printed if verbose else logged
+        )
         verdict = verdict_on(problem, state, objective_name(objective))
     model = joined_again(estimator, transformer, state.best.model, names)
     return _relabeling(problem, state, rounds, model, verdict)

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from salutary.arrays import Float64Array, Matrix, as_float64
+from salutary.influence.convergence import warn_unless_converged
 from salutary.influence.direction import influence_direction
 from salutary.influence.factored import factor_model
 from salutary.influence.inputs import check_matrix, check_weight, class_weights
@@ -87,8 +88,9 @@ def add_one_in(
     Warns
     -----
     InfluenceWarning
-        If Newton's method has not converged for some rows and classes; the message says
-        how many. Their values may be far off.
+        If the model is not the optimum of the training rows: it has not converged, or
+        was fitted on others. Also if Newton's method has not converged for some rows
+        and classes; the message says how many. Their values may be far off.
 
     Notes
     -----
@@ -154,6 +156,7 @@ def add_one_in(
         ),
     )
     training = TrainingRows(X_train, labels, weight)
+    warn_unless_converged(factor_model(viewed, X_train, weight), training)
     return estimate_decreases(model, training, X, added, X_val, bound, estimate)
 
 

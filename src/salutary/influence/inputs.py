@@ -17,12 +17,24 @@ from sklearn.utils.validation import (
 )
 
 from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, Matrix
+from salutary.influence.label_values import shown_all
 
 LARGEST_VALUE = 1e100
 """Features may be as large: sums of their squares must stay finite."""
 
 SMALLEST_WEIGHT = 1e-100
 """One row at least must weigh as much: products of smaller weights become zero."""
+
+LARGEST_WEIGHT = 1e100
+"""And none may weigh more: sums of their products must stay finite."""
+
+
+def column_names(X: Any) -> Any:
+    """Names of the columns of rows, None where they have none.
+
+    Of a pyarrow table ``columns`` are the values.
+    """
+    return getattr(X, "column_names", getattr(X, "columns", None))
 
 
 def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
@@ -36,7 +48,7 @@ def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
         As `as_matrix` and `check_finite`.
     """
     checked = as_matrix(X, name, model)
-    check_finite(checked, name, getattr(X, "columns", None))
+    check_finite(checked, name, column_names(X))
     return checked
 
 
@@ -80,20 +92,14 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
         the model was fitted with.
     """
     known = getattr(model, "feature_names_in_", None)
-    found = getattr(X, "columns", None)
+    found = column_names(X)
     if known is not None and found is not None and list(found) != list(known):
         raise ValueError(
             f"{name} has other columns than the model was fitted with, or has them in "
-            f"another order; pass {list(known)}"
+            f"another order; pass {shown_all(known)}"
         )
     check_order(X, name)
-    X = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        input_name=name,
-    )
+    X = as_floats(X, name)
     n_features = model.coef_.shape[1]
     if X.shape[1] != n_features:
         raise ValueError(
@@ -101,6 +107,30 @@ def as_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
             f"{n_features}; pass rows with the same"
         )
     return X
+
+
+def as_floats(X: Any, name: str) -> Matrix:
+    """Turn rows into a dense or CSR matrix of floats, by scikit-learn's `check_array`.
+
+    Parameters and result are those of `as_matrix`.
+
+    Raises
+    ------
+    ValueError
+        For what is no matrix of numbers, in one line without the numbers.
+    """
+    try:
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            input_name=name,
+        )
+    except ValueError as error:
+        first, *others = str(error).strip().splitlines()
+        remedy = others[-1] if others and not others[-1].endswith("]") else ""
+        raise ValueError(f"{first} {remedy}".strip()) from None
 
 
 def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:
@@ -208,8 +238,8 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     Raises
     ------
     ValueError
-        For a wrong length, NaN or a negative weight, and if all weights are zero or too
-        small to compute with.
+        For a wrong length, NaN, a negative weight or one too large to compute with, and
+        if all weights are zero or too small.
     """
     try:
         checked: Float64Array = _check_sample_weight(
@@ -224,6 +254,12 @@ def check_weight(weight: Any, X: Matrix, name: str) -> Float64Array:
     if checked.max() < SMALLEST_WEIGHT:
         raise ValueError(
             f"{name} is below {SMALLEST_WEIGHT:g} for every row; scale the weights up"
+        )
+    if checked.max() > LARGEST_WEIGHT:
+        row = int(checked.argmax())
+        raise ValueError(
+            f"{name} is {checked[row]:g} in row {row}, beyond {LARGEST_WEIGHT:g}; "
+            "scale the weights down"
         )
     return checked
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -14,28 +13,26 @@ from threadpoolctl import threadpool_limits
 from salutary.arrays import (
     BLOCK_ROWS,
     FloatArray,
-    IntArray,
     Matrix,
     as_float64,
 )
-from salutary.influence.direction import InfluenceWarning, influence_direction
-from salutary.influence.factored import FactoredModel, factor_with_pool
+from salutary.influence.convergence import warn_unless_converged
+from salutary.influence.direction import influence_direction
+from salutary.influence.factored import factor_with_pool
 from salutary.influence.inputs import (
     as_matrix,
     check_finite,
     check_matrix,
     check_weight,
     class_weights,
+    column_names,
 )
 from salutary.influence.labels import encode_groups, encode_labels
 from salutary.influence.objectives import Objective, Truth, bind, find_objective
 from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import softmax_model
-from salutary.influence.training import TrainingRows, training_objective
+from salutary.influence.training import TrainingRows
 from salutary.names import HessianRows, ObjectiveName
-
-LARGEST_EXCESS = 1e-6
-"""How far a converged model's objective may be above its minimum, relative to it."""
 
 
 def label_influence(
@@ -83,7 +80,7 @@ def label_influence(
         this needs no labels, as the curvature does not depend on them.
     y_train : array-like of shape (n_train,), optional
         Labels of the training rows. Required if ``model`` has a class weight. If
-        passed, a model that has not converged is warned of.
+        passed, a model that has not converged on these rows is warned of.
     objective : {"log_loss", "balanced", "worst_group"} or callable, default="log_loss"
         The validation loss:
 
@@ -118,7 +115,8 @@ def label_influence(
     Warns
     -----
     InfluenceWarning
-        If the Hessian is ill-conditioned or the model has not converged.
+        If the Hessian is ill-conditioned, or the model is not the optimum of the
+        training rows: it has not converged, or was fitted on other rows or weights.
 
     See Also
     --------
@@ -167,7 +165,7 @@ def label_influence(
     if hessian not in get_args(HessianRows):
         raise ValueError(f"hessian must be one of {get_args(HessianRows)}: {hessian!r}")
     viewed = softmax_model(model)
-    feature_names = getattr(X_pool, "columns", None)
+    feature_names = column_names(X_pool)
     X_pool = as_matrix(X_pool, "X_pool", model)
     if hessian != "train":
         check_finite(X_pool, "X_pool", feature_names)
@@ -198,7 +196,8 @@ def label_influence(
         pool = (pool_blocks, X_pool.shape[0])
         factored = factor_with_pool(viewed, X_train, weight, factors, hessian, pool)
         if codes is not None:
-            _warn_unless_converged(factored, X_train, codes, weight)
+            rows = TrainingRows(as_float64(X_train), codes, weight)
+            warn_unless_converged(factored, rows)
         direction = influence_direction(factored, X_val, bound)
         scorer = InfluenceScorer(factored, direction, X_pool.dtype)
         return _influences(scorer, X_pool, feature_names)
@@ -217,27 +216,3 @@ def _influences(
             if not np.isfinite(influence[batch].sum()):
                 check_finite(X_pool, "X_pool", feature_names)
     return influence
-
-
-def _warn_unless_converged(
-    factored: FactoredModel, X_train: Matrix, labels: IntArray, weight: FloatArray
-) -> None:
-    """Warn if the training objective is noticeably above its minimum.
-
-    Half the squared Newton decrement estimates how far above. Relative to the
-    objective, it depends neither on the units of the features nor on how confident the
-    model is. The relative error of influences is about its square root.
-    """
-    rows = TrainingRows(as_float64(X_train), labels, weight)
-    value, gradient = training_objective(factored.model, rows)
-    reduced = factored.hessian.basis @ gradient
-    excess = float(np.vdot(reduced, factored.solver.solve(reduced).value)) / 2
-    if excess > LARGEST_EXCESS * value:
-        warnings.warn(
-            f"the model has not converged: its objective is still about "
-            f"{excess / value:.1g} of its value above the minimum, so influences are "
-            "off; refit it with a smaller tol, for instance tol=1e-8, and a larger "
-            "max_iter",
-            InfluenceWarning,
-            stacklevel=3,
-        )

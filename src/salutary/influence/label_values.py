@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,50 @@ LABEL_TYPES = (str, bool, int, float, np.bool_, np.integer, np.floating)
 
 PLAIN_KINDS = "biufUTO"
 """Kinds of NumPy types that labels may have; each value of another is looked at."""
+LONGEST_SHOWN = 60
+"""Characters of a value that a message shows."""
+
+MOST_SHOWN = 10
+"""Values of a list that a message shows."""
+
+
+def shown(value: Any) -> str:
+    """A user's value as a message shows it: as Python writes it, long ones cut.
+
+    Examples
+    --------
+    >>> shown("no"), shown(7)
+    ("'no'", '7')
+    >>> shown("x" * 5000) == repr("x" * 60 + "...")
+    True
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        cut = value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}..."
+        return repr(cut)
+    try:
+        written = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return f"(a huge {type(value).__name__})"
+    return written if len(written) <= LONGEST_SHOWN else f"{written[:LONGEST_SHOWN]}..."
+
+
+def shown_all(values: Iterable[Any]) -> str:
+    """A user's values as a message lists them: the first ten, long ones cut.
+
+    Examples
+    --------
+    >>> shown_all(["no", "yes"])
+    "['no', 'yes']"
+    >>> shown_all(range(12))
+    '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more]'
+    """
+    every = [*values]
+    listed = [shown(value) for value in every[:MOST_SHOWN]]
+    if len(every) > MOST_SHOWN:
+        listed.append(f"and {len(every) - MOST_SHOWN} more")
+    return f"[{', '.join(listed)}]"
 
 
 def as_given(values: Any) -> Any:
@@ -53,6 +98,15 @@ def missing_rows(values: NDArray[Any]) -> IntArray:
     return np.flatnonzero([is_missing(value) for value in values])
 
 
+def blank_rows(values: NDArray[Any]) -> IntArray:
+    """Numbers of the rows that hold a text of nothing but white space."""
+    if values.dtype.kind not in "OUT":
+        return np.zeros(0, dtype=np.intp)
+    return np.flatnonzero(
+        [isinstance(value, str) and not value.strip() for value in values.tolist()]
+    )
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, or pandas' NA or NaT."""
     # NA is known by its name, as this folder does not import pandas. Comparing with NA
@@ -75,8 +129,8 @@ def as_typed(labels: NDArray[Any], rows: IntArray, name: str) -> NDArray[Any]:
     if typed is None:
         row, label = max(zip(rows, values, strict=True), key=lambda pair: abs(pair[1]))
         raise ValueError(
-            f"{name} has the label {label!r} in row {row}, too large a number to stay "
-            "what it is among the others; make all of them text"
+            f"{name} has the label {shown(label)} in row {row}, too large a number to "
+            "stay what it is among the others; make all of them text"
         )
     return typed
 
@@ -102,14 +156,14 @@ def check_kinds(labels: NDArray[Any], rows: IntArray, name: str) -> None:
     for row, label in zip(rows, labels, strict=True):
         if not _may_be_label(label):
             raise ValueError(
-                f"{name} has the label {label!r} in row {row}, of type "
+                f"{name} has the label {shown(label)} in row {row}, of type "
                 f"{type(label).__name__}; make it text, a whole number or a boolean"
             )
         if _kind(label) != first:
             raise ValueError(
-                f"{name} has labels of several kinds, {labels[0]!r} in row {rows[0]} "
-                f"and {label!r} in row {row}; make all of them text, all numbers or "
-                "all booleans"
+                f"{name} has labels of several kinds, {shown(labels[0])} in row "
+                f"{rows[0]} and {shown(label)} in row {row}; make all of them text, "
+                "all numbers or all booleans"
             )
 
 

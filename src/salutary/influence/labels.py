@@ -23,10 +23,13 @@ from salutary.arrays import IntArray, Matrix
 from salutary.influence.label_values import (
     as_given,
     as_typed,
+    blank_rows,
     check_kinds,
     is_missing,
     missing_rows,
     plain_if_alike,
+    shown,
+    shown_all,
 )
 
 
@@ -51,10 +54,17 @@ def check_labels(y: Any, name: str, X: Matrix) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        For a wrong shape, and for a label that is missing, that is neither text nor a
-        number, or that is text among numbers. The message names its row, from zero.
+        For a wrong shape, and for a label that is missing or empty, that is neither
+        text nor a number, or that is text among numbers. The message names its row,
+        from zero.
     """
     labels = _all_labeled(_column(y, name, X), name)
+    blank = blank_rows(labels)
+    if len(blank):
+        raise ValueError(
+            f"{name} has an empty text as label in row {blank[0]}; give it one, or "
+            "drop the row"
+        )
     if labels.dtype != object or not len(labels):
         return labels
     if isinstance(labels[0], str) and hasattr(y, "dtype"):
@@ -109,11 +119,13 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     Raises
     ------
     ValueError
-        Without ``y``, for another shape, and for the text "-1" in an array of texts.
+        Without ``y``, for another shape, and for the text "-1" and empty texts, which
+        would be classes. The message names the first row with one, from zero.
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None")
     given, y = y, column_or_1d(as_given(y), warn=True)
+    _refuse_texts_for_no_label(y)
     if y.dtype == object and not hasattr(given, "dtype"):
         y = plain_if_alike(y)
     if y.dtype == object:
@@ -122,12 +134,23 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         return y, np.isnan(y) | (y == -1)
     if y.dtype.kind in "iu":
         return y, y == -1
-    if y.dtype.kind == "U" and np.any(y == "-1"):
-        raise ValueError(
-            "y has the text '-1', which would be a class; mark unlabeled rows by None "
-            "in an array of dtype object"
-        )
     return y, np.zeros(len(y), dtype=bool)
+
+
+def _refuse_texts_for_no_label(y: NDArray[Any]) -> None:
+    """Refuse texts that look like the mark of a row without a label, but are none."""
+    if y.dtype.kind not in "OUT":
+        return
+    rows = np.union1d(
+        blank_rows(y),
+        np.flatnonzero([isinstance(label, str) and label == "-1" for label in y]),
+    )
+    if len(rows):
+        raise ValueError(
+            f"y has the text {str(y[rows[0]])!r} in row {rows[0]}, which would be a "
+            "class; mark rows without a label by None in a list or an array of dtype "
+            "object, or rename the class"
+        )
 
 
 def _is_mark(label: Any) -> bool:
@@ -173,7 +196,7 @@ def encode_classes(
     if len(classes) < 2:
         raise ValueError(
             "the labeled rows must have at least 2 classes, but y contains only one "
-            f"class: {classes.tolist()[0]!r}; label a row of another class"
+            f"class: {shown(classes.tolist()[0])}; label a row of another class"
         )
     codes = np.full(len(y), -1, dtype=np.intp)
     codes[~unlabeled] = positions
@@ -212,9 +235,9 @@ def encode_labels(
         code = position.get(label)
         if code is None:
             raise ValueError(
-                f"{name} has the class {label!r} (row {row}), which no labeled row "
-                "has; drop it, or label a row of that class (known classes: "
-                f"{classes.tolist()})"
+                f"{name} has the class {shown(label)} (row {row}), which no labeled "
+                "row has; drop it, or label a row of that class (known classes: "
+                f"{shown_all(classes.tolist())})"
             )
         codes[row] = code
     return codes

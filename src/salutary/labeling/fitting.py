@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ TRIAL_TOLERANCE = 1e-3
 
 NEWTON_LIMIT = 200
 """Largest number of coefficients for which Newton's method is faster than L-BFGS."""
+
+ONE_NEWTON = Lock()
+"""Held while scikit-learn fits by Newton's method, see `_fit_by_newton`."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,25 @@ def fit_converged(
     if previous is not None:
         model.coef_ = previous.coef_.copy()
         model.intercept_ = np.array(previous.intercept_, ndmin=1)
-    with warnings.catch_warnings():
-        # If Newton's method fails, scikit-learn continues with L-BFGS by itself.
-        warnings.filterwarnings("ignore", message="(?s).*resort to lbfgs")
+    if model.solver == "newton-cholesky":
+        _fit_by_newton(model, rows, classes)
+    else:
         model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
     return model.set_params(warm_start=estimator.warm_start, solver=estimator.solver)
+
+
+def _fit_by_newton(
+    model: LogisticRegression, rows: LabeledRows, classes: NDArray[np.generic]
+) -> None:
+    """Fit, in one thread at a time, and without a warning if Newton's method fails.
+
+    scikit-learn then continues with L-BFGS by itself. It learns of the failure by a
+    warning that it turns into an error for that moment, and until Python 3.14 filters
+    of warnings belong to all threads at once.
+    """
+    with ONE_NEWTON, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*resort to lbfgs")
+        model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
 
 
 def _solver(estimator: LogisticRegression, n_features: int, n_classes: int) -> str:

@@ -13,9 +13,10 @@ model is the one after the best round. Without a guard no round is undone.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,9 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.guard import Verdict, decrease_in, judge
 from salutary.labeling.selection import Selection
 from salutary.labeling.steps import Steps, Termination
+
+LOG = logging.getLogger("salutary")
+"""Gets a line for each round of a run that a user asked for, at the level INFO."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,10 @@ def rounds(
 
 
 def run(
-    problem: Steps, budget: int, state: State | None = None, *, verbose: bool = False
+    problem: Steps,
+    budget: int,
+    state: State | None = None,
+    tell: Callable[[Round], None] = lambda record: None,
 ) -> tuple[State, list[Round]]:
     """Run all rounds.
 
@@ -184,8 +191,8 @@ def run(
         Total number of labels to assign.
     state : State, optional
         By default that of `start`.
-    verbose : bool
-        Whether to print a line for each round.
+    tell : callable, optional
+        Called with each round when it is over.
 
     Returns
     -------
@@ -198,8 +205,7 @@ def run(
         state = after
         if record is not None:
             records.append(record)
-            if verbose:
-                print(describe(record))
+            tell(record)
     return state, records
 
 
@@ -312,6 +318,17 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 
+def logged(record: Round) -> None:
+    """Log a line about a round."""
+    LOG.info("%s", describe(record))
+
+
+def printed(record: Round) -> None:
+    """Log a line about a round, and print it."""
+    logged(record)
+    print(describe(record))
+
+
 def describe(record: Round) -> str:
     """Describe a round in one line."""
     line = (
@@ -319,5 +336,5 @@ def describe(record: Round) -> str:
         f"validation loss {record.validation_loss:.4f}"
     )
     if not np.isnan(record.canary_loss):
-        line += f", canary loss {record.canary_loss:.4f}"
+        line += f", held-out loss {record.canary_loss:.4f}"
     return line + VERDICTS[record.verdict]

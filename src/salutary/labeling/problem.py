@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
@@ -32,7 +34,15 @@ class Problem(Definition):
     Besides the model of the run, each fold has a model of its own, fitted with labels
     that the fold's influences chose. These never saw the canary rows of the fold, so
     the canary loss is an honest estimate.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        Number of threads that work on the run and its folds at once, as in joblib. It
+        changes no result.
     """
+
+    n_jobs: int | None = None
 
     def first(self) -> tuple[Snapshot, tuple[Snapshot, ...]]:
         """The models of the labeled rows; a fold may have a C of its own."""
@@ -54,22 +64,19 @@ class Problem(Definition):
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
         """Choose batches for the run and for every fold, by one variant, and refit."""
-        batches = choose_batches(self, self.validation, latest, size)
+        batches, *of_folds = self._at_once(
+            delayed(choose_batches)(view, view.validation, snapshot, size)
+            for view, snapshot in zip(self._views, [latest, *folds], strict=True)
+        )
         batches = {name: found for name, found in batches.items() if len(found)}
         if not batches:
             return "no_positive_influence"
-        of_folds = [
-            choose_batches(self.within(fold), fold.own, snapshot, size)
-            for fold, snapshot in zip(self.folds, folds, strict=True)
-        ]
         variant = self._best_variant(list(batches), folds, of_folds)
-        batch = batches[variant]
-        return Proposal(
-            selection=batch,
-            variant=variant,
-            snapshot=extend(self, latest, batch.rows, batch.labels),
-            folds=self._extended(folds, of_folds, variant, REFIT_TOLERANCE),
+        chosen = [found[variant] for found in (batches, *of_folds)]
+        snapshot, *extended = self._extended(
+            self._views, [latest, *folds], chosen, REFIT_TOLERANCE
         )
+        return Proposal(chosen[0], variant, snapshot, tuple(extended))
 
     def canary_logits(self, latest: Snapshot, folds: Sequence[Snapshot]) -> FloatArray:
         """Logits of each fold's canary rows under its model, fold after fold."""
@@ -113,29 +120,41 @@ class Problem(Definition):
         """
         if len(names) == 1:
             return names[0]
+        tried = self._extended(
+            [view for _ in names for view in self._views[1:]],
+            [snapshot for _ in names for snapshot in folds],
+            [batches[name] for name in names for batches in of_folds],
+            TRIAL_TOLERANCE,
+        )
         losses = {}
-        for name in names:
-            tried = self._extended(folds, of_folds, name, TRIAL_TOLERANCE)
-            losses[name] = canary_loss(self, self._fold_logits(tried))
+        for number, name in enumerate(names):
+            of_name = tried[number * len(folds) : (number + 1) * len(folds)]
+            losses[name] = canary_loss(self, self._fold_logits(of_name))
         return min(losses, key=losses.__getitem__)
+
+    @property
+    def _views(self) -> list[Definition]:
+        """The run as it sees itself, then as each of its folds does."""
+        return [self, *(self.within(fold) for fold in self.folds)]
 
     def _extended(
         self,
-        folds: tuple[Snapshot, ...],
-        of_folds: list[dict[str, Selection]],
-        variant: str,
+        views: Sequence[Definition],
+        snapshots: Sequence[Snapshot],
+        batches: Sequence[Selection],
         tolerance: float,
-    ) -> tuple[Snapshot, ...]:
-        return tuple(
-            extend(
-                self.within(fold),
-                snapshot,
-                batches[variant].rows,
-                batches[variant].labels,
-                tolerance,
-            )
-            for fold, snapshot, batches in zip(self.folds, folds, of_folds, strict=True)
+    ) -> list[Snapshot]:
+        """Each snapshot, refitted with a batch of its own."""
+        return self._at_once(
+            delayed(extend)(view, snapshot, batch.rows, batch.labels, tolerance)
+            for view, snapshot, batch in zip(views, snapshots, batches, strict=True)
         )
+
+    def _at_once(self, calls: Iterable[Any]) -> list[Any]:
+        """Results of calls that need nothing of each other, in their order."""
+        # Threads share the pool and the one thread that BLAS is limited to. Processes
+        # take longer than no parallelism at all (`speed/jobs.py`).
+        return list(Parallel(n_jobs=self.n_jobs, require="sharedmem")(calls))
 
 
 def restored_model(

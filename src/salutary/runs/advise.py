@@ -21,24 +21,41 @@ from salutary.advice.comparison import (
 from salutary.advice.options import AdviceTask, FittedOption
 from salutary.arrays import IntArray
 from salutary.errors import InputError
-from salutary.files import claim, write_json
+from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
 from salutary.names import RELABELED
 from salutary.progress import Stage
 from salutary.runs.advice_ledger import AdviceLedger
-from salutary.runs.artifacts import LABELS, LEDGER, MODEL, REPORT, SWITCHES, write_model
+from salutary.runs.artifacts import (
+    CONFIG,
+    LABELS,
+    LEDGER,
+    MODEL,
+    REPORT,
+    SWITCHES,
+    check_clock,
+    write_model,
+)
 from salutary.runs.directory import (
     check_directory,
     checked_sha256,
+    data_of,
     holds_run,
-    open_ledger,
     refuse_other,
     report_if_finished,
     versions,
     warn_of_versions,
 )
 from salutary.runs.kind import Request
-from salutary.runs.table_problem import EncodedTables, encode_tables, recurring_rows
+from salutary.runs.repeating import config_text, options_of
+from salutary.runs.sealed import not_as_written, open_ledger
+from salutary.runs.table_problem import (
+    EncodedTables,
+    encode_tables,
+    n_rows_of,
+    recurring_rows,
+)
+from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
@@ -72,7 +89,11 @@ ADVISING = AdviceRun()
 
 
 def advise_tables(
-    sources: Sources, plan: Plan, stage: Stage, fitted: Callable[[str], None]
+    sources: Sources,
+    plan: Plan,
+    stage: Stage,
+    fitted: Callable[[str], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Read and encode the tables, compare the options, and advise one.
 
@@ -84,12 +105,14 @@ def advise_tables(
         Displays which step is running, apart from the fits.
     fitted : callable
         Called with a line about the progress after each fit.
+    on_checks : callable, optional
+        Called with what is to be known of the tables before the first fit.
 
     Returns
     -------
     dict
-        The settings, the items of `Advice.to_dict`, and the number of validation rows
-        that another table has as well.
+        The settings, the items of `Advice.to_dict`, the number of validation rows that
+        another table has as well, and the items of `Checks.to_dict`.
 
     Raises
     ------
@@ -97,13 +120,21 @@ def advise_tables(
         If a table holds something that cannot be used.
     """
     encoded = _prepared(sources, plan, stage)
+    on_checks(encoded.checks)
     task = _task(encoded, plan)
     advice = compare(task, plan.splits, plan.repeats, fitted)
-    return {"settings": _settings(sources, plan), **_outcome(advice, encoded)}
+    return {
+        "settings": _settings(sources, plan),
+        "checks": encoded.checks.to_dict(),
+        **_outcome(advice, encoded),
+    }
 
 
 def advise_into(
-    request: Request, stage: Stage, fitted: Callable[[str], None]
+    request: Request,
+    stage: Stage,
+    fitted: Callable[[str], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Compare the options as `advise_tables` does, and leave what is advised.
 
@@ -114,7 +145,7 @@ def advise_into(
     ----------
     request : Request
         Its settings are a `Plan`.
-    stage, fitted : callable
+    stage, fitted, on_checks : callable
         See `advise_tables`.
 
     Returns
@@ -127,6 +158,7 @@ def advise_into(
     InputError
         For bad input. Nothing has been written then.
     """
+    check_clock()
     check_directory(ADVISING, request)
     data = {
         name: checked_sha256(path) for name, path in request.sources.paths().items()
@@ -151,6 +183,7 @@ def advise_into(
             encoded = _prepared(request.sources, request.settings, stage)
         if ledger.is_empty():
             ledger.begin(_first_facts(request, encoded, data))
+        on_checks(encoded.checks)
         return _finish(ledger, request, encoded, stage, fitted)
 
 
@@ -177,6 +210,8 @@ def _settings(sources: Sources, plan: Plan) -> dict[str, Any]:
     return {
         "target": sources.target,
         "id": sources.id_column,
+        "keep": sorted({*sources.keep}),
+        "validation_fraction": sources.validation_fraction,
         **sources.text_settings(),
         **asdict(plan),
     }
@@ -192,10 +227,7 @@ def _facts_of_same_run(
 ) -> dict[str, Any]:
     """The facts of a comparison; refuse another one, and one that was edited."""
     if not ledger.is_sound():
-        raise InputError(
-            f"{request.out / LEDGER}: is not as it was written, so it was edited or "
-            "damaged; restore it, or pass another --out"
-        )
+        raise not_as_written(request.out / LEDGER)
     facts = ledger.facts()
     refuse_other(request, facts, data)
     warn_of_versions(facts["versions"], versions(request.sources))
@@ -213,6 +245,7 @@ def _first_facts(
         "data": data,
         "versions": versions(request.sources),
         "embedder": encoded.embedder,
+        "options": options_of(request),
     }
 
 
@@ -238,15 +271,14 @@ def _finish(
             names.append(_write_labels(out, advice.option, found, encoded, pool_rows))
         report = {
             "settings": facts["settings"],
-            "data": {
-                name: {"file": facts["files"][name], "sha256": facts["data"][name]}
-                for name in facts["data"]
-            },
+            "data": data_of(facts, request.sources, n_rows_of(encoded.tables)),
             "versions": facts["versions"],
+            "checks": encoded.checks.to_dict(),
             "outcome": {**_outcome(advice, encoded), "labels": found.n_labels},
         }
+        write_text(out / CONFIG, config_text(ADVISING.name, facts["options"]))
         write_json(out / REPORT, report)
-        written = {name: file_sha256(out / name) for name in (*names, REPORT)}
+        written = {name: file_sha256(out / name) for name in (*names, CONFIG, REPORT)}
         ledger.set_facts(report=report, results=written)
     return report
 
@@ -293,11 +325,11 @@ def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
     n_validation = len(tables.validation_labels)
     if n_validation < FEWEST_VALIDATION:
         raise InputError(
-            f"{sources.validation}: has {rows_of(n_validation)}, too few to tune and "
-            f"to judge by; add rows, to {FEWEST_VALIDATION} or more"
+            f"{sources.validation_name}: has {rows_of(n_validation)}, too few to tune "
+            f"and to judge by; add rows, to {FEWEST_VALIDATION} or more"
         )
     if plan.splits > n_validation:
         raise InputError(
             f"--splits {plan.splits}: is more than the {n_validation} rows of "
-            f"{sources.validation}; pass a smaller one"
+            f"{sources.validation_name}; pass a smaller one"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ MODEL = "model.skops"
 ADAPTER = "adapter"
 COLUMNS = "columns.json"
 METRICS = "metrics.jsonl"
+CONFIG = "config.toml"
 REPORT = "run.json"
 
 TRUSTED_TYPES = [
@@ -41,6 +43,9 @@ TRUSTED_TYPES = [
 
 None of them runs code when it is loaded.
 """
+
+DATED = range(1980, 2108)
+"""Years that a zip archive can hold, as which a model is saved."""
 
 LARGEST_MODEL = 2**30
 """Bytes that a saved model may unpack to; an archive of one megabyte can hold 1,000."""
@@ -74,6 +79,21 @@ def read_report(run_dir: Path) -> dict[str, Any]:
             f"{path}: is missing or damaged; finish the run with --resume"
         ) from None
     return report
+
+
+def check_clock() -> None:
+    """Refuse a clock that says what no date in a saved model can be.
+
+    Raises
+    ------
+    InputError
+    """
+    year = time.localtime(time.time()).tm_year
+    if year not in DATED:
+        raise InputError(
+            f"the clock of this machine says that it is {year}, which a saved model "
+            "cannot hold as its date; set the clock"
+        )
 
 
 def write_model(model: Pipeline, path: Path) -> None:
@@ -113,6 +133,10 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
         "nan", "null" and "None" are missing values there as in every table. A value
         that would change is refused by its row: "abc" or "1,234" among numbers, 2
         among booleans, a date in another format than the training table's.
+
+        ``feature_names_in_`` names the features. The steps ``model[:-1]`` turn a table
+        into the frame that the model sees, with a name for each column, as scikit-learn
+        does after ``set_output(transform="pandas")``.
 
     Raises
     ------

@@ -9,41 +9,55 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, refuse_links, writable, write_json
-from salutary.labeling.loop import Round, State, as_limit, rounds, start
+from salutary.files import (
+    LOCK,
+    claim,
+    refuse_links,
+    writable,
+    write_json,
+    write_text,
+)
+from salutary.labeling.loop import LOG, Round, State, as_limit, describe, rounds, start
 from salutary.progress import Stage
-from salutary.runs.artifacts import LEDGER, REPORT
+from salutary.runs.artifacts import CONFIG, LEDGER, REPORT, check_clock
 from salutary.runs.kind import DirectoryKind, FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.ledger import Ledger
 from salutary.runs.record import Record
+from salutary.runs.repeating import config_text, options_of
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
-from salutary.runs.sealed import SealedFile
+from salutary.runs.sealed import (
+    UNREADABLE,
+    AnyLedger,
+    damaged,
+    not_as_written,
+    open_ledger,
+)
+from salutary.tables.checks import Checks
 from salutary.tables.formats import check_exists, file_sha256
 from salutary.tables.sources import Sources
 
-AnyLedger = TypeVar("AnyLedger", bound=SealedFile)
-
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 """Packages whose versions a run writes down, as its figures depend on them."""
-
-UNREADABLE = (ValueError, KeyError, TypeError, IndexError, RecursionError)
-"""What reading the content of an edited ledger can end in."""
 
 VERSIONED_WITH_TEXTS = ("torch", "transformers", "peft")
 """Further such packages where a language model embeds texts."""
 
 
 def run_tables(
-    kind: RunKind, request: Request, stage: Stage, on_round: Callable[[Round], None]
+    kind: RunKind,
+    request: Request,
+    stage: Stage,
+    on_round: Callable[[Round], None],
+    on_checks: Callable[[Checks], None] = lambda checks: None,
 ) -> dict[str, Any]:
     """Start or continue a run, and write its results.
 
@@ -55,6 +69,8 @@ def run_tables(
         Displays which step is running, apart from the rounds.
     on_round : callable
         Called with each round once the ledger holds it.
+    on_checks : callable, optional
+        Called with what is to be known of the tables, once nothing more is refused.
 
     Returns
     -------
@@ -70,6 +86,7 @@ def run_tables(
         resumed.
     """
     with threadpool_limits(limits=1, user_api="blas"):
+        check_clock()
         check_directory(kind, request)
         paths = request.sources.paths().items()
         data = {name: checked_sha256(path) for name, path in paths}
@@ -103,10 +120,12 @@ def run_tables(
                         state = _begin(ledger, kind, request, prepared, data)
                 else:
                     state = _continue(ledger, request, prepared, record)
+            on_checks(prepared.checks)
             for after, found in rounds(prepared.problem, request.limit, state):
                 state = after
                 if found is not None:
                     commit(ledger, found, prepared.ids)
+                    LOG.info(describe(found))
                     on_round(found)
             with stage("writing the results"):
                 return _finish(ledger, kind, request, prepared, state)
@@ -209,7 +228,8 @@ def check_directory(kind: DirectoryKind, request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal", *kind.scratch}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    ours_too = {Path(name).parts[0] for name in kind.results(request.sources)}
+    results = (*kind.results(request.sources), CONFIG)
+    ours_too = {Path(name).parts[0] for name in results}
     if ours_too & {*others}:
         raise InputError(
             f"{out}: holds results, but no {LEDGER} to continue from; restore the "
@@ -240,34 +260,6 @@ def _check_can_be_made(out: Path) -> None:
 
 
 @contextmanager
-def open_ledger(kind: type[AnyLedger], path: Path) -> Iterator[AnyLedger]:
-    """Open a ledger of a kind; refuse one that is damaged.
-
-    A new one is removed if a run is refused in the block before it begins.
-    """
-    is_new = not path.exists()
-    try:
-        with kind(path) as ledger:
-            yield ledger
-    except sqlite3.DatabaseError as error:
-        missing = "no such" in str(error)  # a table or column was removed
-        if isinstance(error, sqlite3.OperationalError) and not missing:
-            raise
-        raise _damaged(path, error) from None
-    except InputError:
-        if is_new and path.stat().st_size == 0:
-            path.unlink()
-        raise
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    cause = " ".join(str(error).split())[:200]
-    return InputError(
-        f"{path}: is damaged ({cause}); restore it, or pass another --out"
-    )
-
-
-@contextmanager
 def _scratch_removed(kind: RunKind, out: Path) -> Iterator[None]:
     """Remove the scratch files of a run that is refused in the block."""
     try:
@@ -289,16 +281,13 @@ def _read_same_run(
     if not request.resume:
         raise InputError(f"{out}: holds a run already; pass --resume")
     if not ledger.is_sound():
-        raise InputError(
-            f"{out / LEDGER}: is not as it was written, so it was edited or damaged; "
-            "restore it, or pass another --out"
-        )
+        raise not_as_written(out / LEDGER)
     try:
         record = ledger.read()
         facts = record.facts
         facts["kind"], facts["settings"]["budget"], facts["data"], facts["versions"]
     except UNREADABLE as error:
-        raise _damaged(out / LEDGER, error) from None
+        raise damaged(out / LEDGER, error) from None
     if facts["kind"] != kind.name:
         raise InputError(
             f"{out}: holds a run of 'salutary {facts['kind']}'; pass another --out"
@@ -370,7 +359,9 @@ def _begin(
         "data": data,
         "versions": versions(request.sources),
         "embedder": prepared.embedder,
+        "options": options_of(request),
     }
+    LOG.info("%s: the ledger of 'salutary %s' begins", request.out, kind.name)
     ledger.begin(facts, problem.classes.tolist(), first_entry(problem, state))
     return state
 
@@ -392,8 +383,9 @@ def _continue(
         record = ledger.read()
         state = restored(record, prepared.problem, len(prepared.ids))
     except (ValueError, IndexError) as error:
-        raise _damaged(request.out / LEDGER, error) from None
-    ledger.set_facts(settings=settings, report=None)
+        raise damaged(request.out / LEDGER, error) from None
+    ledger.set_facts(settings=settings, options=options_of(request), report=None)
+    LOG.info("%s: goes on after round %d", request.out, state.rounds)
     return state
 
 
@@ -410,15 +402,9 @@ def _finish(
     finished = FinishedRun(request, prepared, state, record)
     report = {
         "settings": facts["settings"],
-        "data": {
-            name: {
-                "file": facts["files"][name],
-                "sha256": facts["data"][name],
-                "rows": prepared.n_rows.get(name),
-            }
-            for name in request.sources.paths()
-        },
+        "data": data_of(facts, request.sources, prepared.n_rows),
         "versions": facts["versions"],
+        "checks": prepared.checks.to_dict(),
         "outcome": kind.outcome(finished),
     }
     out = request.out
@@ -426,8 +412,28 @@ def _finish(
     # may belong to different budgets.
     (out / REPORT).unlink(missing_ok=True)
     kind.write(finished)
+    write_text(out / CONFIG, config_text(kind.name, facts["options"]))
     write_json(out / REPORT, report)
-    names = (*kind.results(request.sources), REPORT)
+    names = (*kind.results(request.sources), CONFIG, REPORT)
     written = {name: file_sha256(out / name) for name in names}
     ledger.set_facts(report=report, results=written)
+    LOG.info("%s: finished, %d results", out, len(written))
     return report
+
+
+def data_of(
+    facts: dict[str, Any], sources: Sources, n_rows: dict[str, int]
+) -> dict[str, Any]:
+    """Each table's file, content and number of rows, for the report."""
+    data = {
+        name: {
+            "file": facts["files"][name],
+            "sha256": facts["data"][name],
+            "rows": n_rows.get(name),
+        }
+        for name in sources.paths()
+    }
+    if sources.held_out is not None:
+        part = {**asdict(sources.held_out), "rows": n_rows["validation"]}
+        data["validation"] = {**data["train"], **part}
+    return data

@@ -29,8 +29,9 @@ from salutary.runs.adapter_cache import AdapterCache, check_rounds
 from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS, METRICS
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.label import agreement_of, write_labels
-from salutary.runs.report import figures_of, run_figures
+from salutary.runs.report import counts_by_class, figures_of, run_figures
 from salutary.runs.table_problem import n_rows_of, recurring_rows
+from salutary.tables.checks import Checks, check_tables
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 
@@ -68,11 +69,14 @@ class TextProblem:
     tables : Tables
     embedder : str
         Fingerprint of the language model before fine-tuning.
+    checks : Checks
+        Without drift, as the texts have no vectors yet.
     """
 
     problem: FineTuning
     tables: Tables
     embedder: str
+    checks: Checks
 
     @property
     def ids(self) -> pa.Array:
@@ -131,7 +135,8 @@ class FineTuneRun:
         warn_of_cut_in({str(paths[name]): texts_of[name] for name in texts_of}, model)
         folder = request.out / ROUNDS
         cache = AdapterCache(folder, classifier, base, model.max_length, stage)
-        return TextProblem(_problem(request, tables, texts, cache), tables, base)
+        problem = _problem(request, tables, texts, cache)
+        return TextProblem(problem, tables, base, check_tables(tables))
 
     def results(self, sources: Sources) -> tuple[str, ...]:
         """Names of the files of the labels, the metrics and the adapter."""
@@ -159,6 +164,7 @@ class FineTuneRun:
         task: FineTuning = finished.prepared.problem
         return {
             **run_figures(finished, task.codes[task.own_rows]),
+            "train_by_class": counts_by_class(task.classes, task.codes[task.labeled]),
             "labels_trained_on": len(final_snapshot(finished)),
             "verdict": _verdict(finished),
             "agreement": agreement_of(finished),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from salutary.labeling.loop import State, as_limit
 from salutary.labeling.steps import Steps
 from salutary.progress import Stage
 from salutary.runs.record import AssignedLabels, Record, RoundEntry
+from salutary.tables.checks import Checks
 from salutary.tables.sources import Sources
 
 
@@ -31,6 +33,9 @@ class Request:
         Directory of the run.
     resume : bool
         Whether to continue a run that the directory holds.
+    options : dict
+        The options of the command that repeat the run from any folder, by their names:
+        texts, numbers, booleans and lists of them.
     """
 
     sources: Sources
@@ -38,6 +43,7 @@ class Request:
     budget: int | None
     out: Path
     resume: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def fixed(self) -> dict[str, Any]:
         """Settings that must be the same when a run is resumed."""
@@ -46,6 +52,8 @@ class Request:
             "target": sources.target,
             "id": sources.id_column,
             "group": sources.group_column,
+            "keep": sorted({*sources.keep}),
+            "validation_fraction": sources.validation_fraction,
             **sources.text_settings(),
             **asdict(self.settings),
         }
@@ -87,6 +95,10 @@ class PreparedRun(Protocol):
     @property
     def recurring(self) -> int:
         """Number of validation rows that another table has as well."""
+
+    @property
+    def checks(self) -> Checks:
+        """What is to be known of the tables."""
 
     @property
     def embedder(self) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.labeling.edits import SwitchLabel, own_pool
 from salutary.labeling.fitting import training_rows
@@ -15,9 +16,13 @@ from salutary.runs.artifacts import MODEL, SWITCHES, write_model
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.report import convex_figures
 from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
-from salutary.tables.reading import read_tables
+from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
-from salutary.tables.writing import write_relabeled, write_table
+from salutary.tables.writing import (
+    relabeled_name,
+    write_relabeled,
+    write_table,
+)
 
 
 class RelabelRun:
@@ -103,15 +108,26 @@ def write_switches(finished: FinishedRun) -> None:
 
 
 def cleaned_name(sources: Sources) -> str:
-    """File name of the cleaned table, which has the format of the training table."""
-    train = sources.train
-    return "cleaned" + (".parquet" if train.is_dir() else train.suffix.lower())
+    """File name of the cleaned table, of the training table's format if possible."""
+    return relabeled_name(sources.train, "cleaned")
 
 
 def _write_cleaned(finished: FinishedRun) -> None:
     """Write the training table with the switched labels, and otherwise unchanged."""
-    sources, before = finished.request.sources, finished.prepared.problem.labeled.labels
-    after = before.copy()
-    after[finished.labels.rows] = finished.labels.classes
+    sources, tables = finished.request.sources, finished.prepared.encoded.tables
+    labels = tables.train_labels.copy()
+    labels[finished.labels.rows] = finished.labels.classes
+    before, after = (_of_file(tables, each) for each in (tables.train_labels, labels))
     out = finished.request.out / cleaned_name(sources)
     write_relabeled(sources.train, out, sources.target, before, after)
+
+
+def _of_file(tables: Tables, labels: IntArray) -> IntArray:
+    """Labels of the training rows, and of the rows held out of their file."""
+    if tables.train_rows is None:
+        return labels
+    of_file = np.empty(len(labels) + len(tables.validation_labels), dtype=np.intp)
+    held = np.ones(len(of_file), dtype=bool)
+    held[tables.train_rows] = False
+    of_file[tables.train_rows], of_file[held] = labels, tables.validation_labels
+    return of_file

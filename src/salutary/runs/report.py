@@ -50,6 +50,7 @@ def convex_figures(finished: FinishedRun) -> dict[str, Any]:
         **run_figures(finished, problem.validation.labels),
         "C": problem.estimator.C,
         "guessing_loss": _guessing_loss(problem),
+        "train_by_class": counts_by_class(problem.classes, problem.labeled.labels),
         "verdict": figures_of(verdict_on(problem, finished.state, objective)),
     }
 

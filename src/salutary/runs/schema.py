@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is recognized."""
 
-FORMAT = 5
+FORMAT = 6
 """SQLite's user_version: the version of the schema below and of a run's matrices."""
 
 SCHEMA = """

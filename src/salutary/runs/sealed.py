@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from salutary.errors import InputError
+
+UNREADABLE = (ValueError, KeyError, TypeError, IndexError, RecursionError)
+"""What reading the content of an edited ledger can end in."""
 
 
 class SealedFile:
@@ -132,6 +135,52 @@ class SealedFile:
                 self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+
+
+AnyLedger = TypeVar("AnyLedger", bound=SealedFile)
+
+
+@contextmanager
+def open_ledger(kind: type[AnyLedger], path: Path) -> Iterator[AnyLedger]:
+    """Open a ledger of a kind; refuse one that is damaged.
+
+    A new one is removed if a run is refused in the block before it begins.
+    """
+    is_new = not path.exists()
+    try:
+        with kind(path) as ledger:
+            yield ledger
+    except sqlite3.DatabaseError as error:
+        missing = "no such" in str(error)  # a table or column was removed
+        if isinstance(error, sqlite3.OperationalError) and not missing:
+            raise
+        raise damaged(path, error) from None
+    except InputError:
+        if is_new and path.stat().st_size == 0:
+            path.unlink()
+        raise
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """What to say of a ledger that cannot be read."""
+    cause = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{path}: is damaged ({cause}); restore it, or pass another --out"
+    )
+
+
+def not_as_written(path: Path) -> InputError:
+    """What to say of a ledger whose digests do not hold."""
+    return InputError(
+        f"{path}: is not as it was written, so it was edited or damaged; restore it, "
+        "or pass another --out"
+    )
+
+
+def application_of(path: Path) -> int:
+    """SQLite's application_id of a file, from its header; 0 for a shorter file."""
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(72)[68:72], "big")
 
 
 def digest(content: list[Any]) -> str:

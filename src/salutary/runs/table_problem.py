@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +23,16 @@ from salutary.labeling.tuning import best_C_by_validation, tuned_folds
 from salutary.names import EstimateName, ObjectiveName, RuleName
 from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
+from salutary.tables.checks import Checks, check_tables
 from salutary.tables.costs import read_costs
 from salutary.tables.encoding import (
     ColumnTypes,
-    count_recurring,
     embedder_of,
     fit_encoder,
+    with_names,
 )
 from salutary.tables.reading import Tables
+from salutary.tables.recurring import count_recurring
 from salutary.tables.sources import Sources
 
 
@@ -64,6 +67,7 @@ class EncodedTables:
         Fitted; it turns the feature columns of a table into a matrix.
     train, validation : LabeledRows
     pool : matrix of shape (n_pool, n_features), or None
+    checks : Checks
     """
 
     tables: Tables
@@ -71,6 +75,7 @@ class EncodedTables:
     train: LabeledRows
     validation: LabeledRows
     pool: Matrix | None
+    checks: Checks
 
     @property
     def embedder(self) -> str | None:
@@ -80,10 +85,10 @@ class EncodedTables:
 
     def model(self, classifier: LogisticRegression) -> Pipeline:
         """The pipeline from a table to classes, which ends with a classifier."""
-        types = ColumnTypes(self.tables.kinds)
-        return Pipeline(
-            [("types", types), *self.encoder.steps, ("classify", classifier)]
-        )
+        types, encoder = ColumnTypes(self.tables.kinds), with_names(self.encoder)
+        classifier = copy(classifier)
+        classifier.feature_names_in_ = encoder.get_feature_names_out()
+        return Pipeline([("types", types), *encoder.steps, ("classify", classifier)])
 
 
 def encode_tables(
@@ -99,6 +104,8 @@ def encode_tables(
     doing = "encoding the columns" if sources.texts is None else "embedding the texts"
     with stage(doing) as report, reporting(report):
         encoder, matrices = fit_encoder(tables, sources, seed)
+    with stage("checking the tables"):
+        checks = check_tables(tables, matrices, seed)
     return EncodedTables(
         tables=tables,
         encoder=encoder,
@@ -107,6 +114,7 @@ def encode_tables(
             matrices["validation"], tables.validation_labels, tables.groups
         ),
         pool=matrices.get("pool"),
+        checks=checks,
     )
 
 
@@ -157,6 +165,11 @@ class TableProblem:
     def recurring(self) -> int:
         """Number of validation rows that the training table or the pool has as well."""
         return recurring_rows(self.encoded.tables)
+
+    @property
+    def checks(self) -> Checks:
+        """What is to be known of the tables."""
+        return self.encoded.checks
 
     @property
     def embedder(self) -> str | None:

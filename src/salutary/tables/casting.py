@@ -141,9 +141,21 @@ def _entries(
             "correct it or drop the row"
         )
     return {
-        f"{column}[{number}]": entries[:, number].astype(np.float32)
-        for number in range(n_entries)
+        name: entries[:, number].astype(np.float32)
+        for number, name in enumerate(entry_names(column, kind))
     }
+
+
+def entry_names(column: str, kind: str) -> list[str]:
+    """Names of the columns that a column of vectors becomes.
+
+    Examples
+    --------
+    >>> entry_names("pixels", "vector:2")
+    ['pixels[0]', 'pixels[1]']
+    """
+    n_entries = int(kind.removeprefix(VECTOR))
+    return [f"{column}[{number}]" for number in range(n_entries)]
 
 
 def is_list_of_numbers(arrow_type: pa.DataType) -> bool:

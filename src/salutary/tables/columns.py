@@ -39,9 +39,10 @@ def column_kinds(
     Parameters
     ----------
     train, pool : pyarrow.Table
-        The training table decides; the pool decides on a column without any value in
-        the training table. Both count for the number of distinct values and, where
-        dates of the training table leave open which is the day, for the format.
+        The training table decides; the pool, if it has the column, decides on one
+        without any value in the training table. Both count for the number of distinct
+        values and, where dates of the training table leave open which is the day, for
+        the format.
     features : list of str
         Names of the columns.
     documents : collection of str
@@ -72,7 +73,9 @@ def column_kinds(
     return {
         name: _document(train[name], name)
         if name in documents
-        else _column_kind(train[name], pool[name], name)
+        else _column_kind(
+            train[name], (pool if name in pool.column_names else train)[name], name
+        )
         for name in features
     }
 
@@ -139,23 +142,23 @@ def is_text(arrow_type: pa.DataType) -> bool:
 
 
 def _has_value(values: pa.ChunkedArray) -> bool:
-    present = _present(values)
+    present = present_values(values)
     return bool(len(present) > present.null_count)
 
 
-def _present(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def present_values(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Plain values, with null for whatever marks a missing one."""
     plain = as_plain(values)
     return with_gaps(plain) if pa.types.is_string(plain.type) else plain
 
 
 def _kind_of_texts(texts: pa.ChunkedArray, pool: pa.ChunkedArray) -> str:
-    present = _present(texts)
+    present = present_values(texts)
     kind = spelled_kind(present)
     if kind is None:
         return "text"
     if kind.startswith(f"{DATE}:") and is_text(pool.type):
-        both = pa.chunked_array([*present.chunks, *_present(pool).chunks])
+        both = pa.chunked_array([*present.chunks, *present_values(pool).chunks])
         joint = spelled_kind(both)
         if joint is not None and joint.startswith(f"{DATE}:"):
             return joint
@@ -167,7 +170,7 @@ def _n_distinct(*tables: pa.ChunkedArray) -> int:
     chunks: list[pa.Array] = []
     for values in tables:
         try:
-            chunks.append(cast_column(_present(values), KIND_TYPES["text"], ""))
+            chunks.append(cast_column(present_values(values), KIND_TYPES["text"], ""))
         except InputError:  # refused later, with the table's name
             continue
     count: int = pc.count_distinct(pa.chunked_array(chunks)).as_py()
@@ -199,7 +202,7 @@ def stray_texts(table: pa.Table, kinds: dict[str, str]) -> dict[str, tuple[int, 
     found = {}
     for name, kind in kinds.items():
         if kind in ("category", "text") and is_text(table.schema.field(name).type):
-            stray = stray_text(_present(table[name]))
+            stray = stray_text(present_values(table[name]))
             if stray is not None:
                 found[name] = stray
     return found
@@ -237,7 +240,7 @@ def open_dates(
             chunk
             for table in (train, pool)
             if name in table.column_names and is_text(table.schema.field(name).type)
-            for chunk in _present(table[name]).chunks
+            for chunk in present_values(table[name]).chunks
         ]
         date = swapped_dates(pa.chunked_array(chunks, pa.string()), kind)
         if date is not None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown
 from salutary.tables.spelling import (
     parsed_dates,
     parsed_times,
@@ -27,9 +28,6 @@ LARGEST_WHOLE = 2.0**53
 
 BOOLEANS = ("false", "0", "0.0", "true", "1", "1.0")
 """Spellings of booleans in small letters, first those of false."""
-
-LONGEST_SHOWN = 60
-"""Characters of a value that a message shows."""
 
 
 def is_number(arrow_type: pa.DataType) -> bool:
@@ -283,9 +281,7 @@ def _shown(value: pa.Scalar) -> str:
         plain = value.as_py()
     except (ValueError, OverflowError):  # a moment that Python cannot hold
         return f"{value.value} ({value.type})"
-    if isinstance(plain, str) and len(plain) > LONGEST_SHOWN:
-        plain = f"{plain[:LONGEST_SHOWN]}..."
-    return repr(plain)
+    return shown(plain)
 
 
 def _words(target: pa.DataType) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from salutary.arrays import IntArray
 from salutary.errors import InputError
+from salutary.influence.label_values import shown, shown_all
 from salutary.influence.objectives import LARGEST_COST
 from salutary.tables.columns import plain_kind
 from salutary.tables.formats import read_table
@@ -63,7 +64,8 @@ def read_costs(
         if not np.isnan(costs[pair]):
             raise InputError(
                 f"{path}: row {row} gives a second cost of predicting "
-                f"{classes[pair[1]]!r} for {classes[pair[0]]!r}; keep one of the two"
+                f"{shown(classes[pair[1]])} for {shown(classes[pair[0]])}; keep one "
+                "of the two"
             )
         costs[pair] = cost[row]
     own = np.arange(len(classes))
@@ -71,8 +73,8 @@ def read_costs(
     if np.isnan(costs).any():
         true, other = np.argwhere(np.isnan(costs))[0]
         raise InputError(
-            f"{path}: has no cost of predicting {classes[other]!r} for "
-            f"{classes[true]!r}; add a row"
+            f"{path}: has no cost of predicting {shown(classes[other])} for "
+            f"{shown(classes[true])}; add a row"
         )
     return costs
 
@@ -85,7 +87,7 @@ def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
     cost = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
     if not np.isfinite(cost).all():
         row = int(np.argmin(np.isfinite(cost)))
-        given = "" if written[row] is None else f": {written[row]!r}"
+        given = "" if written[row] is None else f": {shown(written[row])}"
         raise InputError(
             f"{place} does not have a finite number in row {row}{given}; write one"
         )
@@ -109,8 +111,8 @@ def _positions(
             raise InputError(f"{place} is empty in row {row}; fill it or drop the row")
         if label not in position:
             raise InputError(
-                f"{place} has the class {label!r} (row {row}), which the training "
+                f"{place} has the class {shown(label)} (row {row}), which the training "
                 f"table lacks; drop the row, or correct it (known classes: "
-                f"{classes.tolist()})"
+                f"{shown_all(classes.tolist())})"
             )
     return np.array([position[label] for label in labels], dtype=np.intp)

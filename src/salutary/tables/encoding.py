@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import _check_feature_names_in, validate_data
 from skrub import DatetimeEncoder, StringEncoder
 
 from salutary.deep.texts import cuts_told
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
-from salutary.tables.casting import cast_features
+from salutary.tables.casting import VECTOR, cast_features, entry_names
+from salutary.tables.columns import column_kinds
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources, Texts
 
@@ -59,6 +62,35 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """Names of the features, shape (n_features_in_,)."""
+        return np.array([*self.kinds], dtype=object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features."""
+        return len(self.kinds)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            If passed, the names of the features, as scikit-learn asks for.
+
+        Returns
+        -------
+        ndarray of str objects
+            A column of vectors is a column for each entry, "COLUMN[0]" and so on.
+        """
+        _check_feature_names_in(self, input_features)
+        names: list[str] = []
+        for name, kind in self.kinds.items():
+            names += entry_names(name, kind) if kind.startswith(VECTOR) else [name]
+        return np.array(names, dtype=object)
 
     def transform(self, X: Any) -> pd.DataFrame:
         """Select the features and cast them, see `cast_features`.
@@ -116,11 +148,12 @@ def _as_table(X: Any, names: list[str]) -> pa.Table:
     return pa.table(columns)
 
 
-class Numbers(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Pass columns of numbers on as float32."""
 
     def fit(self, X: pd.DataFrame, y: object = None) -> Numbers:
-        """Do nothing, as nothing is learned."""
+        """Keep the names of the columns, as nothing else is learned."""
+        validate_data(self, X, skip_check_array=True)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -166,9 +199,12 @@ def table_encoder(
         parts += _parts(encoded, list(group), seed, len(parts))
     parts.append(("texts", embedder, documents))
     parts = [part for part in parts if len(part[2])]
+    side_by_side = ColumnTransformer(
+        parts, sparse_threshold=0, verbose_feature_names_out=False
+    )
     return Pipeline(
         [
-            ("vectorize", ColumnTransformer(parts, sparse_threshold=0)),
+            ("vectorize", side_by_side),
             ("impute", SimpleImputer(strategy="median")),
             ("scale", StandardScaler()),
         ]
@@ -223,6 +259,51 @@ def _encoder_for(
     return table_encoder(kinds, seed, None if texts is None else _embedder(texts))
 
 
+def frame_encoder(X: Any, X_pool: Any, seed: int) -> Pipeline:
+    """Steps that prepare data frames as the command line prepares its tables.
+
+    Parameters
+    ----------
+    X : DataFrame of pandas or polars, or pyarrow.Table
+        Training rows; they decide the kind of every column. Only features.
+    X_pool : the same, or None
+    seed : int
+        Random state of the encoder of text columns.
+
+    Returns
+    -------
+    Pipeline
+        Unfitted. It takes frames, and is to be fitted on the training rows and the
+        pool.
+
+    Raises
+    ------
+    InputError
+        If a column or a value cannot be used, or no feature has a value.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"size": ["1.5", "2"], "color": ["red", "blue"]})
+    >>> frame_encoder(rows, None, seed=0).fit_transform(rows)
+    array([[-1., -1.,  1.],
+           [ 1.,  1., -1.]], dtype=float32)
+    """
+    names = [*getattr(X, "column_names", X.columns)]
+    tables = [_as_table(rows, names) for rows in (X, X_pool) if rows is not None]
+    kinds = column_kinds(tables[0], tables[-1], names)
+    filled = [
+        cast_features(table, kinds, "table").notna().any(axis=0) for table in tables
+    ]
+    used = {
+        column: kinds.get(column, "vector")
+        for column in filled[0].index
+        if any(found[column] for found in filled)
+    }
+    if not used:
+        raise InputError("table: no feature has a value; fill at least one column")
+    return Pipeline([("types", ColumnTypes(kinds)), *table_encoder(used, seed).steps])
+
+
 def _embedder(texts: Texts) -> TransformerEmbedder:
     # The whole path, as a saved model may be used from another folder.
     is_folder = Path(texts.embedder).is_dir()
@@ -240,6 +321,32 @@ def embedder_of(encoder: Pipeline) -> TransformerEmbedder | None:
     found: TransformerEmbedder | None
     found = encoder["vectorize"].named_transformers_.get("texts")
     return found
+
+
+def with_names(encoder: Pipeline) -> Pipeline:
+    """A fitted `table_encoder` whose steps pass on frames with named columns.
+
+    Parameters
+    ----------
+    encoder : Pipeline
+        Fitted on frames, with arrays between its steps.
+
+    Returns
+    -------
+    Pipeline
+        It returns the same numbers as ``encoder``, as DataFrames.
+    """
+    named = Pipeline([(name, copy(step)) for name, step in encoder.steps])
+    side_by_side = named["vectorize"]
+    try:
+        names = side_by_side.get_feature_names_out()
+    except ValueError:  # as when a is "b" in one column, and another is called "a_b"
+        side_by_side.verbose_feature_names_out = True
+        names = side_by_side.get_feature_names_out()
+    for step in (named["impute"], named["scale"]):
+        step.feature_names_in_ = names
+        names = step.get_feature_names_out()
+    return named.set_output(transform="pandas")
 
 
 def fit_encoder(
@@ -305,12 +412,3 @@ def unseen_categories(
             if unseen.any():
                 counts[column] = int(unseen.sum())
     return counts
-
-
-def count_recurring(rows: pd.DataFrame, *others: pd.DataFrame) -> int:
-    """Number of rows that have the same features as a row of another table."""
-    hashes = pd.util.hash_pandas_object(rows, index=False)
-    known = pd.concat(
-        [pd.util.hash_pandas_object(other, index=False) for other in others]
-    )
-    return int(hashes.isin(known).sum())

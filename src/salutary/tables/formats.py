@@ -1,32 +1,47 @@
-"""Read one table: CSV, Parquet, JSON lines, or a folder of Parquet files."""
+"""Read one table, of whatever format its name shows, or a folder of Parquet files."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
+import logging
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.json
 import pyarrow.parquet
 
 from salutary.errors import InputError
+from salutary.tables.delimited import read_delimited
+from salutary.tables.text_files import (
+    CHUNK,
+    GZIPPED,
+    check_text,
+    is_gzipped,
+    open_bytes,
+)
+from salutary.tables.workbooks import read_workbook
 
-FORMATS = ".csv, .parquet, .jsonl, or a folder of .parquet files"
+logger = logging.getLogger(__name__)
 
-CHUNK = 1 << 20
-"""Bytes of a text file that are checked at once."""
+DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+"""Formats in which all is text."""
 
-SEPARATORS = ("\t", ";", "|")
-"""What may stand in the place of a comma in a .csv file, by mistake."""
+JSON_LINES = (".jsonl", ".jsonl.gz")
 
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""First bytes of files in UTF-16."""
+ARROW = (".feather", ".arrow")
+
+FORMATS = (
+    ".csv, .tsv or .jsonl (also with .gz), .parquet, .feather, .arrow, .xlsx, or a "
+    "folder of .parquet files"
+)
+
+ARROW_FILE = b"ARROW1"
+"""First bytes of Arrow's file format; a file without them may be in stream format."""
 
 
 def read_table(
@@ -34,16 +49,17 @@ def read_table(
 ) -> pa.Table:
     r"""Read a table.
 
-    The columns of a .csv file are text, and so is what a .jsonl file has in quotes.
+    The columns of a .csv or .tsv file are text, and so is what a .jsonl file has in
+    quotes.
 
     Parameters
     ----------
     path : Path
-        A .csv, .parquet or .jsonl file, or a folder of .parquet files, which are read
+        A file of one of the `FORMATS`, or a folder of .parquet files, which are read
         in the order of their names.
     verbatim : collection of str
-        Columns of a .csv file in which every value is text, even an empty one. In other
-        columns an empty value, "NA", "null" and the like are missing values.
+        Columns of a .csv or .tsv file in which every value is text, even an empty one.
+        In other columns an empty value, "NA", "null" and the like are missing values.
     keep_index : bool, default=False
         Whether to keep the column in which pandas stored an index without a name.
 
@@ -72,8 +88,8 @@ def read_table(
     try:
         table = reader(path)
         names = table.column_names
-    except (pa.ArrowException, OSError) as error:
-        cause = str(error).splitlines()[0]
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        cause = [*str(error).splitlines(), type(error).__name__][0]
         raise InputError(
             f"{path}: cannot be read: {cause}; save the table again"
         ) from None
@@ -93,6 +109,7 @@ def read_table(
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
     _check_values(path, table)
+    logger.debug("%s: %d rows, %d columns", path, table.num_rows, table.num_columns)
     return table.drop_columns([] if keep_index else index).combine_chunks()
 
 
@@ -115,14 +132,31 @@ def check_exists(path: Path) -> None:
 def _reader(path: Path, verbatim: Collection[str]) -> Callable[[Path], pa.Table]:
     if path.is_dir():
         return _read_parquet_folder
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return lambda path: _with_verbatim(path, _read_csv(path), verbatim)
-    if suffix == ".parquet":
-        return _read_parquet
-    if suffix == ".jsonl":
-        return _read_json_lines
+    suffix = format_of(path)
+    if suffix in DELIMITED:
+        return lambda path: read_delimited(path, verbatim)
+    readers = {
+        ".parquet": _read_parquet,
+        ".xlsx": read_workbook,
+        **dict.fromkeys(JSON_LINES, _read_json_lines),
+        **dict.fromkeys(ARROW, _read_arrow),
+    }
+    if suffix in readers:
+        return readers[suffix]
     raise InputError(f"{path}: unknown kind of table; pass {FORMATS}")
+
+
+def format_of(path: Path) -> str:
+    """Suffix that names a file's format, in small letters.
+
+    Examples
+    --------
+    >>> format_of(Path("rows.v2.CSV.gz")), format_of(Path("rows.parquet"))
+    ('.csv.gz', '.parquet')
+    """
+    if is_gzipped(path):
+        return Path(path.stem).suffix.lower() + GZIPPED
+    return path.suffix.lower()
 
 
 def _read_parquet_folder(path: Path) -> pa.Table:
@@ -164,6 +198,15 @@ def _read_parquet(path: Path) -> pa.Table:
     return table
 
 
+def _read_arrow(path: Path) -> pa.Table:
+    """Read Arrow's file format, as which Feather is kept too, or its stream format."""
+    with path.open("rb") as file:
+        is_file = file.read(len(ARROW_FILE)) == ARROW_FILE
+    opened = pa.ipc.open_file if is_file else pa.ipc.open_stream
+    with pa.OSFile(str(path.absolute())) as file, opened(file) as rows:
+        return rows.read_all()
+
+
 def _parquet_files(folder: Path) -> list[Path]:
     """The .parquet files of a folder, by name; all of them must be files."""
     files = sorted(folder.glob("*.parquet"))
@@ -199,138 +242,26 @@ def _is_valid(value: pa.Scalar) -> bool:
 
 
 def _read_json_lines(path: Path) -> pa.Table:
-    _check_encoding(path)
-    with path.open("rb") as file:
+    check_text(path)
+    with open_bytes(path) as file:
         if file.read(CHUNK).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
             raise InputError(
                 f"{path}: is one JSON array, not JSON lines; write each row as an "
                 "object on a line of its own"
             )
-    table = pa.json.read_json(path)
+    table = _parsed_json(path)
     # Arrow makes moments of some texts, which could not be told from the file's.
     texts = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
     if not texts:
         return table
     schema = pa.schema([(name, pa.string()) for name in texts])
+    return _parsed_json(path, schema).select(table.column_names)
+
+
+def _parsed_json(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     options = pa.json.ParseOptions(explicit_schema=schema)
-    return pa.json.read_json(path, parse_options=options).select(table.column_names)
-
-
-def _read_csv(path: Path) -> pa.Table:
-    if _check_encoding(path) % 2:
-        _check_rows(path)
-    names = _header(path)
-    try:
-        return _parse_csv(
-            path,
-            column_types=dict.fromkeys(names, pa.string()),
-            strings_can_be_null=True,
-        )
-    except pa.ArrowInvalid:
-        _check_rows(path)
-        raise
-
-
-def _header(path: Path) -> list[str]:
-    """Names of a .csv file's columns; the values must be separated by commas."""
-    limit = csv.field_size_limit(path.stat().st_size + 1)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = (row for row in csv.reader(file) if row)
-            names, first = next(rows, []), next(rows, [])
-    except csv.Error:
-        return []  # the parser says what is wrong
-    finally:
-        csv.field_size_limit(limit)
-    for separator in SEPARATORS if len(names) == 1 else ():
-        found = names[0].count(separator)
-        if found and ",".join(first).count(separator) == found:
-            shown = "tabs" if separator == "\t" else f"{separator!r}"
-            raise InputError(
-                f"{path}: seems to be separated by {shown}; save it with commas "
-                "between the values"
-            )
-    return names
-
-
-def _with_verbatim(path: Path, table: pa.Table, verbatim: Collection[str]) -> pa.Table:
-    """The table with some columns as they are in the file, and no value missing."""
-    names = [name for name in table.column_names if name in verbatim]
-    if not names:
-        return table
-    exact = _parse_csv(
-        path, column_types=dict.fromkeys(names, pa.string()), include_columns=names
-    )
-    for name in names:
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, exact[name])
-    return table
-
-
-def _parse_csv(path: Path, **converted: Any) -> pa.Table:
-    return pa.csv.read_csv(
-        path,
-        convert_options=pa.csv.ConvertOptions(**converted),
-        # In one block, so that a type is inferred from the whole column.
-        read_options=pa.csv.ReadOptions(
-            block_size=max(1, min(path.stat().st_size + 1, 2**31 - 1))
-        ),
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-    )
-
-
-def _check_encoding(path: Path) -> int:
-    """Number of quotation marks in a text file, which must be in UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line, n_quotes, chunk = 1, 0, None
-    with path.open("rb") as file:
-        while chunk != b"":
-            first, chunk = chunk is None, file.read(CHUNK)
-            if first and (chunk.startswith(UTF_16) or b"\0" in chunk):
-                raise InputError(
-                    f"{path}: is in UTF-16 or is not a text file; save it as UTF-8"
-                )
-            try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                line += error.object[: error.start].count(b"\n")
-                raise InputError(
-                    f"{path}: line {line} is not in UTF-8 (perhaps in Latin-1); save "
-                    "the file as UTF-8"
-                ) from None
-            line += chunk.count(b"\n")
-            n_quotes += chunk.count(b'"')
-    return n_quotes
-
-
-def _check_rows(path: Path) -> None:
-    """Refuse a .csv file with a row of another length, or a quote that never ends."""
-    limit = csv.field_size_limit(path.stat().st_size + 1)
-    line, n_columns = 1, None
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            for row in rows:
-                n_columns = len(row) if n_columns is None else n_columns
-                if row and len(row) != n_columns:
-                    raise InputError(
-                        f"{path}: line {line} has {_values(len(row))}, but the header "
-                        f"has {n_columns}; correct it (a value with a comma needs "
-                        "quotes)"
-                    )
-                line = rows.line_num + 1
-    except csv.Error as error:
-        if "unexpected end of data" in str(error):
-            raise InputError(
-                f"{path}: line {line} has a quotation mark that starts a value, but "
-                "none that ends it; correct it"
-            ) from None
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _values(number: int) -> str:
-    return "1 value" if number == 1 else f"{number} values"
+    with open_bytes(path) as file:
+        return pa.json.read_json(file, parse_options=options)
 
 
 def file_sha256(path: Path) -> str:

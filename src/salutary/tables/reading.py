@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 from salutary.arrays import IntArray
 from salutary.errors import InputError
+from salutary.influence.label_values import shown
 from salutary.influence.labels import encode_labels
+from salutary.labeling.splits import hold_out
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, open_dates, stray_texts
-from salutary.tables.formats import read_table
-from salutary.tables.sources import Sources
+from salutary.tables.differences import check_columns
+from salutary.tables.formats import DELIMITED, format_of, read_table
+from salutary.tables.identifiers import id_like
+from salutary.tables.recurring import count_recurring, share_of_twins
+from salutary.tables.sources import HeldOut, Sources
 from salutary.tables.spelling import is_formatted, whole_numbers
 from salutary.tables.targets import (
     cast_labels,
@@ -27,7 +32,11 @@ from salutary.tables.targets import (
     target_labels,
     target_type,
     typed_labels,
+    unlabeled_rows,
 )
+
+FEWEST_COPIES = 10
+"""Fewer validation rows may all stand in the training table by chance."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,16 @@ class Tables:
     pool_labels : ndarray of shape (n_pool,) or None
         Labels that the pool already has. They are only compared with the labels of the
         run.
+    pool_marker : str or None
+        What stands in the pool's column of labels if no row has one; empty if nothing.
     groups : ndarray of shape (n_validation,), dtype intp, or None
         Number of each validation row's group, if a group column is asked for.
+    left_out : dict of str to str
+        Columns of the training table that name rows and are therefore no features, and
+        what they hold, see `id_like`.
+    train_rows : ndarray of shape (n_train,), dtype intp, or None
+        Rows of the training table that are trained on, in ascending order, if the
+        others are the validation rows.
     """
 
     kinds: dict[str, str]
@@ -66,7 +83,10 @@ class Tables:
     label_type: pa.DataType
     ids: pa.Array | None
     pool_labels: NDArray[Any] | None
+    pool_marker: str | None
     groups: IntArray | None
+    left_out: dict[str, str]
+    train_rows: IntArray | None = None
 
 
 def read_tables(sources: Sources) -> Tables:
@@ -98,29 +118,73 @@ def read_tables(sources: Sources) -> Tables:
     tables, columns, label_type = _read(sources)
     train, pool = tables["train"], tables.get("pool")
     ids = _ids(tables, sources)
-    groups = _groups(tables["validation"], sources)
-    features = list(sources.documents) if sources.only_texts else columns
-    for name, table in tables.items():
-        _check_columns(name, table, features, sources)
-    kinds, frames = _cast(tables, features, sources)
+    # Held-out rows are taken from what is checked, so that messages name their rows.
+    held_out, validation = sources.held_out, tables.get("validation", train)
+    groups = _groups(validation, sources)
+    candidates = list(sources.documents) if sources.only_texts else columns
+    kinds, left_out = _kinds(tables, candidates, sources)
+    check_columns(tables, kinds, left_out, sources)
+    frames = {
+        name: cast_features(tables[name], kinds, str(path))
+        for name, path in sources.tables().items()
+    }
     _warn_of_strays(train, kinds, sources.train)
     _warn_of_open_dates(train, train if pool is None else pool, kinds, sources.train)
     labels, validation_labels = (
-        target_labels(tables[name], sources.target, label_type, str(path))
-        for name, path in (("train", sources.train), ("validation", sources.validation))
+        target_labels(table, sources.target, label_type, place)
+        for table, place in (
+            (train, str(sources.train)),
+            (validation, sources.validation_name),
+        )
     )
-    pool_labels = None if pool is None else _pool_labels(pool, label_type, sources)
     classes, train_labels = np.unique(labels, return_inverse=True)
-    return Tables(
+    pool_labels, marker = _pool_labels(pool, classes, label_type, sources)
+    codes = _among(classes, validation_labels, sources)
+    if held_out is None:
+        _check_copies(frames, sources)
+    found = Tables(
         kinds=kinds,
         features=frames,
         classes=classes,
         train_labels=train_labels,
-        validation_labels=_among(classes, validation_labels, sources),
+        validation_labels=codes,
         label_type=label_type,
         ids=ids,
         pool_labels=pool_labels,
+        pool_marker=marker,
         groups=groups,
+        left_out=left_out,
+    )
+    return found if held_out is None else _split(found, held_out, sources)
+
+
+def _split(tables: Tables, held_out: HeldOut, sources: Sources) -> Tables:
+    """The tables with a part of the training rows as validation rows."""
+    rng = np.random.RandomState(held_out.seed)
+    kept, held = hold_out(tables.train_labels, held_out.fraction, rng)
+    if not len(held):
+        raise InputError(
+            f"{sources.train}: leaves no row to validate on, as each class must keep "
+            "one to train on; add rows, or pass --validation"
+        )
+    features, ids, groups = dict(tables.features), tables.ids, tables.groups
+    train = features.pop("train")
+    parts = {
+        name: train.iloc[rows].reset_index(drop=True)
+        for name, rows in (("train", kept), ("validation", held))
+    }
+    if "pool" not in features and ids is not None:
+        ids = ids.take(pa.array(kept))
+    if groups is not None:
+        groups = np.unique(groups[held], return_inverse=True)[1].astype(np.intp)
+    return replace(
+        tables,
+        features={**parts, **features},
+        train_labels=tables.train_labels[kept],
+        validation_labels=tables.train_labels[held],
+        ids=ids,
+        groups=groups,
+        train_rows=kept,
     )
 
 
@@ -128,7 +192,7 @@ def _read(sources: Sources) -> tuple[dict[str, pa.Table], list[str], pa.DataType
     """All tables, the columns that may be features, and the type of the labels."""
     _check_roles(sources)
     train = read_table(sources.train, sources.documents)
-    if sources.train.suffix.lower() == ".csv":
+    if format_of(sources.train) in DELIMITED:
         train = typed_labels(train, sources.target)
     label_type = target_type(train, sources.target, str(sources.train))
     columns = _feature_columns(train, sources)
@@ -172,29 +236,33 @@ def _feature_columns(train: pa.Table, sources: Sources) -> list[str]:
     return columns
 
 
-def _check_columns(
-    name: str, table: pa.Table, features: list[str], sources: Sources
-) -> None:
-    """Refuse a table that lacks a feature, or has columns the training table lacks."""
-    path = sources.tables()[name]
-    found = dict.fromkeys(table.column_names)
-    missing = [column for column in features if column not in found]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {missing[0]!r}, which {sources.train} has; add it, "
-            "or drop it there"
+def _kinds(
+    tables: dict[str, pa.Table], columns: list[str], sources: Sources
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Kinds of the features, and the columns that name rows and are left out."""
+    train = tables["train"]
+    try:
+        kinds = column_kinds(
+            train, tables.get("pool", train), columns, sources.documents
         )
-    if sources.only_texts:
-        return
-    known = {*features, sources.target, sources.id_column}
-    if name == "validation":
-        known.add(sources.group_column)
-    further = [column for column in found if column not in known]
-    if further:
+    except InputError as error:
+        raise InputError(f"{sources.train}: {error}") from None
+    for name in sources.keep:
+        if name not in kinds:
+            raise InputError(
+                f"--keep {name!r}: {sources.train} has no such column besides the "
+                "target and the ids; pass one of its columns"
+            )
+    found = id_like(tables, kinds)
+    left_out = {name: found[name] for name in found if name not in sources.keep}
+    kinds = {name: kind for name, kind in kinds.items() if name not in left_out}
+    if not kinds:
         raise InputError(
-            f"{path}: has the column {further[0]!r}, which {sources.train} lacks; drop "
-            "it, or add it there"
+            f"{sources.train}: has no column besides {sources.target!r} and "
+            f"{', '.join(map(repr, left_out))}, which names rows; add features, or "
+            f"pass --keep {next(iter(left_out))!r}"
         )
+    return kinds, left_out
 
 
 def _warn_of_strays(train: pa.Table, kinds: dict[str, str], path: Path) -> None:
@@ -204,7 +272,7 @@ def _warn_of_strays(train: pa.Table, kinds: dict[str, str], path: Path) -> None:
             remedy = "write all numbers plainly, such as -1234.5"
         warnings.warn(
             f"{path}: column {column!r} is taken as text, not numbers, because of "
-            f"{text!r} in row {row}; {remedy}",
+            f"{shown(text)} in row {row}; {remedy}",
             UserWarning,
             stacklevel=3,
         )
@@ -229,22 +297,20 @@ def _iso(date: str, written: str) -> str:
     return str(pd.to_datetime(date, format=written).date())
 
 
-def _cast(
-    tables: dict[str, pa.Table], features: list[str], sources: Sources
-) -> tuple[dict[str, str], dict[str, pd.DataFrame]]:
-    """Kinds of the features, and the features of every table."""
-    train = tables["train"]
-    try:
-        kinds = column_kinds(
-            train, tables.get("pool", train), features, sources.documents
+def _check_copies(frames: dict[str, pd.DataFrame], sources: Sources) -> None:
+    """Refuse validation rows that all stand in the training table."""
+    train, validation = frames["train"], frames["validation"]
+    if (
+        len(validation) >= FEWEST_COPIES
+        and count_recurring(validation, train) == len(validation)
+        # Where rows are alike by nature, it may be chance.
+        and max(share_of_twins(train), share_of_twins(validation)) < 0.5
+    ):
+        raise InputError(
+            f"{sources.validation}: all of its {len(validation)} rows stand in "
+            f"{sources.train} too, so they cannot judge a model of that; take them out "
+            "there, or pass other rows"
         )
-    except InputError as error:
-        raise InputError(f"{sources.train}: {error}") from None
-    frames = {
-        name: cast_features(tables[name], kinds, str(path))
-        for name, path in sources.tables().items()
-    }
-    return kinds, frames
 
 
 def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> IntArray:
@@ -253,17 +319,17 @@ def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> Int
     if len(classes) < 2:
         raise InputError(
             f"{sources.train}: target {place} has one class only, "
-            f"{classes.tolist()[0]!r}; add rows of another class"
+            f"{shown(classes.tolist()[0])}; add rows of another class"
         )
     try:
-        return encode_labels(labels, classes, f"{sources.validation}: {place}")
+        return encode_labels(labels, classes, f"{sources.validation_name}: {place}")
     except ValueError as error:
         raise InputError(str(error)) from None
 
 
 def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     """Number of each validation row's group, if a group column is asked for."""
-    column, path = sources.group_column, sources.validation
+    column, path = sources.group_column, sources.validation_name
     if column is None:
         return None
     if column not in validation.column_names:
@@ -290,7 +356,7 @@ def _ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
     for row, value in enumerate(ids.to_pylist()):
         if value in seen:
             raise InputError(
-                f"{path}: id column {column!r} has {value!r} in rows "
+                f"{path}: id column {column!r} has {shown(value)} in rows "
                 f"{seen[value]} and {row}; make the ids unique"
             )
         seen[value] = row
@@ -313,23 +379,29 @@ def _names(values: pa.ChunkedArray, place: str) -> pa.Array:
 
 
 def _pool_labels(
-    pool: pa.Table, label_type: pa.DataType, sources: Sources
-) -> NDArray[Any] | None:
-    """The pool's own labels if every row has one, None if no row has."""
-    if sources.target not in pool.column_names:
-        return None
-    place = f"{sources.pool}: column {sources.target!r}"
-    labels = labels_with_gaps(pool[sources.target])
-    if labels.null_count == len(labels):
-        return None
-    if labels.null_count:
-        row = pc.index(labels.combine_chunks().is_null(), True).as_py()
+    pool: pa.Table | None,
+    classes: NDArray[Any],
+    label_type: pa.DataType,
+    sources: Sources,
+) -> tuple[NDArray[Any] | None, str | None]:
+    """The pool's own labels if every row has one, and what marks that no row has."""
+    if pool is None or sources.target not in pool.column_names:
+        return None, None
+    column = pool[sources.target]
+    unlabeled = unlabeled_rows(column, classes)
+    if unlabeled.all():
+        markers = labels_with_gaps(column).drop_null()
+        return None, str(markers[0].as_py()).strip() if len(markers) else ""
+    if unlabeled.any():
+        row = int(np.flatnonzero(unlabeled)[0])
         raise InputError(
             f"{sources.pool}: target column {sources.target!r} is only partly filled "
-            f"(row {row} is empty); move labeled rows to {sources.train}, or drop the "
-            "column"
+            f"(row {row} has no label); move labeled rows to {sources.train}, or drop "
+            "the column"
         )
+    labels = labels_with_gaps(column)
+    place = f"{sources.pool}: column {sources.target!r}"
     own: NDArray[Any] = cast_labels(labels, label_type, place).to_numpy(
         zero_copy_only=False
     )
-    return own
+    return own, None

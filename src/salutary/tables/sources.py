@@ -38,13 +38,31 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Validation rows that are a part of the training table.
+
+    Parameters
+    ----------
+    fraction : float in (0, 1)
+        Their share of the rows of every class, as far as that goes.
+    seed : int
+        Of the draw, which is the same in every run.
+    """
+
+    fraction: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class Sources:
     """Where the tables are, and how to read them.
 
     Parameters
     ----------
-    train, validation : Path
-        Tables of labeled rows.
+    train : Path
+        Table of labeled rows.
+    validation : Path or None
+        Another such table; None where ``held_out`` says which rows of TRAIN it is.
     pool : Path or None
         Table of unlabeled rows.
     target : str
@@ -59,25 +77,43 @@ class Sources:
         Table of the costs of mistakes.
     texts : Texts or None
         The text columns that are embedded.
+    keep : tuple of str
+        Columns that are features even if they look like ids, see `id_like`.
     only_texts : bool, default=False
         Whether the embedded texts are the only features. All other columns are then
         ignored.
+    held_out : HeldOut or None
+        Which rows of the training table are validation rows, without a table of them.
     """
 
     train: Path
-    validation: Path
+    validation: Path | None
     pool: Path | None
     target: str
     id_column: str | None
     group_column: str | None = None
     costs: Path | None = None
     texts: Texts | None = None
+    keep: tuple[str, ...] = ()
     only_texts: bool = False
+    held_out: HeldOut | None = None
 
     @property
     def documents(self) -> tuple[str, ...]:
         """Names of the text columns that are embedded."""
         return () if self.texts is None else self.texts.columns
+
+    @property
+    def validation_fraction(self) -> float | None:
+        """Share of the training table that is held out to validate, if it is."""
+        return None if self.held_out is None else self.held_out.fraction
+
+    @property
+    def validation_name(self) -> str:
+        """Where the validation rows are, for messages."""
+        if self.validation is None:
+            return f"{self.train} (the part held out to validate)"
+        return str(self.validation)
 
     def text_settings(self) -> dict[str, Any]:
         """Settings that the vectors of texts depend on, as ``run.json`` keeps them."""
@@ -89,9 +125,9 @@ class Sources:
         }
 
     def tables(self) -> dict[str, Path]:
-        """Paths of the tables of rows: train, validation and, if there is one, pool."""
-        paths = {"train": self.train, "validation": self.validation}
-        return paths if self.pool is None else {**paths, "pool": self.pool}
+        """Paths of the tables of rows that there are: train, validation and pool."""
+        paths = {"train": self.train, "validation": self.validation, "pool": self.pool}
+        return {name: path for name, path in paths.items() if path is not None}
 
     def paths(self) -> dict[str, Path]:
         """Paths of the tables of rows, and of the table of costs if there is one."""

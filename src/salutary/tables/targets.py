@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown
 from salutary.tables.conversion import LARGEST_WHOLE, as_plain, cast_column
 from salutary.tables.spelling import (
     MISSING_LABELS,
@@ -18,6 +19,17 @@ from salutary.tables.spelling import (
     whole_numbers,
     with_gaps,
 )
+
+MARKERS = frozenset(
+    {
+        *("-1", "-1.0", "-", "unlabeled", "unlabelled", "unknown", "none", "no label"),
+        *("nolabel", "missing", "tbd", "todo"),
+    }
+)
+"""Texts in small letters that mark rows without a label, besides `MISSING_LABELS`.
+
+scikit-learn marks them by -1.
+"""
 
 
 def typed_labels(table: pa.Table, target: str) -> pa.Table:
@@ -66,6 +78,40 @@ def labels_with_gaps(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values
 
 
+def unlabeled_rows(values: pa.ChunkedArray, classes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows of a pool have no label: none at all, or one of `MARKERS`.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+        The pool's column of labels.
+    classes : ndarray of shape (n_classes,)
+        Classes of the training table. None of them is a marker.
+
+    Returns
+    -------
+    ndarray of shape (n_pool,), dtype bool
+
+    Examples
+    --------
+    >>> pool = pa.chunked_array([[-1, 1, None]])
+    >>> unlabeled_rows(pool, np.array([0, 1])).tolist()
+    [True, False, True]
+    >>> unlabeled_rows(pool, np.array([-1, 1])).tolist()
+    [False, False, True]
+    """
+    values = labels_with_gaps(values)
+    missing = values.is_null().to_numpy()
+    try:
+        texts = cast_column(values, pa.string(), "")
+    except InputError:  # refused later, with the table's name
+        return np.asarray(missing)
+    known = {str(label).casefold() for label in classes.tolist()}
+    spelled = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    marked = pc.is_in(spelled, value_set=pa.array(sorted(MARKERS - known)))
+    return np.asarray(missing | marked.to_numpy(zero_copy_only=False))
+
+
 def cast_labels(
     values: pa.ChunkedArray, arrow_type: pa.DataType, place: str
 ) -> pa.Array:
@@ -93,8 +139,8 @@ def cast_labels(
         row = pc.index(other, True).as_py()
         if row >= 0:
             raise InputError(
-                f"{place}, row {row}: {written[row].as_py()!r} is not a whole number "
-                f"as the training table writes them; write {labels[row].as_py()}"
+                f"{place}, row {row}: {shown(written[row].as_py())} is not a whole "
+                f"number as the training table writes them; write {labels[row].as_py()}"
             )
     if pa.types.is_floating(arrow_type):
         large = pc.greater(pc.abs(labels.cast(pa.float64())), LARGEST_WHOLE)

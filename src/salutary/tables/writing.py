@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -11,13 +11,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet
 
 from salutary.arrays import IntArray
 from salutary.errors import InputError
-from salutary.files import write_text, write_whole
-from salutary.tables.formats import read_table
+from salutary.files import write_whole
+from salutary.tables.delimited import rows_of, separator_of
+from salutary.tables.formats import (
+    ARROW,
+    DELIMITED,
+    JSON_LINES,
+    format_of,
+    read_table,
+)
 from salutary.tables.formulas import warn_of_formulas
+from salutary.tables.text_files import is_gzipped, open_text
+
+WRITTEN = (*DELIMITED, *JSON_LINES, ".parquet", *ARROW)
+"""Formats that can be written."""
 
 BLANKS = re.compile(r"\s*")
 """What may stand between two JSON objects."""
@@ -30,7 +42,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     ----------
     table : pyarrow.Table
     path : Path
-        Ends in .parquet, .csv or .jsonl. An existing file is replaced.
+        Its suffix is one of `WRITTEN`. An existing file is replaced.
 
     Raises
     ------
@@ -55,28 +67,59 @@ def write_table(table: pa.Table, path: Path) -> None:
     {"size":null}
     """
     warn_of_formulas(path, table)
-    suffix = path.suffix.lower()
+    suffix = format_of(path)
+    check_can_be_written(path)
     if suffix == ".parquet":
         write_whole(path, lambda beside: pa.parquet.write_table(table, beside))
-    elif suffix == ".csv":
-        write_whole(path, lambda beside: pa.csv.write_csv(table, beside))
-    elif suffix == ".jsonl":
-        write_whole(path, lambda beside: _write_json_lines(table, beside))
+    elif suffix in ARROW:
+        write_whole(path, lambda beside: pa.feather.write_feather(table, str(beside)))
+    elif suffix in JSON_LINES:
+        _write_text(path, _as_json_lines(table))
     else:
+        _write_text(path, _as_delimited(table, "\t" if ".tsv" in suffix else ","))
+
+
+def check_can_be_written(path: Path) -> None:
+    """Refuse a file whose name shows no format that can be written.
+
+    Raises
+    ------
+    InputError
+    """
+    if format_of(path) not in WRITTEN:
         raise InputError(
-            f"{path}: unknown kind of table; pass .csv, .parquet or .jsonl"
+            f"{path}: unknown kind of table; pass .csv, .tsv or .jsonl (also with "
+            ".gz), .parquet, .feather or .arrow"
         )
 
 
-def _write_json_lines(table: pa.Table, path: Path) -> None:
-    table.to_pandas().to_json(
-        path,
+def _write_text(path: Path, text: bytes) -> None:
+    """Write bytes whole or not at all, gzipped if the name says so."""
+    # Without the time, the same text gives the same file.
+    packed = gzip.compress(text, mtime=0) if is_gzipped(path) else text
+    write_whole(path, lambda beside: _write_bytes(beside, packed))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _as_delimited(table: pa.Table, separator: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    pa.csv.write_csv(table, sink, pa.csv.WriteOptions(delimiter=separator))
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _as_json_lines(table: pa.Table) -> bytes:
+    lines: str = table.to_pandas().to_json(
         orient="records",
         lines=True,
         double_precision=15,
         date_format="iso",
         date_unit="ns",
     )
+    return lines.encode()
 
 
 def write_relabeled(
@@ -84,16 +127,16 @@ def write_relabeled(
 ) -> None:
     """Write a copy of a table in which some rows have another label.
 
-    Everything else stays as the source has it, also the spelling of values in a .csv or
-    .jsonl file. A new label is spelled as in the first row that had it before.
+    Everything else stays as the source has it, also the spelling of values in a text
+    file and what separates them. A new label is spelled as in the first row that had
+    it before.
 
     Parameters
     ----------
     source : Path
-        A .csv, .jsonl or .parquet file, or a folder of .parquet files, which are
-        written as one.
+        A table of any format, or a folder of .parquet files, which are written as one.
     out : Path
-        Of the source's kind: .csv, .jsonl, or .parquet for a folder too.
+        Named by `relabeled_name`.
     target : str
         The column of labels.
     before, after : ndarray of shape (n_rows,), dtype intp
@@ -104,11 +147,13 @@ def write_relabeled(
     first_of = dict(zip(classes.tolist(), first.tolist(), strict=True))
     changed = np.flatnonzero(before != after).tolist()
     label_from = {row: first_of[after[row]] for row in changed}
-    if out.suffix == ".csv":
-        write_text(out, _relabeled_csv(source, target, label_from))
-    elif out.suffix == ".jsonl":
-        text = source.read_text("utf-8-sig")
-        write_text(out, _relabeled_json(text, target, label_from))
+    of_source = None if source.is_dir() else format_of(source)
+    if of_source in DELIMITED:
+        _write_text(out, _relabeled_rows(source, target, label_from).encode())
+    elif of_source in JSON_LINES:
+        with open_text(source) as file:
+            text = file.read()
+        _write_text(out, _relabeled_json(text, target, label_from).encode())
     else:
         table = read_table(source, keep_index=True)
         write_table(_relabeled(table, target, label_from), out)
@@ -116,26 +161,39 @@ def write_relabeled(
     warn_of_formulas(out, read_table(out))
 
 
-def _relabeled_csv(path: Path, target: str, label_from: Mapping[int, int]) -> str:
-    """The text of a .csv file, with the labels of some rows copied from other rows."""
-    limit = csv.field_size_limit(path.stat().st_size + 1)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = (row for row in csv.reader(file) if row)
-    finally:
-        csv.field_size_limit(limit)
+def relabeled_name(source: Path, stem: str) -> str:
+    """File name of a table with other labels: of the source's format if possible.
+
+    Examples
+    --------
+    >>> relabeled_name(Path("rows.csv.gz"), "cleaned")
+    'cleaned.csv.gz'
+    >>> relabeled_name(Path("rows.xlsx"), "cleaned")
+    'cleaned.csv'
+    """
+    if source.is_dir():
+        return f"{stem}.parquet"
+    suffix = format_of(source)
+    return f"{stem}{suffix if suffix in WRITTEN else '.csv'}"
+
+
+def _relabeled_rows(path: Path, target: str, label_from: Mapping[int, int]) -> str:
+    """A file of separated values, the labels of some rows copied from other rows."""
+    separator = separator_of(path)
+    header, *rows = rows_of(path, separator)
     column = header.index(target)
     labels = [row[column] for row in rows]
     for row, other in label_from.items():
         rows[row][column] = labels[other]
     return "".join(
-        ",".join(_quoted(value) for value in row) + "\n" for row in (header, *rows)
+        separator.join(_quoted(value, separator) for value in row) + "\n"
+        for row in (header, *rows)
     )
 
 
-def _quoted(value: str) -> str:
+def _quoted(value: str, separator: str) -> str:
     # csv.writer with "\n" as the line end would leave a lone "\r" unquoted.
-    if any(mark in value for mark in ',"\r\n'):
+    if any(mark in value for mark in f'{separator}"\r\n'):
         return '"' + value.replace('"', '""') + '"'
     return value
 

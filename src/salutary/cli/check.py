@@ -1,0 +1,294 @@
+"""``salutary check``: what to know of the tables before a run, on a short card."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from salutary.cli import parameters
+from salutary.cli.terminal import display, printable
+
+MOST_LINES = 12
+"""Lines of the card at the head of a run."""
+
+MOST_NAMES = 4
+"""Names in one list of the card."""
+
+WIDTH = 12
+"""Characters of the first column."""
+
+KIND_WORDS = {
+    "number": "numbers",
+    "boolean": "true or false",
+    "category": "categories",
+    "text": "texts",
+    "document": "texts to embed",
+    "date": "dates",
+    "time": "times of day",
+    "duration": "durations",
+    "vector": "vectors",
+}
+"""What the features of a kind are called."""
+
+MANY_ROWS = 0.05
+"""Share of a table's rows from which on a column is warned of."""
+
+CLEAR_DRIFT = 0.7
+"""From this figure on, tables are said to differ, if it is no chance."""
+
+TABLES = {"train": "TRAIN", "validation": "VAL", "pool": "POOL"}
+
+
+def check(
+    train: parameters.Train,
+    validation: parameters.Validation,
+    target: parameters.Target,
+    pool: Annotated[
+        Path | None,
+        typer.Option(metavar="POOL", help="Unlabeled table, if there is one."),
+    ] = None,
+    id_column: parameters.PoolId = None,
+    keep: parameters.Keep = None,
+    seed: parameters.Seed = 0,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON document instead; progress goes to standard error.",
+        ),
+    ] = False,
+) -> None:
+    """Look at the tables before a run, and write nothing.
+
+    It says what becomes a feature and of what kind, which columns are left out as they
+    name rows, which rows stand in two tables, and how far the tables differ. What would
+    stop a run stops this command too. The same card stands at the head of every run.
+
+    Example: salutary check train.csv --validation val.csv --pool pool.csv --target y
+    """
+    parameters.check_seed(seed)
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.runs.check import check_sources
+    from salutary.tables.sources import Sources
+
+    sources = Sources(
+        train, validation, pool, target, id_column, keep=tuple(keep or ())
+    )
+    quiet = redirect_stdout(sys.stderr) if as_json else nullcontext()
+    with quiet, display(0, "tables") as shown:
+        checks = check_sources(sources, seed, shown.stage).to_dict()
+    if as_json:
+        found = {**checks, "warnings": [*warnings_of(checks)]}
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return
+    for line in (*facts(checks), *_as_lines(warnings_of(checks))):
+        print(line)
+
+
+def card(checks: Mapping[str, Any]) -> list[str]:
+    """The lines at the head of a run, twelve at most.
+
+    Parameters
+    ----------
+    checks : mapping
+        As from `Checks.to_dict`.
+    """
+    lines, warned = [*facts(checks)], [*_as_lines(warnings_of(checks))]
+    room = MOST_LINES - len(lines)
+    if len(warned) > room:
+        left = len(warned) - room + 1
+        more = f"warning: {left} more, which 'salutary check' shows"
+        warned = [*warned[: room - 1], more]
+    return [*lines, *warned]
+
+
+def _as_lines(warned: Iterable[str]) -> Iterator[str]:
+    yield from (f"warning: {text}" for text in warned)
+
+
+def facts(checks: Mapping[str, Any]) -> Iterator[str]:
+    """What was found, a line for each table and each group of columns."""
+    for name, n_rows in checks["rows"].items():
+        parts = [f"{n_rows} rows"]
+        if name in checks["classes"]:
+            parts.append(_counts(checks["classes"][name]))
+        if name == "pool":
+            parts[1:] = [_pool_labels(checks)]
+        beside = checks["beside"].get(name)
+        if beside:
+            if beside["recurring"]:
+                parts.append(f"{beside['recurring']} stand in TRAIN")
+            if beside["drift"] is not None:
+                parts.append(f"drift {beside['drift']:.2f} (0.5 if none)")
+        yield _line(TABLES[name], "; ".join(parts))
+    yield _line("features", _features(checks["features"]))
+    if checks["left_out"]:
+        names = _names(
+            [f"{_quoted(name)} ({what})" for name, what in checks["left_out"].items()]
+        )
+        yield _line("left out", f"{names}; --keep COLUMN makes one a feature")
+    if checks["constant"]:
+        names = _names(map(_quoted, checks["constant"]))
+        yield _line("constant", f"{names}; one value in TRAIN, so of no use")
+    for name, beside in checks["beside"].items():
+        new = [
+            f"{what} in {_shares(counts, checks['rows'][name])}"
+            for what, counts in (
+                ("new categories", beside["unseen_categories"]),
+                ("numbers far outside", beside["far_outside"]),
+            )
+            if counts
+        ]
+        if new:
+            yield _line(f"new in {TABLES[name]}", "; ".join(new))
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<{WIDTH}}{text}"
+
+
+def _quoted(name: str) -> str:
+    return f"'{_cut(name)}'"
+
+
+def _cut(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+def _names(names: Iterable[str]) -> str:
+    names = [*names]
+    more = len(names) - MOST_NAMES
+    shown = ", ".join(names[:MOST_NAMES])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _counts(classes: Mapping[str, int]) -> str:
+    return _names(f"{_cut(label)} {count}" for label, count in classes.items())
+
+
+def _pool_labels(checks: Mapping[str, Any]) -> str:
+    marker = checks["pool_marker"]
+    if "pool" in checks["classes"]:
+        counts = _counts(checks["classes"]["pool"])
+        return f"own labels ({counts}), only compared"
+    if marker is None:
+        return "no labels"
+    return f"no labels (all {_quoted(marker)})" if marker else "no labels (all empty)"
+
+
+def _features(kinds: Mapping[str, str]) -> str:
+    """Number and names of the features of each kind."""
+    groups: dict[str, list[str]] = {}
+    for name, kind in kinds.items():
+        groups.setdefault(kind.partition(":")[0], []).append(_cut(name))
+    parts = [
+        f"{len(names)} {KIND_WORDS[kind]} ({_names(names)})"
+        for kind, names in groups.items()
+    ]
+    return f"{len(kinds)}: {'; '.join(parts)}"
+
+
+def warnings_of(checks: Mapping[str, Any]) -> Iterator[str]:
+    """What will go wrong, and what to do about it, a sentence or two each."""
+    yield from _of_classes(checks)
+    for name, beside in checks["beside"].items():
+        yield from _of_rows(name, beside, checks)
+        yield from _of_columns(name, beside, checks["rows"][name])
+        yield from _of_drift(name, beside)
+
+
+def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
+    train, pool = checks["classes"]["train"], checks["classes"].get("pool", {})
+    rare = [_cut(label) for label, count in train.items() if count < 5]
+    if rare:
+        yield (
+            f"class {_names(rare)} has fewer than 5 rows in TRAIN, so hardly anything "
+            "is learned of it; add rows, or join it with another class"
+        )
+    unknown = [label for label in pool if label not in train]
+    if unknown:
+        yield (
+            f"{sum(pool[label] for label in unknown)} rows of POOL have a label that "
+            f"TRAIN lacks ({_names(map(_cut, unknown))}), and can only get a wrong "
+            "one; take them out, or add such rows to TRAIN and VAL"
+        )
+
+
+def _of_rows(
+    name: str, beside: Mapping[str, Any], checks: Mapping[str, Any]
+) -> Iterator[str]:
+    n_rows, recurring = checks["rows"][name], beside["recurring"]
+    # Where training rows are alike among themselves, so are others by nature.
+    if recurring == 0 or recurring / n_rows <= 2 * checks["twins"]:
+        return
+    if name == "validation":
+        yield (
+            f"{recurring} of {n_rows} rows of VAL stand in TRAIN, so losses on VAL "
+            "look too low; take them out of one of the two"
+        )
+    else:
+        yield (
+            f"{recurring} of {n_rows} rows of POOL stand in TRAIN, where they have "
+            "labels, so labels for them add nothing; take them out of POOL"
+        )
+
+
+def _of_columns(name: str, beside: Mapping[str, Any], n_rows: int) -> Iterator[str]:
+    table = TABLES[name]
+    if beside["empty"]:
+        yield (
+            f"{_names(map(_quoted, beside['empty']))} is empty in {table} but not in "
+            "TRAIN, and its gaps are filled with the median; fill it, or drop it "
+            "in all tables"
+        )
+    for counts, what, remedy in (
+        (
+            beside["unseen_categories"],
+            "a category that no row of TRAIN has, of which the model knows nothing",
+            "look for other spellings",
+        ),
+        (
+            beside["far_outside"],
+            "a number far outside TRAIN's range, where the model guesses",
+            "look for other units and wrong values",
+        ),
+    ):
+        many = {
+            column: count
+            for column, count in counts.items()
+            if count >= MANY_ROWS * n_rows
+        }
+        if many:
+            yield f"rows of {table} have {what}, in {_shares(many, n_rows)}; {remedy}"
+
+
+def _shares(counts: Mapping[str, int], n_rows: int) -> str:
+    """Columns with the share of the rows that each is about, the largest first."""
+    largest = sorted(counts.items(), key=lambda item: -item[1])
+    return _names(
+        f"{_quoted(name)} ({count / n_rows:.1%} of rows)" for name, count in largest
+    )
+
+
+def _of_drift(name: str, beside: Mapping[str, Any]) -> Iterator[str]:
+    area, error = beside["drift"], beside["drift_se"]
+    if area is None or area < max(CLEAR_DRIFT, 0.5 + 3 * error):
+        return
+    columns = ""
+    if beside["most_different"]:
+        columns = f", most in {_names(map(_quoted, beside['most_different']))}"
+    table = TABLES[name]
+    what = "what does well there may do badly elsewhere"
+    if name == "pool":
+        what = "labels for it may come from a model that does not fit it"
+    yield (
+        f"{table} differs from TRAIN{columns}, so {what}; draw both from one source, "
+        "or make the columns alike"
+    )

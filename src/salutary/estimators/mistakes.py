@@ -1,0 +1,153 @@
+"""Mistakes in what is passed that would otherwise go unnoticed.
+
+Here once for the classifier, the fine-tuner, relabeling and the advice.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import _num_samples
+
+from salutary.arrays import BLOCK_ROWS
+
+Keys = NDArray[Any]
+"""A number for each row. Equal rows have equal numbers, and others hardly ever."""
+
+
+def row_keys(X: Any) -> Keys:
+    """Number rows so that equal ones can be found, in one pass over them.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, DataFrame, Series or sequence
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        NaN, which equals nothing, for rows of a kind that cannot be compared.
+
+    Examples
+    --------
+    >>> first, second, third = row_keys([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
+    >>> bool(first == third), bool(first == second)
+    (True, False)
+    """
+    if _num_samples(X) == 0:
+        return np.zeros(0, dtype=np.int64)
+    if sparse.issparse(X):
+        return _keys_of_sparse(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
+        return _keys_of_numbers(X)
+    try:
+        if not isinstance(X, pd.DataFrame | pd.Series):
+            cells = np.asarray(X, dtype=object)
+            X = pd.DataFrame(cells.reshape(len(cells), -1))
+        return np.asarray(pd.util.hash_pandas_object(X, index=False))
+    except (TypeError, ValueError):  # rows of different lengths, cells that are lists
+        return np.full(_num_samples(X), np.nan)
+
+
+def _keys_of_numbers(rows: NDArray[Any]) -> Keys:
+    keys = []
+    for batch in gen_batches(len(rows), BLOCK_ROWS):
+        block = np.ascontiguousarray(rows[batch], dtype=np.float64)
+        block = block + 0.0  # so that -0.0 is 0.0
+        keys += [hash(row.tobytes()) for row in block]
+    return np.array(keys, dtype=np.int64)
+
+
+def _keys_of_sparse(X: Any) -> Keys:
+    rows = sparse.csr_array(X, dtype=np.float64, copy=True)
+    rows.sum_duplicates()  # which also sorts each row's columns
+    rows.eliminate_zeros()
+    places = rows.indices.astype(np.int64)
+    spans = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
+    return np.array(
+        [hash((places[a:b].tobytes(), rows.data[a:b].tobytes())) for a, b in spans],
+        dtype=np.int64,
+    )
+
+
+def check_rows(
+    labeled: Keys, validation: Keys, pool: Keys, pool_name: str = "unlabeled rows"
+) -> None:
+    """Refuse or warn of rows that stand where others are meant to be.
+
+    Where rows have few different values, some are equal by chance. A labeled row then
+    equals another labeled row as often as a new row does, so only what is far more
+    often is a mistake.
+
+    Parameters
+    ----------
+    labeled, validation, pool : ndarrays
+        From `row_keys`. Empty where there are no such rows, and for validation rows
+        that were split off the labeled ones.
+    pool_name : str
+        What the caller calls rows of the pool.
+
+    Raises
+    ------
+    ValueError
+        If all validation rows are labeled rows as well.
+
+    Warns
+    -----
+    UserWarning
+        If some are, or if rows of the pool are labeled rows or validation rows.
+    """
+    n_known = _n_recurring(validation, labeled, labeled)
+    if n_known and n_known == len(validation):
+        raise ValueError(
+            f"all {n_known} rows of X_val are labeled rows of X too, so nothing would "
+            "show whether a label helps on new rows; pass rows that X does not have"
+        )
+    if n_known:
+        _warn(
+            f"{n_known} of the {len(validation)} rows of X_val are labeled rows of X "
+            "too, so losses look too low and labels are chosen for rows that the model "
+            "knows already; drop these rows from X or from X_val"
+        )
+    n_judges = _n_recurring(validation, pool, labeled)
+    if n_judges:
+        _warn(
+            f"{n_judges} of the {len(validation)} rows of X_val are {pool_name} too; "
+            "once these have labels, losses look too low; drop them from the "
+            f"{pool_name}"
+        )
+    n_repeated = _n_recurring(pool, labeled, labeled)
+    if n_repeated:
+        _warn(
+            f"{n_repeated} of the {len(pool)} {pool_name} are labeled rows of X too; a "
+            "label for such a row repeats or contradicts the one it has, and teaches "
+            f"nothing new; drop these rows from the {pool_name}"
+        )
+
+
+def _n_recurring(rows: Keys, others: Keys, labeled: Keys) -> int:
+    """Number of rows that are among others, or 0 if that may be by chance."""
+    if not len(rows) or not len(others) or not len(labeled):
+        return 0
+    _, place, count = np.unique(labeled, return_inverse=True, return_counts=True)
+    by_chance = len(rows) * float((count[place] > 1).mean())
+    by_chance *= max(1.0, len(others) / len(labeled))
+    found = int(np.isin(rows, others).sum())
+    return found if found > 2 * (by_chance + 1) else 0
+
+
+def warn_without_pool() -> None:
+    """Warn that no row is unlabeled."""
+    _warn(
+        "y has no unlabeled row, so there is nothing to label and this is a plain fit; "
+        "mark rows without a label by -1, or by None in a list of texts"
+    )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)

@@ -1,0 +1,322 @@
+"""`salutary check`, and its card at the head of every run, on tables with mistakes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pytest
+
+from salutary import load
+from salutary.cli.check import MOST_LINES, card, warnings_of
+from salutary.cli.main import main
+
+Refusal = Callable[[list[str]], str]
+N = {"train": 60, "validation": 50, "pool": 80}
+
+
+def rows(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    truth = rng.random(n) < 0.5
+    return pd.DataFrame(
+        {
+            "size": (truth + rng.normal(size=n)).round(4),
+            "color": np.where(rng.random(n) < 0.5 + 0.3 * truth, "red", "blue"),
+            "y": np.where(truth, "yes", "no"),
+        }
+    )
+
+
+@pytest.fixture
+def tables() -> dict[str, pd.DataFrame]:
+    rng = np.random.default_rng(0)
+    found = {name: rows(n, rng) for name, n in N.items()}
+    found["pool"] = found["pool"].drop(columns="y")
+    return found
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Callable[..., list[str]]:
+    """Write the tables; the words of a command about them."""
+
+    def words(command: str, tables: dict[str, pd.DataFrame], *more: str) -> list[str]:
+        for name, frame in tables.items():
+            frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        train, validation, pool = (str(tmp_path / f"{name}.csv") for name in N)
+        found = [command, train, "--validation", validation, "--target", "y", *more]
+        return found if command == "relabel" else [*found, "--pool", pool]
+
+    return words
+
+
+def with_ids(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    numbers = np.split(
+        np.random.default_rng(1).permutation(sum(N.values())),
+        np.cumsum([*N.values()])[:-1],
+    )
+    return {
+        name: frame.assign(patient=ids)
+        for (name, frame), ids in zip(tables.items(), numbers, strict=True)
+    }
+
+
+def test_the_card_says_what_the_tables_hold(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    given = words("check", with_ids(tables))
+    before = sorted(tmp_path.iterdir())
+    main(given)
+    lines = capsys.readouterr().out.splitlines()
+    lines = lines[[line[:5] for line in lines].index("TRAIN") :]
+    counts = [tables[name]["y"].value_counts() for name in ("train", "validation")]
+    assert lines[0].startswith(
+        f"TRAIN       60 rows; no {counts[0]['no']}, yes {counts[0]['yes']}"
+    )
+    assert lines[1].startswith(
+        f"VAL         50 rows; no {counts[1]['no']}, yes {counts[1]['yes']}; drift 0."
+    )
+    assert lines[2].startswith("POOL        80 rows; no labels; drift 0.")
+    assert lines[3] == "features    2: 1 numbers (size); 1 categories (color)"
+    assert lines[4:] == [
+        "left out    'patient' (numbers of rows); --keep COLUMN makes one a feature"
+    ]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_figures_come_as_json(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(words("check", tables, "--json"))
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"] == N
+    assert found["features"] == {"size": "number", "color": "category"}
+    assert found["warnings"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["label", "relabel", "advise"])
+def test_the_card_stands_at_the_head_of_a_run_and_in_its_report(
+    command: str,
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    tables = with_ids(tables)
+    more = {
+        "advise": ["--splits", "2", "--repeats", "1", "--budget", "5", "--json"],
+        "label": ["--budget", "5", "--no-guard", "--out", str(tmp_path / "run")],
+        "relabel": ["--budget", "5", "--no-guard", "--out", str(tmp_path / "run")],
+    }[command]
+    main(words(command, tables, *more))
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert "left out    'patient' (numbers of rows); --keep COLUMN makes one" in err
+    assert len([line for line in lines if line[:5] in ("TRAIN", "VAL  ")]) == 2
+    report = (
+        json.loads(out)
+        if command == "advise"
+        else json.loads((tmp_path / "run" / "run.json").read_text())
+    )
+    assert report["checks"]["left_out"] == {"patient": "numbers of rows"}
+    assert report["settings"]["keep"] == []
+    assert report["checks"]["rows"] == {
+        name: n for name, n in N.items() if command != "relabel" or name != "pool"
+    }
+
+
+@pytest.mark.slow
+def test_ids_are_no_features_unless_kept(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    tmp_path: Path,
+    refusal: Refusal,
+) -> None:
+    tables, plain = with_ids(tables), tables
+    brief = ("--budget", "5", "--no-guard", "--seed", "3")
+
+    def labeled(name: str, given: dict[str, pd.DataFrame], *more: str) -> pd.DataFrame:
+        out = str(tmp_path / name)
+        main(words("label", given, *brief, "--out", out, *more))
+        return pyarrow.parquet.read_table(Path(out) / "labels.parquet").to_pandas()
+
+    expected = labeled("plain", plain)
+    pd.testing.assert_frame_equal(labeled("ids", tables), expected)
+    # Where the pool or VAL lacks them, too.
+    partly = {**tables, "pool": plain["pool"]}
+    pd.testing.assert_frame_equal(labeled("partly", partly), expected)
+    kept = labeled("kept", tables, "--keep", "patient")
+    assert not kept["influence"].equals(expected["influence"])
+    # A model of either kind predicts rows with and without the column.
+    for given in (tables["pool"], plain["pool"]):
+        load(tmp_path / "ids").predict(given)
+    assert load(tmp_path / "kept")["types"].kinds["patient"] == "number"
+    # The setting belongs to the run.
+    again = ["--out", str(tmp_path / "kept"), "--resume"]
+    line = refusal(words("label", tables, *brief, *again))
+    assert "was started with keep = ['patient'], not []" in line
+
+
+def test_a_column_to_keep_must_be_there(
+    words: Callable[..., list[str]], tables: dict[str, pd.DataFrame], refusal: Refusal
+) -> None:
+    for column in ("patient", "y"):
+        line = refusal(words("check", tables, "--keep", column))
+        assert f"--keep '{column}': " in line
+        assert "has no such column besides the target and the ids; pass one" in line
+
+
+def test_a_table_of_ids_alone_is_refused_with_the_remedy(
+    words: Callable[..., list[str]], tables: dict[str, pd.DataFrame], refusal: Refusal
+) -> None:
+    for name, frame in with_ids(tables).items():
+        tables[name] = frame.drop(columns=["size", "color"])
+    line = refusal(words("check", tables))
+    assert "besides 'y' and 'patient', which names rows; add features, or pass" in line
+    assert line.endswith("--keep 'patient'")
+
+
+def test_ids_of_the_pool_alone_are_refused_with_the_option(
+    words: Callable[..., list[str]], tables: dict[str, pd.DataFrame], refusal: Refusal
+) -> None:
+    tables["pool"]["patient"] = with_ids(tables)["pool"]["patient"]
+    line = refusal(words("check", tables))
+    assert "pass --id 'patient' if it names the rows of" in line
+    main(words("check", tables, "--id", "patient"))
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_marked_as_unlabeled_has_no_agreement(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    tables["pool"]["y"] = -1
+    out = str(tmp_path / "run")
+    main(words("label", tables, "--budget", "5", "--no-guard", "--out", out))
+    out, err = capsys.readouterr()
+    assert "POOL        80 rows; no labels (all '-1'); drift" in err
+    assert "agreement" not in out
+
+
+def warned(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    capsys.readouterr()
+    main(words)
+    lines = capsys.readouterr().out.splitlines()
+    return [line for line in lines if line.startswith("warning: ")]
+
+
+@pytest.mark.slow
+def test_each_mistake_is_warned_of_with_what_to_do(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert warned(words("check", tables), capsys) == []
+    pool, train = tables["pool"], tables["train"]
+    for change, expected in (
+        ({"pool": train}, "60 of 60 rows of POOL stand in TRAIN, where they have"),
+        (
+            {"validation": pd.concat([tables["validation"], train[:9]])},
+            "9 of 59 rows of VAL stand in TRAIN, so losses on VAL look too low; take",
+        ),
+        (
+            {"pool": pool.assign(color="mauve")},
+            "rows of POOL have a category that no row of TRAIN has, of which the model "
+            "knows nothing, in 'color' (100.0% of rows); look for other spellings",
+        ),
+        (
+            {"pool": pool.assign(size=pool["size"] * 1000)},
+            "rows of POOL have a number far outside TRAIN's range, where the model "
+            "guesses, in 'size' (",
+        ),
+        (
+            {"pool": pool.assign(size=None)},
+            "'size' is empty in POOL but not in TRAIN, and its gaps are filled",
+        ),
+        (
+            {"pool": pool.assign(size=pool["size"] + 3)},
+            "POOL differs from TRAIN, most in 'size', 'color', so labels for it may",
+        ),
+        (
+            {"pool": pool.assign(y=["perhaps", *["yes"] * 79])},
+            "1 rows of POOL have a label that TRAIN lacks (perhaps), and can only get",
+        ),
+        (
+            {"train": train.assign(y=["rare", *train["y"][1:]])},
+            "class rare has fewer than 5 rows in TRAIN, so hardly anything is learned",
+        ),
+    ):
+        found = warned(words("check", {**tables, **change}), capsys)
+        assert any(line.startswith(f"warning: {expected}") for line in found), found
+
+
+@pytest.mark.slow
+def test_all_validation_rows_in_the_training_table_are_refused_by_every_command(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    refusal: Refusal,
+    tmp_path: Path,
+) -> None:
+    tables["validation"] = tables["train"]
+    for command in ("check", "advise", "label", "relabel"):
+        more = ["--out", str(tmp_path / "run")] if "label" in command else []
+        line = refusal(words(command, tables, *more))
+        assert "validation.csv: all of its 60 rows stand in " in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("always")
+def test_files_of_semicolons_are_read_with_a_line_that_says_so(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    given = words("check", tables, "--json")
+    main(given)
+    expected = capsys.readouterr().out
+    tables["pool"].to_csv(tmp_path / "pool.csv", index=False, sep=";")
+    main(given)
+    out, err = capsys.readouterr()
+    assert out == expected
+    assert "pool.csv: is read as separated by semicolons, as its first lines are" in err
+
+
+def test_the_card_is_short_whatever_the_tables_hold() -> None:
+    beside = {
+        "recurring": 50,
+        "unseen_categories": {f"c{k}": 50 for k in range(90)},
+        "far_outside": {f"n{k}": 50 for k in range(90)},
+        "empty": [f"e{k}" for k in range(90)],
+        "drift": 1.0,
+        "drift_se": 0.01,
+        "most_different": {"\x1b[31m" * 90: 1.0},
+    }
+    checks = {
+        "rows": {"train": 50, "validation": 50, "pool": 50},
+        "twins": 0.0,
+        "classes": {
+            name: {f"{k}" * 500: k for k in range(90)} for name in ("train", "pool")
+        },
+        "pool_marker": None,
+        "features": {f"n{k}\n": "number" for k in range(90)},
+        "left_out": {f"i{k}": "codes" for k in range(90)},
+        "constant": [f"n{k}" * 90 for k in range(90)],
+        "beside": {"validation": beside, "pool": beside},
+    }
+    lines = card(checks)
+    assert len(lines) == MOST_LINES
+    assert all(line.isprintable() and len(line) < 500 for line in lines)
+    n_warnings = len([*warnings_of(checks)])
+    n_shown = sum(line.startswith("warning: ") for line in lines) - 1
+    assert lines[-1] == (
+        f"warning: {n_warnings - n_shown} more, which 'salutary check' shows"
+    )

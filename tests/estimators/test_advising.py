@@ -1,0 +1,192 @@
+"""Rows of any kind prepared for the advice, and the model that it leaves."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from salutary import Advice, advise
+from salutary.progress import silent
+from salutary.runs.advise import Plan, advise_tables
+from salutary.tables.sources import Sources
+
+SMALL: dict[str, Any] = {
+    "budget": 4,
+    "batch_size": 2,
+    "splits": 2,
+    "repeats": 1,
+    "random_state": 3,
+}
+X, Y = make_blobs(90, 3, centers=3, cluster_std=4.0, random_state=3)
+TRAIN, VALIDATION, POOL = slice(0, 30), slice(30, 60), slice(60, 90)
+
+
+def parts(rows: Any, y: Any = Y, pool: bool = False) -> list[Any]:
+    arguments = [rows[TRAIN], y[TRAIN], rows[VALIDATION], y[VALIDATION]]
+    return [*arguments, rows[POOL]] if pool else arguments
+
+
+def mixed() -> pd.DataFrame:
+    """Rows with a gap, a category and numbers of another size."""
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame["b"] *= 1000
+    frame.loc[3, "a"] = np.nan
+    frame["kind"] = np.where(X[:, 2] > 0, "up", "down")
+    return frame
+
+
+def same_advice(first: Advice, second: Advice) -> None:
+    assert first.option == second.option
+    pd.testing.assert_frame_equal(first.table, second.table, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", [False, True])
+def test_frames_get_the_advice_of_the_command_line(tmp_path: Path, pool: bool) -> None:
+    frame, names = mixed(), np.array(["no", "maybe", "yes"])[Y]
+    paths = [tmp_path / f"{name}.csv" for name in ("train", "val", "pool")]
+    for path, rows in zip(paths, (TRAIN, VALIDATION, POOL), strict=True):
+        frame[rows].assign(y=names[rows]).to_csv(path, index=False)
+    sources = Sources(paths[0], paths[1], paths[2] if pool else None, "y", None)
+    plan = Plan(budget=4, batch_size=2, splits=2, repeats=1, seed=3)
+    report = advise_tables(sources, plan, silent, lambda line: None)
+    found = advise(*parts(frame, names, pool), **SMALL)
+    assert found.option == report["option"]
+    expected = pd.DataFrame(report["options"])
+    pd.testing.assert_frame_equal(found.table, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_polars_and_arrow_are_as_good_as_pandas() -> None:
+    frame = mixed()
+    expected = advise(*parts(frame), **SMALL)
+    for kind in (pl.from_pandas, pa.Table.from_pandas):
+        arguments = parts(frame)
+        for place in (0, 2):
+            arguments[place] = kind(arguments[place].reset_index(drop=True))
+        found = advise(*arguments, **SMALL)
+        same_advice(found, expected)
+        assert_array_equal(
+            found.model_.predict(arguments[0]), expected.model_.predict(frame[TRAIN])
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_arrays_are_scaled_by_training_and_pool_rows(container: Any) -> None:
+    rows = container(X * [1, 1000, 0.01])
+    scaler = StandardScaler(with_mean=container is np.asarray)
+    scaler.fit(
+        sparse.vstack([rows[TRAIN], rows[POOL]])
+        if scaler.with_mean is False
+        else np.vstack([rows[TRAIN], rows[POOL]])
+    )
+    found = advise(*parts(rows, pool=True), **SMALL)
+    by_hand = advise(
+        *parts(scaler.transform(rows), pool=True),
+        **SMALL,
+        estimator=LogisticRegression(),
+    )
+    same_advice(found, by_hand)
+    assert_allclose(
+        found.model_.predict_proba(rows),
+        by_hand.model_.predict_proba(scaler.transform(rows)),
+        atol=1e-6,
+    )
+    assert isinstance(by_hand.model_, LogisticRegression)
+
+
+@pytest.mark.slow
+def test_the_steps_of_a_pipeline_replace_the_preparation() -> None:
+    pipeline = Pipeline(
+        [("half", StandardScaler(with_std=False)), ("end", LogisticRegressionCV())]
+    )
+    found = advise(*parts(X), **SMALL, estimator=pipeline)
+    moved = X - X[TRAIN].mean(axis=0)
+    same_advice(found, advise(*parts(moved), **SMALL, estimator=LogisticRegression()))
+    assert [name for name, _ in found.model_.steps] == ["half", "end"]
+    assert not hasattr(pipeline[0], "mean_")
+
+
+@pytest.mark.slow
+def test_the_model_is_the_advised_option_on_all_rows() -> None:
+    frame = mixed()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = advise(*parts(frame), **SMALL)
+    assert found.option in ("train + validation", "train + weighted validation")
+    model = found.model_
+    C, weights = model[-1].C, np.ones(60)
+    matrix = model[:-1].transform(frame[:60]).astype(np.float64)
+    # Which weight was tuned on all rows is not told, so the optimum of one is it.
+    references = []
+    for weight in (1.0, 2.0, 5.0, 20.0):
+        weights[30:] = weight
+        reference = LogisticRegression(C=C, tol=1e-10, max_iter=10_000)
+        references.append(reference.fit(matrix, Y[:60], weights).coef_)
+    errors = [abs(model[-1].coef_ - coef).max() for coef in references]
+    assert min(errors) < 1e-4
+    assert model.feature_names_in_.tolist() == ["a", "b", "c", "kind"]
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert "model_" not in found.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"estimator": make_pipeline(SelectKBest(k=1), LogisticRegression())},
+            "'selectkbest' .* learns from labels",
+        ),
+        ({"estimator": StandardScaler()}, "got StandardScaler"),
+        ({"X_val": pd.DataFrame(X[VALIDATION], columns=[*"abc"])}, "have names of"),
+        ({"X_val": X[TRAIN], "y_val": Y[TRAIN]}, "all 30 rows of X_val are labeled"),
+        ({"y": ["a", "", "b"] * 10, "y_val": ["a"] * 30}, "empty text .* row 1"),
+    ],
+)
+def test_what_cannot_be_prepared_is_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    names = ("X", "y", "X_val", "y_val")
+    arguments = {**dict(zip(names, parts(X), strict=True)), **SMALL, **change}
+    with pytest.raises(ValueError, match=message) as refusal:
+        advise(**arguments)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_table_that_lacks_a_column_is_refused() -> None:
+    frame = mixed()
+    arguments = parts(frame)
+    arguments[2] = arguments[2].drop(columns="b")
+    with pytest.raises(ValueError, match="no column 'b'"):
+        advise(*arguments, **SMALL)
+
+
+def test_every_option_keeps_the_settings_of_the_estimator() -> None:
+    plain = LogisticRegression(fit_intercept=False, class_weight="balanced")
+    found = advise(*parts(X), estimator=plain, **SMALL)
+    assert_array_equal(found.model_.intercept_, 0)
+    table = found.table.set_index("option")
+    rows = {"train only": [TRAIN], "train + validation": [TRAIN, VALIDATION]}
+    chosen = [X[part] for part in rows.get(found.option, [])]
+    if chosen:
+        labels = np.concatenate([Y[part] for part in rows[found.option]])
+        C = found.model_.C
+        expected = LogisticRegression(
+            C=C, fit_intercept=False, class_weight="balanced", tol=1e-10
+        ).fit(np.vstack(chosen), labels)
+        assert_allclose(found.model_.coef_, expected.coef_, atol=1e-4)
+    other = advise(*parts(X), estimator=LogisticRegression(), **SMALL).table
+    assert not np.allclose(table["loss"], other["loss"])
