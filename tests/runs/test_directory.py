@@ -61,7 +61,7 @@ def arguments(folder: Path, out: Path, *further: str) -> list[str]:
         *["--validation", str(folder / "validation.csv")],
         *["--pool", str(folder / "pool.csv"), "--out", str(out)],
         *["--budget", str(BUDGET), "--batch-size", "10"],
-        *["--rule", "plausible", "--no-guard", *further],
+        *["--rule", "plausible", "--C", "1", "--no-guard", *further],
     ]
 
 
