@@ -188,4 +188,4 @@ def test_a_finished_comparison_is_read_without_a_lock(
     capsys.readouterr()
     main([*words, "--resume"])
     assert (out.stat().st_mtime_ns, files(out)) == before
-    assert "nothing is changed" in capsys.readouterr().out
+    assert "nothing is changed" in capsys.readouterr().err

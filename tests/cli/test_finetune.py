@@ -572,10 +572,11 @@ def test_texts_that_are_cut_are_told_of_once_by_table(
         frame.to_csv(texts / f"{name}.csv", index=False)
     main([*arguments(texts, decoder, "--no-guard"), "--budget", "1", "--epochs", "1"])
     train, validation = texts / "train.csv", texts / "validation.csv"
-    assert capsys.readouterr().err == (
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if " tokens; " in line] == [
         f"warning: {train}: 2 of 24 texts, {validation}: 2 of 40 texts have more than "
-        "16 tokens; the rest of each is ignored\n"
-    )
+        "16 tokens; the rest of each is ignored"
+    ]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

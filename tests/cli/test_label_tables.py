@@ -497,7 +497,8 @@ def test_what_every_round_warns_of_is_shown_once(
             folder / f"{name}.csv", index=False
         )
     run("--C", "1e16")
-    lines = capsys.readouterr().err.splitlines()
+    shown = capsys.readouterr().err.splitlines()
+    lines = [line for line in shown if line.startswith("warning: ")]
     assert sum("ill-conditioned" in line for line in lines) == 1
     assert len(lines) == len(set(lines))
 
@@ -534,7 +535,8 @@ def test_dates_that_may_be_read_in_two_ways_are_warned_of_once(
         frame["day"] = [days[row % len(days)] for row in range(len(frame))]
         frame.to_csv(folder / f"{name}.csv", index=False)
     run("--no-guard")
-    lines = capsys.readouterr().err.splitlines()
+    shown = capsys.readouterr().err.splitlines()
+    lines = [line for line in shown if "the dates of column" in line]
     if not reading:
         assert lines == []
         return

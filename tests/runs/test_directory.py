@@ -61,7 +61,7 @@ def arguments(folder: Path, out: Path, *further: str) -> list[str]:
         *["--validation", str(folder / "validation.csv")],
         *["--pool", str(folder / "pool.csv"), "--out", str(out)],
         *["--budget", str(BUDGET), "--batch-size", "10"],
-        *["--rule", "plausible", "--no-guard", *further],
+        *["--rule", "plausible", "--C", "1", "--no-guard", *further],
     ]
 
 
@@ -526,7 +526,7 @@ def test_a_finished_run_that_nobody_may_write_to_is_called_finished(
         assert (out.stat().st_mtime_ns, snapshot(out)) == before
     finally:
         out.chmod(0o755)
-    assert "nothing is changed" in capsys.readouterr().out
+    assert "nothing is changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("state", ["unfinished", "uninterrupted", "damaged"])

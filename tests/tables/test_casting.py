@@ -298,3 +298,15 @@ def test_a_duration_is_no_text_as_its_unit_would_be_lost(kind: str) -> None:
     words = r"^rows: column 'a': is of type duration\[s\], but holds texts in the train"
     with pytest.raises(InputError, match=words):
         cast_features(table, {"a": kind}, "rows")
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Paris"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_a_moment_beyond_all_calendars_is_no_text(unit: str, zone: str | None) -> None:
+    moments = pa.array([0, None, 2**62], pa.timestamp(unit, zone))
+    words = r"^rows: column 'a', row 2: 4611686018427387904 \(timestamp.* is not a text"
+    with pytest.raises(InputError, match=words):
+        cast_features(pa.table({"a": moments}), {"a": "text"}, "rows")
+    known = cast_features(pa.table({"a": moments[:2]}), {"a": "text"}, "rows")["a"]
+    assert known[0].startswith("1970-01-01 0")
+    assert known[1] is None

@@ -34,7 +34,15 @@ def test_a_columns_name_may_be_a_formula_too(tmp_path: Path) -> None:
         write_table(pa.table({"=x": [1.5]}), tmp_path / "rows.csv")
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".tsv", ".csv.gz", ".CSV"])
+def test_other_formats_without_types_are_warned_of_too(
+    suffix: str, tmp_path: Path
+) -> None:
+    with pytest.warns(UserWarning, match="would run as a formula"):
+        write_table(pa.table({"id": ["=1"]}), tmp_path / f"rows{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv.parquet", ".feather"])
 def test_formats_that_no_spreadsheet_runs_are_not_warned_of(
     suffix: str, tmp_path: Path
 ) -> None:

@@ -138,12 +138,17 @@ def _cast(
 def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
     """Values as Arrow spells them: 1.0 as "1", a boolean as "true".
 
-    None for durations, which Arrow spells without their unit.
+    None for durations, which Arrow spells without their unit, and null for moments
+    outside the years 1 to 9999, for which it has no words.
     """
     types = pa.types
     unspelled = (types.is_nested, types.is_binary, types.is_duration)
     if any(is_type(values.type) for is_type in unspelled):
         return None
+    moments = _moments(values)
+    if moments is not None:
+        nothing = pa.scalar(None, values.type)
+        values = pc.if_else(moments.is_valid(), values, nothing)
     try:
         return values.cast(target)
     except pa.ArrowException:  # such as a moment beyond all calendars

@@ -16,13 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salutary.tables.conversion import as_plain
+from salutary.tables.formats import DELIMITED, format_of
 from salutary.tables.spelling import INFINITY, NUMBER
 
 FORMULA = r"^[=+\-@\t\r][^\s]"
 """How a text starts that is taken for a formula; spaces alone make none."""
-
-SPREADSHEET_FORMATS = (".csv", ".tsv")
-"""Formats without types, which a spreadsheet opens."""
 
 LONGEST_SHOWN = 40
 """Characters of a text that the warning shows."""
@@ -34,7 +32,7 @@ def warn_of_formulas(path: Path, table: pa.Table) -> None:
     Parameters
     ----------
     path : Path
-        The file; only those of `SPREADSHEET_FORMATS` are looked at.
+        The file; only those without types, such as .csv, are looked at.
     table : pyarrow.Table
         Its content.
 
@@ -49,7 +47,7 @@ def warn_of_formulas(path: Path, table: pa.Table) -> None:
     >>> first_formula(table)
     ('id', 1, '=1+1')
     """
-    if not {*SPREADSHEET_FORMATS} & {suffix.lower() for suffix in path.suffixes}:
+    if format_of(path) not in DELIMITED:
         return
     found = first_formula(table)
     if found is None:

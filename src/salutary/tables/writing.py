@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -150,6 +151,10 @@ def write_relabeled(
     of_source = None if source.is_dir() else format_of(source)
     if of_source in DELIMITED:
         _write_text(out, _relabeled_rows(source, target, label_from).encode())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all was said when it was first read
+            table = read_table(source)
+        warn_of_formulas(out, table)
     elif of_source in JSON_LINES:
         with open_text(source) as file:
             text = file.read()
@@ -157,8 +162,6 @@ def write_relabeled(
     else:
         table = read_table(source, keep_index=True)
         write_table(_relabeled(table, target, label_from), out)
-        return
-    warn_of_formulas(out, read_table(out))
 
 
 def relabeled_name(source: Path, stem: str) -> str:
