@@ -26,6 +26,7 @@ from salutary.influence.label_values import (
     check_kinds,
     is_missing,
     missing_rows,
+    one_line,
     plain_if_alike,
     shown,
     shown_all,
@@ -121,7 +122,7 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None")
-    given, y = y, column_or_1d(as_given(y), warn=True)
+    given, y = y, _one_dimension(y, warn=True)
     if y.dtype == object and not hasattr(given, "dtype"):
         y = plain_if_alike(y)
     if y.dtype == object:
@@ -212,7 +213,7 @@ def encode_labels(
         If there are not as many labels as rows, or a label is not among the classes.
         The message names the first row with such a label, from zero.
     """
-    y = column_or_1d(as_given(y))
+    y = _one_dimension(y)
     if X is not None:
         check_consistent_length(X, y)
     position = {label: code for code, label in enumerate(classes.tolist())}
@@ -304,10 +305,19 @@ def encode_groups(groups: Any, X: Matrix) -> IntArray | None:
     return np.array([number[value] for value in values], dtype=np.intp)
 
 
+def _one_dimension(values: Any, warn: bool = False) -> NDArray[Any]:
+    """Values as an array of one dimension; what they cannot be is said in one line."""
+    try:
+        column: NDArray[Any] = column_or_1d(as_given(values), warn=warn)
+    except ValueError as error:
+        raise ValueError(one_line(error)) from None
+    return column
+
+
 def _column(values: Any, name: str, X: Matrix) -> NDArray[Any]:
     """One value for each row, as an array of one dimension."""
     try:
-        column: NDArray[Any] = column_or_1d(as_given(values))
+        column = _one_dimension(values)
         check_consistent_length(X, column)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
