@@ -27,13 +27,13 @@ from tests.hostile.twins import Twins, twins
 from tests.hostile.verdict import faults
 
 SORTS = {
-    "python": 25,
-    "label": 20,
-    "twins": 20,
-    "relabel": 12,
+    "python": 40,
+    "label": 16,
+    "twins": 12,
     "predict": 12,
+    "relabel": 10,
     "advise": 8,
-    "finetune": 3,
+    "finetune": 2,
 }
 """What a trial is of, and how many in a hundred are."""
 

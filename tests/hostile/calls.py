@@ -50,7 +50,7 @@ def given_labels(labels: Any) -> list[Any]:
             labels = getattr(labels, to_list)()
             break
     found = [*labels]
-    if all(isinstance(label, list) and len(label) == 1 for label in found):
+    if all(isinstance(label, list | tuple) and len(label) == 1 for label in found):
         found = [label for (label,) in found]  # one column of an array
     if any(isinstance(label, list | dict | set) for label in found):
         raise AssertionError("worked with labels in a container of several columns")

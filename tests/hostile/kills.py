@@ -34,7 +34,7 @@ class Kind:
     words: tuple[str, ...]
     results: tuple[str, ...]
     share: int
-    """How many in a hundred runs are of it."""
+    """How many of the runs are of it, beside the others."""
 
 
 TABLES = ("train.csv", "--validation", "val.csv", "--target", "label")
@@ -72,9 +72,10 @@ def kills(n: int, seed: int, jobs: int, show: Callable[[str], None] = print) -> 
     import_all()
     rng = np.random.default_rng(seed)
     plans: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
+    shares = np.array([one.share for one in KINDS.values()])
     done = 0
     while done < n:
-        kind = str(rng.choice([*KINDS], p=[one.share / 100 for one in KINDS.values()]))
+        kind = str(rng.choice([*KINDS], p=shares / shares.sum()))
         moments = rng.uniform(0, 1, rng.integers(1, 4)).tolist()
         plans[kind].append(moments)
         done += len(moments)

@@ -174,6 +174,8 @@ MOMENT = pd.Timestamp("2021-03-01 12:00")
         (np.nan, "nan", "category", False),
         (True, "true", "text", True),
         (7.0, "7", "text", True),
+        (np.float32(2.1362808), "2.1362808", "text", True),
+        (2.5, "2.6", "text", False),
         (MOMENT, MOMENT, "date", True),
         (MOMENT.tz_localize("Asia/Kolkata"), MOMENT, "date", False),
         ("01/03/2021", pd.Timestamp("2021-03-01"), "date:%d/%m/%Y", True),

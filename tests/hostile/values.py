@@ -131,4 +131,5 @@ def _is_same_text(given: Any, found: str) -> bool:
         return _moment(found, "") == _moment(given, "")
     if isinstance(given, pd.Timedelta):
         return pd.Timedelta(found) == given
-    return float(found) == float(given)
+    # A text file has the fewest digits that tell a float32 from others.
+    return bool(np.float32(found) == np.float32(given))

@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, Matrix
-from salutary.influence.label_values import shown_all
+from salutary.influence.label_values import one_line, shown_all
 
 LARGEST_VALUE = 1e100
 """Features may be as large: sums of their squares must stay finite."""
@@ -128,9 +128,7 @@ def as_floats(X: Any, name: str) -> Matrix:
             input_name=name,
         )
     except ValueError as error:
-        first, *others = str(error).strip().splitlines()
-        remedy = others[-1] if others and not others[-1].endswith("]") else ""
-        raise ValueError(f"{first} {remedy}".strip()) from None
+        raise ValueError(one_line(error)) from None
 
 
 def check_finite(X: Matrix, name: str, feature_names: Any = None) -> None:

@@ -60,6 +60,19 @@ def shown_all(values: Iterable[Any]) -> str:
     return f"[{', '.join(listed)}]"
 
 
+def one_line(error: ValueError) -> str:
+    r"""What scikit-learn says of an array, without the values that it prints.
+
+    Examples
+    --------
+    >>> one_line(ValueError("Complex data not supported\n[[1.+0.j]\n [2.+0.j]]\n"))
+    'Complex data not supported'
+    """
+    first, *others = str(error).strip().splitlines()
+    remedy = others[-1] if others and not others[-1].endswith("]") else ""
+    return f"{first} {remedy}".strip()
+
+
 def as_given(values: Any) -> Any:
     """NumPy arrays as they are; lists and columns of tables as arrays of objects.
 

@@ -27,6 +27,7 @@ from salutary.influence.label_values import (
     check_kinds,
     is_missing,
     missing_rows,
+    one_line,
     plain_if_alike,
     shown,
     shown_all,
@@ -124,7 +125,7 @@ def find_unlabeled(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None")
-    given, y = y, column_or_1d(as_given(y), warn=True)
+    given, y = y, _one_dimension(y, warn=True)
     _refuse_texts_for_no_label(y)
     if y.dtype == object and not hasattr(given, "dtype"):
         y = plain_if_alike(y)
@@ -332,10 +333,19 @@ def _all_labeled(labels: NDArray[Any], name: str) -> NDArray[Any]:
     return labels
 
 
+def _one_dimension(values: Any, warn: bool = False) -> NDArray[Any]:
+    """Values as an array of one dimension; what they cannot be is said in one line."""
+    try:
+        column: NDArray[Any] = column_or_1d(as_given(values), warn=warn)
+    except ValueError as error:
+        raise ValueError(one_line(error)) from None
+    return column
+
+
 def _column(values: Any, name: str, X: Matrix | None) -> NDArray[Any]:
     """One value for each row, as an array of one dimension."""
     try:
-        column: NDArray[Any] = column_or_1d(as_given(values))
+        column = _one_dimension(values)
         if X is not None:
             check_consistent_length(X, column)
     except ValueError as error:
