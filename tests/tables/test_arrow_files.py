@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -67,7 +68,7 @@ EXOTIC = {
     ),
     "months": pa.array([(1, 2, 3)] * 3, pa.month_day_nano_interval()),
     "small decimals": pa.array([1, 2, 3], pa.decimal32(5, 2)),
-    "half floats": pa.array([1, 2, None], pa.float16()),
+    "half floats": pa.array(np.array([1, 2, np.nan], np.float16), from_pandas=True),
 }
 
 
