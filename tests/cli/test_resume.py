@@ -1,7 +1,6 @@
 """``salutary resume``: a run goes on from its directory alone."""
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -189,6 +188,7 @@ def test_an_edited_ledger_ends_in_one_line(
 def test_a_link_in_the_directory_is_not_followed(
     run_dir: Path, folder: Path, refusal: Refusal
 ) -> None:
-    shutil.move(run_dir / "ledger.sqlite", folder / "elsewhere.sqlite")
+    (run_dir / "ledger.sqlite").unlink()
+    (folder / "elsewhere.sqlite").write_text("no ledger, so reading it is told")
     (run_dir / "ledger.sqlite").symlink_to(folder / "elsewhere.sqlite")
     assert "is a link" in refusal(["resume", str(run_dir)])

@@ -732,7 +732,8 @@ def no_file_beyond(size):
 {starve}
 """
     out, log = tmp_path / "run", tmp_path / "log"
-    starved = process(arguments(folder, out), log, limit)
+    # Lines of progress would find no room either.
+    starved = process(arguments(folder, out, "--quiet"), log, limit)
     starved.join()
     assert starved.exitcode == 2
     assert told(log).startswith("salutary: cannot read or write: ")

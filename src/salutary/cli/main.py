@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import (
     EntryPoint,
@@ -244,7 +245,8 @@ def _remedy(error: Exception, name: str) -> str:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    tell(f"salutary: {printable(message)}")
+    with suppress(OSError):  # no room to say so
+        tell(f"salutary: {printable(message)}")
     sys.exit(code)
 
 
