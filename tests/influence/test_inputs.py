@@ -160,8 +160,9 @@ def test_columns_of_an_arrow_table_are_known_by_their_names() -> None:
     with pytest.raises(ValueError, match=r"First at row 1, column 1 \('b'\)"):
         check_matrix(missing, "X", model)
     labels, more = [0, 1, 0, 1], {"random_state": 0, "guard": False, "budget": 1}
-    found = relabel(rows, labels, rows, labels, **more)
-    of_arrays = relabel(np.asarray(rows), labels, np.asarray(rows), labels, **more)
+    other = pa.table({"a": [0.5, 1.5, 0.5, 2.5], "b": [1.5, 0.5, 3.5, 0.5]})
+    found = relabel(rows, labels, other, labels, **more)
+    of_arrays = relabel(np.asarray(rows), labels, np.asarray(other), labels, **more)
     assert found.y.tolist() == of_arrays.y.tolist()
 
 
