@@ -74,18 +74,15 @@ def test_each_canary_row_is_judged_by_tuned_models_that_have_not_seen_it() -> No
     for fold, snapshot in zip(guarded.folds, state.best_folds, strict=True):
         C = best_C([(X_train, y_train)], [fold.own])
         alone += cold(X_train, y_train, C, fold.canary)
-        rng = np.random.RandomState(0)
-        parts = list(stratified_parts(fold.own.labels, 3, rng))
-        fits = [
-            (
-                np.vstack([X_train, fold.own.X[rest]]),
-                np.concatenate([y_train, fold.own.labels[rest]]),
-            )
-            for rest, _ in parts
-        ]
-        C = best_C(fits, [fold.own.take(part) for _, part in parts])
         rows = np.vstack([X_train, fold.own.X])
-        both += cold(rows, np.append(y_train, fold.own.labels), C, fold.canary)
+        labels = np.append(y_train, fold.own.labels)
+        own = LabeledRows(rows, labels, np.ones(len(rows)))
+        parts = list(stratified_parts(labels, 5, np.random.RandomState(0)))
+        C = best_C(
+            [(rows[rest], labels[rest]) for rest, _ in parts],
+            [own.take(part) for _, part in parts],
+        )
+        both += cold(rows, labels, C, fold.canary)
         rows = np.vstack([X_train, X[70:][snapshot.rows]])
         labels = np.append(y_train, snapshot.labels)
         salutary += cold(rows, labels, 0.3, fold.canary)

@@ -98,8 +98,11 @@ def test_training_rows_alone_against_scikit_learn_on_the_same_folds(
                 chance = model.predict_proba(X_val[[row]])
                 losses[row] += log_loss(y_val[[row]], chance, labels=[0, 1, 2]) / 2
                 right[row] += accuracy_score(y_val[[row]], [chance.argmax()]) / 2
-    np.testing.assert_allclose(judged.loss, losses, atol=1e-6)
-    np.testing.assert_allclose(judged.right, right)
+    found = np.mean([row_log_loss(logits, y_val) for logits in judged.logits], axis=0)
+    np.testing.assert_allclose(found, losses, atol=1e-6)
+    np.testing.assert_allclose(
+        (judged.logits.argmax(axis=2) == y_val).mean(axis=0), right
+    )
     assert judged.C.tolist() == chosen
     assert not judged.validation_weight.any()
 
@@ -153,8 +156,9 @@ def test_the_table_is_that_of_paired_tests(cross_fitted: dict[str, Judged]) -> N
         assert row["difference"] == pytest.approx(row["loss"] - table["loss"][best])
         assert row["lower"] == pytest.approx(interval.low)
         assert row["upper"] == pytest.approx(interval.high)
-    people = [name for name in judged if not name.startswith("relabeled")]
-    assert best == min(people, key=lambda name: losses[name].mean())
+    if best != "train + validation":
+        row = table.loc["train + validation"]
+        assert row["lower"] > 0
     assert (found.n_train, found.n_validation, found.n_pool) == (30, 45, 0)
 
 
@@ -237,7 +241,7 @@ def test_validation_rows_of_one_class_are_no_obstacle() -> None:
     assert [warning.filename for warning in caught] == [__file__]
     assert found.classes_not_validated == ["0", "1"]
     table = found.table.set_index("option")
-    assert table.loc["validation only", "loss"] == 0
+    assert table.loc["validation only", "loss"] == pytest.approx(0)
     assert found.option != "validation only"  # it would predict no other class
 
 
@@ -279,8 +283,12 @@ def test_the_weights_of_training_rows_count(plain_with_pool: Advice) -> None:
         *(X[TRAIN][rows], Y[TRAIN][rows], X[VALIDATION], Y[VALIDATION], X[POOL]),
         **SMALL,
     ).table
-    # A row of weight two is switched whole, of two copies perhaps one.
-    alike = ~weighed["option"].str.startswith("relabeled")
+    # A row of weight two is switched whole, of two copies perhaps one. And two copies
+    # may be in two folds of a cross-validation.
+    same = ["train only", "validation only", "train + weighted validation"]
+    alike = weighed["option"].isin([*same, "self-training", "salutary"])
+    columns = ["option", "accuracy", "loss", "C"]
+    weighed, twice = weighed[columns], twice[columns]
     pd.testing.assert_frame_equal(weighed[alike], twice[alike], rtol=1e-4, atol=1e-4)
     assert not np.allclose(weighed["loss"], plain_with_pool.table["loss"])
 

@@ -116,15 +116,21 @@ def test_validation_rows_are_tuned_by_cross_validation(task: AdviceTask) -> None
 
 
 @pytest.mark.slow
-def test_both_are_tuned_by_cross_validation_of_the_validation_rows(
+def test_both_are_tuned_by_cross_validation_of_all_their_rows(
     task: AdviceTask,
 ) -> None:
-    losses = [loss_of_both(C, 1.0) for C in PENALTIES]
-    found = train_and_validation(task)
-    assert PENALTIES[np.argmin(losses)] == found.C
-    assert task.both_C_and_loss[1] == pytest.approx(min(losses), rel=1e-3)
     X_both = np.vstack([X[TRAIN], X[VALIDATION]])
     y_both = np.concatenate([NOISY[TRAIN], Y[VALIDATION]])
+    folds = list(stratified_parts(y_both, 5, np.random.RandomState(task.seed)))
+    scores = [
+        cross_val_score(
+            LogisticRegression(C=C), X_both, y_both, scoring="neg_log_loss", cv=folds
+        )
+        @ [len(part) for _, part in folds]
+        for C in PENALTIES
+    ]
+    found = train_and_validation(task)
+    assert PENALTIES[np.argmax(scores)] == found.C
     expected = refit(found.C, X_both, y_both)
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
 
@@ -248,6 +254,8 @@ def test_a_training_row_of_weight_two_is_the_row_twice(
     heavy = replace(train, weight=np.where(np.arange(60) < 20, 2.0, 1.0))
     twice = train.take(np.concatenate([np.arange(60), np.arange(20)]))
     option = options_of(task)[name]
+    # Two copies may be in two folds of a cross-validation, and another C seem best.
+    task = replace(task, penalties=(0.3,))
     models = [option(replace(task, train=part)).model for part in (heavy, twice)]
     np.testing.assert_allclose(models[0].coef_, models[1].coef_, atol=1e-4)
     if name != "validation only":

@@ -88,10 +88,11 @@ class Verdict:
 
     Notes
     -----
-    Among options that use people's labels alone, the one with the lowest loss is best.
-    Labels that no person gave are advised only if they are surely better than it: if
-    the 95% interval of the difference leaves out zero. ``docs/studies/advise`` compares
-    this with other ways to decide.
+    Training on both tables is advised unless something is surely better: unless the 95%
+    interval of the difference leaves out zero. Of other options with people's labels
+    alone that are, the one with the lowest loss is best. Labels that no person gave
+    must be surely better than that. ``docs/studies/advise`` compares this with other
+    ways to decide.
     """
 
     option: str
@@ -122,8 +123,8 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     Parameters
     ----------
     judged : mapping of str to Judged
-        The most preferred first; of equal losses the first option wins. At least one
-        uses people's labels alone.
+        The first with people's labels alone is preferred unless another is surely
+        better.
     measure : Measure
 
     Returns
@@ -133,7 +134,7 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     losses = {name: measure.loss(found) for name, found in judged.items()}
     assigning = [name for name in judged if name.startswith(ASSIGNED)]
     having = [name for name in assigning if judged[name].n_labels.any()]
-    without = _lowest(losses, _of_people(judged, measure))
+    without = _best_of_people(judged, measure, losses)
     option, difference = without, None
     finding: Finding = "no labels"
     if having:
@@ -151,17 +152,24 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     return Verdict(option, sentence, finding, difference, measure.name, table)
 
 
-def _of_people(judged: Mapping[str, Judged], measure: Measure) -> list[str]:
-    """Options with people's labels alone that may be advised.
+def _best_of_people(
+    judged: Mapping[str, Judged], measure: Measure, losses: Mapping[str, float]
+) -> str:
+    """The first option with people's labels alone, or another that is surely better.
 
     A model of the validation rows alone would never predict a class that they lack, and
     they cannot show that it should.
     """
-    names = [name for name in judged if not name.startswith(ASSIGNED)]
-    n_classes = next(iter(judged.values())).logits.shape[2]
-    if len(np.unique(measure.truth.labels)) < n_classes and len(names) > 1:
-        names = [name for name in names if name != VALIDATION_ONLY]
-    return names
+    first, *others = [name for name in judged if not name.startswith(ASSIGNED)]
+    n_classes = judged[first].logits.shape[2]
+    if len(np.unique(measure.truth.labels)) < n_classes:
+        others = [name for name in others if name != VALIDATION_ONLY]
+    better = [
+        name
+        for name in others
+        if _finding(measure.difference(judged[name], judged[first])) == "better"
+    ]
+    return _lowest(losses, better) if better else first
 
 
 def _lowest(losses: Mapping[str, float], names: list[str]) -> str:

@@ -143,7 +143,7 @@ def best_C(
     -------
     C : float
     loss : float
-        Sum over the rows that were evaluated on.
+        Weighted sum over the rows that were evaluated on.
     """
     models: list[Any] = [None] * len(parts)
 
@@ -154,7 +154,7 @@ def best_C(
                 C, fitted, classes, models[number], TUNING_TOLERANCE, estimator
             )
             chance = probabilities(models[number], judged.X, classes)
-            loss += float(log_losses(chance, judged.labels).sum())
+            loss += float(log_losses(chance, judged.labels) @ judged.weight)
         return loss
 
     return lowest_loss(penalties, loss_of)
