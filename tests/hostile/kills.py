@@ -44,12 +44,20 @@ KINDS = {
     "label": Kind(
         ("label", *TABLES, *POOL, "--budget=12", "--batch-size=3", "--C=0.03"),
         ("labels.parquet",),
-        45,
+        40,
     ),
     "relabel": Kind(
         ("relabel", *TABLES, "--budget=6", "--batch-size=2", "--C=0.03"),
         ("switches.parquet", "cleaned.csv"),
-        45,
+        35,
+    ),
+    "advise": Kind(
+        (
+            *("advise", *TABLES, *POOL, "--budget=4", "--batch-size=2"),
+            *("--splits=2", "--repeats=2"),
+        ),
+        ("config.toml",),
+        15,
     ),
     "finetune": Kind(
         (
