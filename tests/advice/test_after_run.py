@@ -49,6 +49,11 @@ def cold(X_fit: np.ndarray, y_fit: np.ndarray, C: float, rows: LabeledRows) -> l
     ]
 
 
+def log_losses(model: LogisticRegression, rows: LabeledRows) -> np.ndarray:
+    chance = model.predict_proba(rows.X)
+    return -np.log(chance[np.arange(len(rows)), rows.labels])
+
+
 def best_C(fit: list[tuple[np.ndarray, np.ndarray]], judge: list[LabeledRows]) -> float:
     """The C with the lowest loss, up to the first that is not lower than the last."""
     found, lowest = PENALTIES[0], np.inf
@@ -71,7 +76,20 @@ def test_each_canary_row_is_judged_by_tuned_models_that_have_not_seen_it() -> No
     table = found.table.set_index("option")
     X_train, y_train = X[LABELED], Y[LABELED]
     alone, both, salutary = [], [], []
-    for fold, snapshot in zip(guarded.folds, state.best_folds, strict=True):
+    # Of each fold, the round that is best by the canary rows of the others.
+    rounds = [
+        [
+            log_losses(snapshot.model, fold.canary)
+            for fold, snapshot in zip(guarded.folds, snapshots, strict=True)
+        ]
+        for snapshots in state.fold_history
+    ]
+    for number, fold in enumerate(guarded.folds):
+        sums = [
+            np.concatenate([of for k, of in enumerate(one) if k != number]).sum()
+            for one in rounds
+        ]
+        snapshot = state.fold_history[int(np.argmin(sums))][number]
         C = best_C([(X_train, y_train)], [fold.own])
         alone += cold(X_train, y_train, C, fold.canary)
         rows = np.vstack([X_train, fold.own.X])

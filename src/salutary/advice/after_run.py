@@ -12,6 +12,7 @@ from salutary.advice.measure import Measure
 from salutary.advice.options import OPTIONS, AdviceTask, FittedOption, Option
 from salutary.advice.verdict import Verdict, reach_verdict
 from salutary.arrays import FloatArray, as_float64
+from salutary.influence.objectives import bind
 from salutary.labeling.definition import Definition, Fold
 from salutary.labeling.edits import SwitchLabel
 from salutary.labeling.fitting import Snapshot, fit_converged, training_rows
@@ -39,7 +40,9 @@ def verdict_on(
 
     The folds of the guard judge it. In each, the baselines and the labels that the
     fold assigned are judged by its canary rows. The baselines have their C tuned by the
-    fold's other validation rows.
+    fold's other validation rows. The labels are those up to the round that did best on
+    the canary rows of the other folds: of a round that was chosen by the rows that
+    judge it, too much would be promised.
 
     Parameters
     ----------
@@ -63,15 +66,38 @@ def verdict_on(
 def _judged(problem: Definition, state: State) -> dict[str, Judged]:
     """The baselines and a run's labels on the canary rows, fold after fold."""
     results, held, begin = [], [], 0
-    for fold, snapshot in zip(problem.folds, state.best_folds, strict=True):
+    chosen = _rounds_by_other_folds(problem, state)
+    for number, fold in enumerate(problem.folds):
+        snapshot = state.fold_history[chosen[number]][number]
         # Without labels in the run, those of the folds are nobody's.
-        labels = _with_labels(problem, fold, snapshot) if len(state.best) else {}
+        kept = state.best
+        labels = _with_labels(problem, snapshot, kept) if len(kept) else {}
         options = {**BASELINES, **labels}
         canary = replace(fold.canary, X=as_float64(fold.canary.X))
         results.append(judge_fold(_task(problem, fold), canary, options))
         held.append(np.arange(begin, begin + len(canary)))
         begin += len(canary)
     return together(list(zip(held, results, strict=True)), begin)
+
+
+def _rounds_by_other_folds(problem: Definition, state: State) -> list[int]:
+    """For each fold, the round that does best on the canary rows of the others."""
+    logits = [
+        [
+            fold.canary.logits(snapshot.model)
+            for fold, snapshot in zip(problem.folds, snapshots, strict=True)
+        ]
+        for snapshots in state.fold_history
+    ]
+    sizes = [len(fold.canary) for fold in problem.folds]
+    fold_of_row = np.repeat(np.arange(len(sizes)), sizes)
+    chosen = []
+    for number in range(len(sizes)):
+        others = np.flatnonzero(fold_of_row != number)
+        loss = bind(problem.objective, problem.canary.take(others))
+        losses = [loss(np.concatenate(found)[others])[0] for found in logits]
+        chosen.append(int(np.argmin(losses)))
+    return chosen
 
 
 def _task(problem: Definition, fold: Fold) -> AdviceTask:
@@ -90,18 +116,21 @@ def _task(problem: Definition, fold: Fold) -> AdviceTask:
 
 
 def _with_labels(
-    problem: Definition, fold: Fold, snapshot: Snapshot
+    problem: Definition, fold_labels: Snapshot, kept: Snapshot
 ) -> dict[str, Option]:
-    """A fold's labels as options: alone, and with the validation rows."""
-    rows, labels = snapshot.rows, snapshot.labels
+    """A fold's labels as options: alone, and with the validation rows.
+
+    They stand for those that the run kept, which are the ones that are counted.
+    """
 
     def alone(task: AdviceTask) -> FittedOption:
-        return FittedOption(snapshot.model, snapshot.model.C, 0.0, rows, labels)
+        model = fold_labels.model
+        return FittedOption(model, model.C, 0.0, kept.rows, kept.labels)
 
     def with_validation(task: AdviceTask) -> FittedOption:
-        trained = join(training_rows(problem, rows, labels), task.validation)
-        model = task.fit(task.both_C, trained)
-        return FittedOption(model, task.both_C, 1.0, rows, labels)
+        rows = training_rows(problem, fold_labels.rows, fold_labels.labels)
+        model = task.fit(task.both_C, join(rows, task.validation))
+        return FittedOption(model, task.both_C, 1.0, kept.rows, kept.labels)
 
     name = RELABELED if isinstance(problem.edit, SwitchLabel) else SALUTARY
     return {name: alone, f"{name} + validation": with_validation}

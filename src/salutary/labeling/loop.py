@@ -57,12 +57,12 @@ class State:
         The model, and all pool rows labeled so far, also in rounds that may be undone.
     folds : tuple of Snapshot
         The same for each fold.
+    fold_history : tuple of tuple of Snapshot
+        ``folds`` before the first round and after each.
     rounds : int
         Number of rounds that were run.
     best : Snapshot
         The snapshot after the best round.
-    best_folds : tuple of Snapshot
-        The same of each fold.
     best_round : int
         Number of the best round; 0 for the start.
     canary : Canary
@@ -72,9 +72,9 @@ class State:
 
     latest: Snapshot
     folds: tuple[Snapshot, ...]
+    fold_history: tuple[tuple[Snapshot, ...], ...]
     rounds: int
     best: Snapshot
-    best_folds: tuple[Snapshot, ...]
     best_round: int
     canary: Canary
     termination: Termination | None = None
@@ -149,7 +149,7 @@ def start(problem: Steps) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
     snapshot, folds = problem.first()
     logits = problem.canary_logits(snapshot, folds)
-    return State(snapshot, folds, 0, snapshot, folds, 0, Canary(logits, logits))
+    return State(snapshot, folds, (folds,), 0, snapshot, 0, Canary(logits, logits))
 
 
 def rounds(
@@ -296,7 +296,11 @@ def _judged(
 def _after(state: State, record: Round, logits: FloatArray) -> State:
     """The state after a judged round; ``logits`` are those of the canary rows."""
     state = replace(
-        state, latest=record.snapshot, folds=record.folds, rounds=record.number
+        state,
+        latest=record.snapshot,
+        folds=record.folds,
+        fold_history=(*state.fold_history, record.folds),
+        rounds=record.number,
     )
     if record.verdict == "harmful":
         return replace(state, termination="guard")
@@ -305,7 +309,6 @@ def _after(state: State, record: Round, logits: FloatArray) -> State:
     return replace(
         state,
         best=record.snapshot,
-        best_folds=record.folds,
         best_round=record.number,
         canary=replace(state.canary, best=logits),
     )

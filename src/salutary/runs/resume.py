@@ -42,17 +42,17 @@ def restored(record: Record, problem: Steps, n_rows: int) -> State:
             )
         )
 
-    at_best, folds_at_best = snapshot(best), folds(best)
+    at_best, of_folds = snapshot(best), tuple(folds(entry) for entry in record.entries)
     return State(
         latest=snapshot(last),
-        folds=folds(last),
+        folds=of_folds[-1],
+        fold_history=of_folds,
         rounds=last.round,
         best=at_best,
-        best_folds=folds_at_best,
         best_round=best.round,
         canary=Canary(
-            problem.canary_logits(snapshot(first), folds(first)),
-            problem.canary_logits(at_best, folds_at_best),
+            problem.canary_logits(snapshot(first), of_folds[0]),
+            problem.canary_logits(at_best, of_folds[best.round]),
         ),
         termination=record.termination,
     )

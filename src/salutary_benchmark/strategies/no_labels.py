@@ -109,15 +109,17 @@ def _retuned(
     if chosen.C == problem.estimator.C:
         return problem, state
     problem = replace(problem, estimator=chosen)
+    folds = tuple(refitted(problem, snapshot) for snapshot in state.folds)
     state = replace(
         state,
         latest=refitted(problem, state.latest),
-        folds=tuple(refitted(problem, snapshot) for snapshot in state.folds),
+        folds=folds,
+        fold_history=(*state.fold_history[:-1], folds),
     )
     if state.best_round == state.rounds:
         logits = problem.canary_logits(state.latest, state.folds)
         canary = replace(state.canary, best=logits)
-        state = replace(state, best=state.latest, best_folds=state.folds, canary=canary)
+        state = replace(state, best=state.latest, canary=canary)
     return problem, state
 
 
