@@ -73,7 +73,7 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
     out = folder / "advised"
     outcome = json.loads((out / "run.json").read_text())["outcome"]
     assert outcome["option"] == option
-    expected = {"ledger.sqlite", "model.skops", "run.json", "run.lock"}
+    expected = {"config.toml", "ledger.sqlite", "model.skops", "run.json", "run.lock"}
     if outcome["labels"]:
         assert labels is not None
         expected.add(labels)

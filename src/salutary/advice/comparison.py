@@ -62,7 +62,7 @@ class Advice:
     ...     X[::9], y[::9], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
     ... )
     >>> advice.option
-    'train + weighted validation'
+    'train + validation'
     >>> differences = advice.table.set_index("option")["difference"]
     >>> bool(differences["train only"] > 0)  # its log loss is higher
     True
