@@ -51,7 +51,7 @@ def label(
             "--C",
             rich_help_panel=parameters.MODEL,
             help="Inverse of the regularization strength, as in scikit-learn.",
-            show_default="tuned by the log loss on VAL",
+            show_default="tuned by cross-validation on TRAIN and by VAL",
         ),
     ] = None,
     texts: Texts | None = None,

@@ -27,7 +27,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
-        *_tuned(report),
+        *_tuned(report, "both tables"),
         *_losses(report),
         *_about_pool(outcome),
         *_warnings(outcome),
@@ -62,7 +62,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
     return [
         _ending("Labels switched", report, RELABEL_ENDINGS),
         _line("rows by class", rows),
-        *_tuned(report),
+        *_tuned(report, "the validation table"),
         *_losses(report),
         *_warnings(outcome),
         *_advice(report),
@@ -122,9 +122,9 @@ def _by_class(outcome: dict[str, Any]) -> str:
     return _line("by class", by_class)
 
 
-def _tuned(report: dict[str, Any]) -> Iterator[str]:
+def _tuned(report: dict[str, Any], by: str) -> Iterator[str]:
     if report["settings"]["C"] is None:
-        yield _line("C", f"{report['outcome']['C']:g}, tuned by the validation table")
+        yield _line("C", f"{report['outcome']['C']:g}, tuned by {by}")
 
 
 def _losses(report: dict[str, Any]) -> Iterator[str]:

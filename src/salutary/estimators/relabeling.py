@@ -215,7 +215,7 @@ def relabel(
         template = LogisticRegression(
             C=best_C_by_validation(labeled, validation, classes)
         )
-        folds = tuned_folds(folds, labeled, classes)
+        folds = tuned_folds(folds, labeled, classes, best_C_by_validation)
     problem = Problem(
         estimator=with_chosen_penalty(template, X, classes[codes], labeled.weight),
         classes=classes,

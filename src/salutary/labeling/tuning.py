@@ -170,17 +170,35 @@ def best_C_by_validation(
     return best_C([(rows, validation)], classes, PENALTIES)[0]
 
 
-def tuned_folds(
-    folds: tuple[Fold, ...], labeled: LabeledRows, classes: NDArray[Any]
-) -> tuple[Fold, ...]:
-    """The folds of a guard, each with the C that does best on its own rows.
+def best_C_by_all_rows(
+    rows: LabeledRows, validation: LabeledRows, classes: NDArray[Any]
+) -> float:
+    """Find the best C of `PENALTIES` for labeled rows, by these and validation rows.
 
-    The canary rows of a fold have no part in it, so they judge models that know nothing
-    of them.
+    Labeled rows count with their loss in cross-validation, validation rows with that
+    under the model of all labeled rows. Twice the rows choose C better; where labels
+    may be wrong, use `best_C_by_validation`.
+    """
+    parts = [*_parts(rows, 0), (rows, validation)]
+    return best_C(parts, classes, PENALTIES)[0]
+
+
+ChooseC = Callable[[LabeledRows, LabeledRows, NDArray[Any]], float]
+"""Chooses C for labeled rows, by these and by validation rows."""
+
+
+def tuned_folds(
+    folds: tuple[Fold, ...],
+    labeled: LabeledRows,
+    classes: NDArray[Any],
+    choose_C: ChooseC,
+) -> tuple[Fold, ...]:
+    """The folds of a guard, each with the C that does best without its canary rows.
+
+    These have no part in it, so they judge models that know nothing of them.
     """
     return tuple(
-        replace(fold, C=best_C_by_validation(labeled, fold.own, classes))
-        for fold in folds
+        replace(fold, C=choose_C(labeled, fold.own, classes)) for fold in folds
     )
 
 
@@ -197,9 +215,13 @@ def best_C_by_cross_validation(
     seed : int
         Seed of the random folds.
     """
+    return best_C(_parts(rows, seed), classes, PENALTIES)[0]
+
+
+def _parts(rows: LabeledRows, seed: int) -> list[tuple[LabeledRows, LabeledRows]]:
+    """Rows to fit on and rows to evaluate on, for each part of a cross-validation."""
     rng = np.random.RandomState(seed)
-    parts = [
+    return [
         (rows.take(rest), rows.take(part))
         for rest, part in stratified_parts(rows.labels, N_PARTS, rng)
     ]
-    return best_C(parts, classes, PENALTIES)[0]

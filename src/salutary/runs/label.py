@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from salutary.labeling.edits import AddRow
+from salutary.labeling.tuning import best_C_by_all_rows
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage
 from salutary.runs.artifacts import LABELS, MODEL, write_model
@@ -39,7 +40,9 @@ class LabelRun:
             tables = read_tables(sources)
         encoded = encode_tables(tables, sources, settings.seed, stage)
         pool = ArrayPool.of(encoded.pool)
-        problem = make_problem(encoded, sources, settings, pool, AddRow())
+        problem = make_problem(
+            encoded, sources, settings, pool, AddRow(), best_C_by_all_rows
+        )
         features = tables.features
         unseen = unseen_categories(encoded.encoder, features["train"], features["pool"])
         return TableProblem(problem, encoded, tables.ids, unseen)

@@ -11,6 +11,7 @@ from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.labeling.edits import SwitchLabel, own_pool
 from salutary.labeling.fitting import training_rows
+from salutary.labeling.tuning import best_C_by_validation
 from salutary.progress import Stage
 from salutary.runs.artifacts import MODEL, SWITCHES, write_model
 from salutary.runs.kind import FinishedRun, Request
@@ -49,7 +50,9 @@ class RelabelRun:
             )
         train = encoded.train
         edit = SwitchLabel(train.labels)
-        problem = make_problem(encoded, sources, settings, own_pool(train), edit)
+        problem = make_problem(
+            encoded, sources, settings, own_pool(train), edit, best_C_by_validation
+        )
         return TableProblem(problem, encoded, tables.ids, unseen={})
 
     def results(self, sources: Sources) -> tuple[str, ...]:

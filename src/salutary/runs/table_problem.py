@@ -19,7 +19,7 @@ from salutary.labeling.edits import TrainingEdit, default_batch
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
-from salutary.labeling.tuning import best_C_by_validation, tuned_folds
+from salutary.labeling.tuning import ChooseC, tuned_folds
 from salutary.names import EstimateName, ObjectiveName, RuleName
 from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
@@ -41,9 +41,10 @@ class Settings:
     """Settings of a run, see ``salutary label --help``.
 
     If ``batch_size`` is None, `default_batch` of the training rows is used. If ``C`` is
-    None, it is tuned by the log loss on validation rows: for the run on all of them,
-    for each fold of the guard on those that its influences see. The ``objective``
-    "cost" uses the table of costs.
+    None, it is tuned by the log loss on rows that a model has not seen: in labeling of
+    the training and the validation table, in relabeling of the latter alone. A fold of
+    the guard is tuned without its canary rows. The ``objective`` "cost" uses the table
+    of costs.
     """
 
     rule: RuleName
@@ -183,6 +184,7 @@ def make_problem(
     settings: Settings,
     pool: Pool,
     edit: TrainingEdit,
+    choose_C: ChooseC,
 ) -> Problem:
     """Make the problem of encoded tables.
 
@@ -203,8 +205,8 @@ def make_problem(
     train, validation, C = encoded.train, encoded.validation, settings.C
     folds = split_folds(validation, settings.guard, rng)
     if C is None:
-        C = best_C_by_validation(train, validation, tables.classes)
-        folds = tuned_folds(folds, train, tables.classes)
+        C = choose_C(train, validation, tables.classes)
+        folds = tuned_folds(folds, train, tables.classes, choose_C)
     return Problem(
         estimator=LogisticRegression(C=C),
         classes=tables.classes,
