@@ -60,4 +60,4 @@ def test_a_fold_is_tuned_without_its_canary_rows() -> None:
         assert after.own is before.own
         assert after.canary is before.canary
         expected = PENALTIES[int(np.argmin(losses(before.own, True)))]
-        assert after.C == expected
+        assert expected == after.C
