@@ -48,6 +48,9 @@ ACTIONS = {
 ASSIGNED = (RELABELED, SALUTARY, "self-training")
 """How the names of options begin whose labels no person gave."""
 
+UNSEEN = "labels that no person gave cannot be judged, as VAL lacks a class: "
+"""Why such labels are not advised although they seem better."""
+
 Finding = Literal["better", "worse", "no difference", "no labels"]
 """What assigned labels do, compared with the best use of people's labels alone.
 
@@ -135,16 +138,17 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     assigning = [name for name in judged if name.startswith(ASSIGNED)]
     having = [name for name in assigning if judged[name].n_labels.any()]
     without = _best_of_people(judged, measure, losses)
-    option, difference = without, None
+    option, labeled, difference = without, None, None
     finding: Finding = "no labels"
     if having:
-        labeled = _lowest(losses, having)
+        better = _surely_better(judged, measure, having, without)
+        labeled = _lowest(losses, better or having)
         difference = measure.difference(judged[labeled], judged[without])
         finding = _finding(difference)
-        if finding == "better":
+        if finding == "better" and _sees_every_class(judged, measure):
             option = labeled
     table = _table(judged, measure, losses, option)
-    other = _compared_with(option, without, having, losses)
+    other = _compared_with(option, without, labeled, losses)
     reason = _reason(finding, measure, judged, option, other)
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
@@ -161,15 +165,27 @@ def _best_of_people(
     they cannot show that it should.
     """
     first, *others = [name for name in judged if not name.startswith(ASSIGNED)]
-    n_classes = judged[first].logits.shape[2]
-    if len(np.unique(measure.truth.labels)) < n_classes:
+    if not _sees_every_class(judged, measure):
         others = [name for name in others if name != VALIDATION_ONLY]
-    better = [
-        name
-        for name in others
-        if _finding(measure.difference(judged[name], judged[first])) == "better"
-    ]
+    better = _surely_better(judged, measure, others, first)
     return _lowest(losses, better) if better else first
+
+
+def _surely_better(
+    judged: Mapping[str, Judged], measure: Measure, names: list[str], than: str
+) -> list[str]:
+    """Those of some options that are surely better than another."""
+    return [
+        name
+        for name in names
+        if _finding(measure.difference(judged[name], judged[than])) == "better"
+    ]
+
+
+def _sees_every_class(judged: Mapping[str, Judged], measure: Measure) -> bool:
+    """Whether every class has a validation row; else nothing shows what labels do."""
+    n_classes = next(iter(judged.values())).logits.shape[2]
+    return bool(len(np.unique(measure.truth.labels)) == n_classes)
 
 
 def _lowest(losses: Mapping[str, float], names: list[str]) -> str:
@@ -183,14 +199,14 @@ def _finding(difference: Difference) -> Finding:
 
 
 def _compared_with(
-    option: str, without: str, having: list[str], losses: Mapping[str, float]
+    option: str, without: str, labeled: str | None, losses: Mapping[str, float]
 ) -> str | None:
     """The option that the reason compares the advised one with; None if it is alone."""
     if option != without:
         return without
     rest = [name for name in losses if name != option and not name.startswith(ASSIGNED)]
-    if having:
-        return _lowest(losses, having)
+    if labeled is not None:
+        return labeled
     if TRAIN_ONLY in rest:
         return TRAIN_ONLY
     return _lowest(losses, rest) if rest else None
@@ -209,7 +225,7 @@ def _reason(
         found = measure.difference(judged[other], judged[option])
         compared = _in_words(other, found, measure.name.replace("_", " "))
     before = {
-        "better": "",
+        "better": "" if option.startswith(ASSIGNED) else UNSEEN,
         "worse": "labels that no person gave do worse here: ",
         "no difference": "labels that no person gave add nothing that is sure: ",
         "no labels": "no label was kept, as none was seen to help; ",

@@ -13,7 +13,7 @@ from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.running import show_checks
-from salutary.cli.terminal import display, print_json, printable
+from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError
 
@@ -118,11 +118,21 @@ def advise(
     )
     plan = Plan(budget, batch_size, splits, repeats, seed)
     report = _compare(sources, plan, out, resume, options)
+    for line in _warnings(report):
+        tell(line)
     if as_json:
         print_json(report)
         return
     for line in summary(report):
         print(line)
+
+
+def _warnings(report: dict[str, Any]) -> Iterator[str]:
+    """What to think of the figures, in lines for standard error."""
+    if report["recurring_validation_rows"]:
+        yield f"warning: {recurring(report['recurring_validation_rows'])}"
+    if report["classes_not_validated"]:
+        yield f"warning: {not_validated(report['classes_not_validated'])}"
 
 
 def _compare(
@@ -160,10 +170,6 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", of which {report['n_pool_used']} were drawn and used"
     folds = f"{report['splits']} folds, repeats: {report['repeats']}"
     yield f"{rows}; {folds}"
-    if report["recurring_validation_rows"]:
-        yield f"warning: {recurring(report['recurring_validation_rows'])}"
-    if report["classes_not_validated"]:
-        yield f"warning: {not_validated(report['classes_not_validated'])}"
     yield from verdict_lines(report)
     if "out" in report:
         labels = "labels, " if report["labels"] else ""

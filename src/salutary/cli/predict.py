@@ -28,7 +28,8 @@ def predict(
         Path,
         typer.Argument(
             metavar="RUN_DIR",
-            help="Directory of a finished run of label, relabel or finetune.",
+            help="Directory of a finished run of label, relabel, finetune or "
+            "advise --out.",
         ),
     ],
     table: Annotated[

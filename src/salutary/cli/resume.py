@@ -27,7 +27,7 @@ def resume(
     budget: Annotated[
         int | None,
         typer.Option(
-            help="Maximum number of labels in all, to raise it.",
+            help="Maximum number of labels in all, to raise it. Not for advise.",
             show_default="that of the run",
         ),
     ] = None,

@@ -228,6 +228,11 @@ def _kept_nothing(outcome: dict[str, Any]) -> bool:
 
 def _verdict(outcome: dict[str, Any]) -> Iterator[str]:
     if outcome["verdict"]:
+        if outcome["labels"]:
+            yield (
+                "Below, labels are judged by rows that did not choose the best round, "
+                "so their loss may be above the held-out loss."
+            )
         yield from verdict_lines(outcome["verdict"])
     else:
         yield (

@@ -48,6 +48,7 @@ from salutary.runs.directory import (
 )
 from salutary.runs.kind import Request
 from salutary.runs.repeating import config_text, options_of
+from salutary.runs.report import counts_by_class
 from salutary.runs.sealed import not_as_written, open_ledger
 from salutary.runs.table_problem import (
     EncodedTables,
@@ -274,7 +275,11 @@ def _finish(
             "data": data_of(facts, request.sources, n_rows_of(encoded.tables)),
             "versions": facts["versions"],
             "checks": encoded.checks.to_dict(),
-            "outcome": {**_outcome(advice, encoded), "labels": found.n_labels},
+            "outcome": {
+                **_outcome(advice, encoded),
+                "train_by_class": counts_by_class(task.classes, task.train.labels),
+                "labels": found.n_labels,
+            },
         }
         write_text(out / CONFIG, config_text(ADVISING.name, facts["options"]))
         write_json(out / REPORT, report)

@@ -160,7 +160,7 @@ def load(run_dir: str | os.PathLike[str]) -> Pipeline:
     if not path.is_file():
         raise InputError(
             f"{run_dir}: holds no {MODEL}; pass the --out of a finished "
-            "'salutary label', 'salutary relabel' or 'salutary finetune'"
+            "'salutary label', 'relabel', 'finetune' or 'advise'"
         )
     try:
         _check_size(path)
