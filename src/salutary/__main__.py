@@ -23,8 +23,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code != REFUSED:
             raise
-        # A refusal comes while libraries still read and compute. A thread of theirs that
-        # has not ended may end an ordinary exit by a signal, so there is none.
+        # A refusal comes while libraries still read and compute. A thread of theirs
+        # that has not ended may end an ordinary exit by a signal, so there is none.
         with suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
             sys.stderr.flush()
