@@ -21,12 +21,13 @@ LOSSES = st.lists(st.floats(0.01, 3.0), min_size=6, max_size=6)
 
 
 def judged(n_labels: int = 3, **losses: list[float]) -> dict[str, Judged]:
-    """Options, their underscores as spaces, with these losses of rows of class 0."""
+    """Options, their underscores as spaces, these losses of two classes."""
     found = {}
     for name, values in losses.items():
         words = name.replace("__", " + ").replace("_", " ")
         own = -np.array(values)
         logits = np.stack([own, np.log(-np.expm1(own))], axis=1)
+        logits[1::2] = logits[1::2, ::-1]
         labels = n_labels if words.startswith(ASSIGNED) else 0
         found[words] = Judged(
             logits[None], np.full(2, 0.1), np.full(2, 5.0), np.full(2, labels)
@@ -36,8 +37,22 @@ def judged(n_labels: int = 3, **losses: list[float]) -> dict[str, Judged]:
 
 def verdict_of(found: dict[str, Judged]) -> Verdict:
     n_rows = len(next(iter(found.values())).logits[0])
-    truth = Truth(np.zeros(n_rows, dtype=np.intp), np.ones(n_rows))
+    truth = Truth(np.arange(n_rows) % 2, np.ones(n_rows))
     return reach_verdict(found, Measure(truth))
+
+
+def test_labels_are_not_advised_where_a_class_cannot_be_judged() -> None:
+    found = judged(
+        train__validation=[0.6, 0.5, 0.6, 0.5],
+        validation_only=[0.01, 0.01, 0.01, 0.01],
+        salutary=[0.2, 0.1, 0.2, 0.1],
+    )
+    for one in found.values():
+        one.logits[:, 1::2] = one.logits[:, 1::2, ::-1]
+    lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
+    verdict = reach_verdict(found, Measure(lacking))
+    assert verdict.option == "train + validation"
+    assert "cannot be judged, as VAL lacks a class" in verdict.sentence
 
 
 def test_labels_that_add_nothing_sure_are_not_advised() -> None:

@@ -92,12 +92,12 @@ def test_the_tempered_rule_is_the_default(run: Run) -> None:
     assert set(labels_of(run())["rule"].to_pylist()) == {"tempered"}
 
 
-def test_a_run_leaves_its_files_and_the_card_alone_on_standard_error(
+def test_a_run_leaves_its_files_and_the_card_on_standard_error(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {path.name for path in run("--quiet").iterdir()} == FILES
+    assert {path.name for path in run().iterdir()} == FILES
     out, err = capsys.readouterr()
-    assert err.startswith("TRAIN  ")
+    assert any(line.startswith("TRAIN  ") for line in err.splitlines())
     assert "warning: " not in err
     assert "Labels assigned: 15" in out
 

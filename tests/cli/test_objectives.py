@@ -165,7 +165,14 @@ def test_guessing_and_the_start_are_judged_by_the_objective(
     tables: dict[str, pd.DataFrame],
     tmp_path: Path,
 ) -> None:
-    path = run("label", *further_of(objective, tmp_path), "--min-influence-z", "1e9")
+    path = run(
+        "label",
+        *further_of(objective, tmp_path),
+        "--min-influence-z",
+        "1e9",
+        "--C",
+        "1",
+    )
     outcome, validation = report_of(path)["outcome"], tables["validation"]
     assert outcome["labels"] == 0
     start = value(salutary.load(path).predict_proba(validation), validation)

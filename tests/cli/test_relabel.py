@@ -677,7 +677,7 @@ REFUSED = {
     "empty target": (empty_target, [], "is empty in row 59 (NA, null and ? count as"),
     "a tiny C": (nothing, ["--C", "1e-320"], "must be at least 1e-100"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
-    "no id": (nothing, ["--id", "name"], "has no column 'id'"),
+    "no id": (nothing, ["--id", "name"], "train.csv: has no id column 'name'; add"),
     "repeated id": (repeated_id, [], "id column 'id' has '007' in rows 0 and 7"),
     "empty id": (empty_id, [], "id column 'id' is empty in row 89; fill it or drop"),
     "unknown class": (unknown_class, [], "the class 'cow' (row 59)"),
@@ -773,7 +773,7 @@ def test_a_full_disk_says_how_to_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "commit", full)
-        line = refusal(arguments(folder, folder / "run"))
+        line = refusal([*arguments(folder, folder / "run"), "--quiet"])
     assert "goes on with --resume" in line
     main(arguments(folder, folder / "run", "--resume"))
     assert len(switches_of(folder / "run")) == 12

@@ -93,7 +93,7 @@ def test_it_stands_in_a_pipeline(module: Any, images: np.ndarray) -> None:
         budget=2,
         batch_size=1,
         guard=False,
-    ).fit(images, y, images[:6], y[:6])
+    ).fit(images, y, images[:6] + 0.1, y[:6])
     assert (model.transduction_ >= 0).sum() == 8
 
 

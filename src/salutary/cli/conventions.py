@@ -56,7 +56,8 @@ def conventional(
             "--quiet",
             "-q",
             rich_help_panel=MESSAGES,
-            help="Show no progress. Warnings and errors are still shown.",
+            help="Show neither progress nor the card about the tables. Warnings and "
+            "errors are still shown.",
         ),
     ] = False,
     verbose: Annotated[

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.check import card
-from salutary.cli.terminal import display, print_json
+from salutary.cli.terminal import display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def show_checks(checks: Checks) -> None:
-    """Show the card about the tables, on standard error."""
+    """Show the card about the tables, on standard error; with --quiet its warnings."""
     for line in card(checks.to_dict()):
-        print(line, file=sys.stderr)
+        if not is_quiet() or line.startswith("warning: "):
+            tell(line)
 
 
 def run_and_summarize(

@@ -37,6 +37,11 @@ def be_quiet(quiet: bool) -> None:
     _quiet.set(quiet)
 
 
+def is_quiet() -> bool:
+    """Whether no progress is to be shown."""
+    return _quiet.get()
+
+
 def show_logs(verbose: bool) -> None:
     """Show what the library logs on standard error, or nothing of it."""
     logger = logging.getLogger("salutary")
