@@ -26,13 +26,13 @@ from salutary.arrays import as_float64
 from salutary.deep.rows import joined
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
+    as_plain_regression,
     as_rows,
     checked_matrix,
     fit_without_labels,
     joined_again,
     matrix_like,
     split_estimator,
-    with_chosen_penalty,
 )
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
@@ -197,7 +197,7 @@ def advise(
         budget=budget,
         batch_size=batch_size,
         seed=seed,
-        estimator=with_chosen_penalty(template, X, classes[codes], weight),
+        estimator=as_plain_regression(template),
     )
     found = compare(task, splits, repeats, _Printed() if verbose else _silent)
     if found.classes_not_validated:

@@ -114,18 +114,25 @@ def with_chosen_penalty(
     if not isinstance(classifier, LogisticRegressionCV):
         return classifier
     found = clone(classifier).fit(X, y, sample_weight=sample_weight)
-    known = LogisticRegression().get_params()
-    shared = {
-        name: value for name, value in classifier.get_params().items() if name in known
-    }
-    chosen = LogisticRegression(
-        **shared,
+    chosen = as_plain_regression(classifier).set_params(
         # C_ is one number, or the same number for each class.
         C=float(np.ravel(found.C_)[0]),
         l1_ratio=float(np.ravel(found.l1_ratio_)[0] or 0.0),
     )
     check_objective(chosen)
     return chosen
+
+
+def as_plain_regression(classifier: LogisticRegression) -> LogisticRegression:
+    """A LogisticRegression with the settings that a LogisticRegressionCV shares."""
+    known = LogisticRegression().get_params()
+    return LogisticRegression(
+        **{
+            name: value
+            for name, value in classifier.get_params().items()
+            if name in known
+        }
+    )
 
 
 def joined_again(
