@@ -180,7 +180,7 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     report = json.loads((whole / "run.json").read_text())
     outcome = report["outcome"]
     assert (outcome["validation_rows"], outcome["canary_rows"]) == (28, 12)
-    assert outcome["both_tables"] is not None
+    assert outcome["verdict"]["sentence"].startswith("Advice: ")
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
     assert 1 <= first["epochs"] <= 4
     assert 0 <= first["canary_accuracy"] <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -153,10 +154,11 @@ def _compare(
         def fitted(line: str) -> None:
             shown.advance(1, line)
 
+        checked = partial(show_checks, shown)
         if out is None:
-            return advise_tables(sources, plan, shown.stage, fitted, show_checks)
+            return advise_tables(sources, plan, shown.stage, fitted, checked)
         request = Request(sources, plan, plan.budget, out, resume, options)
-        report = advise_into(request, shown.stage, fitted, show_checks)
+        report = advise_into(request, shown.stage, fitted, checked)
         facts = {name: report[name] for name in ("settings", "checks")}
         return {**facts, **report["outcome"], "out": str(out)}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.check import card
-from salutary.cli.terminal import display, is_quiet, print_json, tell
+from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from salutary.tables.checks import Checks
 
 
-def show_checks(checks: Checks) -> None:
-    """Show the card about the tables, on standard error; with --quiet its warnings."""
+def show_checks(shown: Display, checks: Checks) -> None:
+    """Show the card about the tables among the progress; with --quiet its warnings."""
     for line in card(checks.to_dict()):
-        if not is_quiet() or line.startswith("warning: "):
+        if is_quiet() and line.startswith("warning: "):
             tell(line)
+        else:
+            shown.advance(0, line)
 
 
 def run_and_summarize(
@@ -58,7 +61,9 @@ def run_and_summarize(
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
 
-        report = run_tables(kind, request, shown.stage, show, show_checks)
+        report = run_tables(
+            kind, request, shown.stage, show, partial(show_checks, shown)
+        )
     if as_json:
         print_json(report)
         return
