@@ -382,8 +382,9 @@ def test_many_columns_show_what_is_going_on(
         *("reading the tables", "encoding the columns", "checking the tables"),
         "fitting the first model",
     ]
-    assert lines[4].startswith("round 1: ")
-    assert lines[5] == "writing the results"
+    assert lines[4].startswith("TRAIN  ")
+    assert lines[-2].startswith("round 1: ")
+    assert lines[-1] == "writing the results"
 
 
 @pytest.mark.parametrize(

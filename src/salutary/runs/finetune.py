@@ -131,8 +131,8 @@ class FineTuneRun:
         with stage("loading the language model"):
             model = classifier.load_base(request.sources.texts.fingerprint)
             base = model.fingerprint.hex()
-        paths = request.sources.tables()
-        warn_of_cut_in({str(paths[name]): texts_of[name] for name in texts_of}, model)
+        called = request.sources.names()
+        warn_of_cut_in({called[name]: texts_of[name] for name in texts_of}, model)
         folder = request.out / ROUNDS
         cache = AdapterCache(folder, classifier, base, model.max_length, stage)
         problem = _problem(request, tables, texts, cache)

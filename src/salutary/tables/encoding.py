@@ -388,9 +388,9 @@ def fit_encoder(
         matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
     embedder = embedder_of(encoder)
     if embedder is not None:
-        paths, documents = sources.tables(), list(sources.documents)
+        called, documents = sources.names(), list(sources.documents)
         embedder.warn_of_cut(
-            {str(paths[name]): features[name][documents] for name in features}
+            {called[name]: features[name][documents] for name in features}
         )
         # Both belong to this machine, and the encoder is to be used on others too.
         embedder.set_params(cache_dir=None, device=None)

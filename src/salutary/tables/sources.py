@@ -115,6 +115,11 @@ class Sources:
             return f"{self.train} (the part held out to validate)"
         return str(self.validation)
 
+    def names(self) -> dict[str, str]:
+        """What messages call the tables, also validation rows without a table."""
+        paths = {name: str(path) for name, path in self.tables().items()}
+        return {**paths, "validation": self.validation_name}
+
     def text_settings(self) -> dict[str, Any]:
         """Settings that the vectors of texts depend on, as ``run.json`` keeps them."""
         texts = self.texts
