@@ -39,8 +39,8 @@ def verdict_on(
     """The verdict on a run that has ended.
 
     The folds of the guard judge it. In each, the baselines and the labels that the
-    fold assigned are judged by its canary rows. The baselines have their C tuned by the
-    fold's other validation rows. The labels are those up to the round that did best on
+    fold assigned are judged by its canary rows. The baselines have their C tuned by
+    rows that the fold sees. The labels are those up to the round that did best on
     the canary rows of the other folds: of a round that was chosen by the rows that
     judge it, too much would be promised.
 

@@ -68,7 +68,8 @@ def advise(
     - with a pool: self-training, and labels as by `salutary.SalutaryClassifier` under
       the paper's rule, under the default rule, and with a refit on the validation rows.
 
-    Every option has its C tuned on validation rows that it was not fitted on.
+    Every option has its C tuned on rows that the tuning fits have not seen: training on
+    both by all rows, the others by validation rows.
 
     Parameters
     ----------
