@@ -76,7 +76,7 @@ def model_and_rows(
     prepared = LABELING.prepare(request, silent)
     rows = prepared.problem.labeled
     classifier = LogisticRegression().fit(rows.X, prepared.problem.classes[rows.labels])
-    return prepared.model(classifier), every_kind(25, 9)
+    return prepared.encoded.model(classifier), every_kind(25, 9)
 
 
 def test_every_type_in_a_saved_model_is_on_the_list(
