@@ -1,6 +1,7 @@
 """The gate: each value cast to each kind against what is right, or refused by row."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,16 @@ ZONED = MOMENT.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
         ("text", "007", "007"),
         ("text", 7, "7"),
         ("text", True, "true"),
+        ("text", 1e15, "1000000000000000"),
+        ("text", -(2.0**53), "-9007199254740992"),
+        ("text", 1e-7, "1e-7"),
+        ("text", Decimal("9007199254740993"), "9007199254740993"),
+        ("text", Decimal("-1.500"), "-1.5"),
+        ("text", Decimal("100.00"), "100"),
+        ("text", Decimal("0.00"), "0"),
+        ("text", Decimal("1e-9"), "0.000000001"),
+        ("number", Decimal("0.10"), 0.1),
+        ("boolean", Decimal("1.00"), 1.0),
         ("date", "2024-02-29", MOMENT.replace(hour=0, minute=0, second=0)),
         ("date", " 2024-02-29T10:20:30", MOMENT),
         ("date", "2024-02-29T10:20:30Z", MOMENT),
@@ -284,6 +295,19 @@ def test_whole_numbers_change_to_no_other(values: list, target: pa.DataType) -> 
     large = pa.uint64() if 2**63 + 5 in values else None
     with pytest.raises(InputError, match=r"here, row 1: .* is not a whole number"):
         cast_column(pa.chunked_array([pa.array(values, large)]), target, "here")
+
+
+@pytest.mark.parametrize("digits", [1, 19, 38])
+def test_a_decimal_is_a_whole_number_only_if_it_is_that_number(digits: int) -> None:
+    whole = Decimal("1" * digits)
+    given = chunked(whole, type=pa.decimal128(38, 0))
+    if digits == 38:
+        with pytest.raises(InputError, match=r"row 0: .* is not a whole number"):
+            cast_column(given, pa.int64(), "y")
+    else:
+        assert cast_column(given, pa.int64(), "y").to_pylist() == [int(whole)]
+    with pytest.raises(InputError, match=r"row 0: .* is not a whole number"):
+        cast_column(chunked(whole / 10), pa.int64(), "y")
 
 
 def test_a_long_text_is_cut_in_a_message() -> None:

@@ -40,7 +40,7 @@ def as_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values in their plain type, where the column stores them in another way.
 
     Categories become what they are categories of, every type of text becomes string,
-    decimals and half floats become float64, and NaN becomes null.
+    half floats become float64, and NaN becomes null.
     """
     types = pa.types
     if types.is_dictionary(values.type):
@@ -51,7 +51,7 @@ def as_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
         or types.is_null(values.type)
     ):
         values = values.cast(pa.string())
-    if types.is_decimal(values.type) or types.is_float16(values.type):
+    if types.is_float16(values.type):
         values = values.cast(pa.float64(), safe=False)
     if types.is_floating(values.type):
         return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
@@ -130,21 +130,28 @@ def _cast(
         return values.cast(target, safe=False) if types.is_time(given) else None
     if types.is_duration(target):
         return _durations(values) if types.is_duration(given) else None
+    if types.is_decimal(given):  # by its digits, of which float64 may lose some
+        return _from_text(_decimal_texts(values), target, "")
     if is_number(given) or types.is_boolean(given):
         return _between_numbers(values, target)
     return None
 
 
 def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
-    """Values as Arrow spells them: 1.0 as "1", a boolean as "true".
+    """Values as text, the same number in one way whatever its type: 1.0 as "1".
 
-    None for durations, which Arrow spells without their unit, and null for moments
-    outside the years 1 to 9999, for which it has no words.
+    Booleans and all else as Arrow spells them. None for durations, which it spells
+    without their unit, and null for moments outside the years 1 to 9999, for which it
+    has no words.
     """
     types = pa.types
     unspelled = (types.is_nested, types.is_binary, types.is_duration)
     if any(is_type(values.type) for is_type in unspelled):
         return None
+    if types.is_decimal(values.type):
+        return _decimal_texts(values).cast(target)
+    if types.is_floating(values.type):
+        return _float_texts(values).cast(target)
     moments = _moments(values)
     if moments is not None:
         nothing = pa.scalar(None, values.type)
@@ -153,6 +160,23 @@ def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | No
         return values.cast(target)
     except pa.ArrowException:  # such as a moment beyond all calendars
         return None
+
+
+def _float_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Floats as text; whole ones by their digits, not 1e+15, as whole numbers are."""
+    size = pc.abs(values)
+    whole = pc.and_(
+        pc.less_equal(size, LARGEST_WHOLE), pc.equal(pc.floor(values), values)
+    )
+    digits = pc.if_else(whole, values, pa.scalar(None, values.type)).cast(pa.int64())
+    return pc.if_else(whole, digits.cast(pa.string()), values.cast(pa.string()))
+
+
+def _decimal_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Decimals as text, with all their digits but zeros at the end: 1.50 as "1.5"."""
+    texts = [None if one is None else f"{one:f}" for one in values.to_pylist()]
+    spelled = pa.chunked_array([pa.array(texts, pa.string())])
+    return pc.replace_substring_regex(spelled, r"(\.\d*[1-9])0+$|\.0+$", r"\1")
 
 
 def _between_numbers(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
