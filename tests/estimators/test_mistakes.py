@@ -33,7 +33,7 @@ class Plain(BaseEstimator):  # type: ignore[misc]
 
 def classify(train: Any, validation: Any, pool: Any, names: Any) -> Any:
     marked = [*names[TRAIN], *[None] * len(pool)]
-    rows = np.vstack([train, pool])
+    rows = np.concatenate([train, pool])
     model = SalutaryClassifier(budget=2, guard=False)
     return model.fit(rows, marked, validation, names[: len(validation)])
 
@@ -92,6 +92,17 @@ def test_validation_rows_in_the_pool_are_warned_of(run: Callable) -> None:
     mixed = np.vstack([X[75:80], X[POOL]])
     with pytest.warns(UserWarning, match=r"5 of the 40 rows of X_val are .* too; once"):
         run(X[TRAIN], X[VALIDATION], mixed, NAMES)
+
+
+@pytest.mark.parametrize("run", [classify, switch, compare])
+@pytest.mark.parametrize("one", ["train", "validation"])
+def test_a_column_alone_is_refused_in_one_line(run: Callable, one: str) -> None:
+    rows = {"train": X[TRAIN, :1], "validation": X[VALIDATION, :1], "pool": X[POOL, :1]}
+    for name in ("train", "pool") if one == "train" else [one]:
+        rows[name] = rows[name][:, 0]
+    with pytest.raises(ValueError, match=r"^Expected 2D array.*reshape.*\.$") as caught:
+        run(rows["train"], rows["validation"], rows["pool"], NAMES)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", " \t"])

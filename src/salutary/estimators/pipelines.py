@@ -315,18 +315,12 @@ class PipelineMixin:
 
     def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
         check_order(X, name)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-            reset=reset,
-        )
+        matrix = as_floats(X, name)
+        validate_data(self, X, reset=reset, skip_check_array=True)
         names = getattr(self, "feature_names_in_", None)
-        check_finite(X, name, names)
-        check_size(X, name, names)
-        return X
+        check_finite(matrix, name, names)
+        check_size(matrix, name, names)
+        return matrix
 
     def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
         """Rows after the earlier steps, and the names of their columns, if any."""
