@@ -21,8 +21,8 @@ from tests.hostile.__main__ import import_all, import_models
 from tests.hostile.kills import KINDS, results, write_all
 from tests.hostile.processes import command, fork
 
-ROUNDS_DONE = 2
-"""After so many rounds the interrupted run is interrupted."""
+DONE = 2
+"""After so many rounds, or folds of a comparison, a run is interrupted."""
 
 
 def _emptied(path: Path) -> None:
@@ -132,18 +132,27 @@ def predict(run: Path, out: Path) -> Callable[[], None]:
 
 
 def interrupted(kind: str, run: Path) -> None:
-    """Run until some rounds are done, then die as if killed."""
+    """Run until some rounds or folds are in the ledger, then die as if killed."""
+    from salutary.runs.advice_ledger import AdviceLedger
     from salutary.runs.ledger import Ledger
 
-    commit = Ledger.commit
+    done = 0
 
-    def dying(self: Ledger, entry: Any, *rest: Any) -> None:
-        commit(self, entry, *rest)
-        if entry.round == ROUNDS_DONE:
-            os._exit(0)
+    def dying(store: Callable[..., None]) -> Callable[..., None]:
+        def store_and_die(*entry: Any) -> None:
+            nonlocal done
+            store(*entry)
+            done += 1
+            if done == DONE:
+                os._exit(0)
 
-    Ledger.commit = dying  # type: ignore[method-assign]
+        return store_and_die
+
+    Ledger.commit = dying(Ledger.commit)  # type: ignore[method-assign]
+    store = dying(AdviceLedger.__setitem__)
+    AdviceLedger.__setitem__ = store  # type: ignore[method-assign]
     resume(kind, run)()
+    raise RuntimeError("the run ended before it was interrupted")
 
 
 def end(work: Callable[[], None], log: Path) -> str:
