@@ -194,7 +194,9 @@ def problem(seed: int, noise: float, n: int) -> tuple[Any, ...]:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+# The same problems each time: intervals of 95% of so few rows may, once in a while,
+# both leave out zero, on either side.
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.integers(0, 10_000), st.sampled_from([0.01, 0.3]), st.sampled_from([24, 60]))
 def test_two_ways_to_a_verdict_never_contradict_each_other_surely(
     seed: int, noise: float, n: int

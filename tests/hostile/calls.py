@@ -233,6 +233,8 @@ class Mean:
 
     def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Mean:
         """Fit the last layer."""
+        if np.ndim(X) != 2:  # what a trainer says of rows is passed on as it is
+            raise ValueError("rows must have two dimensions")
         self.model_ = LogisticRegression().fit(np.asarray(X, dtype=float), y)
         self.classes_ = self.model_.classes_
         return self
