@@ -36,17 +36,15 @@ from salutary.runs.artifacts import (
     check_clock,
     write_model,
 )
-from salutary.runs.directory import (
-    check_directory,
+from salutary.runs.kind import Request
+from salutary.runs.origins import (
     checked_sha256,
     data_of,
-    holds_run,
     refuse_other,
-    report_if_finished,
     versions,
     warn_of_versions,
 )
-from salutary.runs.kind import Request
+from salutary.runs.out import check_directory, holds_run, report_if_finished
 from salutary.runs.repeating import config_text, options_of
 from salutary.runs.report import counts_by_class
 from salutary.runs.sealed import not_as_written, open_ledger
@@ -76,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class AdviceRun:
-    """What `salutary.runs.directory` asks of a kind of run about its directory."""
+    """What `salutary.runs.out` asks of a kind of run about its directory."""
 
     name: str = "advise"
     scratch: tuple[str, ...] = ()
