@@ -50,6 +50,10 @@ def check_directory(kind: DirectoryKind, request: Request) -> None:
         raise InputError(
             f"{out}: is not a run, but holds {others[0]!r}; pass another --out"
         )
+    if not writable(out):
+        raise InputError(
+            f"{out}: cannot be written to; fix its permissions, or pass another --out"
+        )
 
 
 def _check_can_be_made(out: Path) -> None:
@@ -65,8 +69,8 @@ def _check_can_be_made(out: Path) -> None:
         )
     if not writable(above):
         raise InputError(
-            f"{out}: cannot be made, as {above} cannot be written to; pass another "
-            "--out"
+            f"{out}: cannot be made, as {above} cannot be written to; fix its "
+            "permissions, or pass another --out"
         )
 
 
