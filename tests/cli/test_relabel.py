@@ -599,7 +599,7 @@ def test_runs_of_another_command_are_not_continued(
     main(label_arguments(folder, labeled, "--no-guard"))
     before = {path.name: path.read_bytes() for path in labeled.iterdir()}
     line = refusal(arguments(folder, labeled, "--no-guard", "--resume"))
-    assert "holds a run of 'salutary label'" in line
+    assert f"'salutary label'; go on with it by 'salutary resume {labeled}'" in line
     assert {path.name: path.read_bytes() for path in labeled.iterdir()} == before
     line = refusal(label_arguments(folder, run_dir, "--resume"))
     assert "holds a run of 'salutary relabel'" in line

@@ -134,6 +134,7 @@ def advise_into(
     stage: Stage,
     fitted: Callable[[str], None],
     on_checks: Callable[[Checks], None] = lambda checks: None,
+    on_known: Callable[[int], None] = lambda n_folds: None,
 ) -> dict[str, Any]:
     """Compare the options as `advise_tables` does, and leave what is advised.
 
@@ -146,6 +147,8 @@ def advise_into(
         Its settings are a `Plan`.
     stage, fitted, on_checks : callable
         See `advise_tables`.
+    on_known : callable, optional
+        Called with the number of folds that the ledger has, unless it has none.
 
     Returns
     -------
@@ -183,6 +186,10 @@ def advise_into(
         if ledger.is_empty():
             ledger.begin(_first_facts(request, encoded, data))
         on_checks(encoded.checks)
+        n_folds = request.settings.splits * request.settings.repeats
+        n_known = sum(number in ledger for number in range(n_folds))
+        if n_known:
+            on_known(n_known)
         return _finish(ledger, request, encoded, stage, fitted)
 
 

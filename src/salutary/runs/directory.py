@@ -25,7 +25,12 @@ from salutary.runs.origins import (
     versions,
     warn_of_versions,
 )
-from salutary.runs.out import check_directory, holds_run, report_if_finished
+from salutary.runs.out import (
+    check_directory,
+    holds_run,
+    of_another_command,
+    report_if_finished,
+)
 from salutary.runs.record import Record
 from salutary.runs.repeating import config_text, options_of
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
@@ -151,9 +156,7 @@ def _read_same_run(
     except UNREADABLE as error:
         raise damaged(out / LEDGER, error) from None
     if facts["kind"] != kind.name:
-        raise InputError(
-            f"{out}: holds a run of 'salutary {facts['kind']}'; pass another --out"
-        )
+        raise of_another_command(out, facts["kind"])
     refuse_other(request, facts, data)
     before = facts["settings"]["budget"]
     if request.limit < as_limit(before) and facts.get("report") is None:

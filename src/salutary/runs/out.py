@@ -11,6 +11,7 @@ from salutary.errors import InputError
 from salutary.files import LOCK, refuse_links, writable
 from salutary.runs.artifacts import CONFIG, LEDGER
 from salutary.runs.kind import DirectoryKind, Request
+from salutary.runs.repeating import command_of
 from salutary.runs.sealed import UNREADABLE, AnyLedger
 from salutary.tables.formats import file_sha256
 
@@ -31,6 +32,9 @@ def check_directory(kind: DirectoryKind, request: Request) -> None:
     if not out.is_dir():
         raise InputError(f"{out}: is a file; pass a directory as --out")
     if holds_run(out):
+        command = command_of(out)
+        if command not in (kind.name, None):
+            raise of_another_command(out, str(command))
         if not request.resume:
             raise InputError(
                 f"{out}: holds a run already; pass --resume to continue it, or another "
@@ -54,6 +58,14 @@ def check_directory(kind: DirectoryKind, request: Request) -> None:
         raise InputError(
             f"{out}: cannot be written to; fix its permissions, or pass another --out"
         )
+
+
+def of_another_command(out: Path, command: str) -> InputError:
+    """What to say of a directory that holds a run of another command."""
+    return InputError(
+        f"{out}: holds a run of 'salutary {command}'; go on with it by 'salutary "
+        f"resume {out}', or pass another --out"
+    )
 
 
 def _check_can_be_made(out: Path) -> None:
