@@ -16,6 +16,7 @@ import pytest
 import salutary
 from salutary.advice import comparison, cross_fitting
 from salutary.cli.main import main
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -175,8 +176,10 @@ def test_what_cannot_go_on_is_refused(
     main(words)
     assert "holds a run already; pass --resume" in refusal(words)
     resumed = [*words, "--resume"]
-    assert "was started with seed = 1, not 2" in refusal([*resumed, "--seed", "2"])
-    assert "with budget = 6, not 7" in refusal([*resumed, "--budget", "7"])
+    assert "was started with seed = 1, not 2" in refusal(
+        once([*resumed, "--seed", "2"])
+    )
+    assert "with budget = 6, not 7" in refusal(once([*resumed, "--budget", "7"]))
     label = ["label", *words[1 : words.index("--splits")], *words[-2:], "--resume"]
     line = refusal(label)
     assert "holds a run of 'salutary advise'; go on with it by" in line

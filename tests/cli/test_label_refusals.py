@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tests.words import once
+
 Edit = Callable[[Path], object]
 Refusal = Callable[[list[str]], str]
 Monkey = pytest.MonkeyPatch
@@ -250,7 +252,7 @@ def test_an_unreadable_file_is_refused_in_one_line(
 ) -> None:
     path = folder / name
     path.write_bytes(data)
-    line = refusal([*arguments, "--pool", str(path)])
+    line = refusal(once([*arguments, "--pool", str(path)]))
     assert all(word in line for word in words), line
     assert not (folder / "run").exists()
 
@@ -277,10 +279,10 @@ def test_a_folder_must_hold_parquet_files_of_the_same_columns(
 ) -> None:
     parts = folder / "parts"
     parts.mkdir()
-    assert "holds no .parquet" in refusal([*arguments, "--pool", str(parts)])
+    assert "holds no .parquet" in refusal(once([*arguments, "--pool", str(parts)]))
     pa.parquet.write_table(pa.table({"size": [1.0]}), parts / "a.parquet")
     pa.parquet.write_table(pa.table({"other": [1.0]}), parts / "b.parquet")
-    assert "b.parquet" in refusal([*arguments, "--pool", str(parts)])
+    assert "b.parquet" in refusal(once([*arguments, "--pool", str(parts)]))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +318,7 @@ def test_a_bad_option_is_refused_by_name(
     folder: Path,
     refusal: Refusal,
 ) -> None:
-    assert word in refusal([*arguments, *further])
+    assert word in refusal(once([*arguments, *further]))
     assert not (folder / "run").exists()
 
 
@@ -372,7 +374,7 @@ def test_an_out_in_a_folder_that_cannot_be_written_to_is_refused_first(
     # As on a disk that is mounted to be read only; root may write to any other.
     monkeypatch.setattr("salutary.runs.out.writable", lambda path: path != folder)
     out = folder / "deep" / "run"
-    line = refusal([*arguments, "--out", str(out)])
+    line = refusal(once([*arguments, "--out", str(out)]))
     assert f"{out}: cannot be made, as {folder} cannot be written to; fix its" in line
     assert capsys.readouterr().out == ""
     assert not (folder / "deep").exists()
@@ -475,7 +477,7 @@ def test_an_out_that_cannot_be_made_is_refused(
 ) -> None:
     out = folder / "train.csv" / "deep" / "run"
     (folder / "pool.csv").write_text("no table")  # looked at later
-    line = refusal([*arguments, "--out", str(out)])
+    line = refusal(once([*arguments, "--out", str(out)]))
     words = f"cannot be made, as {folder / 'train.csv'} is a file; pass another --out"
     assert line == f"salutary: {out}: {words}"
 

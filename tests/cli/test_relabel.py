@@ -26,6 +26,7 @@ import salutary
 from salutary.cli.main import main
 from salutary.labeling.tuning import PENALTIES
 from salutary.runs.ledger import Ledger
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -66,11 +67,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(folder: Path, out: Path, *further: str) -> list[str]:
-    return [
+    words = [
         *["relabel", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
         *["--validation", str(folder / "validation.csv"), "--out", str(out)],
         *["--budget", "12", "--batch-size", "5", "--C", "1", *further],
     ]
+    return once(words)
 
 
 @pytest.fixture(scope="module")
@@ -253,13 +255,12 @@ def test_without_ids_rows_go_by_their_numbers(folder: Path) -> None:
 
 def run_of(train: Path, validation: Path, out: Path, *further: str) -> pd.DataFrame:
     """Switch 15 labels; the switches."""
-    main(
-        [
-            *["relabel", str(train), "--validation", str(validation)],
-            *["--target", "kind", "--id", "id", "--out", str(out)],
-            *["--budget", "15", "--no-guard", *further],
-        ]
-    )
+    words = [
+        *["relabel", str(train), "--validation", str(validation)],
+        *["--target", "kind", "--id", "id", "--out", str(out)],
+        *["--budget", "15", "--no-guard", *further],
+    ]
+    main(once(words))
     switches = switches_of(out)
     assert len(switches) == 15
     return switches
