@@ -81,11 +81,7 @@ def unguarded(source: Path, decoder: str) -> Path:
 @pytest.fixture(scope="module")
 def longer(source: Path, decoder: str) -> Path:
     """An unguarded run whose budget was 20 from the start."""
-    main(
-        once(
-            [*arguments(source, decoder, "--no-guard", out="longer"), "--budget", "20"]
-        )
-    )
+    main(arguments(source, decoder, "--no-guard", "--budget", "20", out="longer"))
     return source / "longer"
 
 
@@ -437,7 +433,7 @@ def test_what_cannot_be_used_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    line = refusal(once([*arguments(texts, decoder), *change]))
+    line = refusal(arguments(texts, decoder, *change))
     assert message in line
     assert not (texts / "run").exists()
 
@@ -452,7 +448,7 @@ def test_one_class_and_missing_texts_are_refused(
     frame.loc[7, "text"] = None
     frame.to_parquet(texts / "pool.parquet")
     tables()["train"].to_csv(texts / "train.csv", index=False)
-    words = once([*arguments(texts, decoder), "--pool", str(texts / "pool.parquet")])
+    words = arguments(texts, decoder, "--pool", str(texts / "pool.parquet"))
     assert "column 'text', row 7: the text is missing" in refusal(words)
     assert not (texts / "run").exists()
 
@@ -504,7 +500,7 @@ def test_a_run_of_before_goes_on_with_its_length(
 ) -> None:
     model = limited(decoder, texts)
     words = arguments(texts, model, "--no-guard")
-    of_now = once([*arguments(texts, model, "--no-guard", out="now"), "--budget", "18"])
+    of_now = arguments(texts, model, "--no-guard", "--budget", "18", out="now")
     with monkeypatch.context() as before:
         before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
         main(words)
@@ -534,7 +530,7 @@ def test_a_file_where_models_are_kept_is_refused(
 def test_a_length_beyond_the_models_is_refused_with_nothing_written(
     texts: Path, decoder: str, refusal: Callable[[list[str]], str]
 ) -> None:
-    line = refusal(once([*arguments(texts, decoder), "--max-length", "40"]))
+    line = refusal(arguments(texts, decoder, "--max-length", "40"))
     assert "max_length must be at most 16, the number of tokens that" in line
     assert not (texts / "run").exists()
 
@@ -563,7 +559,7 @@ def test_a_fine_tuning_that_is_refused_leaves_nothing(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_rate_factor", diverged)
-        line = refusal(once([*arguments(texts, decoder), *hostile]))
+        line = refusal(arguments(texts, decoder, *hostile))
     assert "training diverged" in line
     assert not (texts / "run").exists()
 
@@ -576,11 +572,7 @@ def test_texts_that_are_cut_are_told_of_once_by_table(
         frame = pd.read_csv(texts / f"{name}.csv", keep_default_na=False)
         frame.loc[[1, 2], "text"] = "a b c d e f g h a b c d e f g h a b"
         frame.to_csv(texts / f"{name}.csv", index=False)
-    main(
-        once(
-            [*arguments(texts, decoder, "--no-guard"), "--budget", "1", "--epochs", "1"]
-        )
-    )
+    main(arguments(texts, decoder, "--no-guard", "--budget", "1", "--epochs", "1"))
     train, validation = texts / "train.csv", texts / "validation.csv"
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if " tokens; " in line] == [

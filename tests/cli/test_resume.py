@@ -10,6 +10,7 @@ import pytest
 
 import salutary
 from salutary.cli.main import main
+from tests.words import once
 
 Refusal = Callable[[list[str]], str]
 Killed = Callable[[str], None]
@@ -25,7 +26,6 @@ def killed(self, entry, *rest):
 Ledger.commit = killed
 os.chdir({folder!r})
 from salutary.cli.main import main
-from tests.words import once
 main({arguments!r})
 """
 
