@@ -672,13 +672,13 @@ REFUSED = {
     "no target": (
         nothing,
         ["--target", "sort"],
-        "has no target column 'sort', only 'id', 'size', 'age', 'note', 'kind'; pass "
+        "has no target column 'sort'; it has 'id', 'size', 'age', 'note', 'kind'; pass "
         "one of them as --target",
     ),
     "empty target": (empty_target, [], "is empty in row 59 (NA, null and ? count as"),
     "a tiny C": (nothing, ["--C", "1e-320"], "must be at least 1e-100"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
-    "no id": (nothing, ["--id", "name"], "train.csv: has no id column 'name'; add"),
+    "no id": (nothing, ["--id", "name"], "has no id column 'name'; it has "),
     "repeated id": (repeated_id, [], "id column 'id' has '007' in rows 0 and 7"),
     "empty id": (empty_id, [], "id column 'id' is empty in row 89; fill it or drop"),
     "unknown class": (unknown_class, [], "the class 'cow' (row 59)"),

@@ -15,6 +15,7 @@ from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
+from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError
 
@@ -28,7 +29,7 @@ COMPARISON = "Comparison"
 
 @is_conventional
 @takes_config
-@parameters.takes_texts
+@takes_texts
 def advise(
     *,
     train: parameters.Train,

@@ -11,6 +11,7 @@ from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import label_summary
 from salutary.cli.running import run_and_summarize
+from salutary.cli.texts import takes_texts
 from salutary.names import EstimateName
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @is_conventional
 @takes_config
-@parameters.takes_texts
+@takes_texts
 def label(
     *,
     train: parameters.Train,

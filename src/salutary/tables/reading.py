@@ -23,6 +23,7 @@ from salutary.tables.columns import column_kinds, open_dates, stray_texts
 from salutary.tables.differences import check_columns
 from salutary.tables.formats import DELIMITED, format_of, read_table
 from salutary.tables.identifiers import id_like
+from salutary.tables.lookup import instead_of
 from salutary.tables.recurring import count_recurring, share_of_twins
 from salutary.tables.sources import HeldOut, Sources
 from salutary.tables.spelling import is_formatted, whole_numbers
@@ -231,7 +232,7 @@ def _feature_columns(train: pa.Table, sources: Sources) -> list[str]:
         if name not in columns:
             raise InputError(
                 f"{sources.train}: has no text column {name!r} besides the target and "
-                "the ids; name another"
+                f"the ids; {instead_of(name, columns, 'name another')}"
             )
     return columns
 
@@ -251,7 +252,7 @@ def _kinds(
         if name not in kinds:
             raise InputError(
                 f"--keep {name!r}: {sources.train} has no such column besides the "
-                "target and the ids; pass one of its columns"
+                f"target and the ids; {instead_of(name, kinds, 'pass one of them')}"
             )
     found = id_like(tables, kinds)
     left_out = {name: found[name] for name in found if name not in sources.keep}
@@ -333,7 +334,8 @@ def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     if column is None:
         return None
     if column not in validation.column_names:
-        raise InputError(f"{path}: has no group column {column!r}; add it")
+        instead = instead_of(column, validation.column_names, "add it")
+        raise InputError(f"{path}: has no group column {column!r}; {instead}")
     groups = _names(validation[column], f"{path}: group column {column!r}")
     # Objects, as NumPy would give each text the room of the longest.
     values = pd.Series(whole_numbers(groups).to_pylist(), dtype=object)
@@ -350,7 +352,8 @@ def _ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
     if column not in table.column_names:
         if name == "train":
             return None
-        raise InputError(f"{path}: has no id column {column!r}; add it")
+        instead = instead_of(column, table.column_names, "add it")
+        raise InputError(f"{path}: has no id column {column!r}; {instead}")
     ids = _names(table[column], f"{path}: id column {column!r}")
     seen: dict[Any, int] = {}
     for row, value in enumerate(ids.to_pylist()):
