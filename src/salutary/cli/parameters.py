@@ -145,6 +145,17 @@ MinInfluenceZ = Annotated[
         "VAL; 0 skips none.",
     ),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        rich_help_panel=ROUNDS,
+        metavar="N",
+        help="Number of threads that work on the run and the guard's three runs at "
+        "once; -1 for as many as there are processors. Labels are the same for any "
+        "number. More than four bring nothing.",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(
@@ -181,6 +192,19 @@ def check_at_least(option: str, value: int | None, smallest: int) -> None:
     """
     if value is not None and value < smallest:
         raise InputError(f"{option} {value}: must be at least {smallest}")
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of threads that there cannot be.
+
+    Raises
+    ------
+    InputError
+    """
+    if jobs != -1 and jobs < 1:
+        raise InputError(
+            f"--jobs {jobs}: must be at least 1, or -1 for as many as processors"
+        )
 
 
 def check_seed(seed: int) -> None:

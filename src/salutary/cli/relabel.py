@@ -68,6 +68,7 @@ def relabel(
     keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
+    jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     as_json: parameters.AsJson = False,
@@ -84,6 +85,7 @@ def relabel(
         --out runs/cleaned
     """
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
+    parameters.check_jobs(jobs)
     parameters.check_objective(objective, group, costs)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
@@ -116,6 +118,7 @@ def relabel(
         out=out,
         resume=resume,
         options=options,
+        jobs=jobs,
     )
     run_and_summarize(
         RELABELING, request, "switches", described, relabel_summary, as_json

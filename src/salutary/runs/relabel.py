@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ class RelabelRun:
         problem = make_problem(
             encoded, sources, settings, own_pool(train), edit, best_C_by_validation
         )
+        problem = replace(problem, n_jobs=request.jobs)
         return TableProblem(problem, encoded, tables.ids, unseen={})
 
     def results(self, sources: Sources) -> tuple[str, ...]:
