@@ -41,7 +41,7 @@ def test_labels_are_the_same_on_any_number_of_threads(
         *["--budget", "12", "--batch-size", "4", "-q"],
     ]
     if command == "label":
-        words += ["--pool", str(folder / "pool.csv")]
+        words += ["--pool", str(folder / "pool.csv"), "--id", "id"]
     found = {}
     for jobs in (1, 2):
         out, before = folder / str(jobs), len(asked)
