@@ -505,7 +505,7 @@ def test_a_run_of_before_goes_on_with_its_length(
         before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
         main(words)
         whole = arguments(texts, model, "--no-guard", out="whole")
-        main([*whole, "--budget", "18"])
+        main(once([*whole, "--budget", "18"]))
     main(once([*words, "--resume", "--budget", "18"]))
     assert outputs(texts / "run") == outputs(texts / "whole")
     main(of_now)
