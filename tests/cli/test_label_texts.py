@@ -434,7 +434,7 @@ def test_a_run_of_before_goes_on_with_its_length(
         before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
         main(words)
         whole = [*arguments(texts, out="whole"), *of_texts(texts, str(model))]
-        main([*whole, "--budget", "9"])
+        main(once([*whole, "--budget", "9"]))
     out = texts / "predictions.csv"
     main(["predict", str(texts / "run"), str(texts / "pool.csv"), "--out", str(out)])
     main(once([*words, "--resume", "--budget", "9"]))
