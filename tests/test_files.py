@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from salutary.errors import InputError
-from salutary.files import LOCK, claim, read_json, write_json, write_text, write_whole
+from salutary.files import (
+    LOCK,
+    claim,
+    read_json,
+    writable,
+    write_json,
+    write_text,
+    write_whole,
+)
 
 
 def test_no_link_that_waits_under_a_temporary_name_is_followed(tmp_path: Path) -> None:
@@ -126,3 +134,14 @@ def test_json_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         read_json(path)
     write_json(path, {"größe": [1, None]})
     assert read_json(path) == {"größe": [1, None]}
+
+
+def test_a_folder_is_writable_if_a_file_can_be_made_there(tmp_path: Path) -> None:
+    assert writable(tmp_path)
+    assert not [*tmp_path.iterdir()]
+    assert not writable(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_not_even_root_can_write_everywhere() -> None:
+    assert not writable(Path("/proc"))

@@ -28,6 +28,12 @@ def test_the_names_are_sorted_and_all_are_offered() -> None:
     assert set(salutary.__all__) <= set(dir(salutary))
 
 
+def test_no_other_name_is_offered() -> None:
+    others = [name for name in dir(salutary) if name not in salutary.__all__]
+    assert all(name.startswith("__") and name.endswith("__") for name in others)
+    assert {"__all__", "__doc__", "__version__"} <= {*others}
+
+
 def test_type_checkers_see_the_same_names_from_the_same_homes() -> None:
     assert imported_for_types() == salutary._HOMES
     assert sorted(salutary._HOMES) == salutary.__all__

@@ -86,4 +86,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # What is imported here to do its work is no name of the library.
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -149,8 +149,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def writable(folder: Path) -> bool:
-    """Whether this process may create files in a folder."""
-    return os.access(folder, os.W_OK | os.X_OK)
+    """Whether this process can create files in a folder."""
+    # Tried, by a file without a name: permissions alone let root write everywhere.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from salutary.cli import terminal
 from salutary.cli.main import main
+from tests.words import once
 
 COLORS = np.array(["red", "green", "blue"])
 KINDS = np.array(["bird", "cat", "dog"])
@@ -107,7 +108,7 @@ def run(arguments: list[str], folder: Path) -> Callable[..., Path]:
     """Label the tables; further arguments overrule those of `arguments`."""
 
     def run(*further: str) -> Path:
-        main([*arguments, *further])
+        main(once([*arguments, *further]))
         return folder / "run"
 
     return run

@@ -18,6 +18,7 @@ from salutary.cli.main import main
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds
 from salutary.tables.encoding import table_encoder
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def arguments(folder: Path, *further: str, pool: bool = True) -> list[str]:
     ]
     if pool:
         words += ["--pool", str(folder / "pool.csv")]
-    return [*words, *further]
+    return once([*words, *further])
 
 
 def report_of(capsys: pytest.CaptureFixture[str], words: list[str]) -> dict[str, Any]:

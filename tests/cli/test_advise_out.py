@@ -1,6 +1,7 @@
 """What ``salutary advise --out`` leaves, and how it goes on after an interruption."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 import salutary
 from salutary.advice import comparison, cross_fitting
 from salutary.cli.main import main
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +111,11 @@ def test_without_an_out_the_advice_is_the_same(
 
 @pytest.mark.parametrize("after", [1, 8, 12])
 def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
-    after: int, words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+    after: int,
+    words: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(words)
     alone = files(folder / "advised")
@@ -134,7 +140,16 @@ def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
         main(words)
     assert ended.value.code == 130
     before = len(counted)
-    main([*words, "--resume"])
+    capsys.readouterr()
+    main(["resume", str(folder / "advised")])
+    # Two folds of ten fits each.
+    n_known = after // 10
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if re.match(r"\d of 2 folds", line)]
+    taken = f"{n_known} of 2 folds were taken from {folder / 'advised'}"
+    assert told == ([taken] if n_known else [])
+    folds = [line for line in lines if line.startswith("fold ")]
+    assert folds == [f"fold {number + 1} of 2" for number in range(n_known, 2)]
     # A fold has ten fits; the one that was interrupted is judged again.
     assert len(counted) - before == (2 if after < 10 else 1)
     assert files(folder / "advised") == alone
@@ -161,10 +176,15 @@ def test_what_cannot_go_on_is_refused(
     main(words)
     assert "holds a run already; pass --resume" in refusal(words)
     resumed = [*words, "--resume"]
-    assert "was started with seed = 1, not 2" in refusal([*resumed, "--seed", "2"])
-    assert "with budget = 6, not 7" in refusal([*resumed, "--budget", "7"])
+    assert "was started with seed = 1, not 2" in refusal(
+        once([*resumed, "--seed", "2"])
+    )
+    assert "with budget = 6, not 7" in refusal(once([*resumed, "--budget", "7"]))
     label = ["label", *words[1 : words.index("--splits")], *words[-2:], "--resume"]
-    assert "is not a ledger of this command" in refusal(label)
+    line = refusal(label)
+    assert "holds a run of 'salutary advise'; go on with it by" in line
+    assert f"'salutary resume {folder / 'advised'}', or pass another --out" in line
+    assert "holds a run of 'salutary advise'" in refusal(label[:-1])
     table = (folder / "train.csv").read_bytes()
     (folder / "train.csv").write_bytes(table + b"\n")
     assert "is not the train table that" in refusal(resumed)
@@ -176,6 +196,22 @@ def test_what_cannot_go_on_is_refused(
     assert "ledger.sqlite: is not as it was written" in refusal(resumed)
     ledger.write_bytes(ledger.read_bytes()[:3000])
     assert "ledger.sqlite: is " in refusal(resumed)
+
+
+def test_its_budget_is_kept_and_the_refusal_says_what_to_do(
+    words: list[str], folder: Path, refusal: Refusal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words)
+    resume = ["resume", str(folder / "advised")]
+    line = refusal([*resume, "--budget", "7"])
+    assert "--budget 7: its options were judged with a budget of 6, so" in line
+    assert line.endswith(
+        "run 'salutary advise' anew with another --out, or leave --budget out"
+    )
+    for more in ([], ["--budget", "6"]):
+        capsys.readouterr()
+        main([*resume, *more])
+        assert "nothing is changed" in capsys.readouterr().err
 
 
 def test_a_finished_comparison_is_read_without_a_lock(

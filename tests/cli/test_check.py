@@ -1,6 +1,8 @@
 """`salutary check`, and its card at the head of every run, on tables with mistakes."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,7 +171,7 @@ def test_a_column_to_keep_must_be_there(
     for column in ("patient", "y"):
         line = refusal(words("check", tables, "--keep", column))
         assert f"--keep '{column}': " in line
-        assert "has no such column besides the target and the ids; pass one" in line
+        assert "has no such column besides the target and the ids; it has" in line
 
 
 def test_a_table_of_ids_alone_is_refused_with_the_remedy(
@@ -320,3 +322,76 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
     assert lines[-1] == (
         f"warning: {n_warnings - n_shown} more, which 'salutary check' shows"
     )
+
+
+def of_texts(tables: dict[str, pd.DataFrame], few: bool) -> dict[str, pd.DataFrame]:
+    """The tables with a column of texts, a few or all of them distinct."""
+    rng = np.random.default_rng(4)
+    return {
+        name: frame.assign(
+            review=[f"it is {number}" for number in rng.integers(0, 3, len(frame))]
+            if few
+            else [f"{name} says {number} times no" for number in range(len(frame))]
+        )
+        for name, frame in tables.items()
+    }
+
+
+# In a process of its own, so that nothing has been imported before.
+WITHOUT_A_MODEL = """
+import sys
+from salutary.cli.main import main
+main({words!r})
+assert not {{"torch", "transformers"}} & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
+def test_texts_are_looked_at_without_a_language_model(
+    few: bool, words: Callable[..., list[str]], tables: dict[str, pd.DataFrame]
+) -> None:
+    given = words("check", of_texts(tables, few), "--text-column", "review", "-q")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_MODEL.format(words=given)],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 texts to embed (review)" in done.stdout
+    assert "'review' becomes a vector by the run's --embedder; drift" in done.stdout
+    # The texts name the table they are from, and only the many do.
+    assert ("drift 1.00" in done.stdout) == (not few)
+
+
+def test_a_check_of_texts_finds_what_a_run_would(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    refusal: Refusal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tables = of_texts(tables, few=True)
+    pair = ["--text-column", "review", "--text-pair", "color"]
+    main(words("check", tables, *pair, "--json"))
+    features = json.loads(capsys.readouterr().out)["features"]
+    assert features == {"size": "number", "color": "document", "review": "document"}
+    for wrong, said in (
+        (["--text-column", "revew"], "has no text column 'revew' besides the target"),
+        (["--text-pair", "review"], "--text-pair review: needs --text-column; pass it"),
+        ([*pair[:2], "--text-pair", "review"], "is --text-column too; pass another"),
+        (["--text-column", "y"], "has no text column 'y' besides the target"),
+        (["--text-column", "review", "--id", "review"], "is a text column; pass"),
+    ):
+        assert said in refusal(words("check", tables, *wrong))
+
+
+def test_texts_that_are_all_empty_are_no_reason_to_fail(
+    tables: dict[str, pd.DataFrame],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, frame in tables.items():
+        frame.assign(review="").to_parquet(tmp_path / f"{name}.parquet")
+    train, validation = (str(tmp_path / f"{name}.parquet") for name in [*N][:2])
+    words = ["check", train, "--validation", validation, "--target", "y"]
+    main([*words, "--text-column", "review"])
+    assert "1 texts to embed (review)" in capsys.readouterr().out

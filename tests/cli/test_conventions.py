@@ -19,6 +19,7 @@ import typer
 from salutary.cli import main as command_line
 from salutary.cli.conventions import MESSAGES
 from salutary.cli.main import app, main
+from tests.words import once
 
 COMMANDS = sorted(typer.main.get_group(app).commands)
 BENCHMARK = [["benchmark", name] for name in ("run", "report", "list")]
@@ -100,6 +101,56 @@ def test_a_word_of_ours_is_explained_where_it_is_used(
         assert "rows that" in out[: out.index("canary")][-80:]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["label", "train.csv", "--budget", "5", "--target", "y", "--budget", "10"],
+        ["label", "train.csv", "--budget=5", "--budget=5"],
+        ["relabel", "train.csv", "--config", "a.toml", "--budget=5", "--budget", "6"],
+        ["advise", "train.csv", "--budget", "5", "--budget", "10"],
+        ["resume", "nowhere", "--budget", "5", "--budget", "10"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_is_given_twice_is_refused(
+    words: list[str], refusal: Callable[[list[str]], str]
+) -> None:
+    assert refusal(words) == "salutary: --budget: is given more than once; pass it once"
+
+
+def test_every_command_refuses_options_that_are_given_twice(
+    refusal: Callable[[list[str]], str],
+) -> None:
+    for words, option in (
+        (["check"], "--target"),
+        (["finetune"], "--model"),
+        (["predict"], "--out"),
+        (["evaluate"], "--target"),
+        (["cache"], "--max-age"),
+        (["benchmark", "run"], "--suite"),
+        (["label"], "--id"),
+        (["label"], "--C"),
+    ):
+        line = refusal([*words, option, "1", option, "2"])
+        assert line == f"salutary: {option}: is given more than once; pass it once"
+
+
+def test_what_takes_several_values_or_says_the_same_may_be_given_twice(
+    arguments: list[str], refusal: Callable[[list[str]], str]
+) -> None:
+    # What is refused is the second value, so both were read.
+    line = refusal([*arguments, "-q", "-q", "--keep", "size", "--keep", "colr"])
+    assert "--keep 'colr'" in line
+
+
+def test_a_shell_completes_a_line_with_an_option_twice(folder: Path) -> None:
+    line = "salutary label --budget 5 --budget 6 --rule p"
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = process([], folder, _SALUTARY_COMPLETE="complete_bash", **words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["plausible", "paper"]
+
+
 def examples(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     text = help_of(words, capsys).replace("\\\n", " ")
     lines = re.findall(r"Example: salutary (.*)", text)
@@ -174,7 +225,7 @@ def test_results_go_to_standard_output_and_all_else_to_standard_error(
     assert len(card) == 3
     assert any(line.startswith("round 1: ") for line in progress)
     assert loud.stdout.startswith("Labels assigned: 15")
-    quiet = process([*arguments, "--out", "quiet", "-q"], folder)
+    quiet = process(once([*arguments, "--out", "quiet", "-q"]), folder)
     assert quiet.stderr == ""
     ends = [done.stdout.rpartition("\nIn ")[0] for done in (loud, quiet)]
     assert ends[0] == ends[1]
@@ -208,7 +259,7 @@ def test_verbose_ends_with_its_command(
 def test_an_error_is_one_line_in_quiet_and_verbose_too(
     arguments: list[str], refusal: Callable[[list[str]], str]
 ) -> None:
-    words = [*arguments, "--target", "nothing"]
+    words = once([*arguments, "--target", "nothing"])
     assert "no target column 'nothing'" in refusal([*words, "-q"])
     assert "no target column 'nothing'" in refusal(words)
 

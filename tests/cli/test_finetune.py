@@ -17,6 +17,7 @@ import salutary
 from salutary import LoraClassifier
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
+from tests.words import once
 
 pytestmark = [
     pytest.mark.slow,
@@ -80,7 +81,7 @@ def unguarded(source: Path, decoder: str) -> Path:
 @pytest.fixture(scope="module")
 def longer(source: Path, decoder: str) -> Path:
     """An unguarded run whose budget was 20 from the start."""
-    main([*arguments(source, decoder, "--no-guard", out="longer"), "--budget", "20"])
+    main(arguments(source, decoder, "--no-guard", "--budget", "20", out="longer"))
     return source / "longer"
 
 
@@ -92,7 +93,7 @@ def finished(unguarded: Path, decoder: str, tmp_path: Path) -> list[str]:
 
 
 def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[str]:
-    return [
+    words = [
         *["finetune", str(folder / "train.csv"), "--target", "kind"],
         *["--validation", str(folder / "validation.csv")],
         *["--pool", str(folder / "pool.csv"), "--out", str(folder / out)],
@@ -100,6 +101,7 @@ def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[st
         *["--device", "cpu", "--learning-rate", "0.05", "--epochs", "4"],
         *["--id", "name", "--budget", "12", "--batch-size", "6", *more],
     ]
+    return once(words)
 
 
 OUTPUTS = ("labels.parquet", "metrics.jsonl", "adapter/layer.safetensors")
@@ -240,7 +242,7 @@ def test_a_part_of_the_training_texts_validates(texts: Path, decoder: str) -> No
     words = arguments(texts, decoder, "--no-guard", "--budget", "6")
     place = words.index("--validation")
     words[place : place + 2] = ["--validation-fraction", "0.5"]
-    main([*words, "--epochs", "1"])
+    main(once([*words, "--epochs", "1"]))
     report = json.loads((texts / "run" / "run.json").read_text())
     rows = {name: table["rows"] for name, table in report["data"].items()}
     assert rows == {"train": 12, "validation": 12, "pool": 60}
@@ -331,7 +333,7 @@ def test_a_round_of_other_settings_is_made_again(
     texts: Path, decoder: str, whole: Path, killed: Callable[[str], None]
 ) -> None:
     words = [*arguments(texts, decoder), "--resume"]
-    other = [*words, "--rank", "2", "--epochs", "1", "--seed", "5"]
+    other = once([*words, "--rank", "2", "--epochs", "1", "--seed", "5"])
     killed(f"{KILLED}\nrun('encode', 3, {other!r})")
     assert (texts / "run" / "rounds" / "0").is_dir()
     main(words)
@@ -431,7 +433,7 @@ def test_what_cannot_be_used_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    line = refusal([*arguments(texts, decoder), *change])
+    line = refusal(arguments(texts, decoder, *change))
     assert message in line
     assert not (texts / "run").exists()
 
@@ -446,7 +448,7 @@ def test_one_class_and_missing_texts_are_refused(
     frame.loc[7, "text"] = None
     frame.to_parquet(texts / "pool.parquet")
     tables()["train"].to_csv(texts / "train.csv", index=False)
-    words = [*arguments(texts, decoder), "--pool", str(texts / "pool.parquet")]
+    words = arguments(texts, decoder, "--pool", str(texts / "pool.parquet"))
     assert "column 'text', row 7: the text is missing" in refusal(words)
     assert not (texts / "run").exists()
 
@@ -498,13 +500,13 @@ def test_a_run_of_before_goes_on_with_its_length(
 ) -> None:
     model = limited(decoder, texts)
     words = arguments(texts, model, "--no-guard")
-    of_now = [*arguments(texts, model, "--no-guard", out="now"), "--budget", "18"]
+    of_now = arguments(texts, model, "--no-guard", "--budget", "18", out="now")
     with monkeypatch.context() as before:
         before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
         main(words)
         whole = arguments(texts, model, "--no-guard", out="whole")
-        main([*whole, "--budget", "18"])
-    main([*words, "--resume", "--budget", "18"])
+        main(once([*whole, "--budget", "18"]))
+    main(once([*words, "--resume", "--budget", "18"]))
     assert outputs(texts / "run") == outputs(texts / "whole")
     main(of_now)
     assert outputs(texts / "run") != outputs(texts / "now")
@@ -528,7 +530,7 @@ def test_a_file_where_models_are_kept_is_refused(
 def test_a_length_beyond_the_models_is_refused_with_nothing_written(
     texts: Path, decoder: str, refusal: Callable[[list[str]], str]
 ) -> None:
-    line = refusal([*arguments(texts, decoder), "--max-length", "40"])
+    line = refusal(arguments(texts, decoder, "--max-length", "40"))
     assert "max_length must be at most 16, the number of tokens that" in line
     assert not (texts / "run").exists()
 
@@ -557,7 +559,7 @@ def test_a_fine_tuning_that_is_refused_leaves_nothing(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_rate_factor", diverged)
-        line = refusal([*arguments(texts, decoder), *hostile])
+        line = refusal(arguments(texts, decoder, *hostile))
     assert "training diverged" in line
     assert not (texts / "run").exists()
 
@@ -570,7 +572,7 @@ def test_texts_that_are_cut_are_told_of_once_by_table(
         frame = pd.read_csv(texts / f"{name}.csv", keep_default_na=False)
         frame.loc[[1, 2], "text"] = "a b c d e f g h a b c d e f g h a b"
         frame.to_csv(texts / f"{name}.csv", index=False)
-    main([*arguments(texts, decoder, "--no-guard"), "--budget", "1", "--epochs", "1"])
+    main(arguments(texts, decoder, "--no-guard", "--budget", "1", "--epochs", "1"))
     train, validation = texts / "train.csv", texts / "validation.csv"
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if " tokens; " in line] == [

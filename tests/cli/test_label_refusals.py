@@ -9,8 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tests.words import once
+
 Edit = Callable[[Path], object]
 Refusal = Callable[[list[str]], str]
+Monkey = pytest.MonkeyPatch
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a folder where root cannot write"
+)
 
 
 def cell(table: str, row: int, column: str, value: str) -> Edit:
@@ -245,7 +252,7 @@ def test_an_unreadable_file_is_refused_in_one_line(
 ) -> None:
     path = folder / name
     path.write_bytes(data)
-    line = refusal([*arguments, "--pool", str(path)])
+    line = refusal(once([*arguments, "--pool", str(path)]))
     assert all(word in line for word in words), line
     assert not (folder / "run").exists()
 
@@ -272,10 +279,10 @@ def test_a_folder_must_hold_parquet_files_of_the_same_columns(
 ) -> None:
     parts = folder / "parts"
     parts.mkdir()
-    assert "holds no .parquet" in refusal([*arguments, "--pool", str(parts)])
+    assert "holds no .parquet" in refusal(once([*arguments, "--pool", str(parts)]))
     pa.parquet.write_table(pa.table({"size": [1.0]}), parts / "a.parquet")
     pa.parquet.write_table(pa.table({"other": [1.0]}), parts / "b.parquet")
-    assert "b.parquet" in refusal([*arguments, "--pool", str(parts)])
+    assert "b.parquet" in refusal(once([*arguments, "--pool", str(parts)]))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +318,7 @@ def test_a_bad_option_is_refused_by_name(
     folder: Path,
     refusal: Refusal,
 ) -> None:
-    assert word in refusal([*arguments, *further])
+    assert word in refusal(once([*arguments, *further]))
     assert not (folder / "run").exists()
 
 
@@ -364,13 +371,50 @@ def test_an_out_in_a_folder_that_cannot_be_written_to_is_refused_first(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # As os.access says on a disk that is mounted to be read only; root may write else.
-    monkeypatch.setattr("salutary.runs.directory.writable", lambda path: path != folder)
+    # As on a disk that is mounted to be read only; root may write to any other.
+    monkeypatch.setattr("salutary.runs.out.writable", lambda path: path != folder)
     out = folder / "deep" / "run"
-    line = refusal([*arguments, "--out", str(out)])
-    assert f"{out}: cannot be made, as {folder} cannot be written to" in line
+    line = refusal(once([*arguments, "--out", str(out)]))
+    assert f"{out}: cannot be made, as {folder} cannot be written to; fix its" in line
     assert capsys.readouterr().out == ""
     assert not (folder / "deep").exists()
+
+
+def test_an_out_that_is_there_but_cannot_be_written_to_is_refused_first(
+    arguments: list[str], folder: Path, refusal: Refusal, monkeypatch: Monkey
+) -> None:
+    out = folder / "run"
+    out.mkdir()
+    monkeypatch.setattr("salutary.runs.out.writable", lambda path: path != out)
+    line = refusal(arguments)
+    assert f"{out}: cannot be written to; fix its permissions, or pass anoth" in line
+    assert not [*out.iterdir()]
+
+
+@needs_proc
+@pytest.mark.parametrize("command", ["label", "relabel", "advise"])
+@pytest.mark.parametrize("out", ["/proc/salutary", "/proc/salutary/deep"])
+def test_an_out_where_nobody_can_make_a_folder_is_refused_first(
+    out: str, command: str, folder: Path, refusal: Refusal
+) -> None:
+    # A table that is not there would be found next.
+    words = [command, str(folder / "nowhere.csv"), "--target", "kind", "--out", out]
+    if command == "label":
+        words += ["--pool", str(folder / "pool.csv")]
+    line = refusal([*words, "--validation", str(folder / "validation.csv")])
+    assert f"{out}: cannot be made, as /proc cannot be written to; fix its" in line
+
+
+@pytest.mark.parametrize("command", ["label", "relabel", "advise"])
+def test_an_out_below_a_file_is_refused_first(
+    command: str, folder: Path, refusal: Refusal
+) -> None:
+    out, file = folder / "pool.csv" / "deep" / "run", folder / "pool.csv"
+    words = [command, str(folder / "nowhere.csv"), "--target", "kind"]
+    if command == "label":
+        words += ["--pool", str(file)]
+    words += ["--validation", str(folder / "validation.csv"), "--out", str(out)]
+    assert f"{out}: cannot be made, as {file} is a file; pass an" in refusal(words)
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\r\n"])
@@ -433,7 +477,7 @@ def test_an_out_that_cannot_be_made_is_refused(
 ) -> None:
     out = folder / "train.csv" / "deep" / "run"
     (folder / "pool.csv").write_text("no table")  # looked at later
-    line = refusal([*arguments, "--out", str(out)])
+    line = refusal(once([*arguments, "--out", str(out)]))
     words = f"cannot be made, as {folder / 'train.csv'} is a file; pass another --out"
     assert line == f"salutary: {out}: {words}"
 

@@ -18,6 +18,7 @@ import salutary
 from salutary.cli.main import main
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.labeling.tuning import PENALTIES
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +118,11 @@ def test_vectors_are_kept_for_the_next_run(
 
     monkeypatch.setattr(LanguageModel, "encode", encode)
     main([*arguments(texts, out="again"), *of_texts(texts, decoder)])
-    main([*arguments(texts), *of_texts(texts, decoder), "--resume", "--budget", "9"])
+    main(
+        once(
+            [*arguments(texts), *of_texts(texts, decoder), "--resume", "--budget", "9"]
+        )
+    )
     first, again, more = (
         pq.read_table(texts / run / "labels.parquet").to_pandas()
         for run in ("run", "again", "run")
@@ -300,7 +305,7 @@ def test_a_run_goes_on_with_its_own_model_only(
     with torch.no_grad():
         changed.ln_f.bias += 1
     changed.save_pretrained(model)
-    line = refusal([*words, "--resume", "--budget", "9"])
+    line = refusal(once([*words, "--resume", "--budget", "9"]))
     assert "was started with another model in" in line
     line = refusal(["predict", str(texts / "run"), str(texts / "pool.csv"),
                     "--out", str(texts / "out.csv")])  # fmt: skip
@@ -429,15 +434,24 @@ def test_a_run_of_before_goes_on_with_its_length(
         before.setattr("salutary.deep.loading.sentence_length", lambda *_: None)
         main(words)
         whole = [*arguments(texts, out="whole"), *of_texts(texts, str(model))]
-        main([*whole, "--budget", "9"])
+        main(once([*whole, "--budget", "9"]))
     out = texts / "predictions.csv"
     main(["predict", str(texts / "run"), str(texts / "pool.csv"), "--out", str(out)])
-    main([*words, "--resume", "--budget", "9"])
+    main(once([*words, "--resume", "--budget", "9"]))
     found, expected = (
         (texts / run / "labels.parquet").read_bytes() for run in ("run", "whole")
     )
     assert found == expected
-    main([*arguments(texts, out="now"), *of_texts(texts, str(model)), "--budget", "9"])
+    main(
+        once(
+            [
+                *arguments(texts, out="now"),
+                *of_texts(texts, str(model)),
+                "--budget",
+                "9",
+            ]
+        )
+    )
     assert (texts / "now" / "labels.parquet").read_bytes() != expected
     predict = ["predict", str(texts / "run"), str(texts / "pool.csv")]
     main([*predict, "--out", str(texts / "again.csv")])

@@ -17,6 +17,7 @@ import pytest
 import salutary
 from salutary.cli import main as command_line
 from salutary.cli.main import main
+from tests.words import once
 
 Refusal = Callable[[list[str]], str]
 COMMAND = str(Path(sysconfig.get_path("scripts"), "salutary"))
@@ -314,7 +315,7 @@ def test_a_path_that_reads_as_an_address_is_a_path(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folder)
-    main([*arguments, f"--out={name}"])
+    main(once([*arguments, f"--out={name}"]))
     assert f"\nIn {name}: labels.parquet" in capsys.readouterr().out
     main(["predict", name, "pool.csv", "--out", f"{name}.parquet"])
     assert len(pd.read_parquet(folder / f"{name}.parquet")) == 60
@@ -328,7 +329,7 @@ def test_a_tilde_after_an_option_is_the_users_own_folder(
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(folder)
-    main([*arguments, "--out=~/run"])
+    main(once([*arguments, "--out=~/run"]))
     main(["predict", "~/run", "pool.csv", "--out", "~/labels.csv"])
     assert not Path("~").exists()
     assert {"run", "labels.csv"} <= {path.name for path in home.iterdir()}
@@ -377,7 +378,7 @@ def test_an_empty_value_is_refused(
     words: list[str], name: str, arguments: list[str], folder: Path, refusal: Refusal
 ) -> None:
     before = sorted(folder.iterdir())
-    line = refusal([*arguments, *words])
+    line = refusal(once([*arguments, *words]))
     assert line == f"salutary: {name}: its value is empty; pass one"
     assert sorted(folder.iterdir()) == before
 
@@ -391,7 +392,7 @@ def test_an_empty_argument_is_refused(refusal: Refusal) -> None:
 def test_a_name_that_is_too_long_is_told_with_the_remedy(
     option: str, arguments: list[str], folder: Path, refusal: Refusal
 ) -> None:
-    line = refusal([*arguments, option, str(folder / ("x" * 300))])
+    line = refusal(once([*arguments, option, str(folder / ("x" * 300))]))
     assert line.endswith("pass a shorter path")
 
 

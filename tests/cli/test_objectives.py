@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 
 import salutary
 from salutary.cli.main import main
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -59,13 +60,12 @@ def run(tmp_path: Path, tables: dict[str, pd.DataFrame]) -> Run:
             frame.to_csv(tmp_path / f"{name}.csv", index=False)
         out = tmp_path / command
         pool = ["--pool", str(tmp_path / "pool.csv")] if command == "label" else []
-        main(
-            [
-                *[command, str(tmp_path / "train.csv"), "--target", "kind"],
-                *["--validation", str(tmp_path / "validation.csv"), *pool],
-                *["--out", str(out), "--budget", "10", "--batch-size", "5", *further],
-            ]
-        )
+        words = [
+            *[command, str(tmp_path / "train.csv"), "--target", "kind"],
+            *["--validation", str(tmp_path / "validation.csv"), *pool],
+            *["--out", str(out), "--budget", "10", "--batch-size", "5", *further],
+        ]
+        main(once(words))
         return out
 
     return run

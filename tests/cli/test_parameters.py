@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salutary.cli.parameters import (
-    check_numbers,
-    check_objective,
-    takes_texts,
-    texts_of,
-)
+from salutary.cli.parameters import check_numbers, check_objective
+from salutary.cli.texts import takes_texts, texts_of
 from salutary.errors import InputError
 
 GOOD: dict[str, Any] = {

@@ -26,6 +26,7 @@ import salutary
 from salutary.cli.main import main
 from salutary.labeling.tuning import PENALTIES
 from salutary.runs.ledger import Ledger
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -66,11 +67,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(folder: Path, out: Path, *further: str) -> list[str]:
-    return [
+    words = [
         *["relabel", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
         *["--validation", str(folder / "validation.csv"), "--out", str(out)],
         *["--budget", "12", "--batch-size", "5", "--C", "1", *further],
     ]
+    return once(words)
 
 
 @pytest.fixture(scope="module")
@@ -253,13 +255,12 @@ def test_without_ids_rows_go_by_their_numbers(folder: Path) -> None:
 
 def run_of(train: Path, validation: Path, out: Path, *further: str) -> pd.DataFrame:
     """Switch 15 labels; the switches."""
-    main(
-        [
-            *["relabel", str(train), "--validation", str(validation)],
-            *["--target", "kind", "--id", "id", "--out", str(out)],
-            *["--budget", "15", "--no-guard", *further],
-        ]
-    )
+    words = [
+        *["relabel", str(train), "--validation", str(validation)],
+        *["--target", "kind", "--id", "id", "--out", str(out)],
+        *["--budget", "15", "--no-guard", *further],
+    ]
+    main(once(words))
     switches = switches_of(out)
     assert len(switches) == 15
     return switches
@@ -599,7 +600,7 @@ def test_runs_of_another_command_are_not_continued(
     main(label_arguments(folder, labeled, "--no-guard"))
     before = {path.name: path.read_bytes() for path in labeled.iterdir()}
     line = refusal(arguments(folder, labeled, "--no-guard", "--resume"))
-    assert "holds a run of 'salutary label'" in line
+    assert f"'salutary label'; go on with it by 'salutary resume {labeled}'" in line
     assert {path.name: path.read_bytes() for path in labeled.iterdir()} == before
     line = refusal(label_arguments(folder, run_dir, "--resume"))
     assert "holds a run of 'salutary relabel'" in line
@@ -671,13 +672,13 @@ REFUSED = {
     "no target": (
         nothing,
         ["--target", "sort"],
-        "has no target column 'sort', only 'id', 'size', 'age', 'note', 'kind'; pass "
+        "has no target column 'sort'; it has 'id', 'size', 'age', 'note', 'kind'; pass "
         "one of them as --target",
     ),
     "empty target": (empty_target, [], "is empty in row 59 (NA, null and ? count as"),
     "a tiny C": (nothing, ["--C", "1e-320"], "must be at least 1e-100"),
     "id is the target": (nothing, ["--id", "kind"], "is the target"),
-    "no id": (nothing, ["--id", "name"], "train.csv: has no id column 'name'; add"),
+    "no id": (nothing, ["--id", "name"], "has no id column 'name'; it has "),
     "repeated id": (repeated_id, [], "id column 'id' has '007' in rows 0 and 7"),
     "empty id": (empty_id, [], "id column 'id' is empty in row 89; fill it or drop"),
     "unknown class": (unknown_class, [], "the class 'cow' (row 59)"),

@@ -10,6 +10,7 @@ import pytest
 
 import salutary
 from salutary.cli.main import main
+from tests.words import once
 
 Refusal = Callable[[list[str]], str]
 Killed = Callable[[str], None]
@@ -84,7 +85,7 @@ def test_the_budget_can_be_raised_and_the_file_of_options_says_so(
 ) -> None:
     _moved(run_dir, folder)
     main(["resume", str(run_dir), "--budget", "20"])
-    main([*arguments, "--budget", "20", "--out", str(folder / "whole")])
+    main(once([*arguments, "--budget", "20", "--out", str(folder / "whole")]))
     same(run_dir, folder / "whole", ["labels.parquet"])
     assert "\nbudget = 20\n" in (run_dir / "config.toml").read_text()
 

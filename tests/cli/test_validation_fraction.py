@@ -13,6 +13,7 @@ import pytest
 from salutary.cli.main import main
 from salutary.tables.reading import read_tables
 from salutary.tables.sources import HeldOut, Sources
+from tests.words import once
 
 Refusal = Callable[[list[str]], str]
 
@@ -120,7 +121,7 @@ def test_the_cleaned_table_has_all_rows_and_switches_none_held_out(
     frame.loc[noisy, "kind"] = rng.choice(["bird", "cat", "dog"], 9)
     frame.to_csv("train.csv", index=False)
     words = ["relabel", "train.csv", "--target", "kind", "--out", "run", "--no-guard"]
-    main([*words, "--validation-fraction", "0.4", "--budget", "8"])
+    main(once([*words, "--validation-fraction", "0.4", "--budget", "8"]))
     cleaned = pd.read_csv("run/cleaned.csv", dtype=str)
     switches = pyarrow.parquet.read_table("run/switches.parquet").to_pandas()
     assert len(switches) > 0

@@ -8,6 +8,7 @@ import pandas as pd
 from tests.hostile.spoils import SPOILS
 from tests.hostile.tables import FORMATS, KINDS, ROWS, random_tables
 from tests.hostile.trials import Ready, Trial
+from tests.words import once
 
 
 def trial(number: int, ready: Ready, command: str) -> Trial:
@@ -107,4 +108,4 @@ def _words(
     if rng.random() < 0.3:
         words += [str(rng.choice(OPTIONS))]
         made.must.append(None)
-    return words
+    return once(words)

@@ -26,6 +26,7 @@ import salutary
 from salutary.cli.main import main
 from salutary.errors import InputError
 from salutary.runs.ledger import Ledger
+from tests.words import once
 
 pytestmark = pytest.mark.slow
 
@@ -56,13 +57,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(folder: Path, out: Path, *further: str) -> list[str]:
     """Label 200 rows in 20 rounds."""
-    return [
+    words = [
         *["label", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
         *["--validation", str(folder / "validation.csv")],
         *["--pool", str(folder / "pool.csv"), "--out", str(out)],
         *["--budget", str(BUDGET), "--batch-size", "10"],
         *["--rule", "plausible", "--C", "1", "--no-guard", *further],
     ]
+    return once(words)
 
 
 def guarded(folder: Path, out: Path, *further: str) -> list[str]:

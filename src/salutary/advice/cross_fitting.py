@@ -86,8 +86,8 @@ def cross_fit(
     fitted : callable
         Called with a line about the progress after each fit.
     known : KnownFolds, optional
-        Those in it are not computed again, and each
-        new one is put into it, so that an interrupted comparison can go on.
+        Those in it are not computed again and not told of, and each new one is put into
+        it, so that an interrupted comparison can go on.
 
     Returns
     -------
@@ -100,11 +100,8 @@ def cross_fit(
     held_of = []
     for number, (seen, held) in enumerate(_folds(task, n_splits, n_repeats)):
         held_of.append(held)
-        tell = partial(fitted, f"fold {number + 1} of {n_folds}")
-        if number in known:
-            for _ in options:
-                tell()
-        else:
+        if number not in known:
+            tell = partial(fitted, f"fold {number + 1} of {n_folds}")
             known[number] = judge_fold(seen, rows.take(held), options, tell)
     return together([(held, known[k]) for k, held in enumerate(held_of)], len(rows))
 

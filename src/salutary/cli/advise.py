@@ -15,6 +15,7 @@ from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
+from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError
 
@@ -28,7 +29,7 @@ COMPARISON = "Comparison"
 
 @is_conventional
 @takes_config
-@parameters.takes_texts
+@takes_texts
 def advise(
     *,
     train: parameters.Train,
@@ -149,16 +150,21 @@ def _compare(
     from salutary.runs.kind import Request
 
     n_options = len(OPTIONS) + (len(POOL_OPTIONS) if sources.pool else 0)
-    with display(plan.splits * plan.repeats * n_options, "fits") as shown:
+    n_folds = plan.splits * plan.repeats
+    with display(n_folds * n_options, "fits") as shown:
 
         def fitted(line: str) -> None:
             shown.advance(1, line)
+
+        def known(number: int) -> None:
+            line = f"{number} of {n_folds} folds were taken from {out}"
+            shown.advance(number * n_options, line)
 
         checked = partial(show_checks, shown)
         if out is None:
             return advise_tables(sources, plan, shown.stage, fitted, checked)
         request = Request(sources, plan, plan.budget, out, resume, options)
-        report = advise_into(request, shown.stage, fitted, checked)
+        report = advise_into(request, shown.stage, fitted, checked, known)
         facts = {name: report[name] for name in ("settings", "checks")}
         return {**facts, **report["outcome"], "out": str(out)}
 

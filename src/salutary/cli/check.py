@@ -12,6 +12,7 @@ from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import display, print_json, printable
+from salutary.cli.texts import TEXTS, TextPair, columns_of
 
 MOST_LINES = 12
 """Lines of the card at the head of a run."""
@@ -57,6 +58,16 @@ def check(
         typer.Option(metavar="POOL", help="Unlabeled table, if there is one."),
     ] = None,
     id_column: parameters.PoolId = None,
+    text_column: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=TEXTS,
+            metavar="COLUMN",
+            help="Column of texts, which a run turns into vectors by its --embedder. "
+            "No language model is needed to look at it.",
+        ),
+    ] = None,
+    text_pair: TextPair = None,
     keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     as_json: parameters.AsJson = False,
@@ -72,12 +83,15 @@ def check(
     """
     parameters.check_seed(seed)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
+    documents = columns_of(text_column, text_pair)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.check import check_sources
-    from salutary.tables.sources import Sources
+    from salutary.tables.sources import Sources, Texts
 
     sources = Sources(
         *(train, validation, pool, target, id_column),
+        # No model is loaded, so none is named.
+        texts=Texts(documents, embedder="") if documents else None,
         keep=tuple(keep or ()),
         held_out=held_out,
     )
@@ -87,8 +101,21 @@ def check(
         found = {**checks, "warnings": [*warnings_of(checks)]}
         print_json(found)
         return
-    for line in (*facts(checks), *_as_lines(warnings_of(checks))):
+    for line in (*facts(checks), *_of_documents(documents)):
         print(line)
+    for line in _as_lines(warnings_of(checks)):
+        print(line)
+
+
+def _of_documents(names: tuple[str, ...]) -> Iterator[str]:
+    """What the columns of texts become in a run."""
+    if names:
+        what = "becomes a vector" if len(names) == 1 else "become one vector together,"
+        yield _line(
+            "texts",
+            f"{_names(map(_quoted, names))} {what} by the run's --embedder; drift is "
+            "measured here without that model",
+        )
 
 
 def card(checks: Mapping[str, Any]) -> list[str]:

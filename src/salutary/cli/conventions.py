@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from salutary.cli.terminal import be_quiet, show_logs
+from salutary.errors import InputError
 
 MESSAGES = "Progress and messages"
 """Panel of the options that every command has."""
@@ -30,6 +31,12 @@ class PanelCommand(TyperCommand):
     salutary[text], as markup, and leaves a third of the width to the words.
     """
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an option that is given twice; click lets the last one win."""
+        if not ctx.resilient_parsing:  # as where a shell completes a line
+            _refuse_repeated(self.make_parser(ctx).parse_args([*args])[2])
+        return super().parse_args(ctx, args)
+
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write what the command does; the lines of an example stay as they are."""
         self.help = re.sub(r"\n\n(?=Example|With )", "\n\n\b\n", self.help or "")
@@ -47,6 +54,23 @@ class PanelCommand(TyperCommand):
         for panel, records in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(records)
+
+
+def _refuse_repeated(given: Sequence[Any]) -> None:
+    """Refuse parameters that take one value, and were given more than one.
+
+    A flag that is given twice says the same twice.
+    """
+    once = [
+        parameter
+        for parameter in given
+        if parameter.param_type_name == "option"
+        and not (parameter.is_flag or parameter.multiple or parameter.count)
+    ]
+    for number, parameter in enumerate(once):
+        if parameter in once[:number]:
+            name = max(parameter.opts, key=len)
+            raise InputError(f"{name}: is given more than once; pass it once")
 
 
 def conventional(

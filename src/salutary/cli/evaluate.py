@@ -24,14 +24,7 @@ FIGURES = {
 @takes_config
 def evaluate(
     *,
-    run_dir: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN_DIR",
-            help="Directory of a finished run of label, relabel, finetune or "
-            "advise --out.",
-        ),
-    ],
+    run_dir: parameters.FinishedRun,
     table: Annotated[
         Path,
         typer.Argument(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from salutary.cli import parameters
+from salutary.cli import parameters, texts
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import finetune_summary
@@ -44,7 +44,7 @@ def finetune(
     ],
     out: parameters.Out,
     id_column: parameters.PoolId = None,
-    text_pair: parameters.TextPair = None,
+    text_pair: texts.TextPair = None,
     budget: parameters.Budget = 100,
     batch_size: Annotated[
         int,
@@ -82,13 +82,13 @@ def finetune(
     max_length: Annotated[
         int | None,
         typer.Option(
-            rich_help_panel=parameters.TEXTS,
+            rich_help_panel=texts.TEXTS,
             help="Maximum number of tokens per text; longer texts are cut.",
             show_default="the model's own maximum, but at most 512 (all-MiniLM: 256)",
         ),
     ] = None,
-    pooling: parameters.PoolingOption = "mean",
-    device: parameters.Device = None,
+    pooling: texts.PoolingOption = "mean",
+    device: texts.Device = None,
     no_guard: Annotated[
         bool,
         typer.Option(
@@ -125,7 +125,7 @@ def finetune(
             f"--learning-rate {learning_rate}: must be above 0 and at most 1, for "
             "instance 0.001"
         )
-    texts = parameters.texts_of(text_column, text_pair, model, pooling, device)
+    embedded = texts.texts_of(text_column, text_pair, model, pooling, device)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.labeling.loop import describe
@@ -141,7 +141,7 @@ def finetune(
             pool,
             target,
             id_column,
-            texts=texts,
+            texts=embedded,
             only_texts=True,
             held_out=held_out,
         ),

@@ -11,6 +11,7 @@ from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import label_summary
 from salutary.cli.running import run_and_summarize
+from salutary.cli.texts import takes_texts
 from salutary.names import EstimateName
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @is_conventional
 @takes_config
-@parameters.takes_texts
+@takes_texts
 def label(
     *,
     train: parameters.Train,
@@ -58,6 +59,7 @@ def label(
     keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
+    jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     as_json: parameters.AsJson = False,
@@ -79,6 +81,7 @@ def label(
         --embedder sentence-transformers/all-MiniLM-L6-v2 --out runs/text
     """
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
+    parameters.check_jobs(jobs)
     parameters.check_objective(objective, group, costs)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
@@ -108,5 +111,6 @@ def label(
         out=out,
         resume=resume,
         options=options,
+        jobs=jobs,
     )
     run_and_summarize(LABELING, request, "labels", describe, label_summary, as_json)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from salutary.cli.conventions import MESSAGES, REPEATING, declare, evaluated
+from salutary.cli.conventions import MESSAGES, REPEATING
 from salutary.errors import InputError
-from salutary.names import ObjectiveName, Pooling, RuleName
+from salutary.names import ObjectiveName, RuleName
 
 if TYPE_CHECKING:
-    from salutary.tables.sources import HeldOut, Texts
+    from salutary.tables.sources import HeldOut
 
 ROUNDS = "Rule and guard"
 MODEL = "Model and objective"
-TEXTS = "Texts"
 """Panels of the help; options of no panel come first."""
 
 Train = Annotated[
@@ -79,6 +75,13 @@ Keep = Annotated[
         "option for more. Columns that name rows are left out otherwise.",
     ),
 ]
+FinishedRun = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN_DIR",
+        help="Directory of a finished run of label, relabel, finetune or advise --out.",
+    ),
+]
 Rule = Annotated[
     RuleName,
     typer.Option(
@@ -121,32 +124,6 @@ Costs = Annotated[
         "gain.",
     ),
 ]
-TextPair = Annotated[
-    str | None,
-    typer.Option(
-        rich_help_panel=TEXTS,
-        metavar="COLUMN",
-        help="Column of a second text for each row, for instance the answer to a "
-        "question.",
-    ),
-]
-PoolingOption = Annotated[
-    Pooling,
-    typer.Option(
-        "--pooling",
-        rich_help_panel=TEXTS,
-        help="How the vectors of a text's tokens become one vector. mean: their mean. "
-        "cls: the first token's vector. last: the last token's vector, for decoders.",
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        rich_help_panel=TEXTS,
-        help="Device that the language model runs on, for instance cpu or cuda:1.",
-        show_default="the fastest available",
-    ),
-]
 NoGuard = Annotated[
     bool,
     typer.Option(
@@ -166,6 +143,17 @@ MinInfluenceZ = Annotated[
         metavar="Z",
         help="Skip rows whose influence is less than Z of its standard errors over "
         "VAL; 0 skips none.",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        rich_help_panel=ROUNDS,
+        metavar="N",
+        help="Number of threads that work on the run and the guard's three runs at "
+        "once; -1 for as many as there are processors. Labels are the same for any "
+        "number. More than four bring nothing.",
     ),
 ]
 Seed = Annotated[
@@ -204,6 +192,19 @@ def check_at_least(option: str, value: int | None, smallest: int) -> None:
     """
     if value is not None and value < smallest:
         raise InputError(f"{option} {value}: must be at least {smallest}")
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of threads that there cannot be.
+
+    Raises
+    ------
+    InputError
+    """
+    if jobs != -1 and jobs < 1:
+        raise InputError(
+            f"--jobs {jobs}: must be at least 1, or -1 for as many as processors"
+        )
 
 
 def check_seed(seed: int) -> None:
@@ -299,122 +300,3 @@ def check_objective(
             raise InputError(
                 f"{option} {value}: is for --objective {name}; pass both or neither"
             )
-
-
-def texts_of(
-    text_column: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=TEXTS,
-            metavar="COLUMN",
-            help="Column of texts, which --embedder turns into vectors. All other "
-            "columns stay features.",
-        ),
-    ] = None,
-    text_pair: TextPair = None,
-    embedder: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=TEXTS,
-            metavar="NAME_OR_FOLDER",
-            help="Language model that embeds the texts: a folder, or a name on the "
-            "Hugging Face hub. Needs pip install 'salutary[text]'.",
-        ),
-    ] = None,
-    pooling: PoolingOption = "mean",
-    device: Device = None,
-    embedding_cache: Annotated[
-        Path | None,
-        typer.Option(
-            rich_help_panel=TEXTS,
-            metavar="DIR",
-            help="Folder that keeps the vectors of the texts for later runs. Beyond "
-            "4 GiB, those that were not used for longest are removed.",
-            show_default="a folder in the user's cache",
-        ),
-    ] = None,
-) -> Texts | None:
-    """Which texts to embed and how, by the six options of `takes_texts`.
-
-    Returns
-    -------
-    Texts or None
-        None without ``--text-column``.
-
-    Raises
-    ------
-    InputError
-        For a column without an embedder or the reverse, and for one column twice.
-    """
-    if text_column is None:
-        for option, value in (
-            ("--text-pair", text_pair),
-            ("--embedder", embedder),
-            ("--pooling", None if pooling == "mean" else pooling),
-            ("--device", device),
-            ("--embedding-cache", embedding_cache),
-        ):
-            if value is not None:
-                raise InputError(f"{option} {value}: needs --text-column; pass it")
-        return None
-    if embedder is None:
-        raise InputError(
-            f"--text-column {text_column}: needs --embedder; pass a folder or the name "
-            "of a language model"
-        )
-    if text_pair == text_column:
-        raise InputError(
-            f"--text-pair {text_pair}: is --text-column too; pass another column"
-        )
-    if Path(embedder).is_dir():  # the same from any folder where a run goes on
-        embedder = str(Path(embedder).absolute())
-    # Imported here: 'salutary --help' needs none of it.
-    from salutary.deep.vectors import default_folder
-    from salutary.tables.sources import Texts
-
-    return Texts(
-        columns=(text_column,) if text_pair is None else (text_column, text_pair),
-        embedder=embedder,
-        pooling=pooling,
-        device=device,
-        cache=default_folder() if embedding_cache is None else embedding_cache,
-    )
-
-
-def takes_texts(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the six options about texts in place of its parameter ``texts``.
-
-    Parameters
-    ----------
-    command : callable
-        A command with a parameter ``texts: Texts | None``.
-
-    Returns
-    -------
-    callable
-        The same command for typer, which reads the options from its signature. It hands
-        what `texts_of` makes of them to ``command``.
-
-    Examples
-    --------
-    >>> @takes_texts
-    ... def show(train: str, texts: "Texts | None" = None, seed: int = 0) -> None:
-    ...     print(train, texts)
-    >>> list(inspect.signature(show).parameters)[:4]
-    ['train', 'text_column', 'text_pair', 'embedder']
-    >>> show(train="a.csv", text_column=None, seed=1)
-    a.csv None
-    """
-    options = evaluated(texts_of)
-    parameters: list[inspect.Parameter] = []
-    for parameter in evaluated(command):
-        parameters += options if parameter.name == "texts" else [parameter]
-
-    @wraps(command)
-    def with_options(**values: Any) -> None:
-        names = [option.name for option in options if option.name in values]
-        texts = texts_of(**{name: values.pop(name) for name in names})
-        command(**values, texts=texts)
-
-    declare(with_options, parameters)
-    return with_options

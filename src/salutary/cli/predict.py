@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 @takes_config
 def predict(
     *,
-    run_dir: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN_DIR",
-            help="Directory of a finished run of label, relabel, finetune or "
-            "advise --out.",
-        ),
-    ],
+    run_dir: parameters.FinishedRun,
     table: Annotated[
         Path,
         typer.Argument(
@@ -100,6 +93,11 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
         raise InputError(f"{out}: is in the run's own directory; pass another --out")
     if out.is_dir():
         raise InputError(f"{out}: is a directory; pass a file as --out")
+    if out.parent.is_file():
+        raise InputError(
+            f"{out}: cannot be made, as {str(out.parent)!r} is a file; pass another "
+            "--out"
+        )
     if not out.parent.is_dir():
         raise InputError(
             f"{out}: there is no folder {str(out.parent)!r}; make it, or pass another "
@@ -107,7 +105,8 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
         )
     if not writable(out.parent):
         raise InputError(
-            f"{out}: {str(out.parent)!r} cannot be written to; pass another --out"
+            f"{out}: cannot be made, as {str(out.parent)!r} cannot be written to; fix "
+            "its permissions, or pass another --out"
         )
 
 

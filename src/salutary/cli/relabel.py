@@ -11,6 +11,7 @@ from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.run_summary import relabel_summary
 from salutary.cli.running import run_and_summarize
+from salutary.cli.texts import takes_texts
 
 if TYPE_CHECKING:
     from salutary.labeling.loop import Round
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @is_conventional
 @takes_config
-@parameters.takes_texts
+@takes_texts
 def relabel(
     *,
     train: parameters.Train,
@@ -67,6 +68,7 @@ def relabel(
     keep: parameters.Keep = None,
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
+    jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     as_json: parameters.AsJson = False,
@@ -83,6 +85,7 @@ def relabel(
         --out runs/cleaned
     """
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
+    parameters.check_jobs(jobs)
     parameters.check_objective(objective, group, costs)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
@@ -115,6 +118,7 @@ def relabel(
         out=out,
         resume=resume,
         options=options,
+        jobs=jobs,
     )
     run_and_summarize(
         RELABELING, request, "switches", described, relabel_summary, as_json

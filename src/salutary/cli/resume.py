@@ -49,6 +49,12 @@ def resume(
     if command is None:
         raise InputError(f"{run_dir}: holds a run of 'salutary {kind}', which is none")
     if budget is not None:
+        if kind == "advise" and budget != options.get("budget"):
+            raise InputError(
+                f"--budget {budget}: its options were judged with a budget of "
+                f"{options.get('budget')}, so a comparison keeps it; run 'salutary "
+                "advise' anew with another --out, or leave --budget out"
+            )
         options["budget"] = budget
     arguments = [kind, *words(command, options), f"--out={run_dir}", "--resume"]
     if as_json:

@@ -36,17 +36,15 @@ from salutary.runs.artifacts import (
     check_clock,
     write_model,
 )
-from salutary.runs.directory import (
-    check_directory,
+from salutary.runs.kind import Request
+from salutary.runs.origins import (
     checked_sha256,
     data_of,
-    holds_run,
     refuse_other,
-    report_if_finished,
     versions,
     warn_of_versions,
 )
-from salutary.runs.kind import Request
+from salutary.runs.out import check_directory, holds_run, report_if_finished
 from salutary.runs.repeating import config_text, options_of
 from salutary.runs.report import counts_by_class
 from salutary.runs.sealed import not_as_written, open_ledger
@@ -76,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class AdviceRun:
-    """What `salutary.runs.directory` asks of a kind of run about its directory."""
+    """What `salutary.runs.out` asks of a kind of run about its directory."""
 
     name: str = "advise"
     scratch: tuple[str, ...] = ()
@@ -136,6 +134,7 @@ def advise_into(
     stage: Stage,
     fitted: Callable[[str], None],
     on_checks: Callable[[Checks], None] = lambda checks: None,
+    on_known: Callable[[int], None] = lambda n_folds: None,
 ) -> dict[str, Any]:
     """Compare the options as `advise_tables` does, and leave what is advised.
 
@@ -148,6 +147,8 @@ def advise_into(
         Its settings are a `Plan`.
     stage, fitted, on_checks : callable
         See `advise_tables`.
+    on_known : callable, optional
+        Called with the number of folds that the ledger has, unless it has none.
 
     Returns
     -------
@@ -185,6 +186,10 @@ def advise_into(
         if ledger.is_empty():
             ledger.begin(_first_facts(request, encoded, data))
         on_checks(encoded.checks)
+        n_folds = request.settings.splits * request.settings.repeats
+        n_known = sum(number in ledger for number in range(n_folds))
+        if n_known:
+            on_known(n_known)
         return _finish(ledger, request, encoded, stage, fitted)
 
 

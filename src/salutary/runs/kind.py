@@ -36,6 +36,9 @@ class Request:
     options : dict
         The options of the command that repeat the run from any folder, by their names:
         texts, numbers, booleans and lists of them.
+    jobs : int, default=1
+        Number of threads, see `Problem`. It changes no result, so a run may go on with
+        another.
     """
 
     sources: Sources
@@ -44,6 +47,7 @@ class Request:
     out: Path
     resume: bool
     options: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 1
 
     def fixed(self) -> dict[str, Any]:
         """Settings that must be the same when a run is resumed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class LabelRun:
         problem = make_problem(
             encoded, sources, settings, pool, AddRow(), best_C_by_all_rows
         )
+        problem = replace(problem, n_jobs=request.jobs)
         features = tables.features
         unseen = unseen_categories(encoded.encoder, features["train"], features["pool"])
         return TableProblem(problem, encoded, tables.ids, unseen)

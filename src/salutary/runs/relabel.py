@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from salutary.runs.artifacts import MODEL, SWITCHES, write_model
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.report import convex_figures
 from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
+from salutary.tables.lookup import instead_of
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
 from salutary.tables.writing import (
@@ -45,14 +47,18 @@ class RelabelRun:
             tables = read_tables(sources)
         encoded = encode_tables(tables, sources, settings.seed, stage)
         if tables.ids is None:
+            column = str(sources.id_column)
+            others = (*tables.kinds, *tables.left_out)
             raise InputError(
-                f"{sources.train}: has no id column {sources.id_column!r}; add it"
+                f"{sources.train}: has no id column {column!r}; "
+                f"{instead_of(column, others, 'add it')}"
             )
         train = encoded.train
         edit = SwitchLabel(train.labels)
         problem = make_problem(
             encoded, sources, settings, own_pool(train), edit, best_C_by_validation
         )
+        problem = replace(problem, n_jobs=request.jobs)
         return TableProblem(problem, encoded, tables.ids, unseen={})
 
     def results(self, sources: Sources) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,25 @@ def config_text(command: str, options: dict[str, Any]) -> str:
     )
 
 
+def command_of(out: Path) -> str | None:
+    """The command that a run was started with; None where its ledger does not say.
+
+    Why a ledger cannot be read is told by whoever goes on with it.
+    """
+    refuse_links(out)
+    path = out / LEDGER
+    try:
+        with _kind_at(path)(path) as ledger:
+            return str(ledger.facts()["kind"])
+    except (InputError, sqlite3.Error, *UNREADABLE):
+        return None
+
+
+def _kind_at(path: Path) -> type[AdviceLedger] | type[Ledger]:
+    is_advice = application_of(path) == AdviceLedger.APPLICATION
+    return AdviceLedger if is_advice else Ledger
+
+
 def started_with(out: Path) -> tuple[str, dict[str, Any]]:
     """The command that a run was started with, and its options.
 
@@ -46,8 +66,7 @@ def started_with(out: Path) -> tuple[str, dict[str, Any]]:
     if not path.is_file() or not path.stat().st_size:
         raise InputError(f"{out}: holds no run; pass the --out of one")
     refuse_links(out)
-    is_advice = application_of(path) == AdviceLedger.APPLICATION
-    kind: type[AdviceLedger | Ledger] = AdviceLedger if is_advice else Ledger
+    kind: type[AdviceLedger | Ledger] = _kind_at(path)
     with open_ledger(kind, path) as ledger:
         if ledger.is_empty() or not ledger.is_sound():
             raise not_as_written(path)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from salutary.arrays import IntArray
@@ -23,9 +22,11 @@ from salutary.tables.columns import column_kinds, open_dates, stray_texts
 from salutary.tables.differences import check_columns
 from salutary.tables.formats import DELIMITED, format_of, read_table
 from salutary.tables.identifiers import id_like
+from salutary.tables.lookup import instead_of
+from salutary.tables.names_of_rows import row_groups, row_ids
 from salutary.tables.recurring import count_recurring, share_of_twins
 from salutary.tables.sources import HeldOut, Sources
-from salutary.tables.spelling import is_formatted, whole_numbers
+from salutary.tables.spelling import is_formatted
 from salutary.tables.targets import (
     cast_labels,
     labels_with_gaps,
@@ -117,10 +118,10 @@ def read_tables(sources: Sources) -> Tables:
     """
     tables, columns, label_type = _read(sources)
     train, pool = tables["train"], tables.get("pool")
-    ids = _ids(tables, sources)
+    ids = row_ids(tables, sources)
     # Held-out rows are taken from what is checked, so that messages name their rows.
     held_out, validation = sources.held_out, tables.get("validation", train)
-    groups = _groups(validation, sources)
+    groups = row_groups(validation, sources)
     candidates = list(sources.documents) if sources.only_texts else columns
     kinds, left_out = _kinds(tables, candidates, sources)
     check_columns(tables, kinds, left_out, sources)
@@ -231,7 +232,7 @@ def _feature_columns(train: pa.Table, sources: Sources) -> list[str]:
         if name not in columns:
             raise InputError(
                 f"{sources.train}: has no text column {name!r} besides the target and "
-                "the ids; name another"
+                f"the ids; {instead_of(name, columns, 'name another')}"
             )
     return columns
 
@@ -251,7 +252,7 @@ def _kinds(
         if name not in kinds:
             raise InputError(
                 f"--keep {name!r}: {sources.train} has no such column besides the "
-                "target and the ids; pass one of its columns"
+                f"target and the ids; {instead_of(name, kinds, 'pass one of them')}"
             )
     found = id_like(tables, kinds)
     left_out = {name: found[name] for name in found if name not in sources.keep}
@@ -325,57 +326,6 @@ def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> Int
         return encode_labels(labels, classes, f"{sources.validation_name}: {place}")
     except ValueError as error:
         raise InputError(str(error)) from None
-
-
-def _groups(validation: pa.Table, sources: Sources) -> IntArray | None:
-    """Number of each validation row's group, if a group column is asked for."""
-    column, path = sources.group_column, sources.validation_name
-    if column is None:
-        return None
-    if column not in validation.column_names:
-        raise InputError(f"{path}: has no group column {column!r}; add it")
-    groups = _names(validation[column], f"{path}: group column {column!r}")
-    # Objects, as NumPy would give each text the room of the longest.
-    values = pd.Series(whole_numbers(groups).to_pylist(), dtype=object)
-    codes: IntArray = pd.factorize(values, sort=True)[0].astype(np.intp)
-    return codes
-
-
-def _ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
-    """Ids of the pool's rows, or without a pool of the training rows."""
-    name, column = "pool" if "pool" in tables else "train", sources.id_column
-    table, path = tables[name], sources.tables()[name]
-    if column is None:
-        return pa.array(np.arange(table.num_rows))
-    if column not in table.column_names:
-        if name == "train":
-            return None
-        raise InputError(f"{path}: has no id column {column!r}; add it")
-    ids = _names(table[column], f"{path}: id column {column!r}")
-    seen: dict[Any, int] = {}
-    for row, value in enumerate(ids.to_pylist()):
-        if value in seen:
-            raise InputError(
-                f"{path}: id column {column!r} has {shown(value)} in rows "
-                f"{seen[value]} and {row}; make the ids unique"
-            )
-        seen[value] = row
-    return whole_numbers(ids)
-
-
-def _names(values: pa.ChunkedArray, place: str) -> pa.Array:
-    """Ids or groups as plain values, none of them missing."""
-    names = values.combine_chunks()
-    if pa.types.is_dictionary(names.type):
-        names = names.dictionary_decode()
-    if pa.types.is_string_view(names.type):
-        names = names.cast(pa.string())
-    if pa.types.is_nested(names.type):
-        raise InputError(f"{place} is of type {names.type}; make it text or numbers")
-    row = pc.index(names.is_null(nan_is_null=True), True).as_py()
-    if row >= 0:
-        raise InputError(f"{place} is empty in row {row}; fill it or drop the row")
-    return names
 
 
 def _pool_labels(

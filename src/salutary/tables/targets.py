@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from salutary.errors import InputError
 from salutary.influence.label_values import shown
 from salutary.tables.conversion import LARGEST_WHOLE, as_plain, cast_column
+from salutary.tables.lookup import instead_of
 from salutary.tables.spelling import (
     MISSING_LABELS,
     spell_booleans,
@@ -173,11 +174,9 @@ def target_type(train: pa.Table, target: str, name: str) -> pa.DataType:
         If the column is missing, or holds anything but text, numbers or booleans.
     """
     if target not in train.column_names:
-        shown = ", ".join(repr(column) for column in train.column_names[:20])
-        raise InputError(
-            f"{name}: has no target column {target!r}, only {shown}; pass one of them "
-            "as --target"
-        )
+        remedy = "pass one of them as --target"
+        instead = instead_of(target, train.column_names, remedy)
+        raise InputError(f"{name}: has no target column {target!r}; {instead}")
     found = train.schema.field(target).type
     if pa.types.is_dictionary(found):
         found = found.value_type
@@ -225,7 +224,8 @@ def target_labels(
         number from zero; and for numbers with a fraction.
     """
     if target not in table.column_names:
-        raise InputError(f"{name}: has no target column {target!r}; add it")
+        instead = instead_of(target, table.column_names, "add it")
+        raise InputError(f"{name}: has no target column {target!r}; {instead}")
     values = cast_labels(table[target], arrow_type, f"{name}: column {target!r}")
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()

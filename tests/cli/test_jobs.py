@@ -1,0 +1,62 @@
+"""``--jobs``: the same labels on any number of threads."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joblib import Parallel
+
+from salutary.cli.main import main
+
+
+def content(out: Path, results: str) -> tuple[bytes, bytes, list[Any]]:
+    """What a run decided, and the coefficients of each of its models."""
+    query = "SELECT round, coef, canary_loss, verdict FROM rounds ORDER BY round"
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as ledger:
+        rounds = ledger.execute(query).fetchall()
+    return (out / results).read_bytes(), (out / "run.json").read_bytes(), rounds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "results"),
+    [("label", "labels.parquet"), ("relabel", "switches.parquet")],
+)
+def test_labels_are_the_same_on_any_number_of_threads(
+    command: str, results: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, own = [], Parallel.__init__
+
+    def noted(self: Any, n_jobs: int | None = None, **options: Any) -> None:
+        asked.append(n_jobs)
+        own(self, n_jobs=n_jobs, **options)
+
+    monkeypatch.setattr(Parallel, "__init__", noted)
+    words = [
+        *[command, str(folder / "train.csv"), "--target", "kind", "--seed", "3"],
+        *["--validation", str(folder / "validation.csv"), "--C", "0.5"],
+        *["--budget", "12", "--batch-size", "4", "-q"],
+    ]
+    if command == "label":
+        words += ["--pool", str(folder / "pool.csv"), "--id", "id"]
+    found = {}
+    for jobs in (1, 2):
+        out, before = folder / str(jobs), len(asked)
+        main([*words, "--jobs", str(jobs), "--out", str(out)])
+        assert asked[before:].count(jobs) > 0
+        found[jobs] = content(out, results)
+    assert len(found[1][-1]) > 1
+    assert found[1] == found[2]
+    main([*words, "--out", str(folder / "2"), "--resume"])  # with another number
+    assert content(folder / "2", results) == found[1]
+
+
+@pytest.mark.parametrize("jobs", ["0", "-2"])
+def test_a_number_of_threads_that_there_cannot_be_is_refused(
+    jobs: str, arguments: list[str], refusal: Callable[[list[str]], str]
+) -> None:
+    line = refusal([*arguments, f"--jobs={jobs}"])
+    assert f"--jobs {jobs}: must be at least 1, or -1 for as many as" in line
