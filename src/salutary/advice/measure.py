@@ -29,12 +29,16 @@ class Difference:
         Standard error of the mean, over the rows.
     lower, upper : float
         Ends of the 95% interval, by Student's t.
+    among : int
+        Number of options of which this is the best. The interval allows for that: it
+        is of the level 1 - 5% / ``among`` (Bonferroni).
     """
 
     mean: float
     se: float
     lower: float
     upper: float
+    among: int = 1
 
     @property
     def is_sure(self) -> bool:
@@ -69,8 +73,10 @@ class Measure:
         right = judged.logits.argmax(axis=2) == self.truth.labels
         return float(np.average(right.mean(axis=0), weights=self.truth.weight))
 
-    def difference(self, judged: Judged, other: Judged) -> Difference:
+    def difference(self, judged: Judged, other: Judged, among: int = 1) -> Difference:
         """How much higher the loss of one option is than that of another.
+
+        One of them may be the best among several options.
 
         The rows are paired. For the log loss, repeats are averaged row by row. For
         other objectives the standard error is the mean over the repeats of the
@@ -80,13 +86,13 @@ class Measure:
         if self.objective is log_loss:
             losses, others = self._row_losses(judged), self._row_losses(other)
             mean, se = mean_decrease(losses, others, self.truth.weight)
-            return _with_interval(mean, se, n_rows - 1)
+            return _with_interval(mean, se, n_rows - 1, among)
         found = [
             decrease_in(self.objective, self.truth, before, after)
             for before, after in zip(judged.logits, other.logits, strict=True)
         ]
         mean, se = np.mean(found, axis=0)
-        return _with_interval(float(mean), float(se), min(PARTS, n_rows) - 1)
+        return _with_interval(float(mean), float(se), min(PARTS, n_rows) - 1, among)
 
     def _row_losses(self, judged: Judged) -> Float64Array:
         labels = self.truth.labels
@@ -94,6 +100,7 @@ class Measure:
         return np.asarray(np.mean(losses, axis=0))
 
 
-def _with_interval(mean: float, se: float, freedom: int) -> Difference:
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * se
-    return Difference(mean, se, mean - reach, mean + reach)
+def _with_interval(mean: float, se: float, freedom: int, among: int) -> Difference:
+    beyond = (1 - CONFIDENCE) / among
+    reach = float(t.ppf(1 - beyond / 2, freedom)) * se
+    return Difference(mean, se, mean - reach, mean + reach, among)

@@ -54,8 +54,8 @@ UNSEEN = "labels that no person gave cannot be judged, as VAL lacks a class: "
 Finding = Literal["better", "worse", "no difference", "no labels"]
 """What assigned labels do, compared with the best use of people's labels alone.
 
-"better" and "worse" only if the 95% interval of the difference leaves out zero. "no
-labels": none was kept.
+"better" and "worse" only if the 95% interval of the difference leaves out zero, which
+allows for the number of options with such labels. "no labels": none was kept.
 """
 
 
@@ -74,7 +74,8 @@ class Verdict:
         "better" and "worse" are said only where the 95% interval leaves out zero.
     difference : Difference or None
         How much higher the loss of the best option with assigned labels is than that of
-        the best without. None if there is no such option.
+        the best without. Its interval allows for the number of options with assigned
+        labels. None if there is no such option.
     objective : str
         The objective that the options are compared by, such as "log_loss".
     table : DataFrame
@@ -141,15 +142,21 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     option, labeled, difference = without, None, None
     finding: Finding = "no labels"
     if having:
-        better = _surely_better(judged, measure, having, without)
+        among = len(having)
+        better = _surely_better(judged, measure, having, without, among)
         labeled = _lowest(losses, better or having)
-        difference = measure.difference(judged[labeled], judged[without])
+        difference = measure.difference(judged[labeled], judged[without], among)
         finding = _finding(difference)
         if finding == "better" and _sees_every_class(judged, measure):
             option = labeled
     table = _table(judged, measure, losses, option)
     other = _compared_with(option, without, labeled, losses)
-    reason = _reason(finding, measure, judged, option, other)
+    compared = ""
+    if other is not None:
+        among = len(having) if labeled in (option, other) else 1
+        found = measure.difference(judged[other], judged[option], among)
+        compared = _in_words(other, found, measure.name.replace("_", " "))
+    reason = _reason(finding, option, compared)
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
     sentence = f"Advice: {action}; {reason}."
@@ -172,14 +179,18 @@ def _best_of_people(
 
 
 def _surely_better(
-    judged: Mapping[str, Judged], measure: Measure, names: list[str], than: str
+    judged: Mapping[str, Judged],
+    measure: Measure,
+    names: list[str],
+    than: str,
+    among: int = 1,
 ) -> list[str]:
     """Those of some options that are surely better than another."""
-    return [
-        name
-        for name in names
-        if _finding(measure.difference(judged[name], judged[than])) == "better"
-    ]
+
+    def finding(name: str) -> Finding:
+        return _finding(measure.difference(judged[name], judged[than], among))
+
+    return [name for name in names if finding(name) == "better"]
 
 
 def _sees_every_class(judged: Mapping[str, Judged], measure: Measure) -> bool:
@@ -212,18 +223,8 @@ def _compared_with(
     return _lowest(losses, rest) if rest else None
 
 
-def _reason(
-    finding: Finding,
-    measure: Measure,
-    judged: Mapping[str, Judged],
-    option: str,
-    other: str | None,
-) -> str:
-    """Why the option is advised, as against another."""
-    compared = ""
-    if other is not None:
-        found = measure.difference(judged[other], judged[option])
-        compared = _in_words(other, found, measure.name.replace("_", " "))
+def _reason(finding: Finding, option: str, compared: str) -> str:
+    """Why an option is advised, given how it compares with another."""
     before = {
         "better": "" if option.startswith(ASSIGNED) else UNSEEN,
         "worse": "labels that no person gave do worse here: ",
@@ -242,6 +243,8 @@ def _in_words(other: str, found: Difference, objective: str) -> str:
     if found.mean < 0:
         lower, upper = -upper, -lower
     interval = f"95% interval {lower:z.4f} to {upper:z.4f}"
+    if found.among > 1:
+        interval += f" for the best of {found.among}"
     if not found.is_sure:
         interval += ", maybe by chance"
     return f"the {objective} of {other!r} is {abs(found.mean):.4f} {word} ({interval})"
