@@ -91,7 +91,7 @@ def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
         numbers = pc.if_else(spells_number(texts), texts, pa.scalar(None, pa.string()))
     else:
         numbers = written
-    cost = numbers.cast(pa.float64(), safe=False).to_numpy()
+    cost: NDArray[np.float64] = numbers.cast(pa.float64(), safe=False).to_numpy()
     if not np.isfinite(cost).all():
         row = int(np.argmin(np.isfinite(cost)))
         value = written[row].as_py()
