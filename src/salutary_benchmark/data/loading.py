@@ -168,6 +168,8 @@ def content_sha256(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
         column = raw[name]
         numeric = pd.api.types.is_numeric_dtype(column)
         column = column.astype(np.float64 if numeric else "str")
+        if numeric:
+            column = column + 0.0  # so that -0.0 is 0.0 in every version of pandas
         digest.update(str(name).encode())
         digest.update(
             pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()
