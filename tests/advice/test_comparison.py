@@ -326,7 +326,7 @@ FRAME = pd.DataFrame(X, columns=["a b", "[bold]", "{x}", "d"])
         ({"repeats": 0}, "repeats == 0, must be >= 1"),
         ({"budget": 0}, "budget == 0"),
         ({"batch_size": 0}, "batch_size == 0"),
-        ({"sample_weight": np.zeros(30)}, "sample_weight: .* non-zero"),
+        ({"sample_weight": np.zeros(30)}, "sample_weight(: .* non-| is )zero"),
         ({"sample_weight": np.ones(29)}, "sample_weight: "),
         ({"sample_weight": np.full(30, 1e-320)}, "sample_weight is below 1e-100"),
     ],

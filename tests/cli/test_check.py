@@ -230,6 +230,14 @@ def test_each_mistake_is_warned_of_with_what_to_do(
             "9 of 59 rows of VAL stand in TRAIN, so losses on VAL look too low; take",
         ),
         (
+            {"validation": pd.concat([tables["validation"], tables["validation"][:5]])},
+            "10 of 55 rows of VAL are copies of one another, so the guard and the adv",
+        ),
+        (
+            {"validation": tables["validation"][:29]},
+            "VAL has 29 rows, so few that labels fit these rows rather than new ones,",
+        ),
+        (
             {"pool": pool.assign(color="mauve")},
             "rows of POOL have a category that no row of TRAIN has, of which the model "
             "knows nothing, in 'color' (100.0% of rows); look for other spellings",
@@ -258,6 +266,29 @@ def test_each_mistake_is_warned_of_with_what_to_do(
     ):
         found = warned(words("check", {**tables, **change}), capsys)
         assert any(line.startswith(f"warning: {expected}") for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("copies", "twins", "is_said"),
+    [(2, 0.0, False), (3, 0.0, True), (10, 0.07, True), (10, 0.1, False)],
+)
+def test_copies_within_val_are_warned_of_beyond_a_twentieth_and_chance(
+    copies: int, twins: float, is_said: bool
+) -> None:
+    beside = {
+        **{"recurring": 0, "twins": copies, "unseen_categories": {}, "far_outside": {}},
+        **{"empty": [], "drift": None, "drift_se": None, "most_different": {}},
+    }
+    checks = {
+        "rows": {"train": 60, "validation": 50},
+        "twins": twins,
+        "classes": {"train": {"no": 30, "yes": 30}},
+        "beside": {"validation": beside},
+    }
+    found = [*warnings_of(checks)]
+    assert len(found) == is_said
+    words = f"{copies} of 50 rows of VAL are copies of one another, so"
+    assert all(line.startswith(words) for line in found)
 
 
 @pytest.mark.slow
@@ -295,6 +326,7 @@ def test_files_of_semicolons_are_read_with_a_line_that_says_so(
 def test_the_card_is_short_whatever_the_tables_hold() -> None:
     beside = {
         "recurring": 50,
+        "twins": 50,
         "unseen_categories": {f"c{k}": 50 for k in range(90)},
         "far_outside": {f"n{k}": 50 for k in range(90)},
         "empty": [f"e{k}" for k in range(90)],

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import salutary
-from salutary import LoraClassifier
+from salutary import LoraClassifier, SalutaryFineTuner
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
 from tests.words import once
@@ -186,6 +186,35 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
     assert 1 <= first["epochs"] <= 4
     assert 0 <= first["canary_accuracy"] <= 1
+
+
+class OneSeed(np.random.RandomState):
+    """Draws one number as every seed, as the command does."""
+
+    def randint(self, *_: Any, **__: Any) -> int:
+        return 0
+
+
+def test_the_python_class_reaches_the_same_verdict(whole: Path, decoder: str) -> None:
+    parts = tables()
+    trainer = LoraClassifier(
+        decoder, pooling="last", device="cpu", learning_rate=0.05, epochs=4
+    )
+    found = SalutaryFineTuner(
+        trainer, budget=12, batch_size=6, random_state=OneSeed(0)
+    ).fit(
+        [*parts["train"]["text"], *parts["pool"]["text"]],
+        [*parts["train"]["kind"], *[None] * len(parts["pool"])],
+        [*parts["validation"]["text"]],
+        [*parts["validation"]["kind"]],
+    )
+    said = json.loads((whole / "run.json").read_text())["outcome"]["verdict"]
+    assert found.verdict_ is not None
+    assert found.verdict_.sentence == said["sentence"]
+    expected = pd.DataFrame(said["options"])
+    pd.testing.assert_frame_equal(
+        found.verdict_.table, expected, rtol=1e-3, atol=1e-5, check_dtype=False
+    )
 
 
 def test_an_ending_by_the_surrogates_guard_is_called_so(whole: Path) -> None:

@@ -40,7 +40,7 @@ def parts(rows: Any, y: Any = Y, pool: bool = False) -> list[Any]:
 
 def mixed() -> pd.DataFrame:
     """Rows with a gap, a category and numbers of another size."""
-    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame = pd.DataFrame(X.copy(), columns=["a", "b", "c"])
     frame["b"] *= 1000
     frame.loc[3, "a"] = np.nan
     frame["kind"] = np.where(X[:, 2] > 0, "up", "down")
@@ -66,6 +66,79 @@ def test_frames_get_the_advice_of_the_command_line(tmp_path: Path, pool: bool) -
     assert found.option == report["option"]
     expected = pd.DataFrame(report["options"])
     pd.testing.assert_frame_equal(found.table, expected, rtol=1e-4, atol=1e-6)
+
+
+def with_ids(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(patient=np.random.RandomState(0).permutation(90))
+
+
+@pytest.mark.slow
+def test_columns_that_name_rows_are_no_features_unless_kept(tmp_path: Path) -> None:
+    frame, plain = with_ids(mixed()), mixed()
+    words = r"left out: 'patient' \(numbers of rows\); pass keep=\['patient'\] to"
+    for kind in (lambda rows: rows, pl.from_pandas, pa.Table.from_pandas):
+        arguments = parts(frame, pool=True)
+        for place in (0, 2, 4):
+            arguments[place] = kind(arguments[place].reset_index(drop=True))
+        with pytest.warns(UserWarning, match=words):
+            found = advise(*arguments, **SMALL)
+        same_advice(found, advise(*parts(plain, pool=True), **SMALL))
+        assert found.model_.feature_names_in_.tolist() == ["a", "b", "c", "kind"]
+        assert_array_equal(
+            found.model_.predict_proba(arguments[0]),
+            found.model_.predict_proba(plain[TRAIN]),
+        )
+    # Where the pool lacks it, too.
+    arguments = parts(frame, pool=True)
+    arguments[4] = plain[POOL]
+    with pytest.warns(UserWarning, match=words):
+        same_advice(advise(*arguments, **SMALL), found)
+    paths = [tmp_path / f"{name}.csv" for name in ("train", "val")]
+    for path, rows in zip(paths, (TRAIN, VALIDATION), strict=True):
+        frame[rows].assign(y=Y[rows]).to_csv(path, index=False)
+    plan = Plan(budget=4, batch_size=2, splits=2, repeats=1, seed=3)
+    for keep in ([], ["patient"]):
+        sources = Sources(paths[0], paths[1], None, "y", None, keep=tuple(keep))
+        report = advise_tables(sources, plan, silent, lambda line: None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error" if keep else "ignore")
+            found = advise(*parts(frame), **SMALL, keep=keep)
+        expected = pd.DataFrame(report["options"])
+        pd.testing.assert_frame_equal(found.table, expected, rtol=1e-4, atol=1e-6)
+        assert ("patient" in found.model_.feature_names_in_) == bool(keep)
+
+
+def test_a_text_among_numbers_is_warned_of() -> None:
+    frame = mixed()
+    frame["a"] = frame["a"].astype(str)
+    frame.loc[5, "a"] = "n.a."
+    words = "^X: column 'a' is taken as text, not numbers, because of 'n.a.' in row 5; "
+    with pytest.warns(UserWarning, match=words):
+        advise(*parts(frame), **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "message"),
+    [
+        (with_ids(mixed()), {"keep": ["b", "row"]}, "keep: X has no column 'row'"),
+        (X, {"keep": ["b"]}, r"keep=\['b'\] is for tables without an estimator"),
+        (
+            mixed()[["b", "c"]],
+            {"keep": ["b"], "estimator": LogisticRegression()},
+            "is for tables without an estimator",
+        ),
+        (
+            with_ids(mixed())[["patient"]],
+            {},
+            r"no column besides 'patient', which names rows; .* keep=\['patient'\]",
+        ),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(
+    rows: Any, more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        advise(*parts(rows), **SMALL, **more)
 
 
 @pytest.mark.slow

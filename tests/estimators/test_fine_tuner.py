@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
 from salutary.advice.after_run import labels_on_top
+from salutary.deep.fine_tuning import part_validation
 from salutary.deep.texts import as_texts
 from salutary.deep.trainer import Trainer
 from salutary.labeling.definition import split_folds
@@ -109,6 +110,40 @@ def test_with_fixed_embeddings_labels_are_the_classifiers(digits: Any) -> None:
     labeled = np.flatnonzero(found.labeled_iter_ == 1)
     new = {row.tobytes() for row in np.asarray(FITS[1][0])[100:]}
     assert new == {X[row].tobytes() for row in labeled}
+
+
+def test_the_verdict_is_the_classifiers_where_embeddings_are_fixed(
+    digits: Any,
+) -> None:
+    X, y, X_val, y_val, _ = digits
+    found = tuner(Fixed(), guard=True, budget=30, batch_size=20).fit(X, y, X_val, y_val)
+    # What is drawn before the folds are cut.
+    rng = np.random.RandomState(0)
+    own, canary = part_validation(np.arange(200), y_val, True, rng)
+    np.testing.assert_array_equal(FITS[0][2], X_val[canary])
+    rng.randint(2**31)
+    seed = int(rng.randint(2**31))
+    scaled = StandardScaler().fit_transform(np.vstack([X, X_val])).astype(np.float32)
+    train, val = scaled[:100], scaled[400:][own]
+    C = best_C_by_validation(
+        LabeledRows(train, y[:100], np.ones(100)),
+        LabeledRows(val, y_val[own], np.ones(len(val))),
+        np.arange(10),
+    )
+    expected = SalutaryClassifier(
+        LogisticRegression(C=C), rule="plausible", budget=20, random_state=seed
+    ).fit(scaled[:400], y, val, y_val[own])
+    assert found.verdict_ is not None
+    assert expected.verdict_ is not None
+    assert found.verdict_.sentence == expected.verdict_.sentence
+    table = found.verdict_.table
+    pd.testing.assert_frame_equal(table, expected.verdict_.table, rtol=1e-4)
+    assert {"salutary", "train only"} < {*table["option"]}
+
+
+def test_without_a_guard_there_is_no_verdict(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    assert tuner(Fixed()).fit(X, y, X_val, y_val).verdict_ is None
 
 
 def test_rounds_go_on_from_the_labels_before(digits: Any) -> None:
@@ -313,8 +348,9 @@ def test_labels_that_are_text_and_a_pool_that_ends(digits: Any) -> None:
 def test_no_pool_at_all(digits: Any) -> None:
     X, y, X_val, y_val, _ = digits
     with pytest.warns(UserWarning, match="y has no unlabeled row"):
-        found = tuner(Fixed()).fit(X[:100], y[:100], X_val, y_val)
+        found = tuner(Fixed(), guard=True).fit(X[:100], y[:100], X_val, y_val)
     assert (found.n_iter_, found.termination_condition_) == (0, "pool_exhausted")
+    assert found.verdict_ is None
 
 
 def test_few_validation_rows_leave_the_run_unguarded(digits: Any) -> None:

@@ -80,6 +80,23 @@ def test_some_that_are_training_rows_are_warned_of(run: Callable) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("run", ALL)
+def test_copies_among_the_validation_rows_are_warned_of(run: Callable) -> None:
+    copied = np.vstack([X[VALIDATION], X[40:45]])
+    with pytest.warns(UserWarning, match="10 of the 45 rows of X_val are copies of on"):
+        run(X[TRAIN], copied, X[POOL], NAMES)
+
+
+def test_few_copies_may_be_chance() -> None:
+    labeled, none = row_keys(X[TRAIN]), row_keys(X[:0])
+    for rows, n_copies in ((X[40:50], 2), (X[20:100], 3)):
+        copied = np.vstack([rows, *[rows[:1]] * (n_copies - 1)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_rows(labeled[:15], row_keys(copied), none)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("run", WITH_POOL)
 def test_a_pool_that_is_the_training_rows_is_warned_of(run: Callable) -> None:
     with pytest.warns(UserWarning, match=r"40 of the 40 .* labeled rows of X too; a"):

@@ -1,5 +1,6 @@
 """A server on this machine that answers as the publishers of the data sets do."""
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,7 +54,10 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path / "cache"))
     for name in ("_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
-        url = getattr(_openml, name).replace("https://www.openml.org", address)
+        # scikit-learn 1.8 asks another host than 1.9.
+        url = re.sub(
+            r"^https://(www|api)\.openml\.org", address, getattr(_openml, name)
+        )
         monkeypatch.setattr(_openml, name, url)
     monkeypatch.setattr(fetching, "UCI", f"{address}/uci")
     monkeypatch.setattr(fetching, "HUGGING_FACE", f"{address}/hf")

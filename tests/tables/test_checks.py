@@ -113,7 +113,10 @@ def test_rows_that_stand_in_the_training_table_are_counted(
         frames[name] = pd.concat([frames[name], copies[frames[name].columns]])
     checks = checked(tmp_path, frames)
     assert [checks.beside[name].recurring for name in NAMES[1:]] == [7, 7]
+    assert [checks.beside[name].twins for name in NAMES[1:]] == [0, 0]
     assert checks.twins == 0
+    frames["validation"] = pd.concat([frames["validation"], frames["validation"][:4]])
+    assert checked(tmp_path, frames).beside["validation"].twins == 8
 
 
 def test_validation_rows_that_all_stand_in_the_training_table_are_refused(

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from salutary.tables.recurring import count_recurring, share_of_twins
+from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
 
 
 def mixed(n: int, seed: int) -> pd.DataFrame:
@@ -31,4 +31,5 @@ def test_twins_are_the_rows_that_pandas_finds_again() -> None:
     rows = mixed(40, 0)
     assert share_of_twins(rows) == 0
     twice = pd.concat([rows, rows[:10]], ignore_index=True)
+    assert count_twins(twice) == 20
     assert share_of_twins(twice) == 20 / 50 == twice.duplicated(keep=False).mean()

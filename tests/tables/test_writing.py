@@ -135,7 +135,10 @@ def test_parquet_keeps_its_types_and_a_folder_becomes_one_file(
     kinds = pa.array(["dog", "cat", "dog", "cat"]).cast(arrow_type)
     table = pa.table({"size": pa.array([1, 2, 3, 4], pa.int8()), "kind": kinds})
     (tmp_path / "rows").mkdir()
-    pa.parquet.write_table(table[:3], tmp_path / "rows" / "a.parquet")
+    try:
+        pa.parquet.write_table(table[:3], tmp_path / "rows" / "a.parquet")
+    except pa.ArrowNotImplementedError:
+        pytest.skip("this version writes no views to Parquet")
     pa.parquet.write_table(table[3:], tmp_path / "rows" / "b.parquet")
     out = tmp_path / "out.parquet"
     write_relabeled(tmp_path / "rows", out, "kind", BEFORE, AFTER)

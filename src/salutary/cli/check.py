@@ -37,7 +37,10 @@ KIND_WORDS = {
 """What the features of a kind are called."""
 
 MANY_ROWS = 0.05
-"""Share of a table's rows from which on a column is warned of."""
+"""Share of a table's rows from which on a column, or copies, are warned of."""
+
+FEW_ROWS = 30
+"""With fewer validation rows chance decides too much."""
 
 CLEAR_DRIFT = 0.7
 """From this figure on, tables are said to differ, if it is no chance."""
@@ -225,6 +228,7 @@ def _features(kinds: Mapping[str, str]) -> str:
 def warnings_of(checks: Mapping[str, Any]) -> Iterator[str]:
     """What will go wrong, and what to do about it, a sentence or two each."""
     yield from _of_classes(checks)
+    yield from _of_validation(checks)
     for name, beside in checks["beside"].items():
         yield from _of_rows(name, beside, checks)
         yield from _of_columns(name, beside, checks["rows"][name])
@@ -245,6 +249,24 @@ def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
             f"{sum(pool[label] for label in unknown)} rows of POOL have a label that "
             f"TRAIN lacks ({_names(map(_cut, unknown))}), and can only get a wrong "
             "one; take them out, or add such rows to TRAIN and VAL"
+        )
+
+
+def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
+    n_rows, n_train = checks["rows"]["validation"], checks["rows"]["train"]
+    if n_rows < FEW_ROWS:
+        yield (
+            f"VAL has {n_rows} rows, so few that labels fit these rows rather than "
+            f"new ones, and losses are mostly chance; add rows, to {FEW_ROWS} or more"
+        )
+    twins = checks["beside"]["validation"]["twins"]
+    # As many as among the training rows there may be by nature.
+    by_chance = n_rows * checks["twins"] * max(1, n_rows / n_train)
+    if twins >= MANY_ROWS * n_rows and twins > 2 * (by_chance + 1):
+        yield (
+            f"{twins} of {n_rows} rows of VAL are copies of one another, so the guard "
+            "and the advice judge rows by models that saw their copies, and losses may "
+            "flatter; keep one of each"
         )
 
 

@@ -26,7 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
-from salutary.advice.after_run import labels_on_top
+from salutary.advice.after_run import labels_on_top, verdict_on
+from salutary.advice.verdict import Verdict
 from salutary.arrays import FloatArray, IntArray
 from salutary.deep.trainer import checked_output
 from salutary.influence.objectives import Objective, Truth, log_loss, row_log_loss
@@ -208,6 +209,30 @@ class FineTuning:
             return first
         found = labels_on_top(problem, records[state.best_round - 1].folds)
         return best if found is None or found[0] > 0 else first
+
+    def verdict(self, first: Snapshot, budget: int) -> Verdict | None:
+        """The verdict on labels of the first deep model's surrogate.
+
+        Later deep models have been fine-tuned on labels that all rows for influence
+        chose, so that no fold would judge rows that its labels have not seen.
+
+        Parameters
+        ----------
+        first : Snapshot
+            The deep model of the labeled rows alone.
+        budget : int
+            Number of labels of the run; a round's at most are judged.
+
+        Returns
+        -------
+        Verdict or None
+            See `verdict_on`. None without a guard, and if there is no pool.
+        """
+        if not len(self.canary_rows) or not len(self.pool):
+            return None
+        problem, _ = self.surrogate(first)
+        state, _ = run_surrogate(problem, min(self.batch_size, budget))
+        return verdict_on(problem, state)
 
     def surrogate(self, snapshot: Snapshot) -> tuple[Problem, IntArray]:
         """Make a convex problem of a deep model's embeddings.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -37,7 +38,7 @@ from salutary.estimators.pipelines import (
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
 from salutary.labeling.rows import LabeledRows
-from salutary.tables.encoding import frame_encoder
+from salutary.tables.frames import prepare_frames
 
 
 def advise(
@@ -53,6 +54,7 @@ def advise(
     batch_size: int = 10,
     splits: int = 5,
     repeats: int = 2,
+    keep: Collection[str] = (),
     random_state: Any = None,
     verbose: int = 0,
 ) -> Advice:
@@ -89,7 +91,8 @@ def advise(
         compare options with.
     estimator : LogisticRegression(CV) or Pipeline ending in one, optional
         By default rows are prepared as on the command line: columns of tables are
-        encoded by what they hold, gaps in them are filled, and all features are scaled.
+        encoded by what they hold, those that name rows are left out, gaps are filled,
+        and all features are scaled.
         The earlier steps of a pipeline replace this; a bare LogisticRegression takes
         rows as they are. Steps are fitted without labels, on training and pool rows.
         Its C is not used, as every option tunes its own.
@@ -104,6 +107,9 @@ def advise(
         that have not seen it.
     repeats : int, default=2
         Number of times the validation rows are cut into parts, each time differently.
+    keep : collection of str, default=()
+        Columns of tables that become features even if they name rows, as an id does.
+        For the default ``estimator`` alone.
     random_state : int, RandomState instance or None, default=None
         Cuts the validation rows into parts and draws from the pool. An int gives what
         the command line gives with that ``--seed``.
@@ -120,7 +126,9 @@ def advise(
     -----
     UserWarning
         For classes that no validation row has, for validation rows that are training
-        or pool rows too, and for pool rows that are training rows.
+        or pool rows too, and for pool rows that are training rows. For columns of a
+        table that are left out as they name rows, and for those that a few texts keep
+        from being read as numbers.
 
     Raises
     ------
@@ -129,8 +137,8 @@ def advise(
         than those of ``X``; for labels that are missing, of several kinds, or numbers
         with a fraction; for fewer than two classes; for a class in ``y_val`` that ``y``
         lacks; for fewer than six validation rows, and for those that are all training
-        rows too; and for a table that cannot be read or an estimator that cannot be
-        used.
+        rows too; for a column to keep that is not there; and for a table that cannot be
+        read or an estimator that cannot be used.
 
     See Also
     --------
@@ -170,8 +178,14 @@ def advise(
     seed = _seed(random_state)
     if estimator is None:
         X, X_val, X_pool = _checked(X, X_val, X_pool)
-        estimator = _as_on_the_command_line(X, X_pool, seed)
+        if _is_table(X):
+            X, X_val, X_pool, steps = _prepared(X, X_val, X_pool, keep, seed)
+        else:
+            _check_nothing_to_keep(keep)
+            steps = [("scale", StandardScaler(with_mean=not sparse.issparse(X)))]
+        estimator = Pipeline([*steps, ("classify", LogisticRegression())])
     else:
+        _check_nothing_to_keep(keep)
         X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
         X_pool = None if X_pool is None else as_rows(X_pool, "X_pool")
     transformer, template = split_estimator(estimator)
@@ -247,13 +261,34 @@ def _checked(X: Any, X_val: Any, X_pool: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def _as_on_the_command_line(X: Any, X_pool: Any, seed: int) -> Pipeline:
-    """A logistic regression behind the steps that prepare rows."""
-    if _is_table(X):
-        steps = frame_encoder(X, X_pool, seed).steps
-    else:
-        steps = [("scale", StandardScaler(with_mean=not sparse.issparse(X)))]
-    return Pipeline([*steps, ("classify", LogisticRegression())])
+def _prepared(
+    X: Any, X_val: Any, X_pool: Any, keep: Collection[str], seed: int
+) -> tuple[Any, Any, Any, list[tuple[str, Any]]]:
+    """Tables without columns that name rows, and the steps that prepare them."""
+    frames = {"train": X, "validation": X_val}
+    if X_pool is not None:
+        frames["pool"] = X_pool
+    found = prepare_frames(frames, [keep] if isinstance(keep, str) else keep, seed)
+    if found.left_out:
+        named = ", ".join(f"{name!r} ({what})" for name, what in found.left_out.items())
+        warnings.warn(
+            f"columns of X that name rows are left out: {named}; pass "
+            f"keep=[{next(iter(found.left_out))!r}] to make one a feature",
+            UserWarning,
+            stacklevel=3,
+        )
+    for doubt in found.doubts:
+        warnings.warn(f"X: {doubt}", UserWarning, stacklevel=3)
+    train, validation, *pool = found.frames.values()
+    return train, validation, pool[0] if pool else None, found.encoder.steps
+
+
+def _check_nothing_to_keep(keep: Collection[str]) -> None:
+    if len(keep):
+        raise ValueError(
+            f"keep={keep!r} is for tables without an estimator, of which columns that "
+            "name rows are left out; pass no keep"
+        )
 
 
 def _check_parts(n_validation: int, splits: int) -> None:

@@ -16,10 +16,8 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from salutary.deep.fine_tuning import (
-    FineTuning,
-    part_validation,
-)
+from salutary.advice.verdict import Verdict
+from salutary.deep.fine_tuning import FineTuning, part_validation
 from salutary.deep.rows import as_pandas, joined
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
@@ -100,6 +98,12 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     termination_condition_ : str
         Why the run ended: "budget", "no_positive_influence", "guard" or
         "pool_exhausted". It is "guard" whenever rounds were undone.
+    verdict_ : Verdict or None
+        Whether to use the labels, or to train on labeled rows, on validation rows or on
+        both without them, see `SalutaryClassifier`. As on the command line it is about
+        logistic regressions on the embeddings of the model that was fine-tuned on the
+        labeled rows alone, and about the labels that its surrogate would assign in one
+        round. None without a guard, and if there was nothing to label.
 
     See Also
     --------
@@ -251,6 +255,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             task, self.budget, begun, tell=printed if self.verbose else logged
         )
         self._remember(y, unlabeled, records, state.best_round, state.ending)
+        self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
         self._model = state.best.model
         refit = self.refit_on_validation
         if X_val is None if refit == "auto" else refit:

@@ -17,6 +17,9 @@ from sklearn.utils.validation import _num_samples
 
 from salutary.arrays import BLOCK_ROWS
 
+MANY_COPIES = 0.05
+"""Share of the validation rows from which on copies among them are warned of."""
+
 Keys = NDArray[Any]
 """A number for each row. Equal rows have equal numbers, and others hardly ever."""
 
@@ -100,7 +103,8 @@ def check_rows(
     Warns
     -----
     UserWarning
-        If some are, or if rows of the pool are labeled rows or validation rows.
+        If some are; if validation rows are copies of one another; or if rows of the
+        pool are labeled rows or validation rows.
     """
     n_known = _n_recurring(validation, labeled, labeled)
     if n_known and n_known == len(validation):
@@ -113,6 +117,13 @@ def check_rows(
             f"{n_known} of the {len(validation)} rows of X_val are labeled rows of X "
             "too, so losses look too low and labels are chosen for rows that the model "
             "knows already; drop these rows from X or from X_val"
+        )
+    n_copies = _n_copies(validation, labeled)
+    if n_copies:
+        _warn(
+            f"{n_copies} of the {len(validation)} rows of X_val are copies of one "
+            "another, so the guard and the advice judge rows by models that saw their "
+            "copies, and losses may flatter; keep one of each"
         )
     n_judges = _n_recurring(validation, pool, labeled)
     if n_judges:
@@ -134,11 +145,31 @@ def _n_recurring(rows: Keys, others: Keys, labeled: Keys) -> int:
     """Number of rows that are among others, or 0 if that may be by chance."""
     if not len(rows) or not len(others) or not len(labeled):
         return 0
-    _, place, count = np.unique(labeled, return_inverse=True, return_counts=True)
-    by_chance = len(rows) * float((count[place] > 1).mean())
+    by_chance = len(rows) * float(_are_copies(labeled).mean())
     by_chance *= max(1.0, len(others) / len(labeled))
     found = int(np.isin(rows, others).sum())
     return found if found > 2 * (by_chance + 1) else 0
+
+
+def _n_copies(rows: Keys, labeled: Keys) -> int:
+    """Number of rows that equal another of them, or 0 if few or perhaps by chance."""
+    if not len(rows) or not len(labeled):
+        return 0
+    by_chance = len(rows) * float(_are_copies(labeled).mean())
+    by_chance *= max(1.0, len(rows) / len(labeled))
+    found = int(_are_copies(rows).sum())
+    if found < MANY_COPIES * len(rows) or found <= 2 * (by_chance + 1):
+        return 0
+    return found
+
+
+def _are_copies(rows: Keys) -> NDArray[np.bool_]:
+    """Which rows equal another of them."""
+    _, place, count = np.unique(
+        rows, return_inverse=True, return_counts=True, equal_nan=False
+    )
+    copied: NDArray[np.bool_] = count[place] > 1
+    return copied
 
 
 def warn_without_pool() -> None:

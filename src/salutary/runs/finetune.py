@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from salutary.advice.after_run import verdict_on
 from salutary.arrays import IntArray
 from salutary.deep.adapter_files import ADAPTER_FILES
-from salutary.deep.fine_tuning import FineTuning, part_validation, run_surrogate
+from salutary.deep.fine_tuning import FineTuning, part_validation
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.texts import as_texts, warn_of_cut_in
 from salutary.deep.vectors import FILE
@@ -270,6 +269,4 @@ def _verdict(finished: FinishedRun) -> dict[str, Any] | None:
     """The verdict on labels of the first model's surrogate."""
     task: FineTuning = finished.prepared.problem
     first, _ = task.first()
-    problem, _ = task.surrogate(first)
-    state, _ = run_surrogate(problem, min(task.batch_size, finished.request.limit))
-    return figures_of(verdict_on(problem, state))
+    return figures_of(task.verdict(first, finished.request.limit))

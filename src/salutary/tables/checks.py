@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from salutary.arrays import IntArray, Matrix
 from salutary.tables.drift import differences, drift
 from salutary.tables.reading import Tables
-from salutary.tables.recurring import count_recurring, share_of_twins
+from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
 
 MOST_DIFFERENT = 3
 """Columns that are named as those that differ most between two tables."""
@@ -27,6 +27,8 @@ class Beside:
     ----------
     recurring : int
         Number of rows with the features of a training row.
+    twins : int
+        Number of rows with the features of another row of the same table.
     unseen_categories : dict of str to int
         Number of rows with a category that no training row has, by column.
     far_outside : dict of str to int
@@ -43,6 +45,7 @@ class Beside:
     """
 
     recurring: int
+    twins: int
     unseen_categories: dict[str, int]
     far_outside: dict[str, int]
     empty: list[str]
@@ -166,6 +169,7 @@ def _beside(
     }
     return Beside(
         recurring=count_recurring(other, train),
+        twins=count_twins(other),
         unseen_categories={name: count for name, count in unseen.items() if count},
         far_outside={name: count for name, count in far.items() if count},
         empty=[

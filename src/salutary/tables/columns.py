@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from salutary.errors import InputError
+from salutary.influence.label_values import shown
 from salutary.tables.casting import KIND_TYPES, VECTOR, is_list_of_numbers
 from salutary.tables.conversion import as_plain, cast_column, is_number
 from salutary.tables.spelling import (
     DATE,
+    is_formatted,
     spelled_kind,
     stray_text,
     swapped_dates,
@@ -246,3 +249,40 @@ def open_dates(
         if date is not None:
             found[name] = date, kind.removeprefix(f"{DATE}:")
     return found
+
+
+def doubts(train: pa.Table, pool: pa.Table, kinds: dict[str, str]) -> Iterator[str]:
+    """What may be meant otherwise than it is read, and the remedy, a line a column.
+
+    Parameters
+    ----------
+    train, pool : pyarrow.Table
+        As for `column_kinds`.
+    kinds : dict of str to str
+        As from `column_kinds`.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> train = pa.table({"size": ["1", "2.5", "n.a.", "4", "5", "6"]})
+    >>> print(*doubts(train, train, {"size": "category"}))
+    column 'size' is taken as text, not numbers, because of 'n.a.' in row 2; correct \
+    it or leave it empty
+    """
+    for column, (row, text) in stray_texts(train, kinds).items():
+        remedy = "correct it or leave it empty"
+        if is_formatted(text):
+            remedy = "write all numbers plainly, such as -1234.5"
+        yield (
+            f"column {column!r} is taken as text, not numbers, because of "
+            f"{shown(text)} in row {row}; {remedy}"
+        )
+    for column, (date, written) in open_dates(train, pool, kinds).items():
+        day_first = written.index("%d") < written.index("%m")
+        first = "day" if day_first else "month"
+        read = pd.to_datetime(date, format=written).date()
+        yield (
+            f"the dates of column {column!r} are read with the {first} first "
+            f"({date!r} as {read}), as no date tells it from the other way round; "
+            "write them as 2024-02-29"
+        )

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from salutary.arrays import IntArray
@@ -15,7 +15,9 @@ from salutary.errors import InputError
 from salutary.influence.label_values import shown, shown_all
 from salutary.influence.objectives import LARGEST_COST
 from salutary.tables.columns import plain_kind
+from salutary.tables.conversion import as_plain
 from salutary.tables.formats import read_table
+from salutary.tables.spelling import spells_number
 from salutary.tables.targets import cast_labels
 
 COLUMNS = ("label", "predicted", "cost")
@@ -83,11 +85,17 @@ def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
     """Costs, all of them finite and small enough to compute with."""
     if plain_kind(values.type) not in ("number", "text"):
         raise InputError(f"{place} is of type {values.type}; make it numbers")
-    written = pd.Series(values.to_pylist(), dtype=object)
-    cost = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
+    written = as_plain(values)
+    if pa.types.is_string(written.type):
+        texts = pc.utf8_trim_whitespace(written)
+        numbers = pc.if_else(spells_number(texts), texts, pa.scalar(None, pa.string()))
+    else:
+        numbers = written
+    cost: NDArray[np.float64] = numbers.cast(pa.float64(), safe=False).to_numpy()
     if not np.isfinite(cost).all():
         row = int(np.argmin(np.isfinite(cost)))
-        given = "" if written[row] is None else f": {shown(written[row])}"
+        value = written[row].as_py()
+        given = "" if value is None else f": {shown(value)}"
         raise InputError(
             f"{place} does not have a finite number in row {row}{given}; write one"
         )

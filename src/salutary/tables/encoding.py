@@ -25,7 +25,6 @@ from salutary.deep.texts import cuts_told
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
 from salutary.tables.casting import VECTOR, cast_features, entry_names
-from salutary.tables.columns import column_kinds
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources, Texts
 
@@ -109,11 +108,22 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If ``X`` is no table, a column has values of several types, or
             `cast_features` refuses it.
         """
-        return cast_features(_as_table(X, list(self.kinds)), self.kinds, "table")
+        return cast_features(as_table(X, list(self.kinds)), self.kinds, "table")
 
 
-def _as_table(X: Any, names: list[str]) -> pa.Table:
-    """Some columns of a table of pandas, polars or pyarrow; what is absent is left."""
+def as_table(X: Any, names: list[str]) -> pa.Table:
+    """Some columns of a table as Arrow has them; what is absent is left.
+
+    Parameters
+    ----------
+    X : DataFrame of pandas or polars, or pyarrow.Table
+    names : list of str
+
+    Raises
+    ------
+    InputError
+        If ``X`` is no table, a column occurs twice, or has values of several types.
+    """
     if isinstance(X, pa.Table):
         found = Counter(X.column_names)
     elif hasattr(X, "columns"):
@@ -257,51 +267,6 @@ def _encoder_for(
     # Only the entries of vectors have names of their own.
     kinds = {name: tables.kinds.get(name, "vector") for name in (*columns, *documents)}
     return table_encoder(kinds, seed, None if texts is None else _embedder(texts))
-
-
-def frame_encoder(X: Any, X_pool: Any, seed: int) -> Pipeline:
-    """Steps that prepare data frames as the command line prepares its tables.
-
-    Parameters
-    ----------
-    X : DataFrame of pandas or polars, or pyarrow.Table
-        Training rows; they decide the kind of every column. Only features.
-    X_pool : the same, or None
-    seed : int
-        Random state of the encoder of text columns.
-
-    Returns
-    -------
-    Pipeline
-        Unfitted. It takes frames, and is to be fitted on the training rows and the
-        pool.
-
-    Raises
-    ------
-    InputError
-        If a column or a value cannot be used, or no feature has a value.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"size": ["1.5", "2"], "color": ["red", "blue"]})
-    >>> frame_encoder(rows, None, seed=0).fit_transform(rows)
-    array([[-1., -1.,  1.],
-           [ 1.,  1., -1.]], dtype=float32)
-    """
-    names = [*getattr(X, "column_names", X.columns)]
-    tables = [_as_table(rows, names) for rows in (X, X_pool) if rows is not None]
-    kinds = column_kinds(tables[0], tables[-1], names)
-    filled = [
-        cast_features(table, kinds, "table").notna().any(axis=0) for table in tables
-    ]
-    used = {
-        column: kinds.get(column, "vector")
-        for column in filled[0].index
-        if any(found[column] for found in filled)
-    }
-    if not used:
-        raise InputError("table: no feature has a value; fill at least one column")
-    return Pipeline([("types", ColumnTypes(kinds)), *table_encoder(used, seed).steps])
 
 
 def _embedder(texts: Texts) -> TransformerEmbedder:

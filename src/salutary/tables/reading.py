@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from salutary.influence.label_values import shown
 from salutary.influence.labels import encode_labels
 from salutary.labeling.splits import hold_out
 from salutary.tables.casting import cast_features
-from salutary.tables.columns import column_kinds, open_dates, stray_texts
+from salutary.tables.columns import column_kinds, doubts
 from salutary.tables.differences import check_columns
 from salutary.tables.formats import DELIMITED, format_of, read_table
 from salutary.tables.identifiers import id_like
@@ -26,7 +25,6 @@ from salutary.tables.lookup import instead_of
 from salutary.tables.names_of_rows import row_groups, row_ids
 from salutary.tables.recurring import count_recurring, share_of_twins
 from salutary.tables.sources import HeldOut, Sources
-from salutary.tables.spelling import is_formatted
 from salutary.tables.targets import (
     cast_labels,
     labels_with_gaps,
@@ -129,8 +127,8 @@ def read_tables(sources: Sources) -> Tables:
         name: cast_features(tables[name], kinds, str(path))
         for name, path in sources.tables().items()
     }
-    _warn_of_strays(train, kinds, sources.train)
-    _warn_of_open_dates(train, train if pool is None else pool, kinds, sources.train)
+    for doubt in doubts(train, train if pool is None else pool, kinds):
+        warnings.warn(f"{sources.train}: {doubt}", UserWarning, stacklevel=2)
     labels, validation_labels = (
         target_labels(table, sources.target, label_type, place)
         for table, place in (
@@ -264,38 +262,6 @@ def _kinds(
             f"pass --keep {next(iter(left_out))!r}"
         )
     return kinds, left_out
-
-
-def _warn_of_strays(train: pa.Table, kinds: dict[str, str], path: Path) -> None:
-    for column, (row, text) in stray_texts(train, kinds).items():
-        remedy = "correct it or leave it empty"
-        if is_formatted(text):
-            remedy = "write all numbers plainly, such as -1234.5"
-        warnings.warn(
-            f"{path}: column {column!r} is taken as text, not numbers, because of "
-            f"{shown(text)} in row {row}; {remedy}",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _warn_of_open_dates(
-    train: pa.Table, pool: pa.Table, kinds: dict[str, str], path: Path
-) -> None:
-    for column, (date, written) in open_dates(train, pool, kinds).items():
-        day_first = written.index("%d") < written.index("%m")
-        first = "day" if day_first else "month"
-        warnings.warn(
-            f"{path}: the dates of column {column!r} are read with the {first} first "
-            f"({date!r} as {_iso(date, written)}), as no date tells it from the other "
-            "way round; write them as 2024-02-29",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _iso(date: str, written: str) -> str:
-    return str(pd.to_datetime(date, format=written).date())
 
 
 def _check_copies(frames: dict[str, pd.DataFrame], sources: Sources) -> None:

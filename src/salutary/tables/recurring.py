@@ -1,4 +1,4 @@
-"""Rows of one table that stand in another."""
+"""Rows of one table that stand in another, or twice in their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ def share_of_twins(rows: pd.DataFrame) -> float:
 
     It says how often rows would recur in another table without being copies of it.
     """
-    return float(_hashes(rows).duplicated(keep=False).mean())
+    return count_twins(rows) / len(rows)
+
+
+def count_twins(rows: pd.DataFrame) -> int:
+    """Number of rows that have the same features as another row of their table."""
+    return int(_hashes(rows).duplicated(keep=False).sum())
 
 
 def _hashes(rows: pd.DataFrame) -> pd.Series[int]:

@@ -21,6 +21,11 @@ RETRIES = 3
 MNIST_TRAINING, CIFAR10_TRAINING = 60_000, 50_000
 """Number of training rows in OpenML's tables, where they come before the test rows."""
 
+EXACT: dict[str, Any] = {}
+"""How pandas reads numbers to the last bit, as it does by itself from 3.1 on."""
+if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+    EXACT["float_precision"] = "round_trip"
+
 
 class FetchError(Exception):
     """A data set cannot be downloaded; the message says why."""
@@ -99,24 +104,27 @@ def _from_zip(path: Path | BytesIO, member: str) -> bytes:
         return archive.read(member)
 
 
+def _read_csv(content: bytes, **options: Any) -> pd.DataFrame:
+    table: pd.DataFrame = pd.read_csv(BytesIO(content), **EXACT, **options)
+    return table
+
+
 def _bank() -> pd.DataFrame:
     outer = _from_zip(download(f"{UCI}/222/bank+marketing.zip"), "bank-additional.zip")
     table = _from_zip(BytesIO(outer), "bank-additional/bank-additional-full.csv")
-    return pd.read_csv(BytesIO(table), sep=";").rename(columns={"y": "label"})
+    return _read_csv(table, sep=";").rename(columns={"y": "label"})
 
 
 def _diabetic() -> pd.DataFrame:
     archive = download(f"{UCI}/296/diabetes+130-us+hospitals+for+years+1999-2008.zip")
     # "None" is a category of two columns, not a missing value.
-    table = pd.read_csv(
-        BytesIO(_from_zip(archive, "diabetic_data.csv")), keep_default_na=False
-    )
+    table = _read_csv(_from_zip(archive, "diabetic_data.csv"), keep_default_na=False)
     return table.rename(columns={"readmitted": "label"})
 
 
 def _electric() -> pd.DataFrame:
     archive = download(f"{UCI}/471/electrical+grid+stability+simulated+data.zip")
-    table = pd.read_csv(BytesIO(_from_zip(archive, "Data_for_UCI_named.csv")))
+    table = _read_csv(_from_zip(archive, "Data_for_UCI_named.csv"))
     return table.drop(columns="stab").rename(columns={"stabf": "label"})
 
 
@@ -124,9 +132,7 @@ def _wine() -> pd.DataFrame:
     archive = download(f"{UCI}/186/wine+quality.zip")
     parts = []
     for color in ("red", "white"):
-        part = pd.read_csv(
-            BytesIO(_from_zip(archive, f"winequality-{color}.csv")), sep=";"
-        )
+        part = _read_csv(_from_zip(archive, f"winequality-{color}.csv"), sep=";")
         label = part.pop("quality")
         parts.append(part.assign(color=color, label=label))
     return pd.concat(parts, ignore_index=True)
@@ -144,7 +150,7 @@ def _openml(number: int) -> pd.DataFrame:
         data_home=str(cache()),
         # pandas 3.1 reads labels 0, 1, ... that are declared as categories as numbers,
         # which scikit-learn then refuses; undeclared, they are numbers from the start.
-        read_csv_kwargs={"dtype": None},
+        read_csv_kwargs={"dtype": None, **EXACT},
     )
     table: pd.DataFrame = pd.concat([found.data, found.target.rename("label")], axis=1)
     return table

@@ -166,8 +166,11 @@ def content_sha256(raw: pd.DataFrame | dict[str, NDArray[Any]]) -> str:
         return digest.hexdigest()
     for name in raw.columns.drop(_BOOKKEEPING, errors="ignore"):
         column = raw[name]
-        numeric = pd.api.types.is_numeric_dtype(column)
-        column = column.astype(np.float64 if numeric else "str")
+        if pd.api.types.is_numeric_dtype(column):
+            # Not every version of pandas hashes -0.0 as 0.0.
+            column = column.astype(np.float64) + 0.0
+        else:
+            column = column.astype("str")
         digest.update(str(name).encode())
         digest.update(
             pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()

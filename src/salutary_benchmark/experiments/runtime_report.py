@@ -68,12 +68,14 @@ class Growth:
             along = found[(found["factor"] == factor) & (found["n_done"] > 0)]
             for strategy, style in styles.items():
                 line = along[along["strategy"] == strategy]
-                middle = np.maximum(line["median"], 1e-3)
-                low = middle - np.clip(line["low"], 1e-3, middle)
-                high = np.maximum(line["high"] - middle, 0)
-                panel.errorbar(
-                    line["level"], middle, [low, high], label=strategy, **style
+                level, median, least, most = (
+                    line[name].to_numpy() for name in ("level", "median", "low", "high")
                 )
+                middle = np.maximum(median, 1e-3)
+                low = middle - np.clip(least, 1e-3, middle)
+                high = np.maximum(most - middle, 0)
+                bars = np.stack([low, high])
+                panel.errorbar(level, middle, bars, label=strategy, **style)
             panel.set_xscale("log")
             panel.set_yscale("log")
             levels = sorted(along["level"].unique())

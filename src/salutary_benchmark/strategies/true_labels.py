@@ -99,7 +99,10 @@ def _active(
         batch_size=size,
         **parameters,
     )
-    return np.asarray(rows, dtype=np.intp) - len(y)
+    # TypiClust names a row twice where it has fewer clusters than rows to name.
+    chosen = [*dict.fromkeys((np.asarray(rows) - len(y)).tolist())]
+    others = np.setdiff1d(np.arange(len(market.X_pool)), chosen)
+    return np.concatenate([chosen, others]).astype(np.intp)[:size]
 
 
 def _by_rows(make: Callable[[int], Any]) -> Query:

@@ -11,6 +11,7 @@ import pytest
 
 from salutary.errors import InputError
 from salutary_benchmark.data.catalog import DATA_SETS, DataSet
+from salutary_benchmark.data.fetching import EXACT
 from salutary_benchmark.data.loading import (
     FOLDER_VARIABLE,
     content_sha256,
@@ -224,7 +225,7 @@ def test_a_fingerprint_is_the_same_from_csv_and_parquet(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "table.csv", index=False)
     frame.to_parquet(tmp_path / "table.parquet")
     assert (
-        content_sha256(pd.read_csv(tmp_path / "table.csv"))
+        content_sha256(pd.read_csv(tmp_path / "table.csv", **EXACT))
         == content_sha256(pd.read_parquet(tmp_path / "table.parquet"))
         == content_sha256(frame)
     )
