@@ -136,7 +136,7 @@ def test_without_labels_people_s_are_compared() -> None:
 
 
 def test_the_best_of_two_options_must_be_surer_than_one_alone() -> None:
-    people = {"train_only": [1.0] * 4, "train__validation": [1.0] * 4}
+    people = {"train__validation": [1.0] * 4}
     labels = [0.7, 0.9, 0.7, 0.9]  # differences of t = 3.46, p = 0.04
     alone = verdict_of(judged(**people, salutary=labels))
     assert (alone.finding, alone.option) == ("better", "salutary")
