@@ -121,7 +121,8 @@ def test_a_run_that_kept_no_label_is_not_judged_by_those_of_its_folds() -> None:
     assert found is not None
     assert found.finding == "no labels"
     assert found.table["option"].tolist() == [
-        *("train + validation", "train only", "validation only")
+        *("train + validation", "train only", "validation only"),
+        "train + weighted validation",
     ]
 
 

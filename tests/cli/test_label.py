@@ -414,6 +414,7 @@ def test_the_summary_ends_with_the_verdict(
     options = [row["option"] for row in verdict["options"]]
     assert options == [
         *("train + validation", "train only", "validation only"),
+        "train + weighted validation",
         *("salutary", "salutary + validation"),
     ]
     (marked,) = (line for line in out.splitlines() if line.startswith("> "))

@@ -10,7 +10,7 @@ import numpy as np
 from salutary.advice.cross_fitting import Judged, judge_fold, together
 from salutary.advice.measure import Measure
 from salutary.advice.options import OPTIONS, AdviceTask, FittedOption, Option
-from salutary.advice.verdict import Verdict, reach_verdict
+from salutary.advice.verdict import ASSIGNED, Verdict, reach_verdict
 from salutary.arrays import FloatArray, as_float64
 from salutary.influence.objectives import bind
 from salutary.labeling.definition import Definition, Fold
@@ -19,18 +19,16 @@ from salutary.labeling.fitting import Snapshot, fit_converged, training_rows
 from salutary.labeling.guard import decrease_in
 from salutary.labeling.loop import State
 from salutary.labeling.rows import LabeledRows, join
-from salutary.names import (
-    RELABELED,
-    SALUTARY,
-    TRAIN_AND_VALIDATION,
-    TRAIN_ONLY,
-    VALIDATION_ONLY,
-)
+from salutary.names import RELABELED, SALUTARY
 
 BASELINES = {
-    name: OPTIONS[name] for name in (TRAIN_AND_VALIDATION, TRAIN_ONLY, VALIDATION_ONLY)
+    name: option for name, option in OPTIONS.items() if not name.startswith(ASSIGNED)
 }
-"""Options without a pool that every run is compared with."""
+"""What people's labels alone can be used for: all that the advice compares labels with.
+
+With fewer, a run's labels could seem better than the best of them here, and worse
+there.
+"""
 
 
 def verdict_on(
