@@ -23,6 +23,7 @@ from tests.hostile.tables import (
     write,
 )
 from tests.hostile.verdict import Ended
+from tests.words import once
 
 ALIKE = [kind for kind in KINDS if kind not in ("code category", "duration")]
 """Kinds that every format can hold; a .csv file has no categories and durations."""
@@ -141,7 +142,7 @@ def twins(number: int) -> Twins:
     formats = [{role: str(rng.choice(FORMATS)) for role in ROWS} for _ in FOLDERS]
     features = tables["train"].drop(columns="label")
     may_be_refused = bool(wrong) or bool(features.isna().all(axis=None))
-    return Twins(words, tables, formats, may_be_refused)
+    return Twins(once(words), tables, formats, may_be_refused)
 
 
 def _stray(tables: dict[str, pd.DataFrame], rng: np.random.Generator) -> None:
