@@ -41,7 +41,10 @@ WRONG = {0.0: range(10), 0.4: range(3)}
 """Part of the 300 labels that is wrong (symmetric noise), and the seeds of draws."""
 
 SURE = 2.0
-"""Standard errors by which labels that no person gave must be better."""
+"""Standard errors by which people's labels must be better without some of them."""
+
+SURE_OF_SIX = 2.64
+"""And by which labels that no person gave must be, in the best of six options."""
 
 CHOSEN_ON = ("bank", "celeba", "diabetic", "musk", "mnist")
 """Data sets that the preference was chosen on; the rest of the nine check it."""
@@ -56,8 +59,8 @@ A trial is a data set, a draw of its rows, and none or 40% of the training label
 (symmetric). In each, `salutary advise` compares the options by one cross-fitting in
 {SPLITS} folds of the validation rows. It advises "train + validation" unless another
 option with people's labels alone is better by more than {SURE:g} standard errors of the
-difference, and labels that no person gave only if they are better than that by as much;
-then every option is fitted on all training and validation rows and the pool, tunes
+difference, and labels that no person gave only if they are better than that by more
+than {SURE_OF_SIX:g}, as they are the best of six options; then every option is fitted on all training and validation rows and the pool, tunes
 anew, and is judged by the test rows, which nothing else looks at. An option is within a
 standard error of the best if its log loss there is higher than the lowest by no more
 than the standard error of that difference over the rows (paired). The best is found by
@@ -147,7 +150,7 @@ def advised(trial: pd.DataFrame) -> str:
     )
     if both["seen_behind"] <= SURE * both["seen_se"]:
         best = both
-    is_sure = best["seen_behind"] > SURE * best["seen_se"]
+    is_sure = best["seen_behind"] > SURE_OF_SIX * best["seen_se"]
     return str((ahead if is_sure else best)["option"])
 
 
