@@ -234,7 +234,7 @@ class SemiSupervisedClassifier(
             )
             return self._remember_plain(task.plain(task.estimator.C))
         self.C_ = tuned.chosen.setting.C
-        self.parameters_ = tuned.chosen.setting.parameters
+        self.parameters_: dict[str, Any] = tuned.chosen.setting.parameters
         self.temperature_ = tuned.chosen.temperature
         self.cv_loss_, self.plain_cv_loss_ = tuned.chosen.loss, tuned.plain.loss
         return tuned.model
@@ -254,7 +254,7 @@ class SemiSupervisedClassifier(
     def _remember_plain(self, model: LogisticRegression) -> LogisticRegression:
         """Set the attributes of a fit without a pool, and without tuning."""
         self.C_ = model.C
-        self.parameters_: dict[str, Any] = {}
+        self.parameters_ = {}
         self.temperature_ = 1.0
         self.cv_loss_ = self.plain_cv_loss_ = np.nan
         return model

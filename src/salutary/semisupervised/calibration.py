@@ -92,7 +92,7 @@ def calibrate(logits: Float64Array, held: HeldOut) -> tuple[float, Float64Array]
     losses : ndarray of shape (n_rows,)
         Log loss of each row, under the temperature found without its fold.
     """
-    before = row_log_loss(logits, held.labels)
+    before = np.asarray(row_log_loss(logits, held.labels), dtype=np.float64)
     after = np.empty_like(before)
     for number in np.unique(held.fold):
         own = held.fold == number
