@@ -33,7 +33,9 @@ from salutary.semisupervised.tuning import METHODS, tune
 
 NAMES = get_args(SemiSupervisedMethod)
 
-SEARCH = LogisticRegressionCV(Cs=3, cv=3, l1_ratios=(0,), use_legacy_attributes=False)
+SEARCH = LogisticRegressionCV(
+    Cs=3, cv=3, l1_ratios=(0,), scoring="neg_log_loss", use_legacy_attributes=False
+)
 
 EXPECTED_TO_FAIL = {"check_classifiers_classes": "trains on a class -1, the marker"}
 
@@ -89,9 +91,9 @@ def test_it_is_the_tuned_method_of_the_rows_it_is_told_of(
 
 @pytest.mark.slow
 def test_information_of_the_pool_is_worth_labels() -> None:
-    X, y = make_blobs(1400, 20, centers=3, cluster_std=10, random_state=0)
-    X, X_test, y_test = X[:400] / 10, X[400:] / 10, y[400:]
-    y = np.where(np.arange(400) % 10 == 0, y[:400], -1)
+    X, y = make_blobs(2000, 20, centers=3, cluster_std=10, random_state=0)
+    X, X_test, y_test = X[:600] / 10, X[600:] / 10, y[600:]
+    y = np.where(np.arange(600) < 30, y[:600], -1)
     model = semi().fit(X, y)
     assert model.parameters_["strength"] > 0
     assert model.cv_loss_ < model.plain_cv_loss_

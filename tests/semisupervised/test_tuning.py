@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy import sparse
+from scipy.stats import sem
 from sklearn.datasets import make_blobs, make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -21,6 +22,7 @@ from salutary.semisupervised.tuning import (
     PLAIN,
     Candidate,
     choose,
+    held_out,
     judged,
     tune,
     tuning_parts,
@@ -73,7 +75,9 @@ def test_held_out_rows_have_no_part_in_the_fits_that_judge_them() -> None:
         seen.append(part)
         yield from (part.plain(setting.C) for setting in settings)
 
-    list(judged(tuning_parts(task), Method(PLAIN.paths, models), [Setting(1.0)]))
+    parts = tuning_parts(task)
+    method = Method(PLAIN.paths, models)
+    list(judged(parts, held_out(parts), method, [Setting(1.0)]))
     assert len(seen) == 5
     everything = {tuple(row) for row in task.rows.X}
     for part, (_, held) in zip(seen, tuning_parts(task), strict=True):
@@ -93,15 +97,28 @@ def test_settings_are_compared_on_a_part_of_a_large_pool(
     assert {tuple(row) for row in pool.X} <= {tuple(row) for row in task.pool.X}
 
 
-def candidate(loss: float) -> Candidate:
-    return Candidate(Setting(1.0), 1.0, np.array([loss]), loss)
+def candidate(losses: np.ndarray) -> Candidate:
+    return Candidate(Setting(1.0), 1.0, losses, float(losses.mean()))
 
 
-def test_the_pool_is_used_only_when_it_lowers_the_loss() -> None:
-    plain, better, worse = (candidate(loss) for loss in (0.5, 0.4, 0.6))
-    assert choose(plain, [worse, better]) is better
-    assert choose(plain, [worse]) is plain
-    assert choose(plain, [candidate(0.5)]) is plain
+def test_the_pool_is_used_only_when_it_lowers_the_loss_by_half_a_standard_error() -> (
+    None
+):
+    losses = np.random.default_rng(0).exponential(size=50)
+    noise = np.random.default_rng(1).normal(size=50)
+    noise = (noise - noise.mean()) / sem(noise)  # of standard error 1 and mean 0
+    plain, weight = candidate(losses), np.ones(50)
+    for fall, used in ((1.0, True), (0.51, True), (0.49, False), (-1.0, False)):
+        other = candidate(losses - 0.01 * (noise + fall))
+        assert choose(plain, [other], weight) is (other if used else plain)
+    best = candidate(losses - 0.5)
+    assert choose(plain, [candidate(losses + 1), best, other], weight) is best
+    assert choose(plain, [candidate(losses)], weight) is plain
+
+
+def test_one_held_out_row_chooses_nothing() -> None:
+    plain, other = candidate(np.ones(1)), candidate(np.zeros(1))
+    assert choose(plain, [other], np.ones(1)) is plain
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -127,7 +144,8 @@ def test_settings_that_do_worse_leave_the_plain_model(method: Method) -> None:
     )
 
 
-def test_the_temperature_is_absorbed() -> None:
+def test_the_temperature_is_absorbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("salutary.semisupervised.tuning.MARGIN", -1e9)  # always used
     X, y = make_classification(
         700, 40, n_informative=3, flip_y=0.3, random_state=3, n_clusters_per_class=1
     )
@@ -137,13 +155,13 @@ def test_the_temperature_is_absorbed() -> None:
     hot = replace(method, paths=lambda C: [[s] for s in method.paths(10.0)[-1][-1:]])
     tuned = tune(task, hot)
     assert tuned is not None
-    (found,) = [
-        c for path in hot.paths(1.0) for c in judged(tuning_parts(task), hot, path)
-    ]
-    assert found.temperature > 1.5
-    tuned_again = tune(task, hot)
-    assert tuned_again is not None
-    assert_array_equal(tuned.model.coef_, tuned_again.model.coef_)
+    parts = tuning_parts(task)
+    (path,) = hot.paths(1.0)
+    (found,) = judged(parts, held_out(parts), hot, path)
+    assert tuned.chosen.temperature == found.temperature > 1.5
+    (model,) = method.models(task, path)
+    logits = tuned.model.decision_function(X) * found.temperature
+    assert_allclose(logits, model.decision_function(X), rtol=1e-9)
 
 
 def test_rows_that_nothing_is_known_of_are_not_held_out() -> None:

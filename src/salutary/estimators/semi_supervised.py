@@ -40,9 +40,9 @@ class SemiSupervisedClassifier(
     """Logistic regression that learns from all unlabeled rows, where they help.
 
     Cross-validation of the labeled rows tunes C and how much the unlabeled rows, the
-    pool, take part. The regression that knows of no pool is among what it chooses from,
-    so a pool that does not help is left alone. The same held-out rows give the
-    temperature by which the logits are divided.
+    pool, take part. The pool is left alone unless it lowers the log loss of held-out
+    rows by at least half a standard error. The same rows give the temperature by which
+    the logits are divided.
 
     Parameters
     ----------

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import Float64Array
+from salutary.arrays import Float64Array, FloatArray
 from salutary.influence.softmax import softmax_model
+from salutary.labeling.guard import mean_decrease
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import (
     PENALTIES,
@@ -31,6 +32,13 @@ METHODS: dict[SemiSupervisedMethod, Method] = {
     "label_spreading": spreading.METHOD,
 }
 """The methods by name, the first the one that does best in most cases."""
+
+MARGIN = 0.5
+"""Standard errors by which the pool must lower the loss of held-out rows to be used.
+
+The best of many settings is partly so by chance. With a margin of zero, pools of other
+rows than the labeled ones come to be used.
+"""
 
 TUNING_POOL = 2_000
 """Number of pool rows that settings are compared with; the last fit uses them all."""
@@ -99,21 +107,35 @@ def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
     if not parts:
         return None
     pairs = [(part.rows, held) for part, held in parts]
+    held = held_out(parts)
     C, _ = best_C(pairs, task.classes, PENALTIES, task.estimator)
-    plain = next(judged(parts, PLAIN, [Setting(C)]))
+    plain = next(judged(parts, held, PLAIN, [Setting(C)]))
     found = [
         candidate
         for path in method.paths(C)
-        for candidate in judged(parts, method, path)
+        for candidate in judged(parts, held, method, path)
     ]
-    chosen = choose(plain, found)
+    chosen = choose(plain, found, held.weight)
     (model,) = (PLAIN if chosen is plain else method).models(task, [chosen.setting])
     return Tuned(tempered(model, chosen.temperature), chosen, plain)
 
 
-def choose(plain: Candidate, found: Sequence[Candidate]) -> Candidate:
-    """The candidate with the lowest loss; of equal ones the first."""
-    return min([plain, *found], key=lambda candidate: candidate.loss)
+def choose(
+    plain: Candidate, found: Sequence[Candidate], weight: FloatArray
+) -> Candidate:
+    """The candidate with the lowest loss, if it is below the plain one's by a margin.
+
+    Parameters
+    ----------
+    plain : Candidate
+    found : sequence of Candidate
+        Of equal ones, the first is preferred.
+    weight : ndarray of shape (n_rows,)
+        Weight of each held-out row.
+    """
+    best = min(found, key=lambda candidate: candidate.loss)
+    fall, error = mean_decrease(plain.losses, best.losses, weight)
+    return best if fall > MARGIN * error else plain
 
 
 def _plain_models(
@@ -146,15 +168,19 @@ def tuning_parts(task: SemiSupervisedTask) -> list[Part]:
     return parts
 
 
-def judged(
-    parts: Sequence[Part], method: Method, path: Sequence[Setting]
-) -> Iterator[Candidate]:
-    """Yield each setting of a path, judged by the held-out rows of all parts."""
-    held = HeldOut(
+def held_out(parts: Sequence[Part]) -> HeldOut:
+    """The held-out rows of all parts, one part after the other."""
+    return HeldOut(
         np.concatenate([rows.labels for _, rows in parts]),
         np.concatenate([rows.weight for _, rows in parts]),
         np.repeat(np.arange(len(parts)), [len(rows) for _, rows in parts]),
     )
+
+
+def judged(
+    parts: Sequence[Part], held: HeldOut, method: Method, path: Sequence[Setting]
+) -> Iterator[Candidate]:
+    """Yield each setting of a path, judged by the held-out rows of all parts."""
     models = [method.models(part, path) for part, _ in parts]
     for setting in path:
         logits = [
