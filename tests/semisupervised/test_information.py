@@ -19,8 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from salutary.influence.softmax import SoftmaxModel, softmax_model
 from salutary.influence.training import TrainingRows
 from salutary.labeling.rows import LabeledRows
+from salutary.labeling.tuning import TUNING_TOLERANCE
 from salutary.pools.arrays import ArrayPool
 from salutary.semisupervised.information import (
+    Information,
     InformationObjective,
     class_frequencies,
     fit_information,
@@ -283,6 +285,26 @@ def test_the_pool_counts_for_more_and_the_rows_for_less_along_a_path() -> None:
     assert (np.diff(pool) < 0).all()
 
 
+def test_a_fit_comes_by_way_of_all_smaller_strengths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, X = draw()
+    visited = []
+
+    def fit(task: Any, strength: float, start: Any) -> Any:
+        visited.append((strength, task.tolerance))
+        return fit_information(task, strength, start)
+
+    monkeypatch.setattr("salutary.semisupervised.information.fit_information", fit)
+    task = task_of(rows, X)
+    list(models(task, [Information(1.0, 0.5)]))
+    loose = TUNING_TOLERANCE
+    assert visited == [(0.1, loose), (0.3, loose), (0.5, loose), (0.5, task.tolerance)]
+    visited.clear()
+    list(models(replace(task, tolerance=loose), paths(1.0)[1]))
+    assert visited == [(0.1, loose), (0.3, loose), (1.0, loose)]
+
+
 def test_a_part_of_a_path_gives_what_the_path_gives() -> None:
     rows, X = draw()
     task = task_of(rows, X, tolerance=1e-9)
@@ -362,3 +384,11 @@ def test_the_minimum_of_two_classes_keeps_its_rows_opposite() -> None:
     found, _, converged = minimize_information(start, goal, 1e-9, 1000)
     assert converged
     assert_allclose(found.coef[0], -found.coef[1], rtol=1e-9, atol=1e-12)
+
+
+def test_settings_have_no_weaker_penalty_than_does_best_without_a_pool() -> None:
+    assert [[setting.C for setting in path] for path in paths(0.3)] == [
+        [0.1, 0.1, 0.1],
+        [0.3, 0.3, 0.3],
+    ]
+    assert [path[0].C for path in paths(0.001)] == [0.001]

@@ -38,6 +38,7 @@ def clusters(n_labeled: int = 40, seed: int = 0) -> tuple[SemiSupervisedTask, An
     return SemiSupervisedTask(np.arange(3), rows, pool), X[600:], y[600:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_a_pool_of_clusters_is_used_and_helps(method: Method) -> None:
     task, X, y = clusters()
@@ -121,6 +122,7 @@ def test_one_held_out_row_chooses_nothing() -> None:
     assert choose(plain, [other], np.ones(1)) is plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_settings_that_do_worse_leave_the_plain_model(method: Method) -> None:
     task, X, _ = clusters()
@@ -164,6 +166,7 @@ def test_the_temperature_is_absorbed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_allclose(logits, model.decision_function(X), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_that_nothing_is_known_of_are_not_held_out() -> None:
     X, y = make_blobs(40, 3, centers=3, random_state=0)
     labels = np.where(y == 2, 0, y)
@@ -236,6 +239,7 @@ def test_a_pool_of_another_distribution_does_no_surely_visible_harm(
         assert mean <= 2 * error + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize(
     "pool",
@@ -260,6 +264,7 @@ def test_odd_pools_leave_a_model_that_is_no_worse_in_cross_validation(
     assert np.isfinite(tuned.model.coef_).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_ten_thousand_sparse_features_pass(method: Method) -> None:
     rng = np.random.default_rng(0)
@@ -272,6 +277,7 @@ def test_ten_thousand_sparse_features_pass(method: Method) -> None:
     assert tuned.model.predict_proba(X).shape == (200, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_separable_classes_are_told_apart(method: Method) -> None:
     X, y = make_blobs(300, 3, centers=[[-9, 0, 0], [9, 0, 0]], random_state=0)

@@ -79,11 +79,15 @@ class Information(Setting):
 
 
 def paths(C: float) -> list[list[Setting]]:
-    """All strengths, for the C that does best without a pool and its two neighbors."""
-    near = PENALTIES.index(C)
+    """All strengths, for the C that does best without a pool and the next smaller one.
+
+    The term makes models as certain as a weaker penalty does, so a weaker one is not
+    among them.
+    """
+    best = PENALTIES.index(C)
     return [
         [Information(value, strength) for strength in STRENGTHS]
-        for value in PENALTIES[max(0, near - 1) : near + 2]
+        for value in PENALTIES[max(0, best - 1) : best + 1]
     ]
 
 
