@@ -305,12 +305,14 @@ def test_a_search_over_methods_works() -> None:
 
 def test_a_seed_fixes_the_fit() -> None:
     X, y, _, _ = draw()
-    first, again, state = (
-        semi(random_state=seed).fit(X, y).estimator_.coef_
-        for seed in (5, 5, np.random.RandomState(5))
+    first, again, state, other = (
+        semi(random_state=seed).fit(X, y)
+        for seed in (5, 5, np.random.RandomState(5), 6)
     )
-    assert_array_equal(first, again)
-    assert_array_equal(first, state)
+    for same in (again, state):
+        assert_array_equal(same.estimator_.coef_, first.estimator_.coef_)
+        assert same.plain_cv_loss_ == first.plain_cv_loss_
+    assert other.plain_cv_loss_ != first.plain_cv_loss_
 
 
 def test_threads_of_others_are_given_back() -> None:

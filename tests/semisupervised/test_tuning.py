@@ -199,7 +199,7 @@ def held_out_differences(
     found: dict[str, list[float]] = {name: [] for name in METHODS}
     for seed in range(n_draws):
         task, X, y = clusters(40, seed)
-        task = replace(task, pool=ArrayPool.of(foreign(task.pool.X, seed)), _plain={})
+        task = replace(task, pool=ArrayPool.of(foreign(task.pool.X, seed)))
         for name, method in METHODS.items():
             tuned = tune(task, method)
             assert tuned is not None
@@ -287,3 +287,11 @@ def test_separable_classes_are_told_apart(method: Method) -> None:
     assert tuned is not None
     assert tuned.model.score(X, y) == 1.0
     assert np.isfinite(tuned.model.coef_).all()
+
+
+def test_a_task_of_other_rows_has_a_plain_model_of_its_own() -> None:
+    task, _, _ = clusters()
+    whole = task.plain(1.0)
+    assert task.plain(1.0) is whole
+    part = replace(task, rows=task.rows.take(np.arange(20)))
+    assert not np.array_equal(part.plain(1.0).coef_, whole.coef_)

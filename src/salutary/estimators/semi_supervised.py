@@ -51,8 +51,8 @@ class SemiSupervisedClassifier(
 
         - "information_maximization": predictions of pool rows are drawn to certainty,
           and their mean to the class frequencies of the labeled rows. The border
-          between classes moves to where few rows are. Best where classes are clusters,
-          and the pool may have millions of rows.
+          between classes moves to where few rows are. For classes that are clusters;
+          the pool may have a million rows.
         - "self_training": of the rows of each predicted class, the most confident are
           labeled with it, and the model is refitted; three times.
         - "label_spreading": scikit-learn's ``LabelSpreading`` labels the pool along its

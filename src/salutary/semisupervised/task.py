@@ -63,7 +63,9 @@ class SemiSupervisedTask:
     estimator: LogisticRegression = field(default_factory=LogisticRegression)
     seed: int = 0
     tolerance: float = REFIT_TOLERANCE
-    _plain: dict[float, LogisticRegression] = field(default_factory=dict, repr=False)
+    _plain: dict[float, LogisticRegression] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def plain(self, C: float) -> LogisticRegression:
         """The regression on the labeled rows alone; it is fitted once for each C."""

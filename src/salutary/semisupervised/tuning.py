@@ -31,7 +31,7 @@ METHODS: dict[SemiSupervisedMethod, Method] = {
     "self_training": self_training.METHOD,
     "label_spreading": spreading.METHOD,
 }
-"""The methods by name, the first the one that does best in most cases."""
+"""The methods by name."""
 
 MARGIN = 0.5
 """Standard errors by which the pool must lower the loss of held-out rows to be used.
@@ -161,9 +161,7 @@ def tuning_parts(task: SemiSupervisedTask) -> list[Part]:
     for fitted, held in cross_validation_parts(task.rows, task.seed):
         held = held.take(np.flatnonzero(np.isin(held.labels, fitted.labels)))
         if len(held) and len(np.unique(fitted.labels)) > 1:
-            part = replace(
-                task, rows=fitted, pool=pool, tolerance=TUNING_TOLERANCE, _plain={}
-            )
+            part = replace(task, rows=fitted, pool=pool, tolerance=TUNING_TOLERANCE)
             parts.append((part, held))
     return parts
 
