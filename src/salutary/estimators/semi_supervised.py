@@ -41,8 +41,8 @@ class SemiSupervisedClassifier(
 
     Cross-validation of the labeled rows tunes C and how much the unlabeled rows, the
     pool, take part. The pool is left alone unless it lowers the log loss of held-out
-    rows by at least half a standard error. The same rows give the temperature by which
-    the logits are divided.
+    rows by more than a standard error. The same rows give the temperature by which the
+    logits are divided.
 
     Parameters
     ----------

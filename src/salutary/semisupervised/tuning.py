@@ -33,11 +33,13 @@ METHODS: dict[SemiSupervisedMethod, Method] = {
 }
 """The methods by name."""
 
-MARGIN = 0.5
+MARGIN = 1.0
 """Standard errors by which the pool must lower the loss of held-out rows to be used.
 
-The best of many settings is partly so by chance. With a margin of zero, pools of other
-rows than the labeled ones come to be used.
+The best of many settings is partly so by chance; with a smaller margin, pools of other
+rows than the labeled ones come to be used. This is the rule of one standard error, for
+a difference on the same rows (Breiman, Friedman, Olshen and Stone, Classification and
+Regression Trees, 1984).
 """
 
 TUNING_POOL = 2_000
