@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from salutary.estimators.classifier import SalutaryClassifier
     from salutary.estimators.fine_tuner import SalutaryFineTuner
     from salutary.estimators.relabeling import Relabeling, relabel
+    from salutary.estimators.semi_supervised import SemiSupervisedClassifier
     from salutary.influence.add_one_in import add_one_in
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
@@ -41,6 +42,7 @@ __all__ = [
     "Relabeling",
     "SalutaryClassifier",
     "SalutaryFineTuner",
+    "SemiSupervisedClassifier",
     "TorchClassifier",
     "TorchEmbedder",
     "Trainer",
@@ -63,6 +65,7 @@ _HOMES = {
     "Relabeling": "salutary.estimators.relabeling",
     "SalutaryClassifier": "salutary.estimators.classifier",
     "SalutaryFineTuner": "salutary.estimators.fine_tuner",
+    "SemiSupervisedClassifier": "salutary.estimators.semi_supervised",
     "TorchClassifier": "salutary.deep.torch_classifier",
     "TorchEmbedder": "salutary.deep.torch_embedder",
     "Trainer": "salutary.deep.trainer",

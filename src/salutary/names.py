@@ -44,6 +44,17 @@ HessianRows = Literal["train", "pool", "both"]
 - ``"both"``: the training and the pool rows.
 """
 
+SemiSupervisedMethod = Literal[
+    "information_maximization", "self_training", "label_spreading"
+]
+"""How a whole pool of rows without a label takes part in a fit.
+
+- ``"information_maximization"``: predictions of pool rows are drawn to certainty, and
+  their mean to the class frequencies.
+- ``"self_training"``: shares of the pool are labeled by the model itself.
+- ``"label_spreading"``: the pool is labeled along its nearest neighbors.
+"""
+
 Pooling = Literal["mean", "cls", "last"]
 """How the vectors of a text's tokens become one vector.
 

@@ -179,7 +179,7 @@ def best_C_by_all_rows(
     under the model of all labeled rows. Twice the rows choose C better; where labels
     may be wrong, use `best_C_by_validation`.
     """
-    parts = [*_parts(rows, 0), (rows, validation)]
+    parts = [*cross_validation_parts(rows, 0), (rows, validation)]
     return best_C(parts, classes, PENALTIES)[0]
 
 
@@ -215,10 +215,12 @@ def best_C_by_cross_validation(
     seed : int
         Seed of the random folds.
     """
-    return best_C(_parts(rows, seed), classes, PENALTIES)[0]
+    return best_C(cross_validation_parts(rows, seed), classes, PENALTIES)[0]
 
 
-def _parts(rows: LabeledRows, seed: int) -> list[tuple[LabeledRows, LabeledRows]]:
+def cross_validation_parts(
+    rows: LabeledRows, seed: int
+) -> list[tuple[LabeledRows, LabeledRows]]:
     """Rows to fit on and rows to evaluate on, for each part of a cross-validation."""
     rng = np.random.RandomState(seed)
     return [
