@@ -60,8 +60,9 @@ A trial is a data set, a draw of its rows, and none or 40% of the training label
 {SPLITS} folds of the validation rows. It advises "train + validation" unless another
 option with people's labels alone is better by more than {SURE:g} standard errors of the
 difference, and labels that no person gave only if they are better than that by more
-than {SURE_OF_SIX:g}, as they are the best of six options; then every option is fitted on all training and validation rows and the pool, tunes
-anew, and is judged by the test rows, which nothing else looks at. An option is within a
+than {SURE_OF_SIX:g}, as they are the best of six options; then every option is fitted
+on all training and validation rows and the pool, tunes anew, and is judged by the test
+rows, which nothing else looks at. An option is within a
 standard error of the best if its log loss there is higher than the lowest by no more
 than the standard error of that difference over the rows (paired). The best is found by
 the same test rows, so also the truly best option is not always within: of two that are
