@@ -71,13 +71,13 @@ A verdict says of labels that no person gave that they are better, worse, or mak
 sure difference to the best use of people's labels, or that none was kept. Two verdicts
 contradict each other if one says better and the other says worse.
 
-What it shows: no verdict contradicts another, and both commands advise the same in 18
-of 20 pairs; in the other two `label` is sure of its labels and `advise` is not. The
-model that `label` leaves is significantly better than the reference in 16 pairs and
-worse in one, bank with 100 rows, where the labels themselves did harm. That of `advise
---out` differs from its reference by the choice of C alone where both train on both
-tables: by more than 0.002 only on electric with 100 rows. Differences of 0.0002 and
-less are those of two solvers."""
+What it shows: no verdict contradicts another, and both commands advise the same in all
+20 pairs. The model that `label` leaves is significantly better than the reference in 16
+pairs and worse in one, bank with 100 rows, where the labels themselves did harm and the
+guard took them for help; the verdict does not. That of `advise --out` differs from its
+reference by the choice of C alone where both train on both tables: by more than 0.002
+only on electric with 100 rows. Differences of 0.0002 and less are those of two
+solvers."""
 
 
 @contextmanager
