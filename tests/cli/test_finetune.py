@@ -237,8 +237,8 @@ def test_a_larger_budget_goes_on_to_the_same_end(
     main([*finished, "--resume"])
     assert (run / "run.json").read_bytes() == before
     # The first run's last round was cut short.
-    main([*finished, "--resume", "--budget", "15"])
-    main([*finished, "--resume", "--budget", "20"])
+    main(once([*finished, "--resume", "--budget", "15"]))
+    main(once([*finished, "--resume", "--budget", "20"]))
     assert outputs(run) == outputs(longer)
 
 
@@ -393,7 +393,7 @@ def test_a_damaged_round_is_made_again(
         path.unlink()
     else:
         shutil.rmtree(path.parents[1])
-    main([*finished, "--resume", "--budget", "20"])
+    main(once([*finished, "--resume", "--budget", "20"]))
     assert outputs(texts / "run") == outputs(longer)
 
 
@@ -413,7 +413,7 @@ def test_the_same_model_may_lie_elsewhere(
 ) -> None:
     shutil.copytree(decoder, tmp_path / "moved")
     moved = ["--model", str(tmp_path / "moved")]
-    main([*finished, *moved, "--resume", "--budget", "15"])
+    main(once([*finished, *moved, "--resume", "--budget", "15"]))
     salutary.load(texts / "run")
 
 
@@ -427,7 +427,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
         return fit(self, X, *more)
 
     monkeypatch.setattr(LoraClassifier, "fit", counted)
-    main([*finished, "--resume", "--budget", "18"])
+    main(once([*finished, "--resume", "--budget", "18"]))
     assert fits == [24 + 18]
 
 

@@ -64,7 +64,7 @@ def test_the_same_rows_get_the_same_labels_from_every_kind_of_table(
     expected = labels_of(run("--no-guard"))
     suffix = "" if kind == "folder" else kind
     paths = [word.replace(".csv", suffix) for word in arguments]
-    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    main(once([*paths, "--no-guard", "--out", str(folder / "other")]))
     assert labels_of(folder / "other").equals(expected)
     assert expected.num_rows == 15
 
@@ -81,7 +81,7 @@ def test_numbers_and_dates_that_are_stored_as_text_are_what_they_spell(
         else:
             texts.to_json(folder / f"{name}.jsonl", orient="records", lines=True)
     paths = [word.replace(".csv", suffix) for word in arguments]
-    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    main(once([*paths, "--no-guard", "--out", str(folder / "other")]))
     found = labels_of(folder / "other")
     assert found.cast(expected.schema).equals(expected)
 
@@ -99,7 +99,7 @@ def test_categories_that_look_like_numbers_are_categories(
         frame["color"] = color.astype("category")
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     paths = [word.replace(".csv", ".parquet") for word in arguments]
-    main([*paths, "--no-guard", "--out", str(folder / "other")])
+    main(once([*paths, "--no-guard", "--out", str(folder / "other")]))
     found = labels_of(folder / "other")
     assert found.cast(expected.schema).equals(expected)
 
@@ -180,7 +180,7 @@ def test_without_an_id_column_rows_go_by_their_number(
     pool = pd.read_csv(folder / "pool.csv").drop(columns="id")
     pool.to_csv(folder / "pool.csv", index=False)
     without = [word for word in arguments if word not in ("--id", "id")]
-    main([*without, "--out", str(folder / "other")])
+    main(once([*without, "--out", str(folder / "other")]))
     rows = labels_of(folder / "other")["id"]
     assert rows.type == pa.int64()
     assert [f"p{row}" for row in rows.to_pylist()] == names
@@ -283,7 +283,7 @@ def test_the_index_pandas_writes_to_parquet_is_no_feature(
         shuffled = frame.set_axis(reversed(range(len(frame))), axis=0)
         shuffled.to_parquet(folder / f"{name}.parquet", index=True)
     paths = [word.replace(".csv", ".parquet") for word in arguments]
-    main([*paths, "--out", str(folder / "other")])
+    main(once([*paths, "--out", str(folder / "other")]))
     found = labels_of(folder / "other")
     assert found.to_pylist() == expected.to_pylist()
 
