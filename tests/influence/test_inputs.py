@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from salutary import relabel
+from salutary import label_influence, relabel
 from salutary.arrays import BLOCK_ROWS
 from salutary.influence.inputs import (
     check_finite,
@@ -164,6 +164,19 @@ def test_columns_of_an_arrow_table_are_known_by_their_names() -> None:
     found = relabel(rows, labels, other, labels, **more)
     of_arrays = relabel(np.asarray(rows), labels, np.asarray(other), labels, **more)
     assert found.y.tolist() == of_arrays.y.tolist()
+
+
+@pytest.mark.parametrize("name", ["X_pool", "X_train", "X_val"])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_rows_too_large_to_compute_with_are_refused(kind: Any, name: str) -> None:
+    model, rows = fitted(2), {"X_pool": np.eye(2), "X_train": np.eye(2)}
+    rows["X_val"] = np.eye(2)
+    rows[name] = np.array([[0.0, 1.0], [1e300, 0.0]])
+    rows = {one: kind(X) for one, X in rows.items()}
+    with pytest.raises(
+        ValueError, match=rf"^Input {name} .* 1e\+100, .* row 1, column 0"
+    ):
+        label_influence(model, **rows, y_train=[0, 1], y_val=[0, 1], hessian="both")
 
 
 def test_weights_too_large_to_compute_with_are_refused() -> None:

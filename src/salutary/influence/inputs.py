@@ -45,10 +45,11 @@ def check_matrix(X: Any, name: str, model: LogisticRegression) -> Matrix:
     Raises
     ------
     ValueError
-        As `as_matrix` and `check_finite`.
+        As `as_matrix`, `check_finite` and `check_size`.
     """
     checked = as_matrix(X, name, model)
     check_finite(checked, name, column_names(X))
+    check_size(checked, name, column_names(X))
     return checked
 
 

@@ -23,6 +23,7 @@ from salutary.influence.inputs import (
     as_matrix,
     check_finite,
     check_matrix,
+    check_size,
     check_weight,
     class_weights,
     column_names,
@@ -169,6 +170,7 @@ def label_influence(
     X_pool = as_matrix(X_pool, "X_pool", model)
     if hessian != "train":
         check_finite(X_pool, "X_pool", feature_names)
+        check_size(X_pool, "X_pool", feature_names)
     X_train = check_matrix(X_train, "X_train", model)
     X_val = check_matrix(X_val, "X_val", model)
     weight = check_weight(sample_weight, X_train, "sample_weight")
