@@ -173,9 +173,7 @@ def test_rows_too_large_to_compute_with_are_refused(kind: Any, name: str) -> Non
     rows["X_val"] = np.eye(2)
     rows[name] = np.array([[0.0, 1.0], [1e300, 0.0]])
     rows = {one: kind(X) for one, X in rows.items()}
-    with pytest.raises(
-        ValueError, match=rf"^Input {name} .* 1e\+100, .* row 1, column 0"
-    ):
+    with pytest.raises(ValueError, match=rf"^Input {name} .* row 1, column 0"):
         label_influence(model, **rows, y_train=[0, 1], y_val=[0, 1], hessian="both")
 
 
