@@ -68,7 +68,7 @@ def test_labels_that_add_nothing_sure_are_not_advised() -> None:
     assert found.sentence == (
         "Advice: train on both tables; labels that no person gave add nothing that is "
         "sure: the log loss of 'salutary + validation' is 0.0250 lower (95% interval "
-        "-0.0794 to 0.1294 for the best of 2, maybe by chance)."
+        "-0.0794 to 0.1294 for the best of 2 options, maybe by chance)."
     )
 
 

@@ -121,6 +121,7 @@ def test_a_text_among_numbers_is_warned_of() -> None:
     ("rows", "more", "message"),
     [
         (with_ids(mixed()), {"keep": ["b", "row"]}, "keep: X has no column 'row'"),
+        (with_ids(mixed()), {"keep": 5}, "keep is 5; pass a list of names of columns"),
         (X, {"keep": ["b"]}, r"keep=\['b'\] is for tables without an estimator"),
         (
             mixed()[["b", "c"]],

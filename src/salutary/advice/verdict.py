@@ -244,7 +244,7 @@ def _in_words(other: str, found: Difference, objective: str) -> str:
         lower, upper = -upper, -lower
     interval = f"95% interval {lower:z.4f} to {upper:z.4f}"
     if found.among > 1:
-        interval += f" for the best of {found.among}"
+        interval += f" for the best of {found.among} options"
     if not found.is_sure:
         interval += ", maybe by chance"
     return f"the {objective} of {other!r} is {abs(found.mean):.4f} {word} ({interval})"

@@ -176,6 +176,8 @@ def advise(
     ):
         check_scalar(value, name, Integral, min_val=least)
     seed = _seed(random_state)
+    if not isinstance(keep, Collection):
+        raise ValueError(f"keep is {keep!r}; pass a list of names of columns")
     if estimator is None:
         X, X_val, X_pool = _checked(X, X_val, X_pool)
         if _is_table(X):

@@ -13,6 +13,7 @@ from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, doubts
 from salutary.tables.encoding import ColumnTypes, as_table, table_encoder
 from salutary.tables.identifiers import id_like
+from salutary.tables.lookup import instead_of
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def prepare_frames(
     names = _names(frames["train"])
     for column in keep:
         if column not in names:
-            raise InputError(f"keep: X has no column {column!r}; pass names of columns")
+            others = instead_of(str(column), names, "pass names of columns")
+            raise InputError(f"keep: X has no column {column!r}; {others}")
     tables = {name: as_table(frame, names) for name, frame in frames.items()}
     train = tables["train"]
     pool = tables.get("pool", train)
