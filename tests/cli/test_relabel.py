@@ -25,7 +25,7 @@ from sklearn.metrics import log_loss
 import salutary
 from salutary.cli.main import main
 from salutary.labeling.tuning import PENALTIES
-from salutary.runs.ledger import Ledger
+from salutary.ledgers.run_ledger import Ledger
 from tests.words import once
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ Killed = Callable[[str], None]
 
 AFTER_ROUND_1 = """
 import os, signal
-from salutary.runs.ledger import Ledger
+from salutary.ledgers.run_ledger import Ledger
 commit = Ledger.commit
 def killed(self, entry, *rest):
     commit(self, entry, *rest)
@@ -92,7 +92,7 @@ def test_the_budget_can_be_raised_and_the_file_of_options_says_so(
 
 def _moved(run: Path, folder: Path) -> None:
     """Let the run's options name the tables of this folder."""
-    from salutary.runs.ledger import Ledger
+    from salutary.ledgers.run_ledger import Ledger
 
     with Ledger(run / "ledger.sqlite") as ledger:
         options = ledger.read().facts["options"]
@@ -152,7 +152,7 @@ def test_a_lower_budget_of_a_finished_run_changes_nothing(
 def test_a_ledger_of_before_says_to_repeat_the_command(
     run_dir: Path, refusal: Refusal
 ) -> None:
-    from salutary.runs.ledger import Ledger
+    from salutary.ledgers.run_ledger import Ledger
 
     with closing(sqlite3.connect(run_dir / "ledger.sqlite")) as connection:
         connection.execute("DELETE FROM run WHERE key = 'options'")
@@ -175,7 +175,7 @@ def test_a_ledger_of_before_says_to_repeat_the_command(
 def test_an_edited_ledger_ends_in_one_line(
     statement: str, run_dir: Path, refusal: Refusal
 ) -> None:
-    from salutary.runs.ledger import Ledger
+    from salutary.ledgers.run_ledger import Ledger
 
     with closing(sqlite3.connect(run_dir / "ledger.sqlite")) as connection:
         connection.execute(statement)

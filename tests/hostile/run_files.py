@@ -133,8 +133,8 @@ def predict(run: Path, out: Path) -> Callable[[], None]:
 
 def interrupted(kind: str, run: Path) -> None:
     """Run until some rounds or folds are in the ledger, then die as if killed."""
-    from salutary.runs.advice_ledger import AdviceLedger
-    from salutary.runs.ledger import Ledger
+    from salutary.ledgers.advice_ledger import AdviceLedger
+    from salutary.ledgers.run_ledger import Ledger
 
     done = 0
 

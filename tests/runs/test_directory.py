@@ -25,7 +25,7 @@ import pytest
 import salutary
 from salutary.cli.main import main
 from salutary.errors import InputError
-from salutary.runs.ledger import Ledger
+from salutary.ledgers.run_ledger import Ledger
 from tests.words import once
 
 pytestmark = pytest.mark.slow

@@ -134,7 +134,7 @@ def test_a_ledger_of_another_schema_is_refused(
 
 def with_digests_made_again(run: Path, statement: str) -> None:
     """Edit a ledger as somebody does who knows how its digests are made."""
-    from salutary.runs.ledger import Ledger
+    from salutary.ledgers.run_ledger import Ledger
 
     query(run, statement)
     numbers = [number for (number,) in query(run, "SELECT round FROM rounds")]

@@ -23,9 +23,10 @@ from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
+from salutary.ledgers.advice_ledger import AdviceLedger
+from salutary.ledgers.sealed import not_as_written, open_ledger
 from salutary.names import RELABELED
 from salutary.progress import Stage
-from salutary.runs.advice_ledger import AdviceLedger
 from salutary.runs.artifacts import (
     CONFIG,
     LABELS,
@@ -47,7 +48,6 @@ from salutary.runs.origins import (
 from salutary.runs.out import check_directory, holds_run, report_if_finished
 from salutary.runs.repeating import config_text, options_of
 from salutary.runs.report import counts_by_class
-from salutary.runs.sealed import not_as_written, open_ledger
 from salutary.runs.table_problem import (
     EncodedTables,
     encode_tables,

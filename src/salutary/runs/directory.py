@@ -14,10 +14,12 @@ from threadpoolctl import threadpool_limits
 from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.loop import LOG, Round, State, as_limit, describe, rounds, start
+from salutary.ledgers.record import Record
+from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.sealed import UNREADABLE, damaged, not_as_written, open_ledger
 from salutary.progress import Stage
 from salutary.runs.artifacts import CONFIG, LEDGER, REPORT, check_clock
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
-from salutary.runs.ledger import Ledger
 from salutary.runs.origins import (
     checked_sha256,
     data_of,
@@ -31,10 +33,8 @@ from salutary.runs.out import (
     of_another_command,
     report_if_finished,
 )
-from salutary.runs.record import Record
 from salutary.runs.repeating import config_text, options_of
 from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
-from salutary.runs.sealed import UNREADABLE, damaged, not_as_written, open_ledger
 from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 

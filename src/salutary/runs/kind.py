@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from salutary.labeling.loop import State, as_limit
 from salutary.labeling.steps import Steps
+from salutary.ledgers.record import AssignedLabels, Record, RoundEntry
 from salutary.progress import Stage
-from salutary.runs.record import AssignedLabels, Record, RoundEntry
 from salutary.tables.checks import Checks
 from salutary.tables.sources import Sources
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from salutary.errors import InputError
 from salutary.files import LOCK, refuse_links, writable
+from salutary.ledgers.sealed import UNREADABLE, AnyLedger
 from salutary.runs.artifacts import CONFIG, LEDGER
 from salutary.runs.kind import DirectoryKind, Request
 from salutary.runs.repeating import command_of
-from salutary.runs.sealed import UNREADABLE, AnyLedger
 from salutary.tables.formats import file_sha256
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from salutary.errors import InputError
 from salutary.files import refuse_links, toml_lines
-from salutary.runs.advice_ledger import AdviceLedger
-from salutary.runs.artifacts import CONFIG, LEDGER
-from salutary.runs.kind import Request
-from salutary.runs.ledger import Ledger
-from salutary.runs.sealed import (
+from salutary.ledgers.advice_ledger import AdviceLedger
+from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.sealed import (
     UNREADABLE,
     application_of,
     damaged,
     not_as_written,
     open_ledger,
 )
+from salutary.runs.artifacts import CONFIG, LEDGER
+from salutary.runs.kind import Request
 
 
 def options_of(request: Request) -> dict[str, Any]:

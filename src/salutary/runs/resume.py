@@ -8,8 +8,8 @@ import pyarrow as pa
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import Canary, Round, State, as_limit, canary_loss
 from salutary.labeling.steps import Coefficients, Steps
-from salutary.runs.ledger import Ledger
-from salutary.runs.record import AssignedLabels, Record, RoundEntry
+from salutary.ledgers.record import AssignedLabels, Record, RoundEntry
+from salutary.ledgers.run_ledger import Ledger
 
 
 def restored(record: Record, problem: Steps, n_rows: int) -> State:

@@ -13,15 +13,15 @@ import numpy as np
 
 from salutary.arrays import IntArray
 from salutary.labeling.steps import Coefficients
-from salutary.runs.record import (
+from salutary.ledgers.record import (
     AssignedLabels,
     FoldLabels,
     Record,
     RoundEntry,
     RowsAndClasses,
 )
-from salutary.runs.schema import APPLICATION, FORMAT, ROUND_QUERIES, SCHEMA
-from salutary.runs.sealed import SealedFile, digest
+from salutary.ledgers.schema import APPLICATION, FORMAT, ROUND_QUERIES, SCHEMA
+from salutary.ledgers.sealed import SealedFile, digest
 
 
 class Ledger(SealedFile):

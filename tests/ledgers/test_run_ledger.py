@@ -11,8 +11,8 @@ import pytest
 
 from salutary.errors import InputError
 from salutary.labeling.steps import Coefficients
-from salutary.runs.ledger import Ledger
-from salutary.runs.record import AssignedLabels, RoundEntry, RowsAndClasses
+from salutary.ledgers.record import AssignedLabels, RoundEntry, RowsAndClasses
+from salutary.ledgers.run_ledger import Ledger
 
 FACTS = {"settings": {"C": 1.0, "id": None}, "data": {"train": "ä ✓"}}
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from salutary.advice.cross_fitting import FoldResult, FoldResults
-from salutary.runs.schema import FORMAT
-from salutary.runs.sealed import SealedFile, digest
+from salutary.ledgers.schema import FORMAT
+from salutary.ledgers.sealed import SealedFile, digest
 
 
 class AdviceLedger(SealedFile):
