@@ -436,13 +436,14 @@ FORKS = multiprocessing.get_context("forkserver")
 
 KILLED = """
 import os, signal
-from salutary.runs import ledger, relabel
+from salutary.ledgers import run_ledger
+from salutary.runs import relabel
 from salutary.cli.main import main
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-commit = ledger.Ledger.commit
+commit = run_ledger.Ledger.commit
 
 def fatal(self, entry, *rest):
     die() if entry.round == 2 else commit(self, entry, *rest)
@@ -454,11 +455,11 @@ def after(self, entry, *rest):
 """
 
 PLACES = {
-    "before a commit": "ledger.Ledger.commit = fatal",
-    "after a commit": "ledger.Ledger.commit = after",
+    "before a commit": "run_ledger.Ledger.commit = fatal",
+    "after a commit": "run_ledger.Ledger.commit = after",
     "before the switches": "relabel.write_table = die",
     "before the cleaned table": "relabel.write_relabeled = die",
-    "before the ledger calls it finished": "ledger.Ledger.set_facts = die",
+    "before the ledger calls it finished": "run_ledger.Ledger.set_facts = die",
 }
 
 

@@ -144,14 +144,15 @@ FORKS = multiprocessing.get_context("forkserver")
 
 SCRIPT = """
 import os, signal, sys, time
-from salutary.runs import artifacts, directory, label, ledger
+from salutary.ledgers import run_ledger
+from salutary.runs import artifacts, directory, label
 from salutary.cli.main import main
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-commit = ledger.Ledger.commit
-insert = ledger.Ledger._insert_round
+commit = run_ledger.Ledger.commit
+insert = run_ledger.Ledger._insert_round
 """
 
 
@@ -189,19 +190,19 @@ def timed(self, entry, *rest):
     if entry.round >= {last} and signal.getitimer(signal.ITIMER_PROF)[0] == 0:
         a_round = (times[-1] - times[0]) / (len(times) - 1) if times[1:] else 0.005
         signal.setitimer(signal.ITIMER_PROF, 1e-6 + {part} * a_round)
-ledger.Ledger.commit = timed
+run_ledger.Ledger.commit = timed
 """
 
 
 # Where the process kills itself, and the rounds its ledger must have by then.
 PLACES = {
-    "before its first transaction": ("ledger.Ledger.begin = die", None),
-    "within its first transaction": ("ledger.Ledger._insert_round = die", None),
+    "before its first transaction": ("run_ledger.Ledger.begin = die", None),
+    "within its first transaction": ("run_ledger.Ledger._insert_round = die", None),
     "between a refit and its commit": (
         """
 def fatal(self, entry, *rest):
     die() if entry.round == 7 else commit(self, entry, *rest)
-ledger.Ledger.commit = fatal
+run_ledger.Ledger.commit = fatal
 """,
         6,
     ),
@@ -211,7 +212,7 @@ def fatal(self, entry):
     insert(self, entry)
     if entry.round == 7:
         die()
-ledger.Ledger._insert_round = fatal
+run_ledger.Ledger._insert_round = fatal
 """,
         6,
     ),
@@ -221,7 +222,7 @@ def fatal(self, entry, *rest):
     commit(self, entry, *rest)
     if entry.round == 7:
         die()
-ledger.Ledger.commit = fatal
+run_ledger.Ledger.commit = fatal
 """,
         7,
     ),
@@ -235,7 +236,7 @@ ledger.Ledger.commit = fatal
         "left = [None] * 2; os.fsync = lambda file: left.pop() if left else die()",
         20,
     ),
-    "before the ledger calls it finished": ("ledger.Ledger.set_facts = die", 20),
+    "before the ledger calls it finished": ("run_ledger.Ledger.set_facts = die", 20),
 }
 
 
@@ -654,7 +655,7 @@ def wait(self, entry, *rest):
     if entry.round == 3:
         reached.set()
         signal.pause()
-ledger.Ledger.commit = wait
+run_ledger.Ledger.commit = wait
 """
     out, reached = tmp_path / "run", FORKS.Event()
     live = process(arguments(folder, out), tmp_path / "log", waits, reached=reached)
@@ -687,7 +688,7 @@ def interrupt(self, entry, *rest):
     commit(self, entry, *rest)
     if entry.round == 3:
         os.kill(os.getpid(), signal.SIGINT)
-ledger.Ledger.commit = interrupt
+run_ledger.Ledger.commit = interrupt
 """
     out, log = tmp_path / "run", tmp_path / "log"
     # A shell starts what it runs in the background with interrupts ignored.
