@@ -172,7 +172,8 @@ def test_the_sentence_names_the_option_that_is_furthest_ahead(data: Any) -> None
     names = [SOME[0], *data.draw(st.sets(st.sampled_from(SOME[1:])))]
     found = {
         name: judged(**{name.replace(" + ", "__").replace(" ", "_"): losses})[name]
-        for name, losses in zip(names, iter(lambda: data.draw(LOSSES), None))
+        for name in names
+        for losses in [data.draw(LOSSES)]
     }
     verdict = verdict_of(found)
     behind = verdict.table.set_index("option")["difference"]
