@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -416,14 +417,37 @@ def test_a_check_of_texts_finds_what_a_run_would(
         assert said in refusal(words("check", tables, *wrong))
 
 
-def test_texts_that_are_all_empty_are_no_reason_to_fail(
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".tsv.gz": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    ".parquet": pd.DataFrame.to_parquet,
+    ".feather": pd.DataFrame.to_feather,
+}
+
+
+@pytest.mark.parametrize("nothing", [None, "", " \t"], ids=["null", "empty", "blank"])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_text_that_is_not_there_is_refused_in_every_format(
+    suffix: str,
+    nothing: str | None,
     tables: dict[str, pd.DataFrame],
     tmp_path: Path,
+    refusal: Refusal,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    tables = of_texts(tables, few=False)
+    tables["validation"].loc[4, "review"] = "NA"  # a text as any other
     for name, frame in tables.items():
-        frame.assign(review="").to_parquet(tmp_path / f"{name}.parquet")
-    train, validation = (str(tmp_path / f"{name}.parquet") for name in [*N][:2])
-    words = ["check", train, "--validation", validation, "--target", "y"]
-    main([*words, "--text-column", "review"])
-    assert "1 texts to embed (review)" in capsys.readouterr().out
+        WRITERS[suffix](frame, tmp_path / f"{name}{suffix}")
+    train, validation, pool = (str(tmp_path / f"{name}{suffix}") for name in N)
+    words = ["check", train, "--validation", validation, "--target", "y", "-q"]
+    words += ["--pool", pool, "--text-column", "review"]
+    main(words)
+    assert "texts to embed (review)" in capsys.readouterr().out
+    tables["pool"].loc[7, "review"] = nothing
+    WRITERS[suffix](tables["pool"], Path(pool))
+    assert refusal(words).endswith(
+        f"pool{suffix}: column 'review', row 7: the text is missing; fill it or drop "
+        "the row"
+    )

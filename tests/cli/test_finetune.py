@@ -41,7 +41,7 @@ def tables() -> dict[str, pd.DataFrame]:
         frame = pd.DataFrame({"text": words, "kind": np.array(["x", "y"])[kind]})
         frame["size"] = np.arange(n)
         found[name] = frame
-    found["pool"].loc[3, "text"] = ""
+    found["pool"].loc[3, "text"] = "NA"
     found["pool"]["name"] = [f"row {row}" for row in range(SIZES["pool"])]
     found["pool"] = found["pool"].drop(columns=["size", "kind"])
     return found
