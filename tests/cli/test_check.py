@@ -169,10 +169,9 @@ def test_ids_are_no_features_unless_kept(
 def test_a_column_to_keep_must_be_there(
     words: Callable[..., list[str]], tables: dict[str, pd.DataFrame], refusal: Refusal
 ) -> None:
-    for column in ("patient", "y"):
-        line = refusal(words("check", tables, "--keep", column))
-        assert f"--keep '{column}': " in line
-        assert "has no such column besides the target and the ids; it has" in line
+    line = refusal(words("check", tables, "--keep", "patient"))
+    assert "--keep 'patient': " in line
+    assert "has no such column besides the target and the ids; it has" in line
 
 
 def test_a_table_of_ids_alone_is_refused_with_the_remedy(
@@ -411,10 +410,31 @@ def test_a_check_of_texts_finds_what_a_run_would(
         (["--text-column", "revew"], "has no text column 'revew' besides the target"),
         (["--text-pair", "review"], "--text-pair review: needs --text-column; pass it"),
         ([*pair[:2], "--text-pair", "review"], "is --text-column too; pass another"),
-        (["--text-column", "y"], "has no text column 'y' besides the target"),
-        (["--text-column", "review", "--id", "review"], "is a text column; pass"),
+        (["--text-column", "y"], "--text-column 'y': is the target; pass another"),
+        ([*pair[:2], "--text-pair", "y"], "--text-pair 'y': is the target; pass"),
+        ([*pair[:2], "--id", "review"], "--text-column 'review': is --id too, which"),
+        ([*pair, "--id", "color"], "--text-pair 'color': is --id too, which is never"),
     ):
         assert said in refusal(words("check", tables, *wrong))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--keep", "y"], "--keep 'y': is the target, which is never a feature; drop"),
+        (["--id", "size", "--keep", "size"], "--keep 'size': is --id too, which is "),
+        (["--id", "y"], "--id 'y': is the target; pass another column"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_column_named_as_two_things_is_refused_with_both(
+    more: list[str],
+    said: str,
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    refusal: Refusal,
+) -> None:
+    assert said in refusal(words("check", tables, *more))
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {

@@ -439,7 +439,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
             ["--model", "/nowhere/at/all"],
             "/nowhere/at/all: there is no such folder, and the Hug",
         ),
-        (["--target", "text"], "has no text column 'text' besides the target"),
+        (["--target", "text"], "--text-column 'text': is the target; pass another"),
         (["--rank", "0"], "--rank 0: must be at least 1"),
         (["--epochs", "0"], "--epochs 0: must be at least 1"),
         (["--max-length", "0"], "--max-length 0: must be at least 1"),

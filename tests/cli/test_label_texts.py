@@ -253,7 +253,7 @@ def test_what_is_asked_of_texts_must_make_sense(
         ],
         "device 'abacus' cannot be used": [*column, *embedder, "--device", "abacus"],
         "--pooling last: needs --text-column": ["--pooling", "last"],
-        "--id 'text': is a text column": [*column, *embedder, "--id", "text"],
+        "--text-column 'text': is --id too": [*column, *embedder, "--id", "text"],
         "run: is in the run's own directory; pass another --embedding-cache": [
             *column,
             *embedder,
