@@ -263,6 +263,14 @@ def test_each_mistake_is_warned_of_with_what_to_do(
             {"train": train.assign(y=["rare", *train["y"][1:]])},
             "class rare has fewer than 5 rows in TRAIN, so hardly anything is learned",
         ),
+        (
+            {"train": train.assign(y=["rare", *train["y"][1:]])},
+            "VAL has no row of class rare, so nothing shows whether labels help there;",
+        ),
+        (
+            {"pool": pool.assign(color=["-1.50", *pool["color"][1:]])},
+            "numbers stand in POOL where TRAIN has texts, in 'color' (1.2% of rows); ",
+        ),
     ):
         found = warned(words("check", {**tables, **change}), capsys)
         assert any(line.startswith(f"warning: {expected}") for line in found), found
@@ -278,11 +286,13 @@ def test_copies_within_val_are_warned_of_beyond_a_twentieth_and_chance(
     beside = {
         **{"recurring": 0, "twins": copies, "unseen_categories": {}, "far_outside": {}},
         **{"empty": [], "drift": None, "drift_se": None, "most_different": {}},
+        "numbers_among_texts": {},
     }
+    classes = {"no": 30, "yes": 30}
     checks = {
         "rows": {"train": 60, "validation": 50},
         "twins": twins,
-        "classes": {"train": {"no": 30, "yes": 30}},
+        "classes": {"train": classes, "validation": classes},
         "beside": {"validation": beside},
     }
     found = [*warnings_of(checks)]
@@ -328,6 +338,7 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
         "recurring": 50,
         "twins": 50,
         "unseen_categories": {f"c{k}": 50 for k in range(90)},
+        "numbers_among_texts": {f"c{k}": 5 for k in range(90)},
         "far_outside": {f"n{k}": 50 for k in range(90)},
         "empty": [f"e{k}" for k in range(90)],
         "drift": 1.0,
@@ -338,7 +349,8 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
         "rows": {"train": 50, "validation": 50, "pool": 50},
         "twins": 0.0,
         "classes": {
-            name: {f"{k}" * 500: k for k in range(90)} for name in ("train", "pool")
+            name: {f"{k}" * 500: k for k in range(90)}
+            for name in ("train", "validation", "pool")
         },
         "pool_marker": None,
         "features": {f"n{k}\n": "number" for k in range(90)},
