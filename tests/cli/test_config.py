@@ -139,9 +139,17 @@ def test_a_mistake_is_told_with_the_file_and_the_key(
 
 
 def test_a_file_that_is_none_is_refused(folder: Path, refusal: Refusal) -> None:
-    assert "nowhere.toml: no such file" in refusal(
+    assert "nowhere.toml: no such file; pass a file of options" in refusal(
         ["label", "--config", str(folder / "nowhere.toml")]
     )
+    assert f"{folder}: is a folder; pass a file of options" in refusal(
+        ["label", "--config", str(folder)]
+    )
+    (folder / "config.toml").touch()
+    assert f"{folder}: is a folder; pass {folder / 'config.toml'}" in refusal(
+        ["label", "--config", str(folder)]
+    )
+    assert "is a pipe or device" in refusal(["label", "--config", "/dev/null"])
     (folder / "c.toml").write_bytes(b"target = '\xff'")
     assert "is not TOML in UTF-8" in refusal(["label", f"--config={folder / 'c.toml'}"])
     (folder / "c.toml").write_text("# " + "x" * 2**20)

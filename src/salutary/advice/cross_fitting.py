@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -72,6 +72,7 @@ def cross_fit(
     n_repeats: int,
     fitted: Callable[[str], None],
     known: KnownFolds | None = None,
+    going_on: Callable[[dict[str, Judged]], Collection[str]] = list,
 ) -> dict[str, Judged]:
     """Judge every option of a task by repeated, stratified cross-fitting.
 
@@ -88,6 +89,9 @@ def cross_fit(
     known : KnownFolds, optional
         Those in it are not computed again and not told of, and each new one is put into
         it, so that an interrupted comparison can go on.
+    going_on : callable, optional
+        Given the results of all repeats so far, after each, says which options go on to
+        the next. The others keep what they have. By default all go on.
 
     Returns
     -------
@@ -97,13 +101,16 @@ def cross_fit(
     rows, options = task.validation, options_of(task)
     known = {} if known is None else known
     n_folds = n_splits * n_repeats
-    held_of = []
+    done: list[tuple[IntArray, FoldResults]] = []
     for number, (seen, held) in enumerate(_folds(task, n_splits, n_repeats)):
-        held_of.append(held)
+        if number and number % n_splits == 0:
+            left = going_on(together(done, len(rows)))
+            options = {name: options[name] for name in options if name in left}
         if number not in known:
             tell = partial(fitted, f"fold {number + 1} of {n_folds}")
             known[number] = judge_fold(seen, rows.take(held), options, tell)
-    return together([(held, known[k]) for k, held in enumerate(held_of)], len(rows))
+        done.append((held, known[number]))
+    return together(done, len(rows))
 
 
 def judge_fold(
@@ -144,17 +151,18 @@ def together(
     Parameters
     ----------
     folds : sequence of (ndarray of row numbers, FoldResults)
-        Every row is held out equally often.
+        Every row is held out equally often. An option may be missing from all folds of
+        the last repeats.
     n_rows : int
     """
-    n_repeats = sum(len(held) for held, _ in folds) // n_rows
-    order = np.argsort(np.concatenate([held for held, _ in folds]), kind="stable")
 
     def judged(name: str) -> Judged:
-        found = [results[name] for _, results in folds]
+        having = [(held, results[name]) for held, results in folds if name in results]
+        order = np.argsort(np.concatenate([held for held, _ in having]), kind="stable")
+        found = [result for _, result in having]
         logits = np.concatenate([result.logits for result in found])[order]
         return Judged(
-            logits.reshape(n_rows, n_repeats, -1).transpose(1, 0, 2),
+            logits.reshape(n_rows, len(order) // n_rows, -1).transpose(1, 0, 2),
             np.array([result.C for result in found]),
             np.array([result.validation_weight for result in found]),
             np.array([result.n_labels for result in found], dtype=np.intp),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,14 @@ from salutary.names import (
     TRAIN_AND_VALIDATION,
     TRAIN_ONLY,
     VALIDATION_ONLY,
+    WHOLE_POOL,
     RuleName,
+    SemiSupervisedMethod,
 )
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
+from salutary.semisupervised.task import SemiSupervisedTask
+from salutary.semisupervised.tuning import METHODS, Tuning, begin_tuning
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
 """Weights of a validation row to try, besides 1; a training row weighs 1."""
@@ -122,6 +126,23 @@ class AdviceTask:
         )[0]
 
     @cached_property
+    def with_pool(self) -> Tuning | None:
+        """What all methods that use a whole pool are tuned by; None for too few rows.
+
+        Rows of both tables take part, as for whoever trains on both.
+        """
+        rows = join(self.train, self.validation)
+        return begin_tuning(
+            SemiSupervisedTask(
+                classes=self.classes,
+                rows=rows.take(np.flatnonzero(rows.weight > 0)),
+                pool=ArrayPool.of(_pool(self)),
+                estimator=self.estimator,
+                seed=self.seed,
+            )
+        )
+
+    @cached_property
     def labeled(self) -> Run:
         """A run under the default rule, which two options use."""
         return label_pool(self, "tempered")
@@ -169,7 +190,7 @@ class FittedOption:
         Pool rows, or training rows that were relabeled, that got a label which no
         person gave, and the positions of its class.
     rounds : tuple of Round
-        The rounds in which they got it. Empty for self-training, too, which has none.
+        The rounds in which they got it. Empty for other options than runs.
     """
 
     model: Any
@@ -255,6 +276,23 @@ def self_training(task: AdviceTask) -> FittedOption:
         fitted = _with_pool(task, rows, labels)
         model = task.fit(task.train_C, fitted, model)
     return FittedOption(model, task.train_C, rows=rows, labels=labels)
+
+
+def whole_pool(method: SemiSupervisedMethod, task: AdviceTask) -> FittedOption:
+    """Fit the training and the validation rows, and let all pool rows take part.
+
+    Where cross-validation of these rows does not show that the pool helps, it is left
+    alone, and this is `train_and_validation` to the last digit. Else every pool row
+    counts as labeled, by the model itself.
+    """
+    tuning = task.with_pool
+    tuned = None if tuning is None else tuning.tuned(METHODS[method])
+    if tuned is None or tuned.chosen is tuned.plain:
+        return train_and_validation(task)
+    pool, model = _pool(task), tuned.model
+    labels = np.searchsorted(task.classes, model.predict(pool))
+    rows = np.arange(pool.shape[0])
+    return FittedOption(model, tuned.chosen.setting.C, 1.0, rows, labels)
 
 
 def salutary_paper(task: AdviceTask) -> FittedOption:
@@ -346,8 +384,9 @@ POOL_OPTIONS: dict[str, Option] = {
     f"{SALUTARY}, paper's rule": salutary_paper,
     SALUTARY: salutary,
     f"{SALUTARY} + validation": salutary_and_validation,
+    **{name: partial(whole_pool, method) for name, method in WHOLE_POOL.items()},
 }
-"""Options that need a pool, by name, the simplest first.
+"""Options that need a pool, by name, the simplest first of those that label a part.
 
 They are less preferred than those in `OPTIONS`.
 """

@@ -171,6 +171,7 @@ def facts(checks: Mapping[str, Any]) -> Iterator[str]:
             f"{what} in {_shares(counts, checks['rows'][name])}"
             for what, counts in (
                 ("new categories", beside["unseen_categories"]),
+                ("numbers among texts", beside["numbers_among_texts"]),
                 ("numbers far outside", beside["far_outside"]),
             )
             if counts
@@ -237,6 +238,13 @@ def warnings_of(checks: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
     train, pool = checks["classes"]["train"], checks["classes"].get("pool", {})
+    validated = checks["classes"]["validation"]
+    unseen = [_cut(label) for label in train if not validated.get(label)]
+    if unseen:
+        yield (
+            f"VAL has no row of class {_names(unseen)}, so nothing shows whether "
+            "labels help there; add such rows to VAL"
+        )
     rare = [_cut(label) for label, count in train.items() if count < 5]
     if rare:
         yield (
@@ -297,9 +305,19 @@ def _of_columns(name: str, beside: Mapping[str, Any], n_rows: int) -> Iterator[s
             "TRAIN, and its gaps are filled with the median; fill it, or drop it "
             "in all tables"
         )
+    numbers = beside["numbers_among_texts"]
+    if numbers:
+        yield (
+            f"numbers stand in {table} where TRAIN has texts, in "
+            f"{_shares(numbers, n_rows)}; correct them, or leave them empty"
+        )
+    unseen = {
+        column: count - numbers.get(column, 0)
+        for column, count in beside["unseen_categories"].items()
+    }
     for counts, what, remedy in (
         (
-            beside["unseen_categories"],
+            unseen,
             "a category that no row of TRAIN has, of which the model knows nothing",
             "look for other spellings",
         ),

@@ -150,8 +150,13 @@ def _defaults(
 
 def _read(path: Path, command: str) -> dict[str, Any]:
     """The keys of a file that are for a command."""
+    if path.is_dir():
+        inside = path / "config.toml"
+        which = str(inside) if inside.is_file() else "a file of options"
+        raise InputError(f"{path}: is a folder; pass {which}")
     if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
+        what = "is a pipe or device" if path.exists() else "no such file"
+        raise InputError(f"{path}: {what}; pass a file of options")
     if path.stat().st_size > LARGEST:
         raise InputError(f"{path}: is larger than 1 MB; pass a file of options")
     try:
