@@ -16,6 +16,7 @@ import pytest
 import salutary
 from salutary.advice import comparison, cross_fitting
 from salutary.cli.main import main
+from salutary.names import WHOLE_POOL
 from tests.words import once
 
 pytestmark = pytest.mark.slow
@@ -59,6 +60,7 @@ def following(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
         ("train + validation", None),
         ("salutary + validation", "labels.parquet"),
         ("self-training", "labels.parquet"),
+        ("whole-pool self-training", "labels.parquet"),
         ("relabeled", "switches.parquet"),
     ],
 )
@@ -88,9 +90,10 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
             old = frames["train"]["kind"].to_numpy()[table["row"]]
             np.testing.assert_array_equal(table["old_label"], old)
             assert (table["label"] != table["old_label"]).all()
-        assert np.isnan(table["influence"]).all() == (option == "self-training")
+        assert np.isnan(table["influence"]).all() == ("self-training" in option)
+        assert table["probability"].between(0, 1).all()
     else:
-        assert option in ("train + validation", "relabeled")
+        assert option in ("train + validation", "relabeled", *WHOLE_POOL)
     assert {path.name for path in out.iterdir()} == expected
     main(["predict", str(out), str(folder / "pool.csv"), "--out", f"{folder}/p.csv"])
     predicted = pd.read_csv(folder / "p.csv")["prediction"]

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from salutary.advice.options import AdviceTask, Option, options_of
+from salutary.advice.options import Option, options_of
+from salutary.advice.task import AdviceTask
 from salutary.arrays import Float64Array, IntArray
+from salutary.influence.objectives import row_log_loss
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import probabilities
@@ -85,7 +87,8 @@ def cross_fit(
     n_repeats : int
         Number of times the rows are split anew into folds.
     fitted : callable
-        Called with a line about the progress after each fit.
+        Called with a line about the progress after each fit, and for each option
+        that no longer goes on.
     known : KnownFolds, optional
         Those in it are not computed again and not told of, and each new one is put into
         it, so that an interrupted comparison can go on.
@@ -99,6 +102,7 @@ def cross_fit(
         The results by option, in the order of `options_of`.
     """
     rows, options = task.validation, options_of(task)
+    n_options = len(options)
     known = {} if known is None else known
     n_folds = n_splits * n_repeats
     done: list[tuple[IntArray, FoldResults]] = []
@@ -107,8 +111,13 @@ def cross_fit(
             left = going_on(together(done, len(rows)))
             options = {name: options[name] for name in options if name in left}
         if number not in known:
-            tell = partial(fitted, f"fold {number + 1} of {n_folds}")
+            line = f"fold {number + 1} of {n_folds}"
+            if done:
+                line += f", so far {leading(done, rows)!r} leads"
+            tell = partial(fitted, line)
             known[number] = judge_fold(seen, rows.take(held), options, tell)
+            for _ in range(n_options - len(options)):
+                tell()
         done.append((held, known[number]))
     return together(done, len(rows))
 
@@ -141,6 +150,24 @@ def judge_fold(
         )
         fitted()
     return results
+
+
+def leading(folds: Sequence[tuple[IntArray, FoldResults]], rows: LabeledRows) -> str:
+    """The option with the lowest log loss on the rows that were held out so far.
+
+    Of options that the last fold has.
+    """
+
+    def loss(name: str) -> float:
+        return sum(
+            float(
+                row_log_loss(results[name].logits, rows.labels[held])
+                @ rows.weight[held]
+            )
+            for held, results in folds
+        )
+
+    return min(folds[-1][1], key=loss)
 
 
 def together(

@@ -22,7 +22,7 @@ from salutary.advice.comparison import (
     follow,
     rows_of,
 )
-from salutary.advice.options import AdviceTask
+from salutary.advice.task import AdviceTask
 from salutary.arrays import as_float64
 from salutary.deep.rows import joined
 from salutary.estimators.mistakes import check_rows, row_keys

@@ -18,8 +18,8 @@ from salutary.advice.comparison import (
     follow,
     rows_of,
 )
-from salutary.advice.options import AdviceTask, FittedOption
-from salutary.arrays import IntArray
+from salutary.advice.task import AdviceTask, FittedOption
+from salutary.arrays import FloatArray, IntArray
 from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
@@ -303,10 +303,6 @@ def _write_labels(
     """Write the labels of an option, in their order; the name of the file."""
     tables, of_training = encoded.tables, option.startswith(RELABELED)
     classes, label_type = tables.classes, tables.label_type
-    chosen = Selection.empty(len(classes))
-    for record in found.rounds:
-        chosen = chosen.followed_by(record.selection)
-    nothing = np.full(found.n_labels, np.nan)  # self-training has no influences
     numbers = [[record.number] * len(record.selection) for record in found.rounds]
     columns: dict[str, Any] = {}
     if of_training:
@@ -317,18 +313,35 @@ def _write_labels(
         assert tables.ids is not None  # there is a pool, and its rows have names
         columns["id"] = tables.ids.take(pa.array(pool_rows[found.rows]))
     columns["label"] = pa.array(classes[found.labels].tolist(), type=label_type)
-    scored = {
-        "influence": chosen.assigned_influence,
-        "influence_se": chosen.influence_se,
-        "probability": chosen.assigned_probability,
-    }
-    for name, values in scored.items():
-        columns[name] = values if found.rounds else nothing
+    columns.update(_scores(found, encoded, pool_rows))
     columns["round"] = np.concatenate(numbers) if numbers else np.zeros(found.n_labels)
     columns["option"] = pa.array([option] * found.n_labels, type=pa.string())
     name = SWITCHES if of_training else LABELS
     write_table(pa.table(columns), out / name)
     return name
+
+
+def _scores(
+    found: FittedOption, encoded: EncodedTables, pool_rows: IntArray
+) -> dict[str, FloatArray]:
+    """Columns with the influence and the probability of each label.
+
+    Labels of a run have them from when they were assigned. Others have no influence,
+    and the probability that the option's model gives them.
+    """
+    if found.rounds:
+        chosen = Selection.empty(len(encoded.tables.classes))
+        for record in found.rounds:
+            chosen = chosen.followed_by(record.selection)
+        return {
+            "influence": chosen.assigned_influence,
+            "influence_se": chosen.influence_se,
+            "probability": chosen.assigned_probability,
+        }
+    nothing = np.full(found.n_labels, np.nan)
+    chance = found.model.predict_proba(encoded.pool[pool_rows[found.rows]])
+    likely = chance[np.arange(found.n_labels), found.labels]
+    return {"influence": nothing, "influence_se": nothing, "probability": likely}
 
 
 def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
