@@ -23,12 +23,12 @@ from salutary.labeling.definition import Fold, split_folds
 from salutary.labeling.fitting import Snapshot, fit_converged
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.loop import (
-    Round,
     State,
     advance,
     describe,
     start,
 )
+from salutary.labeling.outcome import Round
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, find_rule

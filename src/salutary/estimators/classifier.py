@@ -38,7 +38,7 @@ from salutary.influence.objectives import (
 )
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import logged, printed, run
+from salutary.labeling.loop import logged, outcomes_of, printed, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -368,7 +368,8 @@ class SalutaryClassifier(
             problem, self.budget, tell=printed if self.verbose else logged
         )
         unlabeled, best = problem.pool.unlabeled, state.best
-        self._remember(y, unlabeled, records, state.best_round, state.ending)
+        outcomes = outcomes_of(state, records)
+        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
         return training_rows(problem, best.rows, best.labels), best.model
 

@@ -29,7 +29,7 @@ from salutary.influence.labels import (
     encode_validation_labels,
     find_unlabeled,
 )
-from salutary.labeling.loop import logged, printed, run, start
+from salutary.labeling.loop import logged, outcomes_of, printed, run, start
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.splits import split_off
 from salutary.names import RuleName
@@ -254,7 +254,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         state, records = run(
             task, self.budget, begun, tell=printed if self.verbose else logged
         )
-        self._remember(y, unlabeled, records, state.best_round, state.ending)
+        outcomes = outcomes_of(state, records)
+        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
         self._model = state.best.model
         refit = self.refit_on_validation
