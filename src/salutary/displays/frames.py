@@ -42,7 +42,7 @@ CLASS_LOSSES = ("round", "label", "validation_loss", "canary_loss")
 VARIANTS = ("round", "variant", "canary_loss", "chosen")
 INFLUENCES = ("round", "lower", "upper", "n_rows")
 
-WHOLE = ("round", "n_labeled", "position", "row", "n_rows")
+WHOLE = ("round", "n_labeled", "position", "row", "rank", "n_rows")
 """Columns of whole numbers, none of which is ever missing."""
 
 TRUTHS = ("undone", "chosen")
@@ -224,17 +224,15 @@ QUERIES = {
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The same with one type for each column, also where there are no rows."""
-    types = {}
-    for name in frame.columns:
-        kind: Any = np.float64
-        if name in WHOLE:
-            kind = np.int64
-        elif name in TRUTHS:
-            kind = bool
-        elif name in TEXTS:
-            kind = object
-        types[name] = kind
-    return frame.astype(types)
+    kinds: dict[str, Any] = {
+        **dict.fromkeys(WHOLE, np.int64),
+        **dict.fromkeys(TRUTHS, bool),
+        **dict.fromkeys(TEXTS, object),
+    }
+    frame = frame.astype({name: kinds.get(name, np.float64) for name in frame.columns})
+    for name in frame.columns.intersection(TEXTS):
+        frame[name] = frame[name].where(frame[name].notna(), None)
+    return frame
 
 
 def _frame(

@@ -73,10 +73,14 @@ class Selection:
         """A selection of which nothing else is known yet."""
         unknown = np.full(len(rows), np.nan)
         return cls(
-            *(rows, labels, scores),
-            np.asarray(influence, dtype=np.float64),
-            np.asarray(probability, dtype=np.float64),
-            *(unknown, unknown, unknown),
+            rows=rows,
+            labels=labels,
+            scores=np.asarray(scores, dtype=np.float64),
+            influence=np.asarray(influence, dtype=np.float64),
+            probability=np.asarray(probability, dtype=np.float64),
+            influence_se=unknown,
+            rank=unknown,
+            distance=unknown,
         )
 
     @classmethod

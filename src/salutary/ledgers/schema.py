@@ -76,7 +76,7 @@ CREATE TABLE labels (
     class INTEGER NOT NULL REFERENCES classes,
     influence_se REAL,
     score REAL NOT NULL,
-    rank INTEGER,
+    rank INTEGER NOT NULL,
     distance REAL
 );
 CREATE TABLE class_scores (
