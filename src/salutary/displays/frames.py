@@ -230,7 +230,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         **dict.fromkeys(TEXTS, object),
     }
     frame = frame.astype({name: kinds.get(name, np.float64) for name in frame.columns})
-    for name in frame.columns.intersection(TEXTS):
+    for name in frame.columns.intersection(list(TEXTS)):
         frame[name] = frame[name].where(frame[name].notna(), None)
     return frame
 

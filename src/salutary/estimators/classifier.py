@@ -143,19 +143,22 @@ class SalutaryClassifier(
         Standard error of ``influence_`` over the validation rows; NaN with fewer than
         two. It does not allow for the rows having been chosen for large influences.
     history_ : list of dict
-        For each round:
+        For the start, which is round 0, and for each round; empty if there was nothing
+        to label:
 
-        - round, counted from 1;
+        - round;
         - n_labeled: rows that the model was fitted on;
         - validation_loss: the objective on the validation rows after the round;
-        - canary_loss: the same on the canary rows; canary_fall: how far it has fallen
-          since before the first round; canary_se: the standard error of that fall. All
-          three are NaN without a guard;
+          validation_accuracy and validation_balanced_accuracy there;
+        - canary_loss, canary_accuracy, canary_balanced_accuracy: the same on the canary
+          rows; canary_fall: how far the loss has fallen since the start; canary_se: the
+          standard error of that fall. All are NaN without a guard;
         - largest_influence of the labels assigned in the round;
         - variant of the rule: "p^0", "p^1" or "p^2" after the power of the probability,
           or "callable";
+        - verdict of the guard: "kept", "waiting" for later rounds, or "harmful";
         - seconds the round took;
-        - refused: whether the guard has undone the round.
+        - undone: whether the guard has undone the round.
     n_iter_ : int
         Number of rounds, including those that were undone.
     termination_condition_ : str

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from salutary.arrays import FloatArray, IntArray, as_float64
+from salutary.arrays import Float64Array, FloatArray, IntArray, as_float64
 from salutary.influence.softmax import log_loss_gradient
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.standing import nearest_distances
@@ -44,7 +44,9 @@ class TrainingEdit(Protocol):
         ``influence`` is that of adding the rows under each class.
         """
 
-    def distances(self, labeled: LabeledRows, pool: Pool, rows: IntArray) -> FloatArray:
+    def distances(
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray
+    ) -> Float64Array:
         """Distance of pool rows to the nearest other labeled row, shape (n_rows,)."""
 
     def pull(
@@ -84,7 +86,9 @@ class AddRow:
         """The influence itself."""
         return influence
 
-    def distances(self, labeled: LabeledRows, pool: Pool, rows: IntArray) -> FloatArray:
+    def distances(
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray
+    ) -> Float64Array:
         """Distance to the nearest labeled row."""
         return nearest_distances(pool.take(rows), labeled.X)
 
@@ -149,7 +153,9 @@ class SwitchLabel:
         own = influence[np.arange(len(rows)), self.own[rows]]
         return influence - own[:, None]
 
-    def distances(self, labeled: LabeledRows, pool: Pool, rows: IntArray) -> FloatArray:
+    def distances(
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray
+    ) -> Float64Array:
         """Distance to the nearest labeled row but the row itself."""
         return nearest_distances(pool.take(rows), labeled.X, own=rows)
 

@@ -91,7 +91,7 @@ class Problem(Definition):
         Estimates other than first order exist for a shortlist only. Where they are
         asked for, the rank is that of the row's largest influence.
         """
-        influence = chosen.assigned_influence
+        influence: FloatArray = chosen.assigned_influence
         if self.estimate != "first_order":
             influence = survey.largest(chosen.rows)
         return replace(

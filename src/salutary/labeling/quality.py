@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salutary.arrays import Float64Array, FloatArray
+from salutary.arrays import Float64Array, FloatArray, IntArray
 from salutary.influence.objectives import Objective, Truth, bind, row_log_loss
 
 
@@ -76,9 +76,11 @@ def quality_of(objective: Objective, truth: Truth, logits: FloatArray) -> Qualit
 
 
 def _by_class(
-    values: FloatArray, weight: FloatArray, labels: FloatArray, n_classes: int
+    values: FloatArray, weight: FloatArray, labels: IntArray, n_classes: int
 ) -> Float64Array:
     """Sum of each class's values by that of its weights; NaN without weight."""
     total = np.bincount(labels, weights=weight, minlength=n_classes)
     found = np.bincount(labels, weights=values, minlength=n_classes)
-    return np.divide(found, total, out=np.full(n_classes, np.nan), where=total > 0)
+    share = np.full(n_classes, np.nan)
+    np.divide(found, total, out=share, where=total > 0)
+    return share

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.metrics import euclidean_distances
 from sklearn.utils import gen_batches
@@ -125,7 +124,7 @@ class Survey:
 
 def nearest_distances(
     X: Matrix, training: Matrix, own: IntArray | None = None
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Euclidean distance of each row to the nearest training row.
 
     Parameters

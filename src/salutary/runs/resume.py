@@ -135,7 +135,7 @@ def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
 def _entry(
     outcome: Outcome, snapshot: Snapshot, folds: tuple[Snapshot, ...]
 ) -> RoundEntry:
-    figures = {
+    figures: dict[str, Any] = {
         name: None if isinstance(value, float) and np.isnan(value) else value
         for name, value in outcome.summary().items()
     }
