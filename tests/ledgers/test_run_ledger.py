@@ -303,6 +303,56 @@ def test_a_round_that_cannot_be_written_leaves_no_trace(
     assert query(path, "SELECT row FROM labels WHERE round = 3") == [(1,)]
 
 
+def test_what_is_shown_of_a_round_is_kept_to_the_bit(path: Path) -> None:
+    for number in range(3):
+        expected = details(number)
+        losses = query(
+            path,
+            "SELECT validation_loss, canary_loss FROM class_losses "
+            f"WHERE round = {number} ORDER BY class",
+        )
+        np.testing.assert_array_equal(
+            np.array(losses, dtype=float), expected.class_losses
+        )
+        tried = query(
+            path, f"SELECT variant, canary_loss FROM variants WHERE round = {number}"
+        )
+        known = {name: None if np.isnan(v) else v for name, v in expected.tried.items()}
+        assert dict(tried) == known
+        held = query(
+            path, f"SELECT lower, upper, n_rows FROM influences WHERE round = {number}"
+        )
+        spread = expected.spread
+        bins = zip(spread.lower, spread.upper, spread.n_rows, strict=True)
+        assert held == list(bins)
+
+
+EDITS = (
+    "UPDATE rounds SET validation_accuracy = 0.71 WHERE round = 2",
+    "UPDATE rounds SET canary_balanced_accuracy = 0.3 WHERE round = 0",
+    "UPDATE class_losses SET canary_loss = 0.5 WHERE round = 0 AND class = 0",
+    "DELETE FROM class_losses WHERE round = 2 AND class = 1",
+    "UPDATE variants SET canary_loss = 0.1 WHERE round = 1 AND variant = 'p^0'",
+    "UPDATE variants SET variant = 'p^3' WHERE round = 2 AND variant = 'p^2'",
+    "UPDATE influences SET n_rows = n_rows + 1 WHERE round = 1",
+    "INSERT INTO influences VALUES (0, 0.1, 0.2, 3)",
+    "UPDATE labels SET score = score * 2 WHERE position = 4",
+    "UPDATE labels SET rank = 1 WHERE position = 0",
+    "UPDATE labels SET distance = NULL WHERE position = 3",
+)
+
+
+@pytest.mark.parametrize("statement", EDITS)
+def test_every_edit_of_what_is_shown_is_found(statement: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        before = list(connection.iterdump())
+        connection.execute(statement)
+        connection.commit()
+        assert list(connection.iterdump()) != before
+    with Ledger(path) as ledger:
+        assert not ledger.is_sound()
+
+
 def test_facts_are_json_and_are_replaced_together(path: Path) -> None:
     with Ledger(path) as ledger:
         assert ledger.read().facts["settings"] == FACTS["settings"]
