@@ -10,6 +10,7 @@ import pytest
 
 import salutary
 from salutary.cli.main import main
+from tests.ledgers.contents import ledger_of
 from tests.words import once
 
 Refusal = Callable[[list[str]], str]
@@ -42,26 +43,6 @@ def same(run: Path, other: Path, results: list[str]) -> None:
     models = [salutary.load(path)["classify"].coef_.tolist() for path in (run, other)]
     assert models[0] == models[1]
     assert ledger_of(run) == ledger_of(other)
-
-
-def ledger_of(run: Path) -> dict[str, list[tuple]]:
-    """All of a ledger but its facts, and what hangs on how long a round took."""
-    with closing(sqlite3.connect(run / "ledger.sqlite")) as connection:
-        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'run'"
-        names = [name for (name,) in connection.execute(query)]
-        found = {}
-        for name in names:
-            rows = connection.execute(f"SELECT * FROM {name}")
-            columns = [column[0] for column in rows.description]
-            kept = [
-                place
-                for place, column in enumerate(columns)
-                if column not in ("seconds", "digest")
-            ]
-            found[name] = [tuple(row[place] for place in kept) for row in rows]
-    assert {"labels", "class_losses", "variants", "influences"} < set(found)
-    assert all(found["influences"])
-    return found
 
 
 HARD = ["--seed", "5", "--rule", "plausible", "--objective", "balanced", "--C", "0.3"]
