@@ -16,8 +16,8 @@ import pytest
 import salutary
 from salutary import LoraClassifier, SalutaryFineTuner
 from salutary.cli.main import main
-from salutary.displays.frames import RunFrames
 from salutary.cli.run_summary import finetune_summary
+from salutary.displays.frames import RunFrames
 from tests.ledgers.contents import ledger_of
 from tests.words import once
 
