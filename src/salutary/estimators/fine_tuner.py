@@ -92,7 +92,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     influence_se_ : ndarray of shape (n_samples,), float64
         Standard error of ``influence_`` over the validation rows.
     history_ : list of dict
-        For each round what `SalutaryClassifier` has; the losses are the deep model's.
+        For the start and each round what `SalutaryClassifier` has; losses and
+        accuracies are the deep model's.
     n_iter_ : int
         Number of rounds, including those that were undone.
     termination_condition_ : str

@@ -72,7 +72,8 @@ class Relabeling:
     model : LogisticRegression or Pipeline
         Fitted on the rows with the labels ``y``.
     history : list of dict
-        For each round, what ``history_`` of `salutary.SalutaryClassifier` has.
+        For the start and each round, what ``history_`` of
+        `salutary.SalutaryClassifier` has.
     termination : str
         Why the run ended: "budget", "no_positive_influence", "guard" or
         "pool_exhausted" (every label has been switched). It is "guard" whenever rounds

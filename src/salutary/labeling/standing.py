@@ -96,7 +96,8 @@ class Survey:
     def add(self, rows: IntArray, influence: FloatArray) -> None:
         """Take in a block of rows, with influences of shape (n_rows, n_classes)."""
         largest = influence.max(axis=1)
-        self._largest[rows] = largest
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite
+            self._largest[rows] = largest
         places = np.searchsorted(EDGES, largest, side="right") - 1
         places = places.clip(0, len(self._counts) - 1)
         self._counts += np.bincount(places, minlength=len(self._counts))
@@ -115,7 +116,8 @@ class Survey:
         A rank is one more than the number of other rows whose largest influence is
         larger. Costs O(n_pool), whatever the number of ranks.
         """
-        floors = (influence + NEAR * np.abs(influence)).astype(np.float32)
+        with np.errstate(over="ignore"):
+            floors = (influence + NEAR * np.abs(influence)).astype(np.float32)
         above = self._largest[self._largest > floors.min(initial=np.inf)]
         larger = len(above) - np.searchsorted(np.sort(above), floors, side="right")
         own = self._largest[rows] > floors  # by another label than the row's
