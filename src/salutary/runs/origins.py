@@ -47,11 +47,10 @@ def versions(sources: Sources) -> dict[str, str]:
 
 
 def begun(request: Request) -> dict[str, Any]:
-    """When a run begins, where, and the words of the command line if there is one."""
+    """When a run begins, in UTC, and the command line if there is one."""
     now = datetime.now(UTC)
     return {
         "started": now.isoformat(timespec="seconds"),
-        "folder": str(request.out.absolute()),
         "command": list(request.command),
     }
 
