@@ -54,7 +54,8 @@ def test_what_is_beyond_the_edges_counts_in_the_outermost_bins() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7, 5000])
-def test_ranks_are_numpys(block: int) -> None:
+def test_ranks_are_numpys(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("salutary.labeling.standing.BLOCK_ROWS", 700)
     sizes = np.geomspace(1e-12, 10, 1400)
     many = np.concatenate([sizes, -sizes, np.zeros(100), np.full(100, 0.3)])
     best = np.random.default_rng(0).permutation(many)

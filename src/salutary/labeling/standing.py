@@ -9,7 +9,14 @@ from scipy import sparse
 from sklearn.metrics import euclidean_distances
 from sklearn.utils import gen_batches
 
-from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix, as_float64
+from salutary.arrays import (
+    BLOCK_ROWS,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    Matrix,
+    as_float64,
+)
 
 DECADES, BINS_PER_DECADE = (-12, 12), 10
 
@@ -31,7 +38,7 @@ NEAR = 1e-5
 So a rank depends neither on how a library sums nor on the four bytes of `Survey`.
 """
 
-PAIRS = 1_000_000
+PAIRS = 100_000
 """Distances that are computed at once."""
 
 
@@ -118,8 +125,14 @@ class Survey:
         """
         with np.errstate(over="ignore"):
             floors = (influence + NEAR * np.abs(influence)).astype(np.float32)
-        above = self._largest[self._largest > floors.min(initial=np.inf)]
-        larger = len(above) - np.searchsorted(np.sort(above), floors, side="right")
+        ascending = np.sort(floors)
+        passed = np.zeros(len(floors) + 1, dtype=np.intp)  # rows above so many floors
+        for batch in gen_batches(len(self._largest), BLOCK_ROWS):
+            block = self._largest[batch]
+            block = block[block > ascending.min(initial=np.inf)]
+            above = np.searchsorted(ascending, block, side="left")
+            passed += np.bincount(above, minlength=len(passed))
+        larger = passed[::-1].cumsum()[-2::-1][np.searchsorted(ascending, floors)]
         own = self._largest[rows] > floors  # by another label than the row's
         return np.asarray(1 + larger - own, dtype=np.intp)
 
