@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from salutary.advice.comparison import Advice
     from salutary.advice.verdict import Verdict
     from salutary.deep.lora_classifier import LoraClassifier
     from salutary.deep.torch_classifier import TorchClassifier
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from salutary.displays.learning_curve import LearningCurveDisplay
     from salutary.displays.promise import PromiseDisplay
     from salutary.errors import InputError
+    from salutary.estimators.advice import Advice
     from salutary.estimators.advising import advise
     from salutary.estimators.classifier import SalutaryClassifier
     from salutary.estimators.fine_tuner import SalutaryFineTuner
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Advice": "salutary.advice.comparison",
+    "Advice": "salutary.estimators.advice",
     "AdviceDisplay": "salutary.displays.advice",
     "ExpectedCost": "salutary.influence.objectives",
     "InfluenceWarning": "salutary.influence.direction",

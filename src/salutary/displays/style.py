@@ -308,12 +308,13 @@ def as_svg(figure: Figure, name: str, title: str) -> str:
     _, end, rest = svg.partition(">")
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None
+    shown = escape(legible(title, longest=200))
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img" '
         f'aria-labelledby="{name}-title" fill="currentColor"'
     )
-    return f'{head}{end}<title id="{name}-title">{escape(title)}</title>{rest}'
+    return f'{head}{end}<title id="{name}-title">{shown}</title>{rest}'
 
 
 @contextmanager
