@@ -13,6 +13,7 @@ from salutary.advice.verdict import ASSIGNED, Verdict
 from salutary.displays import style
 from salutary.errors import InputError
 from salutary.ledgers.advice_ledger import AdviceLedger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class AdviceDisplay:
         InputError
             If it holds no finished comparison.
         """
-        file = Path(path) / "ledger.sqlite"
+        file = Path(path) / LEDGER
         if not file.is_file() or application_of(file) != AdviceLedger.APPLICATION:
             raise InputError(
                 f"{path}: holds no comparison; pass the --out of 'salutary advise'"

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from salutary.displays import style
+from salutary.displays.frames import RunFrames
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from salutary.displays.frames import RunFrames
 
 ERRORS = 2
 """A bar reaches this many standard errors up and down."""
@@ -76,8 +75,6 @@ class LabelDisplay:
         ----------
         estimator : SalutaryClassifier or SalutaryFineTuner
         """
-        from salutary.displays.frames import RunFrames
-
         return cls.from_frames(RunFrames.of_estimator(estimator))
 
     @classmethod
@@ -94,8 +91,6 @@ class LabelDisplay:
         InputError
             If it holds no run.
         """
-        from salutary.displays.frames import RunFrames
-
         return cls.from_frames(RunFrames.of_run(path))
 
     @classmethod

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from salutary.displays import style
+from salutary.displays.frames import RunFrames
 from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from salutary.displays.frames import RunFrames
 
 BASELINES = {
     TRAIN_AND_VALIDATION: (f"{TRAIN_AND_VALIDATION}, no labels", (0, (6, 2))),
@@ -85,9 +84,8 @@ class LearningCurveDisplay:
         ----------
         estimator : SalutaryClassifier or SalutaryFineTuner
         """
-        from salutary.displays.frames import RunFrames
-
-        return cls.from_frames(RunFrames.of_estimator(estimator))
+        is_deep = hasattr(estimator, "trainer_")
+        return cls._of(RunFrames.of_estimator(estimator), is_deep)
 
     @classmethod
     def from_run(cls, path: str | PathLike[str]) -> LearningCurveDisplay:
@@ -103,13 +101,15 @@ class LearningCurveDisplay:
         InputError
             If it holds no run.
         """
-        from salutary.displays.frames import RunFrames
-
         return cls.from_frames(RunFrames.of_run(path))
 
     @classmethod
     def from_frames(cls, frames: RunFrames) -> LearningCurveDisplay:
         """The curve of what a run did, as tables."""
+        return cls._of(frames, frames.facts.get("kind") == "finetune")
+
+    @classmethod
+    def _of(cls, frames: RunFrames, is_deep: bool) -> LearningCurveDisplay:
         columns = ["round", "n_labeled", "validation_loss", "canary_loss"]
         frame = frames.rounds[columns].reset_index(drop=True)
         # Before the first round nothing has fallen, and that is sure.
@@ -118,8 +118,10 @@ class LearningCurveDisplay:
         frame["lower"] = frame["canary_loss"] - error
         frame["upper"] = frame["canary_loss"] + error
         frame["undone"] = frames.rounds["undone"].to_numpy(dtype=bool)
-        for name, loss in _baselines(frames).items():
-            frame[name] = loss
+        # The verdict on a run that fine-tunes is about logistic regressions, whose
+        # losses say nothing beside those of the deep model.
+        if not is_deep:
+            frame = frame.assign(**_baselines(frames))
         return cls(frame, objective=style.objective_in_words(frames.verdict))
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> LearningCurveDisplay:
@@ -208,12 +210,8 @@ class LearningCurveDisplay:
 
 
 def _baselines(frames: RunFrames) -> dict[str, float]:
-    """Losses of people's labels alone on the held-out rows.
-
-    The verdict on a run that fine-tunes is about logistic regressions on embeddings,
-    whose losses say nothing beside those of the deep model.
-    """
-    if frames.verdict is None or frames.facts.get("kind") == "finetune":
+    """Losses that people's labels alone reach on the held-out rows."""
+    if frames.verdict is None:
         return {}
     losses = {row["option"]: row["loss"] for row in frames.verdict["options"]}
     return {name: losses[name] for name in BASELINES if name in losses}

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from salutary.displays import style
+from salutary.displays.frames import RunFrames
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from salutary.displays.frames import RunFrames
 
 SERIES = {
     "promised": ("promised: sum of influences ± 1 standard error", style.PROMISED),
@@ -86,8 +85,6 @@ class PromiseDisplay:
         ----------
         estimator : SalutaryClassifier or SalutaryFineTuner
         """
-        from salutary.displays.frames import RunFrames
-
         return cls.from_frames(RunFrames.of_estimator(estimator))
 
     @classmethod
@@ -104,8 +101,6 @@ class PromiseDisplay:
         InputError
             If it holds no run.
         """
-        from salutary.displays.frames import RunFrames
-
         return cls.from_frames(RunFrames.of_run(path))
 
     @classmethod

@@ -15,6 +15,8 @@ from salutary.displays.style import legible
 WIDTH, LINES = 80, 24
 """A screen."""
 
+LONGEST_TEXT = 6 * WIDTH
+
 MOST_ROUNDS = 10
 """Of more rounds, the first and last are shown in a notebook."""
 
@@ -26,7 +28,7 @@ def on_a_screen(*parts: str | pd.DataFrame) -> str:
     lines: list[str] = []
     for part in parts:
         if isinstance(part, str):
-            lines += textwrap.wrap(legible(part, longest=WIDTH * 6), WIDTH)
+            lines += textwrap.wrap(legible(part, longest=LONGEST_TEXT), WIDTH)
         else:
             lines += _aligned(part)
     shown = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
@@ -38,9 +40,9 @@ def on_a_screen(*parts: str | pd.DataFrame) -> str:
 def in_a_notebook(*parts: str | pd.DataFrame) -> str:
     """The same as HTML; whatever texts and tables hold is shown as text."""
     shown = [
-        f"<p>{escape(part)}</p>"
+        f"<p>{escape(legible(part, longest=LONGEST_TEXT))}</p>"
         if isinstance(part, str)
-        else part.to_html(index=False, border=0, max_rows=None)
+        else part.to_html(index=False, border=0)
         for part in parts
     ]
     return f'<div class="salutary">{"".join(shown)}</div>'
@@ -76,7 +78,7 @@ def rounds_table(history: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "validation loss": _figure(entry["validation_loss"]),
             "held-out loss": _figure(entry["canary_loss"]),
             "its fall so far": _with_error(entry["canary_fall"], entry["canary_se"]),
-            "": "undone" if entry["refused"] else "",
+            "": "undone" if entry["undone"] else "",
         }
         for entry in history
     ]

@@ -98,7 +98,7 @@ class Relabeling:
         sentence = [] if self.verdict is None else [self.verdict.sentence]
         counts = (
             f"Relabeling: {len(self.switches)} of {len(self.y)} labels switched in "
-            f"{len(self.history)} rounds; ended by {self.termination!r}."
+            f"{max(len(self.history) - 1, 0)} rounds; ended by {self.termination!r}."
         )
         return [counts, *sentence]
 
