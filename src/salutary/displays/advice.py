@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from salutary.advice.comparison import Comparison
 
 KINDS = {
-    "people": ("people's labels alone", style.VALIDATION),
-    "assigned": ("with labels that no person gave", style.HELD_OUT),
+    "people": ("people's labels alone", style.PEOPLE),
+    "assigned": ("with labels that no person gave", style.ASSIGNED),
 }
 """Name in the legend and look of each kind of option."""
 

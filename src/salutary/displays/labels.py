@@ -50,7 +50,8 @@ class LabelDisplay:
 
     Examples
     --------
-    >>>     >>> from sklearn.datasets import load_iris
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
     >>> from salutary import LabelDisplay, SalutaryClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> marked = np.where(np.arange(150) % 3 == 0, y, -1)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SERIES = {
-    "promised": ("promised: sum of influences ± 1 standard error", style.PROMISED),
-    "validation": ("real: fall on validation rows", style.VALIDATION),
-    "held_out": ("real: fall on held-out rows", style.HELD_OUT),
+    "promised": ("promised ± 1 standard error", style.PROMISED),
+    "validation": ("real, on validation rows", style.VALIDATION),
+    "held_out": ("real, on held-out rows", style.HELD_OUT),
 }
 """Name in the legend and look of each column that is drawn."""
 

@@ -63,6 +63,10 @@ PROMISED: dict[str, Any] = {
 }
 """Series that stand in several pictures look alike in all of them."""
 
+PEOPLE: dict[str, Any] = {"color": LIGHT["gray"], "marker": "o"}
+ASSIGNED: dict[str, Any] = {"color": LIGHT["purple"], "marker": "D"}
+"""Options without and with labels that no person gave."""
+
 CLASSES: tuple[dict[str, Any], ...] = tuple(
     {"color": LIGHT[color], "marker": marker}
     for color, marker in zip(
@@ -166,6 +170,8 @@ def add_legend(
         bbox_to_anchor=(0.0, 1.0),
         borderaxespad=0.2,
         ncols=columns,
+        handlelength=1.8,
+        columnspacing=1.2,
         frameon=False,
         fontsize="small",
     )
