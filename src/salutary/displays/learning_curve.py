@@ -202,7 +202,9 @@ class LearningCurveDisplay:
             if name in self.frame:
                 self.artists_[name] = self.ax_.axhline(
                     self.frame[name].iloc[0],
-                    **{"color": style.ink(), "linestyle": dashes, "linewidth": 1.2},
+                    color=style.ink(),
+                    linestyle=dashes,
+                    linewidth=1.2,
                     gid=name.replace(" + ", "-and-").replace(" ", "-"),
                 )
                 names[name] = words
