@@ -3,12 +3,18 @@
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
+
+if TYPE_CHECKING:
+    from salutary.advice.options import Option
 
 # Read when the library is first imported; no hub is asked in tests.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -69,6 +75,31 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("decoder")
     write_decoder(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _verdicts_of_few_options() -> Iterator[dict[str, "Option"]]:
+    """Let the verdict on a run compare its labels with two options instead of four.
+
+    The two that are left out take most of the time of a run of few rows. Whoever tests
+    what is compared asks for `whole_verdicts`.
+    """
+    from salutary.advice import after_run
+
+    whole = after_run.BASELINES
+    few = {name: whole[name] for name in (TRAIN_AND_VALIDATION, TRAIN_ONLY)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(after_run, "BASELINES", few)
+        yield whole
+
+
+@pytest.fixture
+def whole_verdicts(
+    _verdicts_of_few_options: dict[str, "Option"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the verdict on a run compare its labels with all that people's can do."""
+    whole = _verdicts_of_few_options
+    monkeypatch.setattr("salutary.advice.after_run.BASELINES", whole)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import PENALTIES
 from salutary.pools.arrays import ArrayPool
 
+pytestmark = pytest.mark.usefixtures("whole_verdicts")
+
 X, Y = make_blobs(90, 3, centers=3, cluster_std=4.0, random_state=1)
 LABELED, VALIDATION = np.arange(20), np.arange(20, 70)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 from sklearn.datasets import make_classification
@@ -210,9 +210,15 @@ def problem(seed: int, noise: float, n: int) -> tuple[Any, ...]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("whole_verdicts")
 # The same problems each time: intervals of 95% of so few rows may, once in a while,
 # both leave out zero, on either side.
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.integers(0, 10_000), st.sampled_from([0.01, 0.3]), st.sampled_from([24, 60]))
 @example(182, 0.01, 24)  # validation rows that weigh more do best
 def test_two_ways_to_a_verdict_never_contradict_each_other_surely(

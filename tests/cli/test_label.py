@@ -405,6 +405,7 @@ def test_the_summary_counts_what_the_guard_undid(
     assert alone in label_summary(report, Path("run"))
 
 
+@pytest.mark.usefixtures("whole_verdicts")
 def test_the_summary_ends_with_the_verdict(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,7 +77,7 @@ def kills(n: int, seed: int, jobs: int, show: Callable[[str], None] = print) -> 
     A run is killed once to three times, each time at a moment of its own, and then
     resumed to its end.
     """
-    import_all()
+    import_for_runs()
     rng = np.random.default_rng(seed)
     plans: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
     shares = np.array([one.share for one in KINDS.values()])
@@ -100,6 +100,17 @@ def kills(n: int, seed: int, jobs: int, show: Callable[[str], None] = print) -> 
     n_runs = sum(map(len, plans.values()))
     show(f"{done} kills in {n_runs} runs from seed {seed}: {wrong} ended otherwise")
     return wrong
+
+
+def import_for_runs() -> None:
+    """Import all, and leave out of verdicts what takes most of a run's time.
+
+    Nothing is written meanwhile, so a kill there is like any other.
+    """
+    import_all()
+    from salutary.advice.after_run import BASELINES
+
+    del BASELINES["validation only"], BASELINES["train + weighted validation"]
 
 
 def write_all(folder: Path) -> None:

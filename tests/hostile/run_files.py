@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.__main__ import import_all, import_models
-from tests.hostile.kills import KINDS, results, write_all
+from tests.hostile.__main__ import import_models
+from tests.hostile.kills import KINDS, import_for_runs, results, write_all
 from tests.hostile.processes import command, fork
 
 DONE = 2
@@ -214,7 +214,7 @@ def _one(
 
 
 if __name__ == "__main__":
-    import_all()
+    import_for_runs()
     n_wrong = 0
     for kind in sys.argv[1:] or ["label", "relabel"]:
         if kind == "finetune":

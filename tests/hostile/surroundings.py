@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.__main__ import import_all, import_models
-from tests.hostile.kills import KINDS, results, write_all
+from tests.hostile.__main__ import import_models
+from tests.hostile.kills import KINDS, import_for_runs, results, write_all
 from tests.hostile.processes import command
 from tests.hostile.run_files import end, interrupted, predict, resume
 from tests.hostile.verdict import files
@@ -155,7 +155,7 @@ def tried(kind: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    import_all()
+    import_for_runs()
     n_wrong = 0
     for kind in sys.argv[1:] or [*KINDS]:
         if kind == "finetune":
