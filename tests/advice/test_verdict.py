@@ -214,7 +214,7 @@ def problem(seed: int, noise: float, n: int) -> tuple[Any, ...]:
 # The same problems each time: intervals of 95% of so few rows may, once in a while,
 # both leave out zero, on either side.
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
