@@ -76,13 +76,14 @@ def with_ids(frame: pd.DataFrame) -> pd.DataFrame:
 def test_columns_that_name_rows_are_no_features_unless_kept(tmp_path: Path) -> None:
     frame, plain = with_ids(mixed()), mixed()
     words = r"left out: 'patient' \(numbers of rows\); pass keep=\['patient'\] to"
+    without = advise(*parts(plain, pool=True), **SMALL)
     for kind in (lambda rows: rows, pl.from_pandas, pa.Table.from_pandas):
         arguments = parts(frame, pool=True)
         for place in (0, 2, 4):
             arguments[place] = kind(arguments[place].reset_index(drop=True))
         with pytest.warns(UserWarning, match=words):
             found = advise(*arguments, **SMALL)
-        same_advice(found, advise(*parts(plain, pool=True), **SMALL))
+        same_advice(found, without)
         assert found.model_.feature_names_in_.tolist() == ["a", "b", "c", "kind"]
         assert_array_equal(
             found.model_.predict_proba(arguments[0]),
@@ -92,7 +93,7 @@ def test_columns_that_name_rows_are_no_features_unless_kept(tmp_path: Path) -> N
     arguments = parts(frame, pool=True)
     arguments[4] = plain[POOL]
     with pytest.warns(UserWarning, match=words):
-        same_advice(advise(*arguments, **SMALL), found)
+        same_advice(advise(*arguments, **SMALL), without)
     paths = [tmp_path / f"{name}.csv" for name in ("train", "val")]
     for path, rows in zip(paths, (TRAIN, VALIDATION), strict=True):
         frame[rows].assign(y=Y[rows]).to_csv(path, index=False)

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,9 @@ def import_all() -> None:
     import salutary.runs.label
     import salutary.runs.relabel  # noqa: F401
 
+    # Words that are parsed once import what parses them.
+    with redirect_stderr(StringIO()), suppress(SystemExit):
+        command(["predict", "nothing", "nothing.csv", "--out", "nothing.csv"])
     del sys.modules["torch"]
     prepare()
 

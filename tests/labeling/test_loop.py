@@ -166,9 +166,10 @@ def test_the_size_of_blocks_does_not_change_the_labels(
             container=container,
             dtype=dtype,
             hessian=hessian,
+            n_pool=30,
             block_rows=block_rows,
         )
-        state, _ = run(problem, budget=12)
+        state, _ = run(problem, budget=8)
         outcomes.append((state.latest.rows.tolist(), state.latest.labels.tolist()))
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
