@@ -430,6 +430,21 @@ def test_a_check_of_texts_finds_what_a_run_would(
         assert said in refusal(words("check", tables, *wrong))
 
 
+def test_the_groups_of_val_are_no_column_that_train_lacks(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    refusal: Refusal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tables["validation"]["site"] = "A"
+    assert "which" in refusal(words("check", tables))
+    main(words("check", tables, "--group", "site"))
+    assert "features    2: " in capsys.readouterr().out
+    assert "has no group column 'sit'" in refusal(
+        words("check", tables, "--group", "sit")
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

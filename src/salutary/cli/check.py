@@ -71,6 +71,7 @@ def check(
         ),
     ] = None,
     text_pair: TextPair = None,
+    group: parameters.Group = None,
     keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     as_json: parameters.AsJson = False,
@@ -92,7 +93,7 @@ def check(
     from salutary.tables.sources import Sources, Texts
 
     sources = Sources(
-        *(train, validation, pool, target, id_column),
+        *(train, validation, pool, target, id_column, group),
         # No model is loaded, so none is named.
         texts=Texts(documents, embedder="") if documents else None,
         keep=tuple(keep or ()),
