@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+LONGEST_WORD = 200
+"""Characters of a name or path that a message shows."""
+
+
+def shortened(text: str) -> str:
+    """The text without the middle of very long words, such as names and paths.
+
+    Examples
+    --------
+    >>> shortened(f"{'x' * 5000}.csv: no such file")[95:]
+    'xx...xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
+    """
+    half = LONGEST_WORD // 2
+    pattern = rf"(\S{{{half}}})\S{{4,}}(\S{{{half}}})"
+    return re.sub(pattern, r"\1...\2", text)
 
 
 class InputError(ValueError):
@@ -20,6 +37,9 @@ class InputError(ValueError):
     ...     print(error)
     train.csv: column 'age' is missing; add it
     """
+
+    def __str__(self) -> str:
+        return shortened(super().__str__())
 
 
 class MissingExtraError(ModuleNotFoundError, InputError):
