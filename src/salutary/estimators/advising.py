@@ -34,6 +34,7 @@ from salutary.estimators.pipelines import (
     joined_again,
     matrix_like,
     split_estimator,
+    transformed,
 )
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
@@ -194,8 +195,10 @@ def advise(
     if transformer is not None:
         rows = X if X_pool is None else joined(X, X_pool, "X_pool")
         fit_without_labels(transformer, rows)
-        X, X_val = transformer.transform(X), transformer.transform(X_val)
-        X_pool = None if X_pool is None else transformer.transform(X_pool)
+        X = transformed(transformer, X, "X")
+        X_val = transformed(transformer, X_val, "X_val")
+        if X_pool is not None:
+            X_pool = transformed(transformer, X_pool, "X_pool")
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
     X_pool = None if X_pool is None else matrix_like(X, names, X_pool, "X_pool")
