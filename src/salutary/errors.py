@@ -1,4 +1,4 @@
-"""The errors that a user can fix."""
+"""The errors that a user can fix, and how messages say names and numbers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def shortened(text: str) -> str:
     half = LONGEST_WORD // 2
     pattern = rf"(\S{{{half}}})\S{{4,}}(\S{{{half}}})"
     return re.sub(pattern, r"\1...\2", text)
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things, in words.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2, "row"), counted(2, "category", "categories")
+    ('1 row', '2 rows', '2 categories')
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 class InputError(ValueError):

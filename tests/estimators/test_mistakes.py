@@ -260,8 +260,10 @@ def test_rows_of_every_kind_are_told_apart(kind: Callable) -> None:
 
 
 def test_minus_zero_is_zero_however_it_is_stored() -> None:
-    first, second = row_keys(np.array([[0.0, 1.0], [-0.0, 1.0]]))
-    assert first == second
+    rows = np.array([[0.0, 1.0], [-0.0, 1.0]])
+    for kind in (np.asarray, pd.DataFrame, lambda rows: pd.DataFrame(rows)[0]):
+        first, second = row_keys(kind(rows))
+        assert first == second
     stored = sparse.csr_array(([0.0, 1.0, 1.0], [0, 1, 1], [0, 2, 3]), shape=(2, 2))
     first, second = row_keys(stored)
     assert first == second

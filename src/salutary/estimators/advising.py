@@ -20,11 +20,11 @@ from salutary.advice.comparison import (
     Advice,
     compare,
     follow,
-    rows_of,
 )
 from salutary.advice.options import AdviceTask
 from salutary.arrays import as_float64
 from salutary.deep.rows import joined
+from salutary.errors import counted
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
     as_plain_regression,
@@ -299,8 +299,8 @@ def _check_nothing_to_keep(keep: Collection[str]) -> None:
 def _check_parts(n_validation: int, splits: int) -> None:
     if n_validation < FEWEST_VALIDATION:
         raise ValueError(
-            f"X_val has {rows_of(n_validation)}, too few to tune and judge on; pass "
-            f"{FEWEST_VALIDATION} or more"
+            f"X_val has {counted(n_validation, 'row')}, too few to tune and judge on; "
+            f"pass {FEWEST_VALIDATION} or more"
         )
     if splits > n_validation:
         raise ValueError(

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _num_samples
 from salutary.arrays import BLOCK_ROWS
 from salutary.influence.inputs import column_names
 from salutary.influence.label_values import shown_all
+from salutary.tables.recurring import row_hashes
 
 MANY_COPIES = 0.05
 """Share of the validation rows from which on copies among them are warned of."""
@@ -82,7 +83,7 @@ def row_keys(X: Any) -> Keys:
         if not isinstance(X, pd.DataFrame | pd.Series):
             cells = np.asarray(X, dtype=object)
             X = pd.DataFrame(cells.reshape(len(cells), -1))
-        return np.asarray(pd.util.hash_pandas_object(X, index=False))
+        return np.asarray(row_hashes(pd.DataFrame(X)))
     except (TypeError, ValueError):  # rows of different lengths, cells that are lists
         return np.full(_num_samples(X), np.nan)
 
