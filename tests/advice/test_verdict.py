@@ -135,6 +135,52 @@ def test_without_labels_people_s_are_compared() -> None:
     )
 
 
+def test_an_option_that_is_ahead_by_chance_is_named() -> None:
+    found = verdict_of(
+        judged(
+            train__validation=[0.5, 0.5, 0.5, 0.5],
+            train_only=[1.0, 1.1, 1.2, 1.0],
+            validation_only=[0.4, 0.5, 0.5, 0.5],
+            salutary=[0.6, 0.7, 0.6, 0.7],
+        )
+    )
+    assert found.option == "train + validation"
+    assert found.sentence.endswith(
+        "the log loss of 'salutary' is 0.1500 higher (95% interval 0.0581 to 0.2419); "
+        "that of 'validation only' is the lowest, by 0.0250 (95% interval -0.0546 to "
+        "0.1046, maybe by chance)."
+    )
+
+
+def test_rows_that_lack_a_class_are_not_advised_however_well_they_do() -> None:
+    both, alone = [0.6, 0.5, 0.6, 0.5], [0.01] * 4
+    found = judged(train__validation=both, train_only=both, validation_only=alone)
+    for one in found.values():
+        one.logits[:, 1::2] = one.logits[:, 1::2, ::-1]
+    lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
+    verdict = reach_verdict(found, Measure(lacking))
+    assert verdict.option == "train + validation"
+    assert "that of 'validation only' is the lowest, by 0.5400 " in verdict.sentence
+    assert "its model never predicts a class that VAL lacks" in verdict.sentence
+
+
+SOME = ["train + validation", "train only", "validation only", "salutary", "relabeled"]
+
+
+@given(st.data())
+def test_the_sentence_names_the_option_that_is_furthest_ahead(data: Any) -> None:
+    names = [SOME[0], *data.draw(st.sets(st.sampled_from(SOME[1:])))]
+    found = {
+        name: judged(**{name.replace(" + ", "__").replace(" ", "_"): losses})[name]
+        for name in names
+        for losses in [data.draw(LOSSES)]
+    }
+    verdict = verdict_of(found)
+    behind = verdict.table.set_index("option")["difference"]
+    if behind.min() < -5e-5:
+        assert repr(behind.idxmin()) in verdict.sentence
+
+
 def test_the_best_of_two_options_must_be_surer_than_one_alone() -> None:
     people = {"train__validation": [1.0] * 4}
     labels = [0.7, 0.9, 0.7, 0.9]  # differences of t = 3.46, p = 0.04

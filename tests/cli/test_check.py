@@ -1,10 +1,12 @@
 """`salutary check`, and its card at the head of every run, on tables with mistakes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,12 @@ import pyarrow.parquet
 import pytest
 
 from salutary import load
-from salutary.cli.check import MOST_LINES, card, warnings_of
+from salutary.cli.advise import summary as advise_summary
+from salutary.cli.check import KIND_WORDS, MOST_LINES, card, facts, warnings_of
+from salutary.cli.evaluate import FIGURES
+from salutary.cli.evaluate import summary as evaluate_summary
 from salutary.cli.main import main
+from salutary.cli.run_summary import label_summary
 
 Refusal = Callable[[list[str]], str]
 N = {"train": 60, "validation": 50, "pool": 80}
@@ -82,7 +88,7 @@ def test_the_card_says_what_the_tables_hold(
         f"VAL         50 rows; no {counts[1]['no']}, yes {counts[1]['yes']}; drift 0."
     )
     assert lines[2].startswith("POOL        80 rows; no labels; drift 0.")
-    assert lines[3] == "features    2: 1 numbers (size); 1 categories (color)"
+    assert lines[3] == "features    2: 1 number (size); 1 category (color)"
     assert lines[4:] == [
         "left out    'patient' (numbers of rows); --keep COLUMN makes one a feature"
     ]
@@ -168,10 +174,9 @@ def test_ids_are_no_features_unless_kept(
 def test_a_column_to_keep_must_be_there(
     words: Callable[..., list[str]], tables: dict[str, pd.DataFrame], refusal: Refusal
 ) -> None:
-    for column in ("patient", "y"):
-        line = refusal(words("check", tables, "--keep", column))
-        assert f"--keep '{column}': " in line
-        assert "has no such column besides the target and the ids; it has" in line
+    line = refusal(words("check", tables, "--keep", "patient"))
+    assert "--keep 'patient': " in line
+    assert "has no such column besides the target and the ids; it has" in line
 
 
 def test_a_table_of_ids_alone_is_refused_with_the_remedy(
@@ -257,11 +262,19 @@ def test_each_mistake_is_warned_of_with_what_to_do(
         ),
         (
             {"pool": pool.assign(y=["perhaps", *["yes"] * 79])},
-            "1 rows of POOL have a label that TRAIN lacks (perhaps), and can only get",
+            "1 row of POOL has a label that TRAIN lacks (perhaps), and can only get",
         ),
         (
             {"train": train.assign(y=["rare", *train["y"][1:]])},
             "class rare has fewer than 5 rows in TRAIN, so hardly anything is learned",
+        ),
+        (
+            {"train": train.assign(y=["rare", *train["y"][1:]])},
+            "VAL has no row of class rare, so nothing shows whether labels help there;",
+        ),
+        (
+            {"pool": pool.assign(color=["-1.50", *pool["color"][1:]])},
+            "numbers stand in POOL where TRAIN has texts, in 'color' (1.2% of rows); ",
         ),
     ):
         found = warned(words("check", {**tables, **change}), capsys)
@@ -278,11 +291,13 @@ def test_copies_within_val_are_warned_of_beyond_a_twentieth_and_chance(
     beside = {
         **{"recurring": 0, "twins": copies, "unseen_categories": {}, "far_outside": {}},
         **{"empty": [], "drift": None, "drift_se": None, "most_different": {}},
+        "numbers_among_texts": {},
     }
+    classes = {"no": 30, "yes": 30}
     checks = {
         "rows": {"train": 60, "validation": 50},
         "twins": twins,
-        "classes": {"train": {"no": 30, "yes": 30}},
+        "classes": {"train": classes, "validation": classes},
         "beside": {"validation": beside},
     }
     found = [*warnings_of(checks)]
@@ -328,6 +343,7 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
         "recurring": 50,
         "twins": 50,
         "unseen_categories": {f"c{k}": 50 for k in range(90)},
+        "numbers_among_texts": {f"c{k}": 5 for k in range(90)},
         "far_outside": {f"n{k}": 50 for k in range(90)},
         "empty": [f"e{k}" for k in range(90)],
         "drift": 1.0,
@@ -338,7 +354,8 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
         "rows": {"train": 50, "validation": 50, "pool": 50},
         "twins": 0.0,
         "classes": {
-            name: {f"{k}" * 500: k for k in range(90)} for name in ("train", "pool")
+            name: {f"{k}" * 500: k for k in range(90)}
+            for name in ("train", "validation", "pool")
         },
         "pool_marker": None,
         "features": {f"n{k}\n": "number" for k in range(90)},
@@ -389,7 +406,7 @@ def test_texts_are_looked_at_without_a_language_model(
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 texts to embed (review)" in done.stdout
+    assert "1 text to embed (review)" in done.stdout
     assert "'review' becomes a vector by the run's --embedder; drift" in done.stdout
     # The texts name the table they are from, and only the many do.
     assert ("drift 1.00" in done.stdout) == (not few)
@@ -410,20 +427,134 @@ def test_a_check_of_texts_finds_what_a_run_would(
         (["--text-column", "revew"], "has no text column 'revew' besides the target"),
         (["--text-pair", "review"], "--text-pair review: needs --text-column; pass it"),
         ([*pair[:2], "--text-pair", "review"], "is --text-column too; pass another"),
-        (["--text-column", "y"], "has no text column 'y' besides the target"),
-        (["--text-column", "review", "--id", "review"], "is a text column; pass"),
+        (["--text-column", "y"], "--text-column 'y': is the target; pass another"),
+        ([*pair[:2], "--text-pair", "y"], "--text-pair 'y': is the target; pass"),
+        ([*pair[:2], "--id", "review"], "--text-column 'review': is --id too, which"),
+        ([*pair, "--id", "color"], "--text-pair 'color': is --id too, which is never"),
     ):
         assert said in refusal(words("check", tables, *wrong))
 
 
-def test_texts_that_are_all_empty_are_no_reason_to_fail(
+def test_the_groups_of_val_are_no_column_that_train_lacks(
+    words: Callable[..., list[str]],
     tables: dict[str, pd.DataFrame],
-    tmp_path: Path,
+    refusal: Refusal,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    tables["validation"]["site"] = "A"
+    assert "which" in refusal(words("check", tables))
+    main(words("check", tables, "--group", "site"))
+    assert "features    2: " in capsys.readouterr().out
+    assert "has no group column 'sit'" in refusal(
+        words("check", tables, "--group", "sit")
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--keep", "y"], "--keep 'y': is the target, which is never a feature; drop"),
+        (["--id", "size", "--keep", "size"], "--keep 'size': is --id too, which is "),
+        (["--id", "y"], "--id 'y': is the target; pass another column"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_column_named_as_two_things_is_refused_with_both(
+    more: list[str],
+    said: str,
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    refusal: Refusal,
+) -> None:
+    assert said in refusal(words("check", tables, *more))
+
+
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".tsv.gz": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    ".parquet": pd.DataFrame.to_parquet,
+    ".feather": pd.DataFrame.to_feather,
+}
+
+
+@pytest.mark.parametrize("nothing", [None, "", " \t"], ids=["null", "empty", "blank"])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_text_that_is_not_there_is_refused_in_every_format(
+    suffix: str,
+    nothing: str | None,
+    tables: dict[str, pd.DataFrame],
+    tmp_path: Path,
+    refusal: Refusal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tables = of_texts(tables, few=False)
+    tables["validation"].loc[4, "review"] = "NA"  # a text as any other
     for name, frame in tables.items():
-        frame.assign(review="").to_parquet(tmp_path / f"{name}.parquet")
-    train, validation = (str(tmp_path / f"{name}.parquet") for name in [*N][:2])
-    words = ["check", train, "--validation", validation, "--target", "y"]
-    main([*words, "--text-column", "review"])
-    assert "1 texts to embed (review)" in capsys.readouterr().out
+        WRITERS[suffix](frame, tmp_path / f"{name}{suffix}")
+    train, validation, pool = (str(tmp_path / f"{name}{suffix}") for name in N)
+    words = ["check", train, "--validation", validation, "--target", "y", "-q"]
+    words += ["--pool", pool, "--text-column", "review"]
+    main(words)
+    assert "1 text to embed (review)" in capsys.readouterr().out
+    tables["pool"].loc[7, "review"] = nothing
+    WRITERS[suffix](tables["pool"], Path(pool))
+    assert refusal(words).endswith(
+        f"pool{suffix}: column 'review', row 7: the text is missing; fill it or drop "
+        "the row"
+    )
+
+
+def of_one(value: Any) -> Any:
+    """The same report with one in place of every whole number."""
+    if isinstance(value, dict):
+        return {name: of_one(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [of_one(each) for each in value]
+    return 1 if type(value) is int else value
+
+
+ONE_OF_MANY = re.compile(
+    r"(?<![\d.])1 (?:validation )?(?!(?:as|has|is|stands|was)\b)\w+s\b"
+)
+"""One of something that is said as if it were several."""
+
+
+def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> None:
+    report = of_one(json.loads((run_dir / "run.json").read_text()))
+    outcome = {**report["outcome"], "recurring_validation_rows": 1}
+    outcome = {**outcome, "canary_rows": 1, "canary_loss": [0.5, 0.4]}
+    report = {**report, "outcome": {**outcome, "termination": "guard"}}
+    beside = {
+        **{"recurring": 1, "twins": 0, "empty": ["e"], "drift": 1.0, "drift_se": 0.01},
+        **{"unseen_categories": {"c": 1}, "numbers_among_texts": {"c": 1}},
+        **{"far_outside": {"n": 1}, "most_different": {"n": 1.0}},
+    }
+    checks = {
+        **{"rows": dict.fromkeys(N, 1), "twins": 0.0, "pool_marker": None},
+        "classes": {
+            "train": {"a": 1, "b": 1},
+            "validation": {"a": 1},
+            "pool": {"c": 1},
+        },
+        "features": {f"a {kind}": kind for kind in KIND_WORDS},
+        **{"left_out": {"i": "codes"}, "constant": ["k"]},
+        "beside": {"validation": beside, "pool": beside},
+    }
+    compared = {
+        **{"n_train": 1, "n_validation": 1, "n_pool": 1, "n_pool_used": 1},
+        **{"splits": 2, "repeats": 1, **outcome["verdict"]},
+    }
+    evaluated = {
+        **{"file": "t.csv", "rows": 1, "guessing": None, "classes": []},
+        "model": dict.fromkeys(FIGURES, 1.0),
+    }
+    lines = [
+        *(*facts(checks), *warnings_of(checks)),
+        *label_summary(report, run_dir),
+        *advise_summary(compared),
+        *evaluate_summary(evaluated),
+    ]
+    found = [match[0] for line in lines for match in ONE_OF_MANY.finditer(line)]
+    assert found == []
+    assert "1 of 1 row of POOL stands in TRAIN" in "\n".join(lines)

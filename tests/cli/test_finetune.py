@@ -43,7 +43,7 @@ def tables() -> dict[str, pd.DataFrame]:
         frame = pd.DataFrame({"text": words, "kind": np.array(["x", "y"])[kind]})
         frame["size"] = np.arange(n)
         found[name] = frame
-    found["pool"].loc[3, "text"] = ""
+    found["pool"].loc[3, "text"] = "NA"
     found["pool"]["name"] = [f"row {row}" for row in range(SIZES["pool"])]
     found["pool"] = found["pool"].drop(columns=["size", "kind"])
     return found
@@ -462,7 +462,7 @@ def test_what_was_fine_tuned_is_not_fine_tuned_again(
             ["--model", "/nowhere/at/all"],
             "/nowhere/at/all: there is no such folder, and the Hug",
         ),
-        (["--target", "text"], "has no text column 'text' besides the target"),
+        (["--target", "text"], "--text-column 'text': is the target; pass another"),
         (["--rank", "0"], "--rank 0: must be at least 1"),
         (["--epochs", "0"], "--epochs 0: must be at least 1"),
         (["--max-length", "0"], "--max-length 0: must be at least 1"),

@@ -26,7 +26,7 @@ SIZES = {"train": 40, "validation": 30, "pool": 50}
 
 
 def tables(seed: int) -> dict[str, pd.DataFrame]:
-    """Texts whose words tell the class, mostly; one of the pool's is empty."""
+    """Texts whose words tell the class, mostly; one of the pool's is "NA"."""
     rng = np.random.default_rng(seed)
     found = {}
     for name, n in SIZES.items():
@@ -36,7 +36,7 @@ def tables(seed: int) -> dict[str, pd.DataFrame]:
             for k in kind
         ]
         found[name] = pd.DataFrame({"text": words, "kind": np.array(["x", "y"])[kind]})
-    found["pool"].loc[3, "text"] = ""
+    found["pool"].loc[3, "text"] = "NA"
     return found
 
 
@@ -198,14 +198,6 @@ def test_pairs_and_other_columns_are_features_too(texts: Path, decoder: str) -> 
     np.testing.assert_array_equal(found["prediction"], model.predict(frame))
 
 
-def test_an_empty_text_in_csv_is_a_text_and_na_too(texts: Path, decoder: str) -> None:
-    pool = pd.read_csv(texts / "pool.csv", keep_default_na=False)
-    assert pool["text"][3] == ""
-    pool.loc[4, "text"] = "NA"
-    pool.to_csv(texts / "pool.csv", index=False)
-    main([*arguments(texts), *of_texts(texts, decoder)])
-
-
 def test_a_missing_text_is_refused_by_its_row(
     texts: Path, decoder: str, refusal: Callable[[list[str]], str]
 ) -> None:
@@ -261,7 +253,7 @@ def test_what_is_asked_of_texts_must_make_sense(
         ],
         "device 'abacus' cannot be used": [*column, *embedder, "--device", "abacus"],
         "--pooling last: needs --text-column": ["--pooling", "last"],
-        "--id 'text': is a text column": [*column, *embedder, "--id", "text"],
+        "--text-column 'text': is --id too": [*column, *embedder, "--id", "text"],
         "run: is in the run's own directory; pass another --embedding-cache": [
             *column,
             *embedder,

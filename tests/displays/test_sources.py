@@ -202,7 +202,6 @@ def test_a_fine_tuners_verdict_is_about_other_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from salutary.displays.frames import RunFrames
-
     from tests.displays.made import frames
 
     monkeypatch.setattr(RunFrames, "of_estimator", lambda model: frames())

@@ -243,6 +243,55 @@ def test_too_few_labeled_rows_are_told_of() -> None:
     assert_allclose(model.estimator_.coef_, plain.coef_, atol=1e-3)
 
 
+@pytest.mark.parametrize("method", NAMES)
+@pytest.mark.parametrize("n_rows", [3, 14])
+def test_a_pool_that_cannot_be_judged_is_left_alone(method: Any, n_rows: int) -> None:
+    X, y = make_blobs(200, 5, centers=2, cluster_std=0.5, random_state=0)
+    order = np.argsort(y, kind="stable")
+    rows = np.r_[order[:2], order[-(n_rows - 2) :]]  # two rows of class 0
+    marked = np.where(np.isin(np.arange(200), rows), y, -1)
+    with pytest.warns(UserWarning, match="of class 0.* fewer than 5 labeled rows"):
+        model = semi(method).fit(X, marked)
+    assert model.parameters_ == {}
+    plain = LogisticRegression(C=model.C_, tol=1e-8).fit(X[rows], y[rows])
+    found = model.temperature_ * model.estimator_.coef_
+    assert_allclose(found, plain.coef_, rtol=1e-3, atol=1e-5)
+
+
+def test_five_rows_of_each_class_are_enough() -> None:
+    X, y = make_blobs(200, 5, centers=2, cluster_std=3, random_state=0)
+    rows = np.concatenate([np.flatnonzero(y == label)[:5] for label in (0, 1)])
+    model = semi().fit(X, np.where(np.isin(np.arange(200), rows), y, -1))
+    assert model.cv_loss_ <= model.plain_cv_loss_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, pd.DataFrame])
+@pytest.mark.parametrize(("scale", "word"), [(1e30, "large"), (1e-4, "small")])
+def test_features_that_no_penalty_suits_are_warned_of(
+    scale: float, word: str, container: Any
+) -> None:
+    X, y, _, _ = draw()
+    with pytest.warns(UserWarning, match=f"too {word} for any C.*StandardScaler"):
+        semi().fit(container(X * scale), y)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    scaled = semi(estimator=pipeline).fit(X * scale, y)
+    reference = semi(estimator=clone(pipeline)).fit(X, y)
+    assert_allclose(
+        scaled.predict_proba(X * scale), reference.predict_proba(X), rtol=1e-5
+    )
+
+
+def test_the_largest_feature_is_named() -> None:
+    X, y, _, _ = draw()
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    frame["d"] *= 1000
+    with pytest.warns(UserWarning, match="feature 'd' has a standard deviation of "):
+        semi().fit(frame, y)
+    with pytest.warns(UserWarning, match="feature 3 has a standard deviation of "):
+        semi().fit(frame.to_numpy(), y)
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -290,7 +339,9 @@ def test_values_that_are_not_finite_are_refused_with_their_place(
 
 @pytest.mark.slow
 def test_a_search_over_methods_works() -> None:
-    X, y, X_test, y_test = draw()
+    X, y = make_blobs(300, 5, centers=3, cluster_std=8, random_state=0)
+    X, X_test, y_test = X[:120] / 8, X[120:] / 8, y[120:]
+    y = np.where(np.arange(120) % 2 == 0, y[:120], -1)
     search = GridSearchCV(
         semi(),
         {"method": ["information_maximization", "label_spreading"]},

@@ -1,7 +1,10 @@
 """What is found in tables before a run, against pandas."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,10 +143,38 @@ def test_new_categories_far_numbers_and_empty_columns_are_counted(
     frames["validation"]["size"] = None
     checks = checked(tmp_path, frames)
     assert checks.beside["pool"].unseen_categories == {"color": 5}
+    assert checks.beside["pool"].numbers_among_texts == {}
     assert checks.beside["pool"].far_outside == {"size": 2}
     assert checks.beside["pool"].empty == []
     assert checks.beside["validation"].empty == ["size"]
     assert checks.beside["validation"].unseen_categories == {}
+
+
+@pytest.mark.parametrize(
+    "value", ["-1.50", " 7 ", "2e3", "inf", "007", "1,5", "no", "?", ""]
+)
+def test_numbers_where_the_training_table_has_texts_are_counted(
+    value: str, frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    frames["pool"].loc[:2, "color"] = value
+    found = checked(tmp_path, frames).beside["pool"].numbers_among_texts
+    # As pandas reads it, but that codes such as 007 are none.
+    is_number = value != "007" and pd.notna(pd.to_numeric(value, errors="coerce"))
+    assert found == ({"color": 3} if is_number else {})
+    frames["train"].loc[0, "color"] = "3"
+    assert checked(tmp_path, frames).beside["pool"].numbers_among_texts == {}
+
+
+@pytest.mark.parametrize("number", [1, 1.5, Decimal("2.50")])
+def test_a_column_of_numbers_where_texts_are_expected_is_told(
+    number: Any, frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    frames["pool"]["color"] = number
+    given = sources(tmp_path, frames)
+    frames["pool"].to_parquet(tmp_path / "pool.parquet")
+    tables = read_tables(replace(given, pool=tmp_path / "pool.parquet"))
+    found = check_tables(tables).beside["pool"]
+    assert found.numbers_among_texts == {"color": len(frames["pool"])}
 
 
 def test_drift_is_seen_and_its_column_named(

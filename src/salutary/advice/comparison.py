@@ -151,10 +151,5 @@ def drawn(task: AdviceTask) -> tuple[AdviceTask, IntArray]:
     return used, rows
 
 
-def rows_of(number: int) -> str:
-    """A number of rows, in words."""
-    return "1 row" if number == 1 else f"{number} rows"
-
-
 def _n_rows(task: AdviceTask) -> int:
     return 0 if task.pool is None else int(task.pool.shape[0])

@@ -150,12 +150,21 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
         if finding == "better" and _sees_every_class(judged, measure):
             option = labeled
     table = _table(judged, measure, losses, option)
+
+    def beside(name: str) -> Difference:
+        among = len(having) if {name, option} & {*having} else 1
+        return measure.difference(judged[name], judged[option], among)
+
     other = _compared_with(option, without, labeled, losses)
     compared = ""
     if other is not None:
-        among = len(having) if labeled in (option, other) else 1
-        found = measure.difference(judged[other], judged[option], among)
-        compared = _in_words(other, found, measure.name.replace("_", " "))
+        compared = _in_words(other, beside(other), measure.name.replace("_", " "))
+    people = [name for name in judged if name not in assigning]
+    lowest = _lowest(losses, [*people, *having])
+    if lowest not in (option, other):
+        bar = without if lowest in having else people[0]
+        seen = _sees_every_class(judged, measure)
+        compared += _lowest_in_words(lowest, beside(lowest), bar, seen)
     reason = _reason(finding, option, compared)
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
@@ -239,15 +248,46 @@ def _in_words(other: str, found: Difference, objective: str) -> str:
     if found.lower == found.upper == 0:
         return f"the {objective} of {other!r} is the same"
     word = "higher" if found.mean >= 0 else "lower"
+    return (
+        f"the {objective} of {other!r} is {abs(found.mean):.4f} {word} "
+        f"({_interval(found)})"
+    )
+
+
+def _lowest_in_words(lowest: str, found: Difference, bar: str, seen: bool) -> str:
+    """That an option named nowhere else is ahead of the advised one, and why.
+
+    Parameters
+    ----------
+    lowest : str
+        The option with the lowest loss.
+    found : Difference
+        How much higher its loss is than that of the advised one.
+    bar : str
+        What it would have to be surely better than.
+    seen : bool
+        Whether every class has a validation row.
+    """
+    if round(found.mean, 4) >= 0:  # the same in all figures that are shown
+        return ""
+    words = f"; that of {lowest!r} is the lowest, by {-found.mean:.4f}"
+    words += f" ({_interval(found)})"
+    if lowest == VALIDATION_ONLY and not seen:
+        words += ", but its model never predicts a class that VAL lacks"
+    elif found.is_sure:
+        words += f", but not surely lower than that of {bar!r}"
+    return words
+
+
+def _interval(found: Difference) -> str:
+    """The interval of a difference, seen from the side that makes its mean positive."""
     lower, upper = found.lower, found.upper
     if found.mean < 0:
         lower, upper = -upper, -lower
-    interval = f"95% interval {lower:z.4f} to {upper:z.4f}"
+    words = f"95% interval {lower:z.4f} to {upper:z.4f}"
     if found.among > 1:
-        interval += f" for the best of {found.among} options"
-    if not found.is_sure:
-        interval += ", maybe by chance"
-    return f"the {objective} of {other!r} is {abs(found.mean):.4f} {word} ({interval})"
+        words += f" for the best of {found.among} options"
+    return words if found.is_sure else f"{words}, maybe by chance"
 
 
 def _table(

@@ -17,7 +17,7 @@ from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
-from salutary.errors import InputError
+from salutary.errors import InputError, counted
 
 if TYPE_CHECKING:
     from salutary.runs.advise import Plan
@@ -157,7 +157,8 @@ def _compare(
             shown.advance(1, line)
 
         def known(number: int) -> None:
-            line = f"{number} of {n_folds} folds were taken from {out}"
+            were = "was" if number == 1 else "were"
+            line = f"{number} of {n_folds} folds {were} taken from {out}"
             shown.advance(number * n_options, line)
 
         checked = partial(show_checks, shown)
@@ -173,7 +174,8 @@ def _compare(
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
     """The report in lines for a person."""
-    rows = f"{report['n_train']} training and {report['n_validation']} validation rows"
+    validation = counted(report["n_validation"], "validation row")
+    rows = f"{report['n_train']} training and {validation}"
     if report["n_pool"]:
         rows += f", {report['n_pool']} in the pool"
     if report["n_pool_used"] < report["n_pool"]:

@@ -31,6 +31,12 @@ LARGEST = 1 << 20
 COMMANDS = ("check", "label", "relabel", "advise", "finetune", "predict", "evaluate")
 """Commands that take options from a file, each from its own table if it has one."""
 
+LOOKED_AT = ("label", "relabel", "advise")
+"""Commands whose options 'salutary check' takes from a file, so far as it has them.
+
+Not those of finetune, which ignores columns that check would look at.
+"""
+
 
 def takes_config(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the option ``--config``, in place of its parameter ``options``.
@@ -134,10 +140,13 @@ def _defaults(
     """
     known = names(context.command)
     of_a_run = sorted({*known} - {"config", "help"})
+    of_others = _of_those_looked_at(context)
     found = {}
     for key, value in _read(path, str(context.info_name)).items():
         name = key.replace("_", "-")
         if name not in of_a_run:
+            if name in of_others:
+                continue
             close = get_close_matches(name, of_a_run, n=1)
             remedy = f"did you mean {close[0]!r}?" if close else "remove it"
             raise InputError(
@@ -152,10 +161,28 @@ def _defaults(
     return found
 
 
+def _of_those_looked_at(context: typer.Context) -> set[str]:
+    """Options that 'salutary check' passes over, as they are of the run it looks at."""
+    if context.info_name != "check" or context.parent is None:
+        return set()
+    commands: Mapping[str, Any] = getattr(context.parent.command, "commands", {})
+    return {
+        name
+        for command in LOOKED_AT
+        if command in commands
+        for name in names(commands[command])
+    }
+
+
 def _read(path: Path, command: str) -> dict[str, Any]:
     """The keys of a file that are for a command."""
+    if path.is_dir():
+        inside = path / "config.toml"
+        which = str(inside) if inside.is_file() else "a file of options"
+        raise InputError(f"{path}: is a folder; pass {which}")
     if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
+        what = "is a pipe or device" if path.exists() else "no such file"
+        raise InputError(f"{path}: {what}; pass a file of options")
     if path.stat().st_size > LARGEST:
         raise InputError(f"{path}: is larger than 1 MB; pass a file of options")
     try:
@@ -172,6 +199,9 @@ def _read(path: Path, command: str) -> dict[str, Any]:
                 f"those of commands, such as [{close[0]}]"
             )
     flat = {key: value for key, value in content.items() if key not in tables}
+    of_runs = [name for name in LOOKED_AT if name in tables]
+    if command == "check" and command not in tables and len(of_runs) == 1:
+        tables[command] = tables[of_runs[0]]
     if tables and not flat and command not in tables:
         raise InputError(
             f"{path}: has no options for 'salutary {command}', only "

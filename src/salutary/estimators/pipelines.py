@@ -17,6 +17,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from salutary.arrays import Float64Array, IntArray, Matrix
 from salutary.deep.rows import as_pandas
+from salutary.estimators.mistakes import check_columns
 from salutary.influence.inputs import (
     as_floats,
     check_finite,
@@ -266,6 +267,18 @@ def fit_without_labels(transformer: Pipeline, rows: Any) -> None:
         ) from error
 
 
+def transformed(transformer: Pipeline, X: Any, name: str) -> Any:
+    """Rows after the fitted earlier steps of an estimator.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing; scikit-learn would not say of which rows.
+    """
+    check_columns(getattr(transformer, "feature_names_in_", None), X, name)
+    return transformer.transform(X)
+
+
 def _learner(transformer: Pipeline, rows: Any) -> str:
     """The first step that cannot be fitted without labels, by name and class."""
     steps = [pair for pair in transformer.steps if pair[1] not in (None, "passthrough")]
@@ -316,6 +329,8 @@ class PipelineMixin:
     def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
         check_order(X, name)
         matrix = as_floats(X, name)
+        if name != "X":  # of X, scikit-learn says it
+            check_columns(getattr(self, "feature_names_in_", None), X, name)
         validate_data(self, X, reset=reset, skip_check_array=True)
         names = getattr(self, "feature_names_in_", None)
         check_finite(matrix, name, names)
@@ -325,7 +340,7 @@ class PipelineMixin:
     def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
         """Rows after the earlier steps, and the names of their columns, if any."""
         check_order(X, name)
-        return checked_matrix(self._transformer.transform(X), name)
+        return checked_matrix(transformed(self._transformer, X, name), name)
 
     def _matrix(self, X: Any, name: str) -> Matrix:
         """Rows as the logistic regression sees them."""

@@ -30,6 +30,7 @@ from salutary.estimators.pipelines import (
     joined_again,
     matrix_like,
     split_estimator,
+    transformed,
     with_chosen_penalty,
 )
 from salutary.influence.inputs import check_weight
@@ -226,8 +227,8 @@ def relabel(
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         fit_without_labels(transformer, X)
-        X = transformer.transform(X)
-        X_val = transformer.transform(X_val)
+        X = transformed(transformer, X, "X")
+        X_val = transformed(transformer, X_val, "X_val")
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
     classes, codes = encode_training_labels(y, X)

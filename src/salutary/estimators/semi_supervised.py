@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
 
-from salutary.arrays import as_float64
+from salutary.arrays import Matrix, as_float64
 from salutary.estimators.mistakes import warn_without_pool
 from salutary.estimators.pipelines import (
     PipelineMixin,
@@ -26,10 +26,12 @@ from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_classes, find_unlabeled
 from salutary.influence.softmax import check_objective
 from salutary.labeling.rows import LabeledRows
+from salutary.labeling.tuning import N_PARTS, PENALTIES
 from salutary.names import SemiSupervisedMethod
 from salutary.pools.arrays import ArrayPool
+from salutary.semisupervised.scale import out_of_reach
 from salutary.semisupervised.task import SemiSupervisedTask
-from salutary.semisupervised.tuning import METHODS, tune
+from salutary.semisupervised.tuning import METHODS, tune, unjudged
 
 
 class SemiSupervisedClassifier(
@@ -112,8 +114,10 @@ class SemiSupervisedClassifier(
     has several local minima; the fit comes from the supervised optimum by way of all
     smaller strengths.
 
-    If too few rows are labeled to hold any out, or if there is no pool, this is a plain
-    fit with the C of ``estimator``, with a warning.
+    The pool is left alone, with a warning, if a class has fewer than five labeled rows,
+    as not every fold of the cross-validation then has one. If too few rows are labeled
+    to hold any out, or if there is no pool, this is a plain fit with the C of
+    ``estimator``, also with a warning.
 
     References
     ----------
@@ -184,7 +188,9 @@ class SemiSupervisedClassifier(
         Warns
         -----
         UserWarning
-            If no row is unlabeled, or too few rows are labeled to hold any out.
+            If no row is unlabeled; if too few rows are labeled to hold any out, or so
+            few of a class that the pool is left alone; and if the features are so large
+            or so small that no C of those tried suits them.
         """
         self._validate_params()
         with threadpool_limits(limits=1, user_api="blas"):
@@ -205,6 +211,7 @@ class SemiSupervisedClassifier(
             model = self._fit_labeled(template, matrix, y, unlabeled, weight)
         else:
             self.classes_, codes = encode_classes(y, unlabeled | (weight == 0))
+            self._warn_of_scale(matrix)
             labeled = np.flatnonzero(codes >= 0)
             model = self._fit_tuned(
                 SemiSupervisedTask(
@@ -228,16 +235,36 @@ class SemiSupervisedClassifier(
             warnings.warn(
                 f"the {len(task.rows)} labeled rows are too few to hold any out, so "
                 "nothing shows whether the unlabeled rows help, and this is a plain "
-                "fit; label three rows or more of each class",
+                "fit; label five rows or more of each class",
                 UserWarning,
                 stacklevel=4,
             )
             return self._remember_plain(task.plain(task.estimator.C))
+        _warn_of_rare_classes(task)
         self.C_ = tuned.chosen.setting.C
         self.parameters_: dict[str, Any] = tuned.chosen.setting.parameters
         self.temperature_ = tuned.chosen.temperature
         self.cv_loss_, self.plain_cv_loss_ = tuned.chosen.loss, tuned.plain.loss
         return tuned.model
+
+    def _warn_of_scale(self, X: Matrix) -> None:
+        """Warn of features so large or small that no C of those tried suits them."""
+        found = out_of_reach(X)
+        if found is None:
+            return
+        column, deviation = found
+        size = "large" if deviation > 1 else "small"
+        raw = self._transformer is None and hasattr(self, "feature_names_in_")
+        name = repr(self.feature_names_in_[column]) if raw else column
+        warnings.warn(
+            f"feature {name} has a standard deviation of {deviation:.3g}, the "
+            f"largest, which is too {size} for any C from {PENALTIES[0]:g} to "
+            f"{PENALTIES[-1]:g}, so the model may be of no use; scale the features, "
+            "for instance by estimator=make_pipeline(StandardScaler(), "
+            "LogisticRegression())",
+            UserWarning,
+            stacklevel=4,
+        )
 
     def _fit_labeled(
         self, template: LogisticRegression, X: Any, y: Any, unlabeled: Any, weight: Any
@@ -258,3 +285,18 @@ class SemiSupervisedClassifier(
         self.temperature_ = 1.0
         self.cv_loss_ = self.plain_cv_loss_ = np.nan
         return model
+
+
+def _warn_of_rare_classes(task: SemiSupervisedTask) -> None:
+    """Warn if the pool was left alone because of classes with few labeled rows."""
+    rare = unjudged(task.rows)
+    if len(rare):
+        names = ", ".join(repr(label) for label in task.classes[rare].tolist())
+        warnings.warn(
+            f"of class {names} there are fewer than {N_PARTS} labeled rows, so not "
+            "every fold of the cross-validation has one, and nothing shows whether the "
+            "unlabeled rows help; they are not used. Label five rows or more of each "
+            "class",
+            UserWarning,
+            stacklevel=5,
+        )

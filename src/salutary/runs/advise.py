@@ -16,11 +16,10 @@ from salutary.advice.comparison import (
     Comparison,
     compare,
     follow,
-    rows_of,
 )
 from salutary.advice.options import AdviceTask, FittedOption
 from salutary.arrays import IntArray
-from salutary.errors import InputError
+from salutary.errors import InputError, counted
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
 from salutary.ledgers.advice_ledger import AdviceLedger
@@ -338,8 +337,8 @@ def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
     n_validation = len(tables.validation_labels)
     if n_validation < FEWEST_VALIDATION:
         raise InputError(
-            f"{sources.validation_name}: has {rows_of(n_validation)}, too few to tune "
-            f"and to judge by; add rows, to {FEWEST_VALIDATION} or more"
+            f"{sources.validation_name}: has {counted(n_validation, 'row')}, too few "
+            f"to tune and to judge by; add rows, to {FEWEST_VALIDATION} or more"
         )
     if plan.splits > n_validation:
         raise InputError(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import Float64Array, FloatArray
+from salutary.arrays import Float64Array, FloatArray, IntArray
 from salutary.influence.softmax import softmax_model
 from salutary.labeling.guard import mean_decrease
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import (
+    N_PARTS,
     PENALTIES,
     TUNING_TOLERANCE,
     best_C,
@@ -94,7 +95,8 @@ def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
     """Choose a setting by cross-validation, and fit it on all rows.
 
     All settings are judged by the log loss after calibration, on the same rows and with
-    the same 2,000 rows drawn from a larger pool.
+    the same 2,000 rows drawn from a larger pool. The pool is left alone where some fold
+    could not judge some class.
 
     Parameters
     ----------
@@ -114,7 +116,7 @@ def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
     plain = next(judged(parts, held, PLAIN, [Setting(C)]))
     found = [
         candidate
-        for path in method.paths(C)
+        for path in ([] if len(unjudged(task.rows)) else method.paths(C))
         for candidate in judged(parts, held, method, path)
     ]
     chosen = choose(plain, found, held.weight)
@@ -135,7 +137,7 @@ def choose(
     weight : ndarray of shape (n_rows,)
         Weight of each held-out row.
     """
-    best = min(found, key=lambda candidate: candidate.loss)
+    best = min(found, key=lambda candidate: candidate.loss, default=plain)
     fall, error = mean_decrease(plain.losses, best.losses, weight)
     return best if fall > MARGIN * error else plain
 
@@ -150,6 +152,16 @@ def _plain_models(
 
 PLAIN = Method(lambda C: [[Setting(C)]], _plain_models)
 """The method that leaves the pool alone."""
+
+
+def unjudged(rows: LabeledRows) -> IntArray:
+    """Positions of the classes of which some fold of the cross-validation has no row.
+
+    What the pool does to such a class, that fold cannot show. scikit-learn warns of
+    them in `sklearn.model_selection.StratifiedKFold`.
+    """
+    labels, counts = np.unique(rows.labels, return_counts=True)
+    return np.asarray(labels[counts < N_PARTS])
 
 
 def tuning_parts(task: SemiSupervisedTask) -> list[Part]:

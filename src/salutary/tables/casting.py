@@ -61,8 +61,8 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
     ------
     InputError
         For a missing feature, a value that cannot be cast without loss, an infinite or
-        too large number, and a missing document or vector. The message names the column
-        and the row, from zero.
+        too large number, and a missing, empty or blank document, or a missing vector.
+        The message names the column and the row, from zero.
     """
     columns: dict[str, Any] = {}
     # Asked of a dict, as a table makes the list of its names anew each time.
@@ -95,8 +95,9 @@ def _cast_feature(values: pa.ChunkedArray, kind: str, place: str) -> Any:
         values = with_gaps(values)
     kind, _, date_format = kind.partition(":")
     cast = cast_column(values, KIND_TYPES[kind], place, date_format=date_format)
-    if kind == "document" and cast.null_count:
-        row = pc.index(cast.is_null(), True).as_py()
+    # "NA" may be a text; nothing is none, in whatever way a format writes it.
+    if kind == "document" and (gaps := with_gaps(cast, [""])).null_count:
+        row = pc.index(gaps.is_null(), True).as_py()
         raise InputError(
             f"{place}, row {row}: the text is missing; fill it or drop the row"
         )

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from salutary.arrays import IntArray, Matrix
 from salutary.tables.drift import differences, drift
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
+from salutary.tables.spelling import spells_number
 
 MOST_DIFFERENT = 3
 """Columns that are named as those that differ most between two tables."""
@@ -31,6 +34,9 @@ class Beside:
         Number of rows with the features of another row of the same table.
     unseen_categories : dict of str to int
         Number of rows with a category that no training row has, by column.
+    numbers_among_texts : dict of str to int
+        Number of rows with a number, by column of categories or texts that has none in
+        the training table. Among categories they are unseen ones too.
     far_outside : dict of str to int
         Number of rows with a number outside the training table's range by more than the
         width of that range, by column.
@@ -47,6 +53,7 @@ class Beside:
     recurring: int
     twins: int
     unseen_categories: dict[str, int]
+    numbers_among_texts: dict[str, int]
     far_outside: dict[str, int]
     empty: list[str]
     drift: float | None
@@ -162,6 +169,11 @@ def _beside(
         for name, kind in kinds.items()
         if kind == "category"
     }
+    stray = {
+        name: int(_spell_numbers(other[name]).sum())
+        for name, kind in kinds.items()
+        if kind in ("category", "text") and not _spell_numbers(train[name]).any()
+    }
     far = {
         name: _far_outside(train[name], other[name])
         for name, kind in kinds.items()
@@ -171,6 +183,7 @@ def _beside(
         recurring=count_recurring(other, train),
         twins=count_twins(other),
         unseen_categories={name: count for name, count in unseen.items() if count},
+        numbers_among_texts={name: count for name, count in stray.items() if count},
         far_outside={name: count for name, count in far.items() if count},
         empty=[
             name
@@ -181,6 +194,13 @@ def _beside(
         drift_se=None if drifted is None else drifted[1],
         most_different=dict([*different.items()][:MOST_DIFFERENT]),
     )
+
+
+def _spell_numbers(texts: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Which texts spell a number; gaps spell none."""
+    values = pa.chunked_array([pa.array(texts, pa.string())])
+    found = spells_number(pc.utf8_trim_whitespace(values))
+    return np.asarray(found.fill_null(False))
 
 
 def _far_outside(train: pd.Series[float], other: pd.Series[float]) -> int:

@@ -204,12 +204,33 @@ def _read(sources: Sources) -> tuple[dict[str, pa.Table], list[str], pa.DataType
 
 
 def _check_roles(sources: Sources) -> None:
-    """Refuse an id column that is also something else."""
-    column = sources.id_column
-    if column == sources.target:
+    """Refuse a column that is named as two things that exclude one another.
+
+    The message names both options, as either may be the wrong one.
+    """
+    target, column = sources.target, sources.id_column
+    if column == target:
         raise InputError(f"--id {column!r}: is the target; pass another column")
-    if column in sources.documents:
-        raise InputError(f"--id {column!r}: is a text column; pass another column")
+    options = ("--text-column", "--text-pair")
+    # Without a column of texts there are no options for it.
+    for option, name in zip(options, sources.documents, strict=False):
+        if name == target:
+            raise InputError(f"{option} {name!r}: is the target; pass another column")
+        if name == column:
+            raise InputError(
+                f"{option} {name!r}: is --id too, which is never a feature; pass "
+                "another column to one of them"
+            )
+    for name in sources.keep:
+        if name == target:
+            raise InputError(
+                f"--keep {name!r}: is the target, which is never a feature; drop it"
+            )
+        if name == column:
+            raise InputError(
+                f"--keep {name!r}: is --id too, which is never a feature; leave out "
+                "one of the two"
+            )
 
 
 def _feature_columns(train: pa.Table, sources: Sources) -> list[str]:
