@@ -67,6 +67,9 @@ class ExplainedRow:
         the row got no label.
     model_round : int
         The round after which the explaining model was fitted.
+    unusual : dict of str to str
+        Features whose value no training row has, or that lies beyond all of theirs, and
+        which: "new", "below" or "above".
     explanation : Explanation
         Its rows have the columns table, row and id in place of row.
     """
@@ -79,6 +82,7 @@ class ExplainedRow:
     id: Any
     round: dict[str, Any] | None
     model_round: int
+    unusual: dict[str, str]
     explanation: Explanation
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +101,7 @@ class ExplainedRow:
             "row": self.row,
             "id": plain(self.id),
             "model_round": self.model_round,
+            "unusual": self.unusual,
             "round": of_round,
             **self.explanation.to_dict(),
         }
@@ -249,6 +254,7 @@ def _explained(
         id=None if sources.id_column is None else prepared.ids[number].as_py(),
         round=None if place is None else _round(record, place, moment, prepared),
         model_round=after.round,
+        unusual=_unusual(_tables(prepared), number),
         explanation=_with_values(
             _with_places(found, moment, prepared, request), prepared, request, number
         ),
@@ -298,12 +304,56 @@ def _with_values(
 ) -> Explanation:
     """The explanation with the row's value in each column that is a feature."""
     table = "train" if request.sources.pool is None else "pool"
-    row = _tables(prepared).features[table].iloc[number]
+    row, kinds = _tables(prepared).features[table].iloc[number], _tables(prepared).kinds
     names = found.contributions.index.tolist()
     values = tuple(
-        row[name] if name in row.index else _joint(row, str(name)) for name in names
+        _as_written(row[name], kinds[name])
+        if name in row.index
+        else _joint(row, str(name))
+        for name in names
     )
     return replace(found, values=values)
+
+
+def _as_written(value: Any, kind: str) -> Any:
+    """A value as a person writes it, where the model counts in seconds or by 0 and 1.
+
+    Examples
+    --------
+    >>> _as_written(34563.0, "time"), _as_written(1.0, "boolean")
+    ('09:36:03', True)
+    """
+    if pd.isna(value):
+        return None
+    if kind == "boolean":
+        return bool(value)
+    if kind in ("time", "duration"):
+        span = pd.Timedelta(seconds=float(value))
+        return str(span) if kind == "duration" else str((pd.Timestamp(0) + span).time())
+    if kind.partition(":")[0] == "date":
+        return str(value.date() if value == value.normalize() else value)
+    return value
+
+
+def _unusual(tables: Tables, number: int) -> dict[str, str]:
+    """Values of a row of the pool that no row of the training table has."""
+    if "pool" not in tables.features:
+        return {}
+    row, train = tables.features["pool"].iloc[number], tables.features["train"]
+    found = {}
+    for name, kind in tables.kinds.items():
+        if name not in train.columns or pd.isna(row[name]):
+            continue
+        known = train[name].dropna()
+        if kind in ("category", "boolean"):
+            if not known.isin([row[name]]).any():
+                found[name] = "new"
+        elif kind.partition(":")[0] in ("number", "date", "time", "duration"):
+            if not (known <= row[name]).any():
+                found[name] = "below"
+            elif not (known >= row[name]).any():
+                found[name] = "above"
+    return found
 
 
 def _joint(row: pd.Series[Any], name: str) -> str | None:
