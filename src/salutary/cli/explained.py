@@ -123,6 +123,15 @@ def _head(found: ExplainedRow) -> Iterator[Part]:
             "each in view of those before it."
         )
     yield from _recorded(found)
+    yield from _of_texts(found)
+
+
+def _of_texts(found: ExplainedRow) -> Iterator[str]:
+    if found.command == "finetune":
+        yield (
+            "What follows is about the logistic regression on the language model's "
+            "vectors, by which labels are chosen, and not about the fine-tuned model."
+        )
 
 
 def _recorded(found: ExplainedRow) -> Iterator[str]:
@@ -196,7 +205,7 @@ def _classes(found: ExplainedRow) -> Iterator[Part]:
         listed = table["label"].isin([each for each in special if each is not None])
         listed |= table["label"].isin(table["label"].iloc[: MOST_CLASSES - 2])
         table = table[listed]
-    digits = _digits(table["influence"])
+    digits = _digits(pd.concat([table["influence"], table["influence_se"]]))
     lines = []
     for line in table.to_dict("records"):
         role = []
@@ -300,7 +309,7 @@ def _folds(why: Explanation) -> Iterator[Part]:
         "of the validation rows. In these runs, as they were then, the label's "
         "influence is"
     )
-    digits = _digits(why.folds["influence"])
+    digits = _digits(pd.concat([why.folds["influence"], why.folds["influence_se"]]))
     lines = []
     for number, line in enumerate(why.folds.to_dict("records"), start=1):
         own = "" if line["label"] is None else f"had given it {_quoted(line['label'])}"

@@ -149,9 +149,9 @@ class ExplainingMixin:
         >>> X, y = load_iris(return_X_y=True)
         >>> marked = np.where(np.arange(150) % 3 == 0, y, -1)
         >>> model = SalutaryClassifier(budget=20, random_state=0).fit(X, marked)
-        >>> (why,) = model.explain(X[[70]])
-        >>> why.label, why.guess, why.n_agreeing
-        (1, 1, 3)
+        >>> (why,) = model.explain(X[[100]])
+        >>> why.label, why.is_sure, why.n_agreeing  # of the guard's three runs
+        (2, True, 3)
         >>> bool(np.isclose(why.validation["effect"].sum(), why.influence))
         True
         """

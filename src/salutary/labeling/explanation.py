@@ -302,9 +302,16 @@ def _of_folds(
                     "label": _class(problem, given[row]) if row in given else None,
                 }
             )
-    names = ["influence", "influence_se", "label"]
+    # Of objects, as pandas would make a number of None.
+    types = {"influence": float, "influence_se": float, "label": object}
     return [
-        pd.DataFrame(each, columns=names).astype({"label": object}) for each in lines
+        pd.DataFrame(
+            {
+                name: pd.Series([line[name] for line in each], dtype=dtype)
+                for name, dtype in types.items()
+            }
+        )
+        for each in lines
     ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from salutary.arrays import IntArray
 from salutary.deep.fine_tuning import SURROGATE_BATCH
+from salutary.labeling.effects import LabelEffects
 from salutary.labeling.fitting import Snapshot, extend
 from salutary.labeling.problem import Problem
 from salutary.ledgers.record import Record, RoundEntry
@@ -80,8 +81,8 @@ def moment_of_texts(
     """The surrogate of a fine-tuning, as it was after a round, or within the next.
 
     The next round gives its labels in batches, and fits the surrogate again after each.
-    If it gives the row a label, the surrogate is fitted with the batches before that,
-    taken to be full, as nearly all are. Its folds are those of the round's start.
+    If it gives the row a label, the surrogate is fitted with the batches before that.
+    Its folds are those of the round's start.
 
     Raises
     ------
@@ -92,16 +93,12 @@ def moment_of_texts(
     tables, (rows, classes) = prepared.tables, record.labels_by(after)
     problem, pool = task.surrogate(task.fine_tuned(after.round, rows, classes))
     start, folds = problem.first()
-    given, labels = record.labels.rows[len(rows) :], record.labels.classes[len(rows) :]
-    before = np.flatnonzero(given == row)
-    n_fitted = int(before[0]) // SURROGATE_BATCH * SURROGATE_BATCH if len(before) else 0
-    fitted = np.searchsorted(pool, given[:n_fitted])
     n_train = len(tables.train_labels)
     own = task.own_rows - len(task.pool) - n_train
     places = _validation_places(tables)
     return Moment(
         problem=problem,
-        snapshot=extend(problem, start, fitted, labels[:n_fitted]),
+        snapshot=_when_picked(problem, start, record, after, pool, row),
         folds=folds,
         row=int(np.searchsorted(pool, row)),
         columns=[" + ".join(tables.features["pool"].columns)] * _width(problem),
@@ -111,6 +108,39 @@ def moment_of_texts(
         ],
         validation=[places[number] for number in own.tolist()],
     )
+
+
+def _when_picked(
+    problem: Problem,
+    start: Snapshot,
+    record: Record,
+    after: RoundEntry,
+    pool: IntArray,
+    row: int,
+) -> Snapshot:
+    """The surrogate fitted with the batches before the one in which a row was picked.
+
+    The ledger does not say where a batch ends, as those that are not full do before ten
+    labels. So it is the fit under which the label has the influence that was noted; if
+    none has it, the one before which all batches are full.
+    """
+    done, labels = len(record.labels_by(after)[0]), record.labels
+    given = np.searchsorted(pool, labels.rows[done:])
+    places = np.flatnonzero(labels.rows[done:] == row)
+    if not len(places):
+        return start
+    place, label = int(places[0]), labels.classes[done:][places]
+    noted = labels.of_label(labels.influence)[done + place]
+    scale = np.abs(labels.influence[done + place]).max()
+    full = place // SURROGATE_BATCH * SURROGATE_BATCH
+    for n_fitted in [full, *range(place, max(-1, place - SURROGATE_BATCH), -1), full]:
+        before = given[:n_fitted], labels.classes[done : done + n_fitted]
+        snapshot = extend(problem, start, *before)
+        X = problem.pool.take(given[[place]])
+        found = LabelEffects.of(problem, snapshot, X, given[[place]]).of_label(label)
+        if np.isclose(found[0], noted, rtol=1e-3, atol=1e-5 * scale):
+            break
+    return snapshot
 
 
 def _width(problem: Problem) -> int:
