@@ -22,7 +22,6 @@ from skrub import TableVectorizer
 from salutary.tables.encoding import table_encoder
 from salutary.tables.original_columns import original_columns
 
-
 WORDS = ["lorem", "ipsum", "dolor", "amet", "consectetur", "elit", "tempor", "magna"]
 
 

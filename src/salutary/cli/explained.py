@@ -185,7 +185,7 @@ def _doubts_of(found: ExplainedRow) -> Iterator[str]:
     effect = why.validation["effect"]
     usual = effect[effect > 0].mean()
     if effect.max() >= max(MUCH * why.influence, OUTSTANDING * usual) > 0:
-        row = _place(why.validation.loc[effect.idxmax()])
+        row = _place(why.validation.iloc[effect.argmax()])
         share = effect.max() / why.influence
         yield (
             f"Without one validation row, {row}, it would not help at all."

@@ -171,7 +171,7 @@ def _columns(prepared: TableProblem) -> list[Hashable]:
     tables, steps = encoded.tables, encoded.encoder
     names: Sequence[Any] = list(tables.features["train"].columns)
     found = original_columns(steps, names, _width(prepared.problem))
-    whole = {
+    whole: dict[Hashable, Hashable] = {
         entry: name
         for name, kind in tables.kinds.items()
         if kind.startswith(VECTOR)
