@@ -160,7 +160,7 @@ def test_a_row_without_a_label_is_explained_by_the_last_model(
     "more",
     [
         ["--no-guard", "--objective", "balanced"],
-        ["--objective", "worst_group", "--group", "color", "--C", "0.3"],
+        ["--objective", "worst_group", "--group", "member", "--C", "0.3"],
         ["--validation-fraction", "0.4", "--no-guard"],
     ],
     ids=lambda more: more[-1],
@@ -340,7 +340,7 @@ def test_a_comparison_is_not_explained(
     arguments: list[str], folder: Path, refusal: Refusal
 ) -> None:
     words = ["advise", *arguments[1:]]
-    for option in ("--id", "--out", "--batch-size", "--C", "--budget"):
+    for option in ("--out", "--batch-size", "--C", "--budget"):
         place = words.index(option)
         del words[place : place + 2]
     main([*words, "--out", str(folder / "best"), "--splits", "2", "--repeats", "1"])

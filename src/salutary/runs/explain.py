@@ -12,7 +12,6 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
-from salutary.files import refuse_links
 from salutary.labeling.explanation import Explanation, explain, plain
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.guard import decrease_in
@@ -32,7 +31,7 @@ from salutary.runs.moments import (
 )
 from salutary.runs.origins import checked_sha256
 from salutary.runs.repeating import started_with
-from salutary.runs.requests import request_of
+from salutary.runs.requests import check_gives_labels, request_of
 from salutary.runs.table_problem import TableProblem
 from salutary.tables.lookup import instead_of
 from salutary.tables.reading import Tables
@@ -128,8 +127,8 @@ def explain_row(
     InputError
         If there is no such run or row, or a table is not as it was.
     """
-    started_with(run_dir)
-    refuse_links(run_dir)
+    command, _ = started_with(run_dir)
+    check_gives_labels(run_dir, command)
     path = run_dir / LEDGER
     with threadpool_limits(limits=1, user_api="blas"):
         with open_ledger(Ledger, path) as ledger:

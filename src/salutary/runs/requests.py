@@ -24,6 +24,20 @@ KINDS: dict[str, tuple[RunKind, type]] = {
 """The kinds of runs that give labels, and the class of their settings."""
 
 
+def check_gives_labels(out: Path, command: str) -> None:
+    """Refuse a run of a command that gives no labels.
+
+    Raises
+    ------
+    InputError
+    """
+    if command not in KINDS:
+        raise InputError(
+            f"{out}: holds a run of 'salutary {command}', which gives no labels; pass "
+            "the --out of 'salutary label', 'relabel' or 'finetune'"
+        )
+
+
 def request_of(out: Path, facts: Mapping[str, Any]) -> tuple[RunKind, Request]:
     """The kind of a run, and the request that its ledger was begun with.
 
@@ -42,11 +56,7 @@ def request_of(out: Path, facts: Mapping[str, Any]) -> tuple[RunKind, Request]:
         If the facts are not those of a run.
     """
     name = facts["kind"]
-    if name not in KINDS:
-        raise InputError(
-            f"{out}: holds a run of 'salutary {name}', which gives no labels; pass the "
-            "--out of 'salutary label', 'relabel' or 'finetune'"
-        )
+    check_gives_labels(out, name)
     kind, settings = KINDS[name]
     options, noted = dict(facts["options"]), dict(facts["settings"])
     request = Request(
