@@ -647,3 +647,28 @@ def test_a_model_whose_weights_are_not_finite_is_refused_with_nothing_written(
     line = refusal(arguments(texts, str(model)))
     assert f"{model}: has a weight that is NaN or infinite, in '{name}'; rest" in line
     assert not (texts / "run").exists()
+
+
+def test_a_label_is_explained_by_the_surrogate_that_gave_it(
+    unguarded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(unguarded / "ledger.sqlite") as connection:
+        noted = connection.execute(
+            "SELECT id, influence, labels.influence_se FROM labels "
+            "JOIN class_scores USING (position, class) ORDER BY position"
+        ).fetchall()
+    for name, influence, error in (noted[0], noted[-1]):
+        capsys.readouterr()
+        main(["explain", str(unguarded), "--id", name, "--json", "-q"])
+        found = json.loads(capsys.readouterr().out)
+        own = next(each for each in found["classes"] if each["label"] == found["label"])
+        assert own["influence"] == pytest.approx(influence, rel=1e-3, abs=1e-7)
+        assert own["influence_se"] == pytest.approx(error, rel=1e-3)
+        assert [each["feature"] for each in found["features"]] == ["text"]
+        effects = sum(each["effect"] for each in found["validation"])
+        assert effects == pytest.approx(own["influence"], rel=1e-6)
+    shutil.copytree(unguarded, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "rounds" / "0")
+    with pytest.raises(SystemExit):
+        main(["explain", str(tmp_path / "run"), "--id", noted[0][0]])
+    assert "rounds/0: is gone, or not the model" in capsys.readouterr().err

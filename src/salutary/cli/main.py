@@ -30,6 +30,7 @@ from salutary.cli.config import TYPED
 from salutary.cli.conventions import CONTEXT, PanelCommand
 from salutary.cli.demo import demo
 from salutary.cli.evaluate import evaluate
+from salutary.cli.explain import explain
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
@@ -54,7 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT
 )
 COMMANDS = (
-    *(check, advise, label, relabel, finetune, resume),
+    *(check, advise, label, relabel, finetune, resume, explain),
     *(predict, evaluate, cache, demo),
 )
 for command in COMMANDS:

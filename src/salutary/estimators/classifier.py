@@ -16,6 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.after_run import verdict_on
 from salutary.advice.verdict import Verdict
+from salutary.arrays import IntArray
+from salutary.estimators.explaining import ExplainingMixin, RunToExplain
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.pipelines import (
     PipelineMixin,
@@ -48,6 +50,7 @@ from salutary.pools.arrays import ArrayPool
 
 
 class SalutaryClassifier(
+    ExplainingMixin,
     TransductionMixin,
     PipelineMixin,
     ClassifierMixin,  # type: ignore[misc]
@@ -348,9 +351,10 @@ class SalutaryClassifier(
         if unlabeled.any():
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
-            labeled, model = self._label(problem, y)
+            labeled, model = self._label(problem, y, kept, held)
         else:
             warn_without_pool()
+            self._to_explain: RunToExplain | None = None
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
             self.verdict_: Verdict | None = None
             model = clone(template).fit(
@@ -364,7 +368,7 @@ class SalutaryClassifier(
         return self
 
     def _label(
-        self, problem: Problem, y: NDArray[Any]
+        self, problem: Problem, y: NDArray[Any], kept: IntArray, held: IntArray
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
         state, records = run(
@@ -374,6 +378,7 @@ class SalutaryClassifier(
         outcomes = outcomes_of(state, records)
         self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
+        self._to_explain = RunToExplain.of(problem, state, kept, held)
         return training_rows(problem, best.rows, best.labels), best.model
 
     def _validation_rows(self, X_val: Any, y_val: Any, groups_val: Any) -> LabeledRows:

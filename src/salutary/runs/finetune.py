@@ -70,12 +70,15 @@ class TextProblem:
         Fingerprint of the language model before fine-tuning.
     checks : Checks
         Without drift, as the texts have no vectors yet.
+    cache : AdapterCache
+        The fine-tuned models of the rounds.
     """
 
     problem: FineTuning
     tables: Tables
     embedder: str
     checks: Checks
+    cache: AdapterCache
 
     @property
     def ids(self) -> pa.Array:
@@ -135,7 +138,7 @@ class FineTuneRun:
         folder = request.out / ROUNDS
         cache = AdapterCache(folder, classifier, base, model.max_length, stage)
         problem = _problem(request, tables, texts, cache)
-        return TextProblem(problem, tables, base, check_tables(tables))
+        return TextProblem(problem, tables, base, check_tables(tables), cache)
 
     def results(self, sources: Sources) -> tuple[str, ...]:
         """Names of the files of the labels, the metrics and the adapter."""
