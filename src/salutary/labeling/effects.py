@@ -17,9 +17,7 @@ from salutary.labeling.definition import Definition
 from salutary.labeling.edits import SwitchLabel
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rules import Scores
-
-NEAR = 1e-5
-"""Influences that differ by no more than this share of theirs have the same rank."""
+from salutary.labeling.standing import NEAR
 
 
 @dataclass(frozen=True, eq=False)
