@@ -25,6 +25,7 @@ from tests.decoder import write_decoder
 from tests.hostile.__main__ import import_all, import_models
 from tests.hostile.processes import command, fork, kill
 from tests.hostile.tables import ROWS, write
+from tests.ledgers.contents import ledger_of
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def results(kind: str, run: Path) -> dict[str, Any]:
         "files": sorted(path.name for path in run.iterdir()),
         **{name: (run / name).read_bytes() for name in KINDS[kind].results},
         "outcome": report["outcome"],
+        "ledger": ledger_of(run),
     }
 
 

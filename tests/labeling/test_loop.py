@@ -155,7 +155,7 @@ def test_the_model_is_scikit_learns_fit_of_the_labels_so_far(settings: dict) -> 
 @pytest.mark.parametrize("hessian", ["train", "pool", "both"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_the_size_of_blocks_does_not_change_the_labels(
+def test_the_size_of_blocks_changes_neither_labels_nor_figures(
     container: Any, dtype: type, hessian: Any, rule: str
 ) -> None:
     outcomes = []
@@ -169,8 +169,17 @@ def test_the_size_of_blocks_does_not_change_the_labels(
             n_pool=30,
             block_rows=block_rows,
         )
-        state, _ = run(problem, budget=8)
-        outcomes.append((state.latest.rows.tolist(), state.latest.labels.tolist()))
+        state, rounds = run(problem, budget=8)
+        figures = [
+            values.tolist()
+            for found in rounds
+            for values in (
+                *(found.selection.scores, found.selection.rank),
+                *(found.selection.distance, found.spread.lower, found.spread.n_rows),
+            )
+        ]
+        labels = state.latest.rows.tolist(), state.latest.labels.tolist()
+        outcomes.append((*labels, figures))
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
