@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salutary.cli.callbacks import find_callbacks
 from salutary.cli.check import card
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
@@ -32,6 +35,7 @@ def run_and_summarize(
     describe: Callable[[Round], str],
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
     as_json: bool,
+    callback: Sequence[str] | None,
 ) -> None:
     """Run, or continue a run, show each round, and print what came of it.
 
@@ -47,6 +51,8 @@ def run_and_summarize(
         (report, run directory) -> lines to print at the end.
     as_json : bool
         Whether to print the report, as in run.json, in place of the summary.
+    callback : sequence of str or None
+        Names of the plug-ins that are told of the run.
 
     Raises
     ------
@@ -54,16 +60,23 @@ def run_and_summarize(
         For anything in the request that cannot be used.
     """
     # Imported here: 'salutary --help' needs none of it.
+    from salutary.labeling.callbacks import Callbacks
+    from salutary.runs.callbacks import run_begin, run_end
     from salutary.runs.directory import run_tables
 
-    with display(request.budget, unit) as shown:
+    told = Callbacks(find_callbacks(callback or ()))
+    # Standard output holds results, whatever a callback prints.
+    with display(request.budget, unit) as shown, redirect_stdout(sys.stderr):
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
 
         report = run_tables(
-            kind, request, shown.stage, show, partial(show_checks, shown)
+            kind, request, shown.stage, show, partial(show_checks, shown), told
         )
+        if not told.begun:  # the run had finished, perhaps before they were told
+            told.begin(partial(run_begin, request.out))
+        told.end(partial(run_end, request.out))
     if as_json:
         print_json(report)
         return

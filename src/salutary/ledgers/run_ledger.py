@@ -66,6 +66,21 @@ class Ledger(SealedFile):
             ),
         )
 
+    def classes(self) -> list[str]:
+        """The classes, in their order."""
+        return [
+            label for (label,) in self._all("SELECT label FROM classes ORDER BY class")
+        ]
+
+    def assigned(self) -> list[dict[str, Any]]:
+        """The labels that were not undone, in their order, each by its columns."""
+        rows = self._connection.execute(
+            "SELECT row, id, round, label, influence, influence_se, probability "
+            "FROM assigned ORDER BY position"
+        )
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def is_sound(self) -> bool:
         """Whether the content is as it was written, and was not edited or damaged."""
         numbers = [row[0] for row in self._all("SELECT round FROM rounds ORDER BY 1")]

@@ -118,8 +118,18 @@ def coefficients_of(snapshot: Snapshot) -> Coefficients:
     return snapshot.model.coef_, snapshot.model.intercept_
 
 
-def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
-    """Write a round to the ledger; ``ids`` are the names of the pool rows."""
+def commit(
+    ledger: Ledger, record: Round, ids: pa.Array
+) -> tuple[RoundEntry, list[str]]:
+    """Write a round to the ledger; ``ids`` are the names of the pool rows.
+
+    Returns
+    -------
+    entry : RoundEntry
+        As the ledger has it.
+    named : list of str
+        Names of the rows that the round has labeled.
+    """
     figures = record.summary()
     for name in ("canary_loss", "canary_fall", "canary_se"):
         figures[name] = _or_none(getattr(record, name))
@@ -141,6 +151,7 @@ def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
     named = [str(ids[row]) for row in chosen.rows.tolist()]
     of_folds = tuple((snapshot.rows, snapshot.labels) for snapshot in record.folds)
     ledger.commit(entry, labels, named, of_folds)
+    return entry, named
 
 
 def _or_none(number: float) -> float | None:
