@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
@@ -22,6 +23,12 @@ from salutary.estimators.pipelines import (
     as_rows,
     split_estimator,
     with_chosen_penalty,
+)
+from salutary.estimators.told import (
+    CallbackSupportMixin,
+    Tasks,
+    ToldRun,
+    with_callbacks,
 )
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held, check_weight
@@ -36,9 +43,9 @@ from salutary.influence.objectives import (
     find_objective,
     objective_name,
 )
+from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import logged, printed, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -50,6 +57,7 @@ from salutary.pools.arrays import ArrayPool
 class SalutaryClassifier(
     TransductionMixin,
     PipelineMixin,
+    CallbackSupportMixin,  # type: ignore[misc]
     ClassifierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
@@ -126,6 +134,10 @@ class SalutaryClassifier(
     verbose : int, default=0
         1 prints a line for each round. The logger "salutary" gets these lines too, at
         the level INFO.
+    callbacks : list of RunCallback, optional
+        Told when the run begins, after each round and at the end, see
+        `salutary.RunCallback`; they change no result. Callbacks of scikit-learn itself,
+        which it has from 1.9 on, are passed to ``set_callbacks``.
 
     Attributes
     ----------
@@ -217,6 +229,7 @@ class SalutaryClassifier(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
     }
 
     def __init__(
@@ -236,6 +249,7 @@ class SalutaryClassifier(
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Sequence[RunCallback] | None = None,
     ) -> None:
         self.estimator = estimator
         self.rule = rule
@@ -251,7 +265,9 @@ class SalutaryClassifier(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -300,6 +316,7 @@ class SalutaryClassifier(
             unlabeled rows are also labeled ones.
         """
         self._validate_params()
+        check_callbacks(self.callbacks)
         find_objective(self.objective)
         check_held(X_val, y_val)
         if groups_val is not None and X_val is None:
@@ -316,7 +333,8 @@ class SalutaryClassifier(
         sample_weight: Any,
         groups_val: Any,
     ) -> SalutaryClassifier:
-        X, rng = as_rows(X, "X"), check_random_state(self.random_state)
+        given, rng = as_rows(X, "X"), check_random_state(self.random_state)
+        X = given
         transformer, template = split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
@@ -342,10 +360,21 @@ class SalutaryClassifier(
         seen = keys[:0] if X_val is None else row_keys(validation.X)
         check_rows(keys[kept], seen, keys[unlabeled])
 
+        tasks = Tasks(self, _safe_indexing(given, kept), y[kept])
+        told = ToldRun(
+            "label",
+            self.callbacks,
+            self.get_params(deep=False),
+            self.verbose,
+            lambda record: tasks.round(
+                lambda: self._fitted_with(record.snapshot.model, names)
+            ),
+        )
         if unlabeled.any():
+            tasks.begin()
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
-            labeled, model = self._label(problem, y)
+            labeled, model = self._label(problem, y, told)
         else:
             warn_without_pool()
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
@@ -358,15 +387,15 @@ class SalutaryClassifier(
             labeled = join(labeled, validation)
             model = fit_converged(template, labeled, self.classes_, model)
         self._finish(model, names)
+        tasks.end()
+        self._tell_end(told, self.estimator_, given)
         return self
 
     def _label(
-        self, problem: Problem, y: NDArray[Any]
+        self, problem: Problem, y: NDArray[Any], told: ToldRun
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
-        state, records = run(
-            problem, self.budget, tell=printed if self.verbose else logged
-        )
+        _, state, records = told.run(problem, self.budget)
         unlabeled, best = problem.pool.unlabeled, state.best
         self._remember(y, unlabeled, records, state.best_round, state.ending)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))

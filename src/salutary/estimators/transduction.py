@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salutary.advice.verdict import Verdict
+from salutary.estimators.told import ToldRun
 from salutary.labeling.loop import Round
 
 
@@ -17,6 +19,7 @@ class TransductionMixin:
     """
 
     classes_: NDArray[Any]
+    verdict_: Verdict | None
 
     def _remember(
         self,
@@ -55,3 +58,8 @@ class TransductionMixin:
                 self.labeled_iter_[chosen.rows] = record.number
                 self.influence_[chosen.rows] = chosen.assigned_influence
                 self.influence_se_[chosen.rows] = chosen.influence_se
+
+    def _tell_end(self, told: ToldRun, model: Any, X: Any) -> None:
+        """Tell the callbacks what came of the run, with rows that the model takes."""
+        ending = str(self.termination_condition_)
+        told.end(self.history_, ending, self.verdict_, model, X)
