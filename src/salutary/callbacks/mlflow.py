@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import packages_distributions, version
@@ -23,6 +24,9 @@ NAME = "salutary.run"
 
 KNOWN_BY = "validation_loss"
 """A metric that every round has."""
+
+OUTCOME = ("termination", "rounds", "refused_rounds", "labels")
+"""What of a run's outcome becomes a tag, besides the advice."""
 
 TYPES = {
     "number": "double",
@@ -72,8 +76,11 @@ class MLflowCallback(RunCallback):
     """
 
     def __init__(self, log_model: bool = True) -> None:
-        with needs("mlflow"):
+        # MLflow warns of type hints of its own as it is imported.
+        with needs("mlflow"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             import mlflow
+            import mlflow.pyfunc
             import mlflow.sklearn
         self.log_model = log_model
         self._mlflow = mlflow
@@ -108,10 +115,7 @@ class MLflowCallback(RunCallback):
         """Log the results and the model, and end the run of MLflow."""
         with self._in_run():
             self._send()
-            tags = {"salutary.termination": str(end.outcome.get("termination"))}
-            if verdict := end.outcome.get("verdict"):
-                tags["salutary.advice"] = verdict["sentence"]
-            self._mlflow.set_tags(tags)
+            self._log_outcome(end)
             for name, path in end.files.items():
                 folder, _, _ = name.rpartition("/")
                 self._mlflow.log_artifact(str(path), folder or None)
@@ -151,23 +155,40 @@ class MLflowCallback(RunCallback):
             if name in settings and str(settings[name]) != value:
                 self._mlflow.set_tag(f"salutary.{name}", str(settings[name]))
 
+    def _log_outcome(self, end: RunEnd) -> None:
+        """Log what came of the run, and which rounds were undone."""
+        told = {name: end.outcome[name] for name in OUTCOME}
+        if end.outcome["verdict"] is not None:
+            told["advice"] = end.outcome["verdict"]["sentence"]
+        self._mlflow.set_tags({f"salutary.{name}": told[name] for name in told})
+        for figures in end.rounds:
+            self._log(figures["round"], {"undone": float(figures["undone"])})
+
     def _rounds_logged(self) -> set[tuple[int, float]]:
         history = self._client.get_metric_history(self._id, KNOWN_BY)
         return {(metric.step, metric.value) for metric in history}
 
     def _send(self) -> None:
         """Log figures that MLflow has not got; what it does not take is kept."""
+        while self._unsent:
+            figures = self._unsent[0]
+            self._log(
+                figures["round"],
+                {
+                    name: float(value)
+                    for name, value in figures.items()
+                    if name != "round" and _is_figure(value)
+                },
+            )
+            del self._unsent[0]
+
+    def _log(self, number: int, figures: Mapping[str, float]) -> None:
+        """Log figures of a round."""
         from mlflow.entities import Metric
 
-        while self._unsent:
-            figures, now = self._unsent[0], int(1000 * time.time())
-            metrics = [
-                Metric(name, float(value), now, int(figures["round"]))
-                for name, value in figures.items()
-                if name != "round" and _is_figure(value)
-            ]
-            self._client.log_batch(self._id, metrics)
-            del self._unsent[0]
+        now = int(1000 * time.time())
+        metrics = [Metric(*figure, now, number) for figure in figures.items()]
+        self._client.log_batch(self._id, metrics)
 
     def _log_model(self, end: RunEnd) -> None:
         """Log the model of scikit-learn, if the run has one."""
@@ -219,7 +240,8 @@ class MLflowCallback(RunCallback):
 
 
 def _is_figure(value: Any) -> bool:
-    return isinstance(value, Real) and isfinite(value)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and isfinite(value)
 
 
 def _place(figures: Mapping[str, Any]) -> tuple[int, float]:

@@ -28,7 +28,7 @@ from salutary.estimators.told import (
     CallbackSupportMixin,
     Tasks,
     ToldRun,
-    with_callbacks,
+    torn_down,
 )
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held, check_weight
@@ -267,7 +267,6 @@ class SalutaryClassifier(
         self.verbose = verbose
         self.callbacks = callbacks
 
-    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -321,7 +320,7 @@ class SalutaryClassifier(
         check_held(X_val, y_val)
         if groups_val is not None and X_val is None:
             raise ValueError("groups_val belongs to X_val; pass X_val and y_val too")
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threadpool_limits(limits=1, user_api="blas"), torn_down(self):
             return self._fit(X, y, X_val, y_val, sample_weight, groups_val)
 
     def _fit(

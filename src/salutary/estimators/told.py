@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -35,7 +36,7 @@ except ImportError:  # before 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Tasks", "ToldRun", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "Tasks", "ToldRun", "torn_down"]
 
 N_EXAMPLES = 5
 """Rows by which a callback sees what a model takes."""
@@ -125,6 +126,16 @@ class ToldRun:
         self._show(record)
         self._callbacks.round(lambda: round_end(record, self._classes))
         self._on_round(record)
+
+
+@contextmanager
+def torn_down(estimator: Any) -> Iterator[None]:
+    """Tear down scikit-learn's own callbacks of an estimator after the block."""
+    try:
+        yield
+    finally:
+        # The decorator does it. Around ``fit``, warnings would not name the user's line.
+        with_callbacks(lambda estimator: None)(estimator)
 
 
 class Tasks:
