@@ -12,8 +12,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from salutary import RoundEnd, RunBegin, RunCallback, RunEnd, SalutaryClassifier
-from salutary import relabel
+from salutary import (
+    RoundEnd,
+    RunBegin,
+    RunCallback,
+    RunEnd,
+    SalutaryClassifier,
+    relabel,
+)
 
 X, Y = load_iris(return_X_y=True)
 MARKED = np.where(np.arange(150) % 3 == 0, Y, -1)
