@@ -134,7 +134,7 @@ def torn_down(estimator: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        # The decorator does it. Around ``fit``, warnings would not name the user's line.
+        # By the decorator; around ``fit`` it would hide whose line is warned of.
         with_callbacks(lambda estimator: None)(estimator)
 
 
