@@ -291,6 +291,7 @@ class PipelineMixin:
 
     estimator: Any
     _transformer: Any
+    _classifier: LogisticRegression
 
     def _fit_features(self, X: Any, held: IntArray) -> tuple[Matrix, Any]:
         """Fit the earlier steps on all rows but those held out; then as `_transformed`.

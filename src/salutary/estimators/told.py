@@ -156,7 +156,8 @@ class Tasks:
     def __init__(self, estimator: Any, X: Any, y: Any) -> None:
         self._estimator = estimator
         self._data = {"estimator": estimator, "X": X, "y": y}
-        self._fit = self._round = None
+        self._fit: Any = None
+        self._round: Any = None
         if getattr(estimator, "_skl_callbacks", None):
             self._fit = estimator._init_callback_context(max_subtasks=None)
             self._fit.call_on_fit_task_begin(**self._data)
