@@ -14,7 +14,7 @@ from salutary.labeling.callbacks import (
     plain,
 )
 
-BEGIN = RunBegin("label", "a", {"budget": 10}, ["x", "y"], [])
+BEGIN = RunBegin("label", "a", {"budget": 10}, ["x", "y"], [{"round": 0}])
 ROUND = RoundEnd({"round": 1}, [])
 END = RunEnd({}, [], [])
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.callbacks import find_callbacks
 from salutary.cli.check import card
+from salutary.cli.config import TYPED
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
-    from salutary.labeling.loop import Round
+    from salutary.labeling.outcome import Round
     from salutary.runs.kind import Request, RunKind
     from salutary.tables.checks import Checks
 
@@ -65,6 +67,7 @@ def run_and_summarize(
     from salutary.runs.directory import run_tables
 
     told = Callbacks(find_callbacks(callback or ()))
+    request = replace(request, command=TYPED.get())
     # Standard output holds results, whatever a callback prints.
     with display(request.budget, unit) as shown, redirect_stdout(sys.stderr):
 

@@ -14,14 +14,15 @@ from sklearn.utils import _safe_indexing
 from salutary.advice.verdict import Verdict
 from salutary.labeling.callbacks import (
     Callbacks,
+    RoundEnd,
     RunBegin,
     RunCallback,
     RunEnd,
     labels_of,
     plain,
-    round_end,
 )
-from salutary.labeling.loop import Round, State, logged, printed, run, start
+from salutary.labeling.loop import State, logged, printed, run, start
+from salutary.labeling.outcome import Round
 from salutary.labeling.steps import Steps
 
 try:
@@ -84,7 +85,7 @@ class ToldRun:
                 run=uuid4().hex,
                 settings=plain(self._settings),
                 classes=problem.classes.tolist(),
-                rounds=[],
+                rounds=[begun.first.summary()],
             )
         )
         state, records = run(problem, budget, begun, tell=self._tell)
@@ -109,8 +110,8 @@ class ToldRun:
             return RunEnd(
                 outcome={
                     "termination": termination,
-                    "rounds": len(history),
-                    "refused_rounds": sum(each["refused"] for each in history),
+                    "rounds": len(history) - 1,
+                    "refused_rounds": sum(each["undone"] for each in history),
                     "labels": len(self._labels),
                     "verdict": None if verdict is None else verdict.to_dict(),
                 },
@@ -124,7 +125,9 @@ class ToldRun:
 
     def _tell(self, record: Round) -> None:
         self._show(record)
-        self._callbacks.round(lambda: round_end(record, self._classes))
+        self._callbacks.round(
+            lambda: RoundEnd(record.summary(), labels_of(record, self._classes))
+        )
         self._on_round(record)
 
 

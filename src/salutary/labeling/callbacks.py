@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from salutary.labeling.loop import Round
+from salutary.labeling.outcome import Round
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class RunBegin:
         them. Other values of parameters in Python are told by their repr.
     classes : list
     rounds : list of dict
-        Figures of the rounds that the run has already, as in ``history_``: empty, or up
-        to the last one before the interruption.
+        Figures of the rounds that the run has already, as in ``history_``: the start,
+        which is round 0, and those before an interruption.
     facts : dict
         Of a run of the command line what its ledger holds besides, such as the files
         and their fingerprints, versions and options. Otherwise empty.
@@ -51,7 +51,7 @@ class RunBegin:
     @property
     def done(self) -> int:
         """Number of rounds that were run before; the run goes on with the next."""
-        return int(self.rounds[-1]["round"]) if self.rounds else 0
+        return int(self.rounds[-1]["round"])
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,10 @@ class RoundEnd:
     Parameters
     ----------
     figures : dict
-        As in ``history_``, and the verdict of the guard: "kept", "waiting" (later
-        rounds decide whether this one is undone) or "harmful" (it is undone).
+        As in ``history_``; what does not exist, for instance without a guard, is NaN in
+        Python, and None on the command line. The verdict of the guard is "kept",
+        "waiting" (later rounds decide whether this one is undone) or "harmful" (it is
+        undone).
     labels : list of dict
         For each label that the round assigned: row, label, influence, influence_se,
         probability and round; on the command line also the row's id.
@@ -229,18 +231,10 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
         )
 
 
-def round_end(
-    record: Round, classes: NDArray[Any], ids: Sequence[str] | None = None
-) -> RoundEnd:
-    """What to tell of a round; ``ids`` are the names of its rows, if they have any."""
-    figures = {**record.summary(), "verdict": record.verdict}
-    return RoundEnd(figures, labels_of(record, classes, ids))
-
-
 def labels_of(
     record: Round, classes: NDArray[Any], ids: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """The labels that a round assigned, in plain values."""
+    """The labels of a round; ``ids`` are the names of its rows, if they have any."""
     chosen = record.selection
     columns = {
         "row": chosen.rows.tolist(),

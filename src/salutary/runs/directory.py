@@ -14,17 +14,20 @@ from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
-from salutary.labeling.callbacks import Callbacks, round_end
-from salutary.labeling.loop import LOG, Round, State, as_limit, describe, rounds, start
+from salutary.labeling.callbacks import Callbacks
+from salutary.labeling.loop import LOG, State, as_limit, describe, rounds, start
+from salutary.labeling.outcome import Round
 from salutary.ledgers.record import Record
 from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, damaged, not_as_written, open_ledger
 from salutary.progress import Stage
-from salutary.runs.artifacts import CONFIG, LEDGER, METRICS, REPORT, check_clock
-from salutary.runs.callbacks import run_begin, text_classes
+from salutary.runs.artifacts import CONFIG, METRICS, REPORT, check_clock
+from salutary.runs.callbacks import round_end, run_begin
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.metrics import add_metrics, write_metrics
 from salutary.runs.origins import (
+    begun,
     checked_sha256,
     data_of,
     refuse_other,
@@ -38,7 +41,7 @@ from salutary.runs.out import (
     report_if_finished,
 )
 from salutary.runs.repeating import config_text, options_of
-from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
+from salutary.runs.resume import begin, commit, n_whole_rounds, restored
 from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 
@@ -118,15 +121,15 @@ def run_tables(
             on_checks(prepared.checks)
             write_metrics(request.out, ledger.read().entries)
             told.begin(lambda: run_begin(request.out))
-            classes = text_classes(prepared.problem.classes)
-            for after, found in rounds(prepared.problem, request.limit, state):
+            problem = prepared.problem
+            for after, found in rounds(problem, request.limit, state):
                 state = after
                 if found is not None:
                     entry, ids = commit(ledger, found, prepared.ids)
                     add_metrics(request.out, entry)
                     LOG.info(describe(found))
                     on_round(found)
-                    told.round(partial(round_end, found, classes, ids))
+                    told.round(partial(round_end, entry, found, problem.classes, ids))
             with stage("writing the results"):
                 return _finish(ledger, kind, request, prepared, state)
 
@@ -194,14 +197,16 @@ def _begin(
     facts = {
         "kind": kind.name,
         "settings": {**request.fixed(), "budget": request.budget},
-        "files": {name: str(path) for name, path in paths.items()},
+        "files": {name: str(path.absolute()) for name, path in paths.items()},
         "data": data,
         "versions": versions(request.sources),
         "embedder": prepared.embedder,
         "options": options_of(request),
+        "features": prepared.checks.features,
+        **begun(request),
     }
     LOG.info("%s: the ledger of 'salutary %s' begins", request.out, kind.name)
-    ledger.begin(facts, problem.classes.tolist(), first_entry(problem, state))
+    begin(ledger, facts, problem, state)
     return state
 
 

@@ -29,16 +29,17 @@ def figures_of(entry: RoundEntry, best_round: int | None = None) -> dict[str, An
     ----------
     entry : RoundEntry
     best_round : int, optional
-        Number of the best round of a run that has ended. Rounds after it are undone.
+        Number of the best round of a run that has ended. With it the figures say
+        whether the round was undone, as rounds after the best are.
     """
-    return {
-        **{
-            each.name: getattr(entry, each.name)
-            for each in fields(entry)
-            if each.name not in MODELS
-        },
-        "undone": best_round is not None and entry.round > best_round,
+    figures = {
+        each.name: getattr(entry, each.name)
+        for each in fields(entry)
+        if each.name not in MODELS
     }
+    if best_round is not None:
+        figures["undone"] = entry.round > best_round
+    return figures
 
 
 def write_metrics(
@@ -60,4 +61,6 @@ def _no_link(path: str, flags: int) -> int:
 
 
 def _line(entry: RoundEntry, best_round: int | None = None) -> str:
+    # Before the end no round is undone.
+    best_round = entry.round if best_round is None else best_round
     return json.dumps(figures_of(entry, best_round), allow_nan=False) + "\n"
