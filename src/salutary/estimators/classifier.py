@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
@@ -363,12 +363,10 @@ class SalutaryClassifier(
         seen = keys[:0] if X_val is None else row_keys(validation.X)
         check_rows(keys[kept], seen, keys[unlabeled])
 
-        tasks = Tasks(self, _safe_indexing(given, kept), y[kept])
-        told = ToldRun(
+        tasks = Tasks(self, given, y, kept)
+        told = ToldRun.of(
+            self,
             "label",
-            self.callbacks,
-            self.get_params(deep=False),
-            self.verbose,
             lambda record: tasks.round(
                 lambda: self._fitted_with(record.snapshot.model, names)
             ),

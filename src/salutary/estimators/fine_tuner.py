@@ -260,8 +260,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             batch_size=self.batch_size,
             seed=int(rng.randint(2**31)),
         )
-        settings = self.get_params(deep=False)
-        told = ToldRun("finetune", self.callbacks, settings, self.verbose)
+        told = ToldRun.of(self, "finetune")
         begun, state, records = told.run(task, self.budget)
         outcomes = outcomes_of(state, records)
         self._remember(y, unlabeled, outcomes, state.best_round, state.ending)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from salutary.advice.verdict import Verdict
+from salutary.arrays import IntArray
 from salutary.labeling.callbacks import (
     Callbacks,
     RoundEnd,
@@ -75,6 +76,17 @@ class ToldRun:
         self._on_round = on_round
         self._classes: NDArray[Any] = np.zeros(0)
         self._labels: list[dict[str, Any]] = []
+
+    @classmethod
+    def of(
+        cls,
+        estimator: Any,
+        kind: str,
+        on_round: Callable[[Round], None] = lambda record: None,
+    ) -> Self:
+        """Of an estimator, by its parameters."""
+        settings = estimator.get_params(deep=False)
+        return cls(kind, estimator.callbacks, settings, estimator.verbose, on_round)
 
     def run(self, problem: Steps, budget: int) -> tuple[State, State, list[Round]]:
         """Run all rounds; the state before the first, the last one, and the rounds."""
@@ -152,13 +164,21 @@ class Tasks:
     ----------
     estimator : estimator
         In its ``fit``.
-    X, y : table or matrix, and ndarray
-        The labeled rows that it is fitted on.
+    X : table or matrix
+        As it was passed to ``fit``.
+    y : ndarray
+        Labels of its rows.
+    labeled : ndarray of int
+        The labeled rows that the estimator is fitted on.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any) -> None:
+    def __init__(self, estimator: Any, X: Any, y: Any, labeled: IntArray) -> None:
         self._estimator = estimator
-        self._data = {"estimator": estimator, "X": X, "y": y}
+        self._data = {
+            "estimator": estimator,
+            "X": lambda: _safe_indexing(X, labeled),
+            "y": lambda: y[labeled],
+        }
         self._fit: Any = None
         self._round: Any = None
         if getattr(estimator, "_skl_callbacks", None):
