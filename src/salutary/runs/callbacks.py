@@ -65,7 +65,10 @@ def run_end(out: Path) -> RunEnd:
     return RunEnd(
         outcome=facts["report"]["outcome"],
         rounds=[figures_of(entry, best) for entry in record.entries],
-        labels=labels.to_dict("records"),
+        labels=[
+            {str(name): value for name, value in label.items()}
+            for label in labels.to_dict("records")
+        ],
         files={name: out / name for name in names},
         directory=out,
     )
