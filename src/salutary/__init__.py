@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from salutary.advice.verdict import Verdict
+    from salutary.callbacks.mlflow import MLflowCallback
     from salutary.deep.lora_classifier import LoraClassifier
     from salutary.deep.torch_classifier import TorchClassifier
     from salutary.deep.torch_embedder import TorchEmbedder
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
     from salutary.influence.objectives import ExpectedCost, WorstGroup
+    from salutary.labeling.callbacks import RoundEnd, RunBegin, RunCallback, RunEnd
     from salutary.runs.artifacts import load
 
 # Whoever imports the library decides what becomes of its log lines.
@@ -46,8 +48,13 @@ __all__ = [
     "LabelDisplay",
     "LearningCurveDisplay",
     "LoraClassifier",
+    "MLflowCallback",
     "PromiseDisplay",
     "Relabeling",
+    "RoundEnd",
+    "RunBegin",
+    "RunCallback",
+    "RunEnd",
     "SalutaryClassifier",
     "SalutaryFineTuner",
     "SemiSupervisedClassifier",
@@ -73,8 +80,13 @@ _HOMES = {
     "LabelDisplay": "salutary.displays.labels",
     "LearningCurveDisplay": "salutary.displays.learning_curve",
     "LoraClassifier": "salutary.deep.lora_classifier",
+    "MLflowCallback": "salutary.callbacks.mlflow",
     "PromiseDisplay": "salutary.displays.promise",
     "Relabeling": "salutary.estimators.relabeling",
+    "RoundEnd": "salutary.labeling.callbacks",
+    "RunBegin": "salutary.labeling.callbacks",
+    "RunCallback": "salutary.labeling.callbacks",
+    "RunEnd": "salutary.labeling.callbacks",
     "SalutaryClassifier": "salutary.estimators.classifier",
     "SalutaryFineTuner": "salutary.estimators.fine_tuner",
     "SemiSupervisedClassifier": "salutary.estimators.semi_supervised",

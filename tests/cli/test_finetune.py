@@ -186,7 +186,8 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     assert (outcome["validation_rows"], outcome["canary_rows"]) == (28, 12)
     assert outcome["verdict"]["sentence"].startswith("Advice: ")
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
-    assert 1 <= first["epochs"] <= 4
+    assert len(outcome["epochs"]) == 1 + outcome["rounds"]
+    assert all(1 <= number <= 4 for number in outcome["epochs"])
     assert 0 <= first["canary_accuracy"] <= 1
 
 

@@ -35,7 +35,7 @@ KINDS = np.array(["bird", "cat", "dog"])
 NOTES = ["007", None, "a,b", 'say "so"', "é\u2028ü", " led", "1.50", "TRUE", "x\ny"]
 RESULTS = {
     *("switches.parquet", "ledger.sqlite", "model.skops"),
-    *("run.json", "config.toml", "run.lock"),
+    *("run.json", "metrics.jsonl", "config.toml", "run.lock"),
 }
 COLUMNS = ["id", "old_label", "label", "influence", "influence_se", "probability"]
 

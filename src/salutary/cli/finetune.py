@@ -101,6 +101,7 @@ def finetune(
     ] = False,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    callback: parameters.Callback = None,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -161,4 +162,6 @@ def finetune(
         resume=resume,
         options=options,
     )
-    run_and_summarize(KIND, request, "labels", describe, finetune_summary, as_json)
+    run_and_summarize(
+        KIND, request, "labels", describe, finetune_summary, as_json, callback
+    )

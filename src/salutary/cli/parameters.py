@@ -182,6 +182,17 @@ Resume = Annotated[
     ),
 ]
 
+Callback = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--callback",
+        rich_help_panel=MESSAGES,
+        metavar="NAME",
+        help="Tell an installed plug-in of the run, its rounds and its results, for "
+        "instance mlflow. Repeat the option for more.",
+    ),
+]
+
 
 def check_at_least(option: str, value: int | None, smallest: int) -> None:
     """Refuse a number that is too small.

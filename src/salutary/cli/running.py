@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salutary.cli.callbacks import find_callbacks
 from salutary.cli.check import card
 from salutary.cli.config import TYPED
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
@@ -34,6 +37,7 @@ def run_and_summarize(
     describe: Callable[[Round], str],
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
     as_json: bool,
+    callback: Sequence[str] | None,
 ) -> None:
     """Run, or continue a run, show each round, and print what came of it.
 
@@ -49,6 +53,8 @@ def run_and_summarize(
         (report, run directory) -> lines to print at the end.
     as_json : bool
         Whether to print the report, as in run.json, in place of the summary.
+    callback : sequence of str or None
+        Names of the plug-ins that are told of the run.
 
     Raises
     ------
@@ -56,17 +62,24 @@ def run_and_summarize(
         For anything in the request that cannot be used.
     """
     # Imported here: 'salutary --help' needs none of it.
+    from salutary.labeling.callbacks import Callbacks
+    from salutary.runs.callbacks import run_begin, run_end
     from salutary.runs.directory import run_tables
 
+    told = Callbacks(find_callbacks(callback or ()))
     request = replace(request, command=TYPED.get())
-    with display(request.budget, unit) as shown:
+    # Standard output holds results, whatever a callback prints.
+    with display(request.budget, unit) as shown, redirect_stdout(sys.stderr):
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
 
         report = run_tables(
-            kind, request, shown.stage, show, partial(show_checks, shown)
+            kind, request, shown.stage, show, partial(show_checks, shown), told
         )
+        if not told.begun:  # the run had finished, perhaps before they were told
+            told.begin(partial(run_begin, request.out))
+        told.end(partial(run_end, request.out))
     if as_json:
         print_json(report)
         return

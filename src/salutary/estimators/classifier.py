@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
@@ -25,6 +26,12 @@ from salutary.estimators.pipelines import (
     split_estimator,
     with_chosen_penalty,
 )
+from salutary.estimators.told import (
+    CallbackSupportMixin,
+    Tasks,
+    ToldRun,
+    torn_down,
+)
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held, check_weight
 from salutary.influence.labels import (
@@ -38,9 +45,10 @@ from salutary.influence.objectives import (
     find_objective,
     objective_name,
 )
+from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import logged, outcomes_of, printed, run
+from salutary.labeling.loop import outcomes_of
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -53,6 +61,7 @@ class SalutaryClassifier(
     ExplainingMixin,
     TransductionMixin,
     PipelineMixin,
+    CallbackSupportMixin,  # type: ignore[misc]
     ClassifierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
@@ -129,6 +138,10 @@ class SalutaryClassifier(
     verbose : int, default=0
         1 prints a line for each round. The logger "salutary" gets these lines too, at
         the level INFO.
+    callbacks : list of RunCallback, optional
+        Told when the run begins, after each round and at the end, see
+        `salutary.RunCallback`; they change no result. Callbacks of scikit-learn itself,
+        which it has from 1.9 on, are passed to ``set_callbacks``.
 
     Attributes
     ----------
@@ -223,6 +236,7 @@ class SalutaryClassifier(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
     }
 
     def __init__(
@@ -242,6 +256,7 @@ class SalutaryClassifier(
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Sequence[RunCallback] | None = None,
     ) -> None:
         self.estimator = estimator
         self.rule = rule
@@ -257,6 +272,7 @@ class SalutaryClassifier(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     def fit(
         self,
@@ -306,11 +322,12 @@ class SalutaryClassifier(
             unlabeled rows are also labeled ones.
         """
         self._validate_params()
+        check_callbacks(self.callbacks)
         find_objective(self.objective)
         check_held(X_val, y_val)
         if groups_val is not None and X_val is None:
             raise ValueError("groups_val belongs to X_val; pass X_val and y_val too")
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threadpool_limits(limits=1, user_api="blas"), torn_down(self):
             return self._fit(X, y, X_val, y_val, sample_weight, groups_val)
 
     def _fit(
@@ -322,7 +339,8 @@ class SalutaryClassifier(
         sample_weight: Any,
         groups_val: Any,
     ) -> SalutaryClassifier:
-        X, rng = as_rows(X, "X"), check_random_state(self.random_state)
+        given, rng = as_rows(X, "X"), check_random_state(self.random_state)
+        X = given
         transformer, template = split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
@@ -348,10 +366,19 @@ class SalutaryClassifier(
         seen = keys[:0] if X_val is None else row_keys(validation.X)
         check_rows(keys[kept], seen, keys[unlabeled])
 
+        tasks = Tasks(self, given, y, kept)
+        told = ToldRun.of(
+            self,
+            "label",
+            lambda record: tasks.round(
+                lambda: self._fitted_with(record.snapshot.model, names)
+            ),
+        )
         if unlabeled.any():
+            tasks.begin()
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
-            labeled, model = self._label(problem, y, kept, held)
+            labeled, model = self._label(problem, y, kept, held, told)
         else:
             warn_without_pool()
             self._to_explain: RunToExplain | None = None
@@ -365,15 +392,20 @@ class SalutaryClassifier(
             labeled = join(labeled, validation)
             model = fit_converged(template, labeled, self.classes_, model)
         self._finish(model, names)
+        tasks.end()
+        self._tell_end(told, self.estimator_, given)
         return self
 
     def _label(
-        self, problem: Problem, y: NDArray[Any], kept: IntArray, held: IntArray
+        self,
+        problem: Problem,
+        y: NDArray[Any],
+        kept: IntArray,
+        held: IntArray,
+        told: ToldRun,
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
-        state, records = run(
-            problem, self.budget, tell=printed if self.verbose else logged
-        )
+        _, state, records = told.run(problem, self.budget)
         unlabeled, best = problem.pool.unlabeled, state.best
         outcomes = outcomes_of(state, records)
         self._remember(y, unlabeled, outcomes, state.best_round, state.ending)

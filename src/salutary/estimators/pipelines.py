@@ -304,6 +304,7 @@ class PipelineMixin:
 
     estimator: Any
     _transformer: Any
+    _classifier: LogisticRegression
 
     def _fit_features(self, X: Any, held: IntArray) -> tuple[Matrix, Any]:
         """Fit the earlier steps on all rows but those held out; then as `_transformed`.
@@ -319,12 +320,17 @@ class PipelineMixin:
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
         """Put the fitted model behind the fitted earlier steps."""
-        self._classifier = model
+        vars(self).update(self._fitted_with(model, names))
+
+    def _fitted_with(self, model: LogisticRegression, names: Any) -> dict[str, Any]:
+        """Attributes of this estimator with a model."""
         # Users pass frames to estimator_; the methods below pass arrays to the model.
-        self.estimator_ = joined_again(self.estimator, self._transformer, model, names)
+        whole = joined_again(self.estimator, self._transformer, model, names)
+        found = {"_classifier": model, "estimator_": whole}
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self._transformer, name):
-                setattr(self, name, getattr(self._transformer, name))
+                found[name] = getattr(self._transformer, name)
+        return found
 
     def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
         check_order(X, name)

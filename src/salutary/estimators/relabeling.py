@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -33,6 +34,7 @@ from salutary.estimators.pipelines import (
     transformed,
     with_chosen_penalty,
 )
+from salutary.estimators.told import ToldRun
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import (
     encode_groups,
@@ -44,16 +46,10 @@ from salutary.influence.objectives import (
     find_objective,
     objective_name,
 )
+from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
-from salutary.labeling.loop import (
-    State,
-    as_limit,
-    logged,
-    outcomes_of,
-    printed,
-    run,
-)
+from salutary.labeling.loop import State, as_limit, outcomes_of
 from salutary.labeling.outcome import Round, history
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
@@ -131,6 +127,7 @@ def relabel(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    callbacks: Sequence[RunCallback] | None = None,
 ) -> Relabeling:
     r"""Switch the training labels whose switching lowers the validation loss most.
 
@@ -179,6 +176,9 @@ def relabel(
     verbose : int, default=0
         1 prints a line for each round. The logger "salutary" gets these lines too, at
         the level INFO.
+    callbacks : list of RunCallback, optional
+        Told when the run begins, after each round and at the end, see
+        `salutary.RunCallback`; they change no switch.
 
     Returns
     -------
@@ -222,8 +222,22 @@ def relabel(
     >>> int((noisy != y[::2]).sum()), int((found.y != y[::2]).sum())
     (15, 2)
     """
+    settings = {
+        "estimator": estimator,
+        "rule": rule,
+        "objective": objective,
+        "budget": budget,
+        "batch_size": batch_size,
+        "min_influence_z": min_influence_z,
+        "guard": guard,
+        "n_jobs": n_jobs,
+        "random_state": random_state,
+    }
     _check_limits(budget, batch_size, min_influence_z)
+    check_callbacks(callbacks)
+    told = ToldRun("relabel", callbacks, settings, verbose)
     X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
+    given = X
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         fit_without_labels(transformer, X)
@@ -263,12 +277,12 @@ def relabel(
         n_jobs=n_jobs,
     )
     with threadpool_limits(limits=1, user_api="blas"):
-        state, rounds = run(
-            problem, as_limit(budget), tell=printed if verbose else logged
-        )
+        _, state, rounds = told.run(problem, as_limit(budget))
         verdict = verdict_on(problem, state, objective_name(objective))
     model = joined_again(estimator, transformer, state.best.model, names)
-    return _relabeling(problem, state, rounds, model, verdict)
+    found = _relabeling(problem, state, rounds, model, verdict)
+    told.end(found.history, found.termination, verdict, model, given)
+    return found
 
 
 def _check_limits(

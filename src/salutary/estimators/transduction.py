@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salutary.advice.verdict import Verdict
 from salutary.displays.reprs import in_a_notebook, rounds_table
+from salutary.estimators.told import ToldRun
 from salutary.labeling.outcome import Outcome, history
 
 
@@ -19,6 +21,7 @@ class TransductionMixin:
     """
 
     classes_: NDArray[Any]
+    verdict_: Verdict | None
 
     def _remember(
         self,
@@ -57,6 +60,11 @@ class TransductionMixin:
                 self.labeled_iter_[chosen.rows] = outcome.number
                 self.influence_[chosen.rows] = chosen.assigned_influence
                 self.influence_se_[chosen.rows] = chosen.influence_se
+
+    def _tell_end(self, told: ToldRun, model: Any, X: Any) -> None:
+        """Tell the callbacks what came of the run, with rows that the model takes."""
+        ending = str(self.termination_condition_)
+        told.end(self.history_, ending, self.verdict_, model, X)
 
     def _html_repr(self) -> str:
         """What a notebook shows: scikit-learn's diagram, the verdict and the rounds."""

@@ -112,8 +112,18 @@ def coefficients_of(snapshot: Snapshot) -> Coefficients:
     return snapshot.model.coef_, snapshot.model.intercept_
 
 
-def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
-    """Write a round to the ledger; ``ids`` are the names of the pool rows."""
+def commit(
+    ledger: Ledger, record: Round, ids: pa.Array
+) -> tuple[RoundEntry, list[str]]:
+    """Write a round to the ledger; ``ids`` are the names of the pool rows.
+
+    Returns
+    -------
+    entry : RoundEntry
+        As the ledger has it.
+    named : list of str
+        Names of the rows that the round has labeled.
+    """
     chosen = record.selection
     labels = AssignedLabels(
         rows=chosen.rows,
@@ -130,6 +140,7 @@ def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
     of_folds = tuple((snapshot.rows, snapshot.labels) for snapshot in record.folds)
     entry = _entry(record, record.snapshot, record.folds)
     ledger.commit(entry, _details(record), labels, named, of_folds)
+    return entry, named
 
 
 def _entry(
