@@ -101,6 +101,7 @@ def finetune(
     ] = False,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -161,4 +162,4 @@ def finetune(
         resume=resume,
         options=options,
     )
-    run_and_summarize(KIND, request, "labels", describe, finetune_summary, as_json)
+    run_and_summarize(KIND, request, "labels", describe, finetune_summary, as_json, no_report)

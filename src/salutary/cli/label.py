@@ -62,6 +62,7 @@ def label(
     jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -113,4 +114,4 @@ def label(
         options=options,
         jobs=jobs,
     )
-    run_and_summarize(LABELING, request, "labels", describe, label_summary, as_json)
+    run_and_summarize(LABELING, request, "labels", describe, label_summary, as_json, no_report)

@@ -33,6 +33,7 @@ from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
+from salutary.cli.report import report
 from salutary.cli.resume import resume
 from salutary.cli.terminal import be_quiet, printable, show_logs, tell
 from salutary.errors import InputError
@@ -54,7 +55,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(check, advise, label, relabel, finetune, resume),
-    *(predict, evaluate, cache, demo),
+    *(report, predict, evaluate, cache, demo),
 )
 for command in COMMANDS:
     app.command(cls=PanelCommand)(command)

@@ -71,6 +71,7 @@ def relabel(
     jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -121,5 +122,5 @@ def relabel(
         jobs=jobs,
     )
     run_and_summarize(
-        RELABELING, request, "switches", described, relabel_summary, as_json
+        RELABELING, request, "switches", described, relabel_summary, as_json, no_report
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.check import card
+from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run_and_summarize(
     describe: Callable[[Round], str],
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
     as_json: bool,
+    no_report: bool,
 ) -> None:
     """Run, or continue a run, show each round, and print what came of it.
 
@@ -47,6 +49,8 @@ def run_and_summarize(
         (report, run directory) -> lines to print at the end.
     as_json : bool
         Whether to print the report, as in run.json, in place of the summary.
+    no_report : bool
+        Whether to write no page about the run.
 
     Raises
     ------
@@ -64,8 +68,9 @@ def run_and_summarize(
         report = run_tables(
             kind, request, shown.stage, show, partial(show_checks, shown)
         )
+    report_at_end(request.out, no_report)
     if as_json:
         print_json(report)
         return
-    for line in summary(report, request.out):
+    for line in (*summary(report, request.out), *where_the_page_is(request.out)):
         print(line)
