@@ -9,14 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from salutary.advice.comparison import Advice
     from salutary.advice.verdict import Verdict
     from salutary.deep.lora_classifier import LoraClassifier
     from salutary.deep.torch_classifier import TorchClassifier
     from salutary.deep.torch_embedder import TorchEmbedder
     from salutary.deep.trainer import Trainer
     from salutary.deep.transformer_embedder import TransformerEmbedder
+    from salutary.displays.advice import AdviceDisplay
+    from salutary.displays.labels import LabelDisplay
+    from salutary.displays.learning_curve import LearningCurveDisplay
+    from salutary.displays.promise import PromiseDisplay
     from salutary.errors import InputError
+    from salutary.estimators.advice import Advice
     from salutary.estimators.advising import advise
     from salutary.estimators.classifier import SalutaryClassifier
     from salutary.estimators.fine_tuner import SalutaryFineTuner
@@ -35,10 +39,14 @@ __version__ = "0.2.0.dev0"
 
 __all__ = [
     "Advice",
+    "AdviceDisplay",
     "ExpectedCost",
     "InfluenceWarning",
     "InputError",
+    "LabelDisplay",
+    "LearningCurveDisplay",
     "LoraClassifier",
+    "PromiseDisplay",
     "Relabeling",
     "SalutaryClassifier",
     "SalutaryFineTuner",
@@ -57,11 +65,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Advice": "salutary.advice.comparison",
+    "Advice": "salutary.estimators.advice",
+    "AdviceDisplay": "salutary.displays.advice",
     "ExpectedCost": "salutary.influence.objectives",
     "InfluenceWarning": "salutary.influence.direction",
     "InputError": "salutary.errors",
+    "LabelDisplay": "salutary.displays.labels",
+    "LearningCurveDisplay": "salutary.displays.learning_curve",
     "LoraClassifier": "salutary.deep.lora_classifier",
+    "PromiseDisplay": "salutary.displays.promise",
     "Relabeling": "salutary.estimators.relabeling",
     "SalutaryClassifier": "salutary.estimators.classifier",
     "SalutaryFineTuner": "salutary.estimators.fine_tuner",

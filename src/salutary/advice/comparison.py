@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -30,45 +30,8 @@ LARGEST_POOL = 20_000
 
 
 @dataclass(frozen=True)
-class Advice:
-    """The result of `salutary.advise`: which option does best, and by how much.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        What was compared, and the decision.
-    n_train, n_validation, n_pool : int
-        Numbers of rows.
-    n_pool_used : int
-        Number of pool rows that were used. Of more than 20,000 a part is drawn.
-    splits, repeats : int
-        Number of folds, and how often the cross-fitting was repeated.
-    classes_not_validated : list of str
-        Classes that no validation row has. Nothing shows what helps for them.
-    model_ : Pipeline or classifier
-        The advised option, fitted on all rows. It takes rows as `salutary.advise` was
-        given them.
-
-    See Also
-    --------
-    salutary.advise : Compares the options.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from salutary import advise
-    >>> X, y = load_iris(return_X_y=True)
-    >>> advice = advise(
-    ...     X[::9], y[::9], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
-    ... )
-    >>> advice.option
-    'train + validation'
-    >>> differences = advice.table.set_index("option")["difference"]
-    >>> bool(differences["train only"] > 0)  # its log loss is higher
-    True
-    >>> advice.to_dict()["n_validation"]
-    50
-    """
+class Comparison:
+    """All options of a task compared; see `salutary.Advice`, which adds the model."""
 
     verdict: Verdict
     n_train: int
@@ -78,7 +41,6 @@ class Advice:
     splits: int
     repeats: int
     classes_not_validated: list[str]
-    model_: Any = None
 
     @property
     def option(self) -> str:
@@ -100,9 +62,11 @@ class Advice:
 
         The rows of the table are under ``options``. The model is left out.
         """
-        others = ("verdict", "model_")
-        rest = {name: value for name, value in vars(self).items() if name not in others}
-        return {**self.verdict.to_dict(), **rest}
+        names = [field.name for field in fields(Comparison) if field.name != "verdict"]
+        return {
+            **self.verdict.to_dict(),
+            **{name: getattr(self, name) for name in names},
+        }
 
 
 def compare(
@@ -111,7 +75,7 @@ def compare(
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
     known: KnownFolds | None = None,
-) -> Advice:
+) -> Comparison:
     """Cross-fit all options of a task, and advise one.
 
     Parameters
@@ -127,12 +91,12 @@ def compare(
 
     Returns
     -------
-    Advice
+    Comparison
     """
     used, _ = drawn(task)
     with threadpool_limits(limits=1, user_api="blas"):
         judged = cross_fit(used, n_splits, n_repeats, fitted, known)
-    return Advice(
+    return Comparison(
         verdict=reach_verdict(judged, Measure(used.validation.truth)),
         n_train=len(task.train),
         n_validation=len(task.validation),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -17,7 +16,6 @@ from sklearn.utils import check_random_state, check_scalar
 
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
-    Advice,
     compare,
     follow,
     rows_of,
@@ -25,6 +23,7 @@ from salutary.advice.comparison import (
 from salutary.advice.options import AdviceTask
 from salutary.arrays import as_float64
 from salutary.deep.rows import joined
+from salutary.estimators.advice import Advice
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
     as_plain_regression,
@@ -226,7 +225,7 @@ def advise(
         )
     fitted, _ = follow(task, found.option)
     model = joined_again(estimator, transformer, fitted.model, names)
-    return replace(found, model_=model)
+    return Advice(**vars(found), model_=model)
 
 
 def _seed(random_state: Any) -> int:

@@ -16,6 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.after_run import verdict_on
 from salutary.advice.verdict import Verdict
+from salutary.displays.reprs import (
+    in_a_notebook,
+    on_a_screen,
+    rounds_table,
+    switches_table,
+)
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
     as_rows,
@@ -47,7 +53,7 @@ from salutary.labeling.tuning import best_C_by_validation, tuned_folds
 from salutary.names import ObjectiveName, RuleName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relabeling:
     """Labels after relabeling, and how they came about.
 
@@ -80,6 +86,21 @@ class Relabeling:
     history: list[dict[str, Any]]
     termination: str
     verdict: Verdict | None
+
+    def __repr__(self) -> str:
+        return on_a_screen(*self._summary(), switches_table(self.switches))
+
+    def _repr_html_(self) -> str:
+        rounds = rounds_table(self.history)
+        return in_a_notebook(*self._summary(), rounds, switches_table(self.switches))
+
+    def _summary(self) -> list[str]:
+        sentence = [] if self.verdict is None else [self.verdict.sentence]
+        counts = (
+            f"Relabeling: {len(self.switches)} of {len(self.y)} labels switched in "
+            f"{max(len(self.history) - 1, 0)} rounds; ended by {self.termination!r}."
+        )
+        return [counts, *sentence]
 
 
 def relabel(

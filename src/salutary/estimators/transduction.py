@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salutary.displays.reprs import in_a_notebook, rounds_table
 from salutary.labeling.loop import Round
 
 
@@ -55,3 +56,12 @@ class TransductionMixin:
                 self.labeled_iter_[chosen.rows] = record.number
                 self.influence_[chosen.rows] = chosen.assigned_influence
                 self.influence_se_[chosen.rows] = chosen.influence_se
+
+    def _html_repr(self) -> str:
+        """What a notebook shows: scikit-learn's diagram, the verdict and the rounds."""
+        diagram: str = super()._html_repr()  # type: ignore[misc]
+        if not hasattr(self, "history_"):
+            return diagram
+        verdict = getattr(self, "verdict_", None)
+        sentence = [] if verdict is None else [verdict.sentence]
+        return diagram + in_a_notebook(*sentence, rounds_table(self.history_))

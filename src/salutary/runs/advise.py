@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
-    Advice,
+    Comparison,
     compare,
     follow,
     rows_of,
@@ -110,8 +110,8 @@ def advise_tables(
     Returns
     -------
     dict
-        The settings, the items of `Advice.to_dict`, the number of validation rows that
-        another table has as well, and the items of `Checks.to_dict`.
+        The settings, the items of `Comparison.to_dict`, the number of validation rows
+        that another table has as well, and the items of `Checks.to_dict`.
 
     Raises
     ------
@@ -223,7 +223,7 @@ def _settings(sources: Sources, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _outcome(advice: Advice, encoded: EncodedTables) -> dict[str, Any]:
+def _outcome(advice: Comparison, encoded: EncodedTables) -> dict[str, Any]:
     recurring = recurring_rows(encoded.tables)
     return {**advice.to_dict(), "recurring_validation_rows": recurring}
 
