@@ -162,4 +162,6 @@ def finetune(
         resume=resume,
         options=options,
     )
-    run_and_summarize(KIND, request, "labels", describe, finetune_summary, as_json, no_report)
+    run_and_summarize(
+        KIND, request, "labels", describe, finetune_summary, as_json, no_report
+    )

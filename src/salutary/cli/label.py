@@ -114,4 +114,6 @@ def label(
         options=options,
         jobs=jobs,
     )
-    run_and_summarize(LABELING, request, "labels", describe, label_summary, as_json, no_report)
+    run_and_summarize(
+        LABELING, request, "labels", describe, label_summary, as_json, no_report
+    )

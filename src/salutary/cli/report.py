@@ -14,6 +14,7 @@ from salutary.cli.terminal import printable, tell
 from salutary.errors import InputError
 from salutary.files import PAGE
 
+
 @is_conventional
 def report(
     *,

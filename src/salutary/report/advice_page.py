@@ -82,4 +82,3 @@ def _answer(outcome: Mapping[str, Any] | None) -> Answer:
     if outcome["difference"] is None and outcome["finding"] == "no labels":
         beyond = f"No option with labels that no person gave was kept. {beyond}"
     return Answer(headline, beyond, "", outcome["sentence"])
-

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix, log_loss
 
@@ -201,5 +200,3 @@ def confusions(
         for row, column in pairs
         if mistakes[row, column]
     ]
-
-

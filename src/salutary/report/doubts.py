@@ -85,7 +85,9 @@ def find_doubts(labels: pd.DataFrame, unseen: list[bool] | None) -> Doubts:
         },
         columns=[*REASONS],
     )
-    return Doubts(reasons.astype(bool).reset_index(drop=True), float(far), float(typical))
+    return Doubts(
+        reasons.astype(bool).reset_index(drop=True), float(far), float(typical)
+    )
 
 
 def most_doubtful(labels: pd.DataFrame, doubts: Doubts, number: int) -> list[int]:

@@ -98,7 +98,9 @@ def rendered(template: str, context: Mapping[str, Any]) -> str:
     """A template filled in; all that is no `Markup` is escaped."""
     environment = _environment()
     script = _resource("page.js")
-    css = environment.get_template("page.css").render(light=style.LIGHT, dark=style.DARK)
+    css = environment.get_template("page.css").render(
+        light=style.LIGHT, dark=style.DARK
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template(template).render(
         {

@@ -59,7 +59,9 @@ class OwnRows:
     @property
     def n_left_out(self) -> int:
         """Number of columns that are not shown."""
-        return max(0, (0 if self.table is None else self.table.num_columns) - MOST_COLUMNS)
+        return max(
+            0, (0 if self.table is None else self.table.num_columns) - MOST_COLUMNS
+        )
 
 
 def own_rows(
@@ -149,9 +151,7 @@ def _unseen(
     plain = {key: kind for key, kind in kinds.items() if kind in ("category", "number")}
     train = unchanged_table(facts, "train")
     train = train.take(pa.array(training_rows(facts, train)))
-    seen, found = (
-        cast_features(table, plain, "table") for table in (train, labeled)
-    )
+    seen, found = (cast_features(table, plain, "table") for table in (train, labeled))
     unseen: dict[int, list[str]] = {}
     for name, kind in plain.items():
         before, now = seen[name].dropna(), found[name]
@@ -202,4 +202,3 @@ def validation_rows(
     label_type = pa.array(classes).type
     labels = target_labels(table, facts["settings"]["target"], label_type, place)
     return table, encode_labels(labels, classes, place)
-

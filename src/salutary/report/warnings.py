@@ -25,7 +25,9 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
         return []
     outcome, found = report["outcome"], []
     if outcome.get("classes_not_validated"):
-        names = ", ".join(visible(name, 40) for name in outcome["classes_not_validated"])
+        names = ", ".join(
+            visible(name, 40) for name in outcome["classes_not_validated"]
+        )
         found.append(
             f"No validation row has class {names}, so nothing shows whether labels help "
             "there."
