@@ -17,6 +17,8 @@ import salutary
 from salutary import LoraClassifier, SalutaryFineTuner
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
+from salutary.displays.frames import RunFrames
+from tests.ledgers.contents import ledger_of
 from tests.words import once
 
 pytestmark = [
@@ -107,14 +109,14 @@ def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[st
 OUTPUTS = ("labels.parquet", "metrics.jsonl", "adapter/layer.safetensors")
 
 
-def outputs(run: Path) -> list[bytes]:
+def outputs(run: Path) -> list[Any]:
     """What a run leaves, but for the seconds it took."""
     found = [(run / name).read_bytes() for name in OUTPUTS if name != "metrics.jsonl"]
     for line in (run / "metrics.jsonl").read_text().splitlines():
         metrics = json.loads(line)
         metrics.pop("seconds")
         found.append(json.dumps(metrics).encode())
-    return found
+    return [*found, ledger_of(run)]
 
 
 def test_an_adapter_labels_and_metrics_come_of_it(
@@ -186,6 +188,26 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
     assert 1 <= first["epochs"] <= 4
     assert 0 <= first["canary_accuracy"] <= 1
+
+
+def test_the_ledger_shows_what_there_is_of_a_deep_model(whole: Path) -> None:
+    found = RunFrames.of_run(whole)
+    metrics = pd.read_json(whole / "metrics.jsonl", lines=True)
+    for name in ("validation", "canary"):
+        for figure in ("loss", "accuracy"):
+            column = f"{name}_{figure}"
+            assert found.rounds[column].tolist() == pytest.approx(
+                metrics[column].tolist()
+            )
+    labels, held = found.labels, found.influences
+    assert len(labels)
+    assert (labels["distance"] >= 0).all()
+    assert labels["rank"].between(1, SIZES["pool"]).all()
+    assert held.loc[held["round"] == 1, "n_rows"].sum() == SIZES["pool"]
+    own = found.rounds.set_index("round").loc[found.variants["round"]]
+    assert found.variants["variant"].tolist() == own["variant"].tolist()
+    assert found.variants["canary_loss"].tolist() == own["canary_loss"].tolist()
+    assert found.facts["features"] == {"text": "document"}
 
 
 class OneSeed(np.random.RandomState):
@@ -309,6 +331,7 @@ def test_the_final_model_may_see_the_validation_table(
 KILLED = """
 import os, signal
 from salutary.cli.main import main
+from salutary.displays.frames import RunFrames
 from salutary.deep.language_model import LanguageModel
 from salutary.deep.lora_classifier import LoraClassifier
 

@@ -23,12 +23,12 @@ from salutary.labeling.definition import Fold, split_folds
 from salutary.labeling.fitting import Snapshot, fit_converged
 from salutary.labeling.guard import FOLDS
 from salutary.labeling.loop import (
-    Round,
     State,
     advance,
     describe,
     start,
 )
+from salutary.labeling.outcome import Round
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES, find_rule
@@ -588,6 +588,7 @@ def same_state(one: State, other: State) -> None:
         strict=True,
     ):
         same_snapshot(snapshot, snapshot_then)
+    assert one.first.summary() == pytest.approx(other.first.summary(), nan_ok=True)
     assert_array_equal(one.canary.best, other.canary.best)
     assert_array_equal(one.canary.start, other.canary.start)
     for name in ("rounds", "best_round", "termination", "ending"):
@@ -769,12 +770,12 @@ def peak_of_a_round(n_pool: int, hessian: Any, rule: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", ["plausible", "tempered"])
 @pytest.mark.parametrize("hessian", ["train", "both"])
-def test_a_rounds_memory_grows_by_no_more_than_masks_of_the_pool(
+def test_a_rounds_memory_grows_by_masks_of_the_pool_and_four_bytes_a_row(
     hessian: Any, rule: str
 ) -> None:
     most, least = (peak_of_a_round(n, hessian, rule) for n in (160_000, 20_000))
-    # One float32 score a row and class would take 12 bytes a row.
-    assert most - least < 4 * 140_000
+    # One float32 score a row and class would take 12 bytes a row more.
+    assert most - least < 8 * 140_000
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from salutary.cli import parameters
-from salutary.cli.config import takes_config
+from salutary.cli.config import TYPED, takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import not_validated, recurring
@@ -169,7 +169,9 @@ def _compare(
         checked = partial(show_checks, shown)
         if out is None:
             return advise_tables(sources, plan, shown.stage, fitted, checked)
-        request = Request(sources, plan, plan.budget, out, resume, options)
+        request = Request(
+            *(sources, plan, plan.budget, out, resume, options), command=TYPED.get()
+        )
         report = advise_into(request, shown.stage, fitted, checked, known)
         facts = {name: report[name] for name in ("settings", "checks")}
         return {**facts, **report["outcome"], "out": str(out)}

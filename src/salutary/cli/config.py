@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tomllib
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -20,6 +21,9 @@ NOT_OF_A_RUN = ("out", "resume", "json", "config", "quiet", "verbose", "help")
 
 LANGUAGE_MODEL = "NAME_OR_FOLDER"
 """What an option takes that is a path only if there is such a folder."""
+
+TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
+"""The words of the command line as they were typed, the program's name first."""
 
 LARGEST = 1 << 20
 """Bytes of a file of options that is read."""

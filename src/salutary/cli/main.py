@@ -26,6 +26,7 @@ import typer
 from salutary.cli.advise import advise
 from salutary.cli.cache import cache
 from salutary.cli.check import check
+from salutary.cli.config import TYPED
 from salutary.cli.conventions import CONTEXT, PanelCommand
 from salutary.cli.demo import demo
 from salutary.cli.evaluate import evaluate
@@ -91,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     be_quiet(False)
     show_logs(False)
     words = list(map(_expanded, sys.argv[1:] if arguments is None else arguments))
+    TYPED.set(("salutary", *words))
     name = next((word for word in words if not word.startswith("-")), "")
     try:
         _check_words(words)

@@ -14,7 +14,7 @@ from salutary.cli.running import run_and_summarize
 from salutary.cli.texts import takes_texts
 
 if TYPE_CHECKING:
-    from salutary.labeling.loop import Round
+    from salutary.labeling.outcome import Round
     from salutary.tables.sources import Texts
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.check import card
+from salutary.cli.config import TYPED
 from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
-    from salutary.labeling.loop import Round
+    from salutary.labeling.outcome import Round
     from salutary.runs.kind import Request, RunKind
     from salutary.tables.checks import Checks
 
@@ -60,6 +62,7 @@ def run_and_summarize(
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.directory import run_tables
 
+    request = replace(request, command=TYPED.get())
     with display(request.budget, unit) as shown:
 
         def show(record: Round) -> None:

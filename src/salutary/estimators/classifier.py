@@ -38,7 +38,7 @@ from salutary.influence.objectives import (
 )
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import logged, printed, run
+from salutary.labeling.loop import logged, outcomes_of, printed, run
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -143,19 +143,22 @@ class SalutaryClassifier(
         Standard error of ``influence_`` over the validation rows; NaN with fewer than
         two. It does not allow for the rows having been chosen for large influences.
     history_ : list of dict
-        For each round:
+        For the start, which is round 0, and for each round; empty if there was nothing
+        to label:
 
-        - round, counted from 1;
+        - round;
         - n_labeled: rows that the model was fitted on;
         - validation_loss: the objective on the validation rows after the round;
-        - canary_loss: the same on the canary rows; canary_fall: how far it has fallen
-          since before the first round; canary_se: the standard error of that fall. All
-          three are NaN without a guard;
+          validation_accuracy and validation_balanced_accuracy there;
+        - canary_loss, canary_accuracy, canary_balanced_accuracy: the same on the canary
+          rows; canary_fall: how far the loss has fallen since the start; canary_se: the
+          standard error of that fall. All are NaN without a guard;
         - largest_influence of the labels assigned in the round;
         - variant of the rule: "p^0", "p^1" or "p^2" after the power of the probability,
           or "callable";
+        - verdict of the guard: "kept", "waiting" for later rounds, or "harmful";
         - seconds the round took;
-        - refused: whether the guard has undone the round.
+        - undone: whether the guard has undone the round.
     n_iter_ : int
         Number of rounds, including those that were undone.
     termination_condition_ : str
@@ -368,7 +371,8 @@ class SalutaryClassifier(
             problem, self.budget, tell=printed if self.verbose else logged
         )
         unlabeled, best = problem.pool.unlabeled, state.best
-        self._remember(y, unlabeled, records, state.best_round, state.ending)
+        outcomes = outcomes_of(state, records)
+        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
         return training_rows(problem, best.rows, best.labels), best.model
 

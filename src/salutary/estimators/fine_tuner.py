@@ -29,7 +29,7 @@ from salutary.influence.labels import (
     encode_validation_labels,
     find_unlabeled,
 )
-from salutary.labeling.loop import logged, printed, run, start
+from salutary.labeling.loop import logged, outcomes_of, printed, run, start
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.splits import split_off
 from salutary.names import RuleName
@@ -92,7 +92,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     influence_se_ : ndarray of shape (n_samples,), float64
         Standard error of ``influence_`` over the validation rows.
     history_ : list of dict
-        For each round what `SalutaryClassifier` has; the losses are the deep model's.
+        For the start and each round what `SalutaryClassifier` has; losses and
+        accuracies are the deep model's.
     n_iter_ : int
         Number of rounds, including those that were undone.
     termination_condition_ : str
@@ -254,7 +255,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         state, records = run(
             task, self.budget, begun, tell=printed if self.verbose else logged
         )
-        self._remember(y, unlabeled, records, state.best_round, state.ending)
+        outcomes = outcomes_of(state, records)
+        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
         self._model = state.best.model
         refit = self.refit_on_validation

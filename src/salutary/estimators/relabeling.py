@@ -45,7 +45,15 @@ from salutary.influence.objectives import (
 )
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
-from salutary.labeling.loop import Round, State, as_limit, logged, printed, run
+from salutary.labeling.loop import (
+    State,
+    as_limit,
+    logged,
+    outcomes_of,
+    printed,
+    run,
+)
+from salutary.labeling.outcome import Round, history
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
@@ -70,7 +78,8 @@ class Relabeling:
     model : LogisticRegression or Pipeline
         Fitted on the rows with the labels ``y``.
     history : list of dict
-        For each round, what ``history_`` of `salutary.SalutaryClassifier` has.
+        For the start and each round, what ``history_`` of
+        `salutary.SalutaryClassifier` has.
     termination : str
         Why the run ended: "budget", "no_positive_influence", "guard" or
         "pool_exhausted" (every label has been switched). It is "guard" whenever rounds
@@ -287,10 +296,7 @@ def _relabeling(
         y=problem.classes[codes],
         switches=_switches(problem, rounds[: state.best_round]),
         model=model,
-        history=[
-            {**record.summary(), "refused": record.number > state.best_round}
-            for record in rounds
-        ],
+        history=history(outcomes_of(state, rounds), state.best_round),
         termination=str(state.ending),
         verdict=verdict,
     )

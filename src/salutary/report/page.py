@@ -19,6 +19,7 @@ from salutary.errors import InputError
 from salutary.files import PAGE, refuse_links, write_text
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import (
     UNREADABLE,
     AnyLedger,
@@ -30,7 +31,7 @@ from salutary.ledgers.sealed import (
 from salutary.report.advice_page import advice_context
 from salutary.report.run_page import RunPage, run_context
 from salutary.report.visible import LONGEST, number, short, visible
-from salutary.runs.artifacts import LEDGER, REPORT
+from salutary.runs.artifacts import REPORT
 
 Content = TypeVar("Content")
 

@@ -24,13 +24,13 @@ from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
 from salutary.ledgers.advice_ledger import AdviceLedger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import not_as_written, open_ledger
 from salutary.names import RELABELED
 from salutary.progress import Stage
 from salutary.runs.artifacts import (
     CONFIG,
     LABELS,
-    LEDGER,
     MODEL,
     REPORT,
     SWITCHES,
@@ -39,6 +39,7 @@ from salutary.runs.artifacts import (
 )
 from salutary.runs.kind import Request
 from salutary.runs.origins import (
+    begun,
     checked_sha256,
     data_of,
     refuse_other,
@@ -247,11 +248,13 @@ def _first_facts(
     return {
         "kind": ADVISING.name,
         "settings": request.fixed(),
-        "files": {name: str(path) for name, path in paths.items()},
+        "files": {name: str(path.absolute()) for name, path in paths.items()},
         "data": data,
         "versions": versions(request.sources),
         "embedder": encoded.embedder,
         "options": options_of(request),
+        "features": encoded.checks.features,
+        **begun(request),
     }
 
 

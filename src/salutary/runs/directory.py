@@ -13,14 +13,17 @@ from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
-from salutary.labeling.loop import LOG, Round, State, as_limit, describe, rounds, start
+from salutary.labeling.loop import LOG, State, as_limit, describe, rounds, start
+from salutary.labeling.outcome import Round
 from salutary.ledgers.record import Record
 from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, damaged, not_as_written, open_ledger
 from salutary.progress import Stage
-from salutary.runs.artifacts import CONFIG, LEDGER, REPORT, check_clock
+from salutary.runs.artifacts import CONFIG, REPORT, check_clock
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.origins import (
+    begun,
     checked_sha256,
     data_of,
     refuse_other,
@@ -34,7 +37,7 @@ from salutary.runs.out import (
     report_if_finished,
 )
 from salutary.runs.repeating import config_text, options_of
-from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
+from salutary.runs.resume import begin, commit, n_whole_rounds, restored
 from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 
@@ -181,14 +184,16 @@ def _begin(
     facts = {
         "kind": kind.name,
         "settings": {**request.fixed(), "budget": request.budget},
-        "files": {name: str(path) for name, path in paths.items()},
+        "files": {name: str(path.absolute()) for name, path in paths.items()},
         "data": data,
         "versions": versions(request.sources),
         "embedder": prepared.embedder,
         "options": options_of(request),
+        "features": prepared.checks.features,
+        **begun(request),
     }
     LOG.info("%s: the ledger of 'salutary %s' begins", request.out, kind.name)
-    ledger.begin(facts, problem.classes.tolist(), first_entry(problem, state))
+    begin(ledger, facts, problem, state)
     return state
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from salutary.errors import InputError
 from salutary.files import LOCK, refuse_links, writable
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, AnyLedger
-from salutary.runs.artifacts import CONFIG, LEDGER
+from salutary.runs.artifacts import CONFIG
 from salutary.runs.kind import DirectoryKind, Request
 from salutary.runs.repeating import command_of
 from salutary.tables.formats import file_sha256
