@@ -84,7 +84,8 @@ def test_a_run_ends_with_its_page(run):
             label.influence, rel=1e-3
         )
     outcome = json.loads((run / "run.json").read_text())["outcome"]
-    shown = {row[0].removesuffix(" (advised)"): row[1] for row in parsed.rows if row}
+    options = (row for row in parsed.rows if len(row) == 6)
+    shown = {row[0].removesuffix(" (advised)"): row[1] for row in options}
     for option in outcome["verdict"]["options"]:
         weight = option["validation_weight"]
         name = option["option"] + ("" if weight in (0, 1) else f", weight {weight:g}")
@@ -278,7 +279,8 @@ def test_a_comparison_has_a_page(folder, tmp_path):
     outcome = json.loads((out / "run.json").read_text())["outcome"]
     assert parsed.open == []
     assert outcome["sentence"] in parsed.text
-    shown = {row[0].removesuffix(" (advised)"): row[1] for row in parsed.rows if row}
+    options = (row for row in parsed.rows if len(row) == 6)
+    shown = {row[0].removesuffix(" (advised)"): row[1] for row in options}
     assert all(
         f"{option['loss']:.4f}" in shown.values() for option in outcome["options"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,8 @@ WIDTH, HEIGHT = 7.2, 3.3
 """Inches of a picture, which fills the width of a page on a screen."""
 
 MOST_ROWS = 200
-"""Rows of the table behind a picture; of more, evenly spaced ones are shown."""
+"""Rows of the table behind a picture, and rounds that are drawn; of more, evenly spaced
+ones are."""
 
 MOST_BARS = 40
 """Bars of labels by round; of more rounds, several share a bar."""
@@ -105,9 +106,18 @@ def picture(
     return Picture(name, Markup(svg), caption, figures)
 
 
+RoundDisplay = TypeVar("RoundDisplay", LearningCurveDisplay, PromiseDisplay)
+
+
+def _thinned(display: RoundDisplay) -> RoundDisplay:
+    """The display with evenly spaced rounds if there are many, as SVG grows by each."""
+    display.frame = display.frame.iloc[_spaced(len(display.frame), MOST_ROWS)]
+    return display
+
+
 def learning_curve(frames: RunFrames) -> Picture:
     """The losses by round."""
-    display = LearningCurveDisplay.from_frames(frames)
+    display = _thinned(LearningCurveDisplay.from_frames(frames))
     return picture(
         "curve",
         display.plot,
@@ -121,7 +131,7 @@ def learning_curve(frames: RunFrames) -> Picture:
 
 def promise(frames: RunFrames) -> Picture:
     """What each round promised, and what it brought."""
-    display = PromiseDisplay.from_frames(frames)
+    display = _thinned(PromiseDisplay.from_frames(frames))
     return picture(
         "promise",
         display.plot,
