@@ -8,11 +8,11 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
-from salutary.displays.frames import RunFrames
 from sklearn.metrics import confusion_matrix, log_loss
 
 from salutary import load
 from salutary.cli.main import main
+from salutary.displays.frames import RunFrames
 from salutary.ledgers.run_ledger import Ledger
 from salutary.report import page as report_page
 from salutary.report.calibration import judged_rows

@@ -58,7 +58,9 @@ def look(
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {**size, "mobile": width < 600}
     )
-    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
+    driver.execute_cdp_cmd(
+        "Emulation.setScriptExecutionDisabled", {"value": not script}
+    )
     driver.get(page.resolve().as_uri())
 
 
@@ -80,8 +82,7 @@ def requests(driver: Any) -> list[str]:
 def picture(driver: Any, height: int | None = None, top: int = 0) -> bytes:
     """A PNG of the page, of a part of it if a height is given."""
     size = driver.execute_script(
-        "const of = document.documentElement;"
-        "return [of.clientWidth, of.scrollHeight]"
+        "const of = document.documentElement;return [of.clientWidth, of.scrollHeight]"
     )
     clip = {"x": 0, "y": top, "width": size[0], "height": height or size[1], "scale": 1}
     found = driver.execute_cdp_cmd(
@@ -93,5 +94,6 @@ def picture(driver: Any, height: int | None = None, top: int = 0) -> bytes:
 def axe() -> str:
     """The script that checks a page for accessibility."""
     spec = find_spec("axe_core_python")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return (Path(spec.origin).parent / "axe.min.js").read_text("utf-8")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from salutary.displays.frames import RunFrames
 
+from salutary.displays.frames import RunFrames
 from salutary.ledgers.record import Record
 from salutary.report.page import rendered
 from salutary.report.run_page import RunPage, run_context

@@ -111,10 +111,12 @@ def test_it_sorts_by_keyboard(plain):
         sort = "return document.querySelector(arguments[0]).getAttribute('aria-sort')"
         assert plain.execute_script(sort, head) == order
         assert f"by influence, {order}" in said(plain)
-    assert plain.execute_script(
-        "return document.activeElement.textContent"
-    ) == "influence"
-    count = "return document.querySelectorAll('[aria-sort]:not([aria-sort=none])').length"
+    assert (
+        plain.execute_script("return document.activeElement.textContent") == "influence"
+    )
+    count = (
+        "return document.querySelectorAll('[aria-sort]:not([aria-sort=none])').length"
+    )
     assert plain.execute_script(count) == 1
 
 
@@ -151,7 +153,10 @@ def test_it_filters_by_id_class_and_doubt(plain):
     search = plain.find_element("id", "find")
     search.send_keys("ROW-11")
     wait_for(plain, lambda driver: len(rows(driver)) == 11)
-    assert {row[1] for row in rows(plain)} == {"row-11", *(f"row-{k}" for k in range(110, 120))}
+    assert {row[1] for row in rows(plain)} == {
+        "row-11",
+        *(f"row-{k}" for k in range(110, 120)),
+    }
     assert "11 of 11 (of 120)" in said(plain)
     search.send_keys("no such id")
     wait_for(plain, lambda driver: not rows(driver))
@@ -194,7 +199,9 @@ def test_nothing_is_wider_than_the_window(driver, pages, width):
 @pytest.mark.parametrize("name", ["plain", "hostile"])
 def test_axe_has_no_serious_finding(driver, pages, name, dark):
     look(driver, pages[name], dark=dark)
-    driver.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
+    driver.execute_script(
+        "for (const d of document.querySelectorAll('details')) d.open = true"
+    )
     driver.execute_script(axe())
     found = driver.execute_async_script(
         "const done = arguments[arguments.length - 1];"

@@ -1,4 +1,4 @@
-"""The page says what the ledger says, whatever the names are, and needs nothing else."""
+"""The page says what the ledger says, whatever the names are, and asks nobody."""
 
 import base64
 import hashlib

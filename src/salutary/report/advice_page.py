@@ -61,8 +61,8 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
             "forest",
             display.plot,
             "How much higher the loss of each option is than that of the advised one",
-            "Right of zero is worse. An option whose bar reaches zero may do as well as "
-            "the advised one.",
+            "Right of zero is worse. An option whose bar reaches zero may do as well "
+            "as the advised one.",
             display.frame,
             height=1.2 + 0.34 * len(display.frame),
         )

@@ -112,8 +112,8 @@ def _how_sure(limits: tuple[float, float] | None) -> str:
     lower, upper = limits
     if lower <= 0 <= upper:
         return (
-            f". That may be chance: the 95% interval is from {number(-lower)} better to "
-            f"{number(upper)} worse."
+            f". That may be chance: the 95% interval is from {number(-lower)} better "
+            f"to {number(upper)} worse."
         )
     low, high = sorted((abs(lower), abs(upper)))
     return f" (95% interval {number(low)} to {number(high)})."

@@ -81,9 +81,9 @@ def calibration(probability: Float64Array, truth: IntArray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each of at most ten parts of the rows, from those whose guess the model
-        is least sure of: ``rows``, ``sure``, the mean probability of the guesses, and
-        ``right``, the share of guesses that are right.
+        A row for each of at most ten parts of the rows, from those whose guess the
+        model is least sure of: ``rows``, ``sure``, the mean probability of the guesses,
+        and ``right``, the share of guesses that are right.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def calibration(probability: Float64Array, truth: IntArray) -> pd.DataFrame:
 def judged_rows(run_dir: Path, record: Record) -> Sequence[Judged]:
     """Probabilities of the validation rows before and after a run.
 
-    With a guard, those of its folds come first, each of rows that the fold's labels were
-    not chosen by.
+    With a guard, those of its folds come first, each of rows that the fold's labels
+    were not chosen by.
 
     Parameters
     ----------

@@ -42,6 +42,8 @@ class Picture:
     ----------
     name : str
         Begins its ids.
+    title : str
+        What it shows.
     svg : Markup
     caption : str
         What to look for in it.
@@ -50,6 +52,7 @@ class Picture:
     """
 
     name: str
+    title: str
     svg: Markup
     caption: str
     figures: pd.DataFrame | None
@@ -103,7 +106,7 @@ def picture(
         f'aria-labelledby="{name}-title" aria-describedby="{name}-desc"',
         1,
     )
-    return Picture(name, Markup(svg), caption, figures)
+    return Picture(name, title, Markup(svg), caption, figures)
 
 
 RoundDisplay = TypeVar("RoundDisplay", LearningCurveDisplay, PromiseDisplay)
@@ -136,9 +139,9 @@ def promise(frames: RunFrames) -> Picture:
         "promise",
         display.plot,
         "Fall of the loss that each round promised, and the real one",
-        "A round promises the sum of its labels' influences. What it brought on held-out "
-        "rows is what counts; where that is far below the promise, influences were "
-        "overrated.",
+        "A round promises the sum of its labels' influences. What it brought on "
+        "held-out rows is what counts; where that is far below the promise, influences "
+        "were overrated.",
         display.frame,
     )
 
@@ -150,8 +153,8 @@ def influences(frames: RunFrames) -> Picture:
         "influence",
         display.plot,
         "Influence of each label with two standard errors, in order of assignment",
-        "A label whose bar reaches zero may bring nothing. Hollow ones were undone. The "
-        "figures are in the table of all labels below.",
+        "A label whose bar reaches zero may bring nothing. Hollow ones were undone. "
+        "The figures are in the table of all labels below.",
         None,
     )
 

@@ -53,7 +53,7 @@ class OwnRows:
         return [(name, _shown(self.table[name][position])) for name in names]
 
     def old_label(self, position: int) -> Any:
-        """The label that a row had before; None if it had none, or that is not known."""
+        """The label that a row had before; None if it had none, or none is known."""
         return self.old_labels[position] if len(self.old_labels) else None
 
     @property

@@ -45,7 +45,7 @@ FOREMOST = 10
 """Labels that are shown with their rows, of either kind."""
 
 MOST_IN_MATRIX = 10
-"""Classes of a table of all mistakes; of more, the most frequent mistakes are listed."""
+"""Classes of a table of all mistakes; of more, the most frequent ones are listed."""
 
 MOODS = {"better": "good", "worse": "bad", "no labels": "bad", "no difference": "open"}
 
@@ -266,7 +266,7 @@ def _of_labels(page: RunPage, foremost: list[int]) -> dict[str, Any]:
     undone = labels["undone"].to_numpy(dtype=bool)
     order = np.lexsort((-labels["influence"].to_numpy(dtype=float), undone))
     shown = len(data["values"][0])
-    one, unit = page.words
+    unit = page.words[1]
     title = f"Three {unit} to distrust first"
     if len(foremost) < 3:
         title = f"The {unit} to distrust first"
@@ -301,8 +301,8 @@ def _doubt_counts(page: RunPage) -> str:
 def _rows_note(page: RunPage) -> str:
     if page.rows.why_not is not None:
         return (
-            "The rows' own columns are left out, and so are values that no training row "
-            f"has: {page.rows.why_not}."
+            "The rows' own columns are left out, and so are values that no training "
+            f"row has: {page.rows.why_not}."
         )
     if page.rows.n_left_out:
         return f"{page.rows.n_left_out} further columns of the rows are not shown."

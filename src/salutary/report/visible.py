@@ -9,6 +9,9 @@ import numpy as np
 LONGEST = 160
 """Characters of a value that a page shows; of a longer one it says the length."""
 
+NOTHING = "\u2013"
+"""What stands for a figure that there is none of."""
+
 JOINERS = "\u200c\u200d"
 """Characters that many scripts need within words, though Python calls them unprintable.
 
@@ -64,7 +67,7 @@ def number(value: Any, digits: int = 4) -> str:
     ('0.1235', '–', '0.0000', '–')
     """
     if value is None or not np.isfinite(value):
-        return "–"
+        return NOTHING
     return f"{value:z.{digits}f}".replace("-", "\u2212")
 
 
@@ -77,5 +80,5 @@ def short(value: Any) -> str:
     ('0.0001235', '−12.35')
     """
     if value is None or not np.isfinite(value):
-        return "–"
+        return NOTHING
     return f"{value:.4g}".replace("-", "\u2212")

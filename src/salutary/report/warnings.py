@@ -29,8 +29,8 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
             visible(name, 40) for name in outcome["classes_not_validated"]
         )
         found.append(
-            f"No validation row has class {names}, so nothing shows whether labels help "
-            "there."
+            f"No validation row has class {names}, so nothing shows whether labels "
+            "help there."
         )
     if outcome.get("recurring_validation_rows"):
         found.append(
@@ -55,7 +55,7 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     agreement = outcome.get("agreement")
     if agreement is not None:
         found.append(
-            f"{agreement:.1%} of the labels that were kept equal the pool's own labels, "
-            "which were not used."
+            f"{agreement:.1%} of the labels that were kept equal the pool's own "
+            "labels, which were not used."
         )
     return found
