@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from salutary.advice.comparison import Comparison
 
@@ -73,7 +72,7 @@ class AdviceDisplay:
     """
 
     ax_: Axes
-    figure_: Figure
+    figure_: Figure | SubFigure
     artists_: dict[str, Artist]
 
     def __init__(
@@ -102,12 +101,12 @@ class AdviceDisplay:
         )
 
     @classmethod
-    def from_run(cls, path: str | PathLike[str]) -> AdviceDisplay:
+    def from_run(cls, path: Path | str) -> AdviceDisplay:
         """The options that a run in a directory compared.
 
         Parameters
         ----------
-        path : str or path-like
+        path : Path or str
             The ``--out`` of ``salutary advise``.
 
         Raises

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from salutary.displays import style
 from salutary.displays.frames import RunFrames
+from salutary.displays.run_display import RunDisplay
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ERRORS = 2
 """A bar reaches this many standard errors up and down."""
 
 
-class LabelDisplay:
+class LabelDisplay(RunDisplay):
     """The influence of each label, with two standard errors, in order of assignment.
 
     Influence is what a label was estimated to take off the validation loss when it was
@@ -61,41 +60,11 @@ class LabelDisplay:
     20
     """
 
-    ax_: Axes
-    figure_: Figure
-    artists_: dict[str, Artist]
-
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> LabelDisplay:
-        """The labels of a fitted estimator.
-
-        Parameters
-        ----------
-        estimator : SalutaryClassifier or SalutaryFineTuner
-        """
-        return cls.from_frames(RunFrames.of_estimator(estimator))
-
-    @classmethod
-    def from_run(cls, path: str | PathLike[str]) -> LabelDisplay:
-        """The labels of a run in a directory.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The ``--out`` of ``salutary label``, ``relabel`` or ``finetune``.
-
-        Raises
-        ------
-        InputError
-            If it holds no run.
-        """
-        return cls.from_frames(RunFrames.of_run(path))
-
-    @classmethod
-    def from_frames(cls, frames: RunFrames) -> LabelDisplay:
+    def from_frames(cls, frames: RunFrames) -> Self:
         """The labels of what a run did, as tables."""
         columns = ["position", "row", "id", "round", "label", "influence"]
         frame = frames.labels[columns].reset_index(drop=True)
@@ -105,7 +74,7 @@ class LabelDisplay:
         frame["undone"] = frames.labels["undone"].to_numpy(dtype=bool)
         return cls(frame)
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> LabelDisplay:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the labels.
 
         Parameters

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from salutary.displays import style
 from salutary.displays.frames import RunFrames
+from salutary.displays.run_display import RunDisplay
 from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BASELINES = {
     TRAIN_AND_VALIDATION: (f"{TRAIN_AND_VALIDATION}, no labels", (0, (6, 2))),
@@ -23,7 +21,7 @@ BASELINES = {
 """Name in the legend and dashes of each line that a run's labels are held against."""
 
 
-class LearningCurveDisplay:
+class LearningCurveDisplay(RunDisplay):
     """The loss of a run on validation and held-out rows after each round.
 
     Held-out rows are those that the guard judges by and influence never sees; without a
@@ -68,48 +66,23 @@ class LearningCurveDisplay:
     >>> display.figure_.savefig("curve.png")  # doctest: +SKIP
     """
 
-    ax_: Axes
-    figure_: Figure
-    artists_: dict[str, Artist]
-
     def __init__(self, frame: pd.DataFrame, *, objective: str = "loss") -> None:
         self.frame = frame
         self.objective = objective
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> LearningCurveDisplay:
-        """The curve of a fitted estimator that labels rows.
-
-        Parameters
-        ----------
-        estimator : SalutaryClassifier or SalutaryFineTuner
-        """
+    def from_estimator(cls, estimator: Any) -> Self:
+        """The curve of a fitted `SalutaryClassifier` or `SalutaryFineTuner`."""
         is_deep = hasattr(estimator, "trainer_")
         return cls._of(RunFrames.of_estimator(estimator), is_deep)
 
     @classmethod
-    def from_run(cls, path: str | PathLike[str]) -> LearningCurveDisplay:
-        """The curve of a run in a directory.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The ``--out`` of ``salutary label``, ``relabel`` or ``finetune``.
-
-        Raises
-        ------
-        InputError
-            If it holds no run.
-        """
-        return cls.from_frames(RunFrames.of_run(path))
-
-    @classmethod
-    def from_frames(cls, frames: RunFrames) -> LearningCurveDisplay:
+    def from_frames(cls, frames: RunFrames) -> Self:
         """The curve of what a run did, as tables."""
         return cls._of(frames, frames.facts.get("kind") == "finetune")
 
     @classmethod
-    def _of(cls, frames: RunFrames, is_deep: bool) -> LearningCurveDisplay:
+    def _of(cls, frames: RunFrames, is_deep: bool) -> Self:
         columns = ["round", "n_labeled", "validation_loss", "canary_loss"]
         frame = frames.rounds[columns].reset_index(drop=True)
         # Before the first round nothing has fallen, and that is sure.
@@ -124,7 +97,7 @@ class LearningCurveDisplay:
             frame = frame.assign(**_baselines(frames))
         return cls(frame, objective=style.objective_in_words(frames.verdict))
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> LearningCurveDisplay:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the curve.
 
         Parameters
@@ -202,7 +175,9 @@ class LearningCurveDisplay:
             if name in self.frame:
                 self.artists_[name] = self.ax_.axhline(
                     self.frame[name].iloc[0],
-                    **{"color": style.ink(), "linestyle": dashes, "linewidth": 1.2},
+                    color=style.ink(),
+                    linestyle=dashes,
+                    linewidth=1.2,
                     gid=name.replace(" + ", "-and-").replace(" ", "-"),
                 )
                 names[name] = words

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from salutary.displays import style
 from salutary.displays.frames import RunFrames
+from salutary.displays.run_display import RunDisplay
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 SERIES = {
     "promised": ("promised ± 1 standard error", style.PROMISED),
@@ -26,7 +25,7 @@ PLACES = {"promised": -0.2, "validation": 0.0, "held_out": 0.2}
 """Where in a round a series stands, so that none hides another."""
 
 
-class PromiseDisplay:
+class PromiseDisplay(RunDisplay):
     """The fall of the loss that each round promised, and the fall it brought.
 
     A round promises the sum of the influences of its labels. What it brought is how far
@@ -69,48 +68,15 @@ class PromiseDisplay:
     [10, 10]
     """
 
-    ax_: Axes
-    figure_: Figure
-    artists_: dict[str, Artist]
-
     def __init__(self, frame: pd.DataFrame, *, objective: str = "loss") -> None:
         self.frame = frame
         self.objective = objective
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> PromiseDisplay:
-        """The rounds of a fitted estimator that labels rows.
-
-        Parameters
-        ----------
-        estimator : SalutaryClassifier or SalutaryFineTuner
-        """
-        return cls.from_frames(RunFrames.of_estimator(estimator))
-
-    @classmethod
-    def from_run(cls, path: str | PathLike[str]) -> PromiseDisplay:
-        """The rounds of a run in a directory.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The ``--out`` of ``salutary label``, ``relabel`` or ``finetune``.
-
-        Raises
-        ------
-        InputError
-            If it holds no run.
-        """
-        return cls.from_frames(RunFrames.of_run(path))
-
-    @classmethod
-    def from_frames(cls, frames: RunFrames) -> PromiseDisplay:
+    def from_frames(cls, frames: RunFrames) -> Self:
         """The rounds of what a run did, as tables."""
         rounds = frames.rounds.set_index("round")
-        # A sum of errors of which one is not known is not known either.
-        sums = frames.labels.groupby("round")[["influence", "influence_se"]].agg(
-            lambda values: values.sum(skipna=False)
-        )
+        sums = frames.labels.groupby("round")[["influence", "influence_se"]].agg(_sum)
         found = pd.DataFrame(
             {
                 "n_labels": frames.labels.groupby("round").size(),
@@ -126,7 +92,7 @@ class PromiseDisplay:
         frame = found.iloc[1:].rename_axis("round").reset_index()
         return cls(frame, objective=style.objective_in_words(frames.verdict))
 
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> PromiseDisplay:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the rounds.
 
         Parameters
@@ -189,3 +155,8 @@ class PromiseDisplay:
                     gid=part.replace(" ", "-").replace("_", "-"),
                 )
         return self.artists_[name if name in self.artists_ else f"{name} undone"]
+
+
+def _sum(values: pd.Series) -> float:
+    """A sum; with an error that is not known, that of all is not known either."""
+    return float(values.sum(skipna=False))

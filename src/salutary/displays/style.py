@@ -122,8 +122,11 @@ def marker_size(number: int) -> float:
 def gray_ground(ax: Axes, first: float, last: float) -> Artist:
     """A ground for what was undone, half a step beyond the first and the last."""
     return ax.axvspan(
-        *(first - 0.5, last + 0.5),
-        **{"color": LIGHT["gray"], "alpha": 0.15, "linewidth": 0},
+        first - 0.5,
+        last + 0.5,
+        color=LIGHT["gray"],
+        alpha=0.15,
+        linewidth=0,
         gid="undone",
     )
 
@@ -300,7 +303,7 @@ def as_svg(figure: Figure, name: str, title: str) -> str:
     import matplotlib as mpl
 
     file = StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "salutary"}
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "salutary"}
     with mpl.rc_context(settings), _names_as_they_are(figure):
         figure.savefig(
             file, format="svg", transparent=True, metadata={"Date": None}, dpi=110
