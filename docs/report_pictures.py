@@ -26,7 +26,7 @@ COMMANDS = (
 
 SHOWN: dict[str, dict[str, Any]] = {
     "report-top": {"width": 1280, "height": 950},
-    "report-pictures": {"width": 1000, "section": "curve", "height": 1150},
+    "report-pictures": {"width": 1000, "section": "curve", "height": 1430},
     "report-table": {"width": 1280, "section": "labels", "height": 620, "dark": True},
     "report-phone": {"width": 400, "height": 1100},
 }

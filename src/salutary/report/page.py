@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from salutary.displays import style
 from salutary.displays.frames import RunFrames
-from salutary.errors import InputError
 from salutary.files import PAGE, refuse_links, write_text
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.run_ledger import Ledger
 from salutary.ledgers.schema import LEDGER
-from salutary.ledgers.sealed import (
-    UNREADABLE,
-    AnyLedger,
-    application_of,
-    damaged,
-    not_as_written,
-    open_ledger,
-)
+from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
 from salutary.report.advice_page import advice_context
 from salutary.report.run_page import RunPage, run_context
 from salutary.report.visible import LONGEST, number, short, visible
 from salutary.runs.artifacts import REPORT
-
-Content = TypeVar("Content")
 
 
 def write_page(run_dir: Path) -> Path:
@@ -72,27 +62,20 @@ def is_current(run_dir: Path) -> bool:
 def page_of(run_dir: Path) -> str:
     """The page of a run as text; see `write_page`."""
     path = run_dir / LEDGER
-    if not path.is_file() or not path.stat().st_size:
-        raise InputError(f"{run_dir}: holds no run; pass the --out of one")
-    refuse_links(run_dir)
-    if application_of(path) == AdviceLedger.APPLICATION:
-        facts = _read(AdviceLedger, path, AdviceLedger.facts)
-        return rendered("advice.html", advice_context(run_dir, facts))
-    record = _read(Ledger, path, Ledger.read)
-    page = RunPage(run_dir, RunFrames.of_run(run_dir), record)
+    if path.is_file() and application_of(path) == AdviceLedger.APPLICATION:
+        return rendered("advice.html", advice_context(run_dir, _advice_facts(path)))
+    frames = RunFrames.of_run(run_dir)
+    with open_ledger(Ledger, path) as ledger:
+        page = RunPage(run_dir, frames, ledger.read())
     return rendered("run.html", run_context(page))
 
 
-def _read(
-    kind: type[AnyLedger], path: Path, read: Callable[[AnyLedger], Content]
-) -> Content:
-    with open_ledger(kind, path) as ledger:
+def _advice_facts(path: Path) -> dict[str, Any]:
+    refuse_links(path.parent)
+    with open_ledger(AdviceLedger, path) as ledger:
         if ledger.is_empty() or not ledger.is_sound():
             raise not_as_written(path)
-        try:
-            return read(ledger)
-        except UNREADABLE as error:
-            raise damaged(path, error) from None
+        return ledger.facts()
 
 
 def rendered(template: str, context: Mapping[str, Any]) -> str:

@@ -329,7 +329,7 @@ def _reasons(page: RunPage, at: int, row: Mapping[str, Any]) -> list[str]:
     """Why to distrust a label, with the figures."""
     doubts = page.doubts
     words = {
-        UNSURE: UNSURE,
+        UNSURE: f"its influence is {UNSURE}",
         AGAINST: f"{AGAINST}: {visible(row['guess'], 60)}, with probability "
         f"{number(row['guess_probability'], 2)}",
         FAR: f"{FAR}: the nearest is {short(row['distance'])} away; half of the "
