@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from html import unescape
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from salutary.report.calibration import judged_rows
 from salutary.report.rows import held_out, own_rows, unchanged_table
 from salutary.tables.reading import read_tables
 from salutary.tables.sources import HeldOut, Sources
+from tests.cli.test_finetune import arguments as finetune_arguments
+from tests.cli.test_finetune import write_tables as write_texts
 from tests.report.made import HOSTILE, Parsed
 
 pytestmark = pytest.mark.slow
@@ -291,3 +294,16 @@ def test_no_report_of_a_comparison_needs_a_directory(folder, refusal):
     arguments = words(folder, "x", "--no-report", command="advise")
     arguments = [word for word in arguments if not word.startswith("--out")]
     assert "--no-report" in refusal(arguments)
+
+
+@pytest.mark.skipif(find_spec("peft") is None, reason="needs salutary[text]")
+def test_a_fine_tuning_has_a_page(decoder, tmp_path):
+    write_texts(tmp_path)
+    main(finetune_arguments(tmp_path, decoder, "--quiet"))
+    parsed = Parsed((tmp_path / "run" / "report.html").read_text("utf-8"))
+    assert parsed.open == []
+    assert "would need fine-tuning again" in parsed.text
+    assert "logistic regressions on the first model's embeddings" in parsed.text
+    labels = RunFrames.of_run(tmp_path / "run").labels
+    shown = {row[1] for row in parsed.rows if len(row) == 11}
+    assert shown >= {*labels["id"]}

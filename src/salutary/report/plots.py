@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from salutary.displays import style
 from salutary.displays.frames import RunFrames
@@ -197,7 +199,7 @@ def class_counts(frames: RunFrames) -> pd.DataFrame:
 def _draw_counts(ax: Axes, counts: pd.DataFrame) -> None:
     places, below = np.arange(len(counts)), np.zeros(len(counts))
     hatches = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
-    handles = []
+    handles: list[Artist] = []
     for number, name in enumerate(counts.columns):
         look = style.CLASSES[number] if number < MOST_CLASSES else style.OTHERS
         bars = ax.bar(
@@ -212,12 +214,12 @@ def _draw_counts(ax: Axes, counts: pd.DataFrame) -> None:
         if not hatches[number]:
             for bar in bars:
                 bar.set_facecolor(look["color"])
-        handles.append(bars)
+        handles.append(bars[0])
         below += counts[name].to_numpy()
     style.add_legend(ax, handles, map(visible, counts.columns), columns=4)
     shown = _spaced(len(counts), 12)
     ax.set_xticks(places[shown], [str(counts.index[place]) for place in shown])
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("round")
     ax.set_ylabel("labels")
 

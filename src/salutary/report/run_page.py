@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -205,7 +205,8 @@ def _quality(frames: RunFrames) -> list[tuple[str, float, float]]:
         "canary_balanced_accuracy": "held-out balanced accuracy",
         "validation_balanced_accuracy": "validation balanced accuracy",
     }
-    first, best = rounds.loc[0], rounds.loc[frames.best_round]
+    first: Any = rounds.loc[0]
+    best: Any = rounds.loc[frames.best_round]
     found = [
         (name, float(first[column]), float(best[column]))
         for column, name in names.items()
@@ -325,7 +326,7 @@ def _label(page: RunPage, at: int) -> dict[str, Any]:
     }
 
 
-def _reasons(page: RunPage, at: int, row: Mapping[str, Any]) -> list[str]:
+def _reasons(page: RunPage, at: int, row: Any) -> list[str]:
     """Why to distrust a label, with the figures."""
     doubts = page.doubts
     words = {
