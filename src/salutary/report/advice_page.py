@@ -10,7 +10,7 @@ from salutary.displays.advice import AdviceDisplay
 from salutary.report.answer import Answer, baselines, beyond_both_tables
 from salutary.report.made import (
     MOST_FEATURES,
-    command_of,
+    commands_of,
     features_of,
     next_steps,
     settings_of,
@@ -51,7 +51,7 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         "features": features[:MOST_FEATURES],
         "n_features_hidden": max(0, len(features) - MOST_FEATURES),
         "next_steps": next_steps(run_dir, facts, report, None),
-        "command": command_of(facts),
+        "commands": commands_of(run_dir, facts),
         "tables": tables_of(facts, report),
         "settings": settings_of(facts),
     }

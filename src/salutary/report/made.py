@@ -10,6 +10,7 @@ from typing import Any
 
 from salutary.names import RELABELED, SALUTARY
 from salutary.report.visible import number, visible
+from salutary.runs.artifacts import CONFIG
 
 MOST_FEATURES = 150
 """Columns that are listed; of more, those with marks come first."""
@@ -99,21 +100,20 @@ def settings_of(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [*started, *settings, *versions]
 
 
-def command_of(facts: Mapping[str, Any]) -> str:
-    """The command that made a run, or one that repeats it by its file of options."""
-    noted = facts.get("command")
-    if isinstance(noted, list):
-        return shlex.join(map(str, noted))
-    if noted:
-        return str(noted)
-    return f"salutary {facts['kind']} --config config.toml --out NEW_DIR"
+def commands_of(run_dir: Path, facts: Mapping[str, Any]) -> list[str]:
+    """A command that repeats a run from here, and the one it was started by."""
+    config = shlex.quote(str(run_dir / CONFIG))
+    found = [f"salutary {facts['kind']} --config {config} --out NEW_DIR"]
+    if facts.get("command"):
+        found.append(shlex.join(map(str, facts["command"])))
+    return found
 
 
 def next_steps(
     run_dir: Path,
     facts: Mapping[str, Any],
     report: Mapping[str, Any],
-    doubtful_id: str | None,
+    doubtful: Mapping[str, Any] | None,
 ) -> list[Step]:
     """What can be done next, the most useful first.
 
@@ -123,21 +123,24 @@ def next_steps(
     facts : mapping
     report : mapping
         As in run.json; empty for a run that has not finished.
-    doubtful_id : str or None
-        The label to distrust first.
+    doubtful : mapping or None
+        The label to distrust first, with its row and id.
     """
     folder = shlex.quote(str(run_dir))
     if not report:
         return [Step("Go on with the run.", f"salutary resume {folder}")]
     outcome = report["outcome"]
     steps = [*_by_verdict(folder, facts, outcome)]
-    if doubtful_id is not None and facts["kind"] != "advise":
-        # A long id is no help on a command line.
-        name = doubtful_id if len(doubtful_id) <= 60 else "ID"
+    if doubtful is not None:
+        name = str(doubtful["id"])
+        # What cannot be typed is no help on a command line.
+        name = shlex.quote(name) if name.isprintable() and len(name) <= 60 else "ID"
+        has_ids = facts["settings"]["id"] is not None
+        which = f"--id {name}" if has_ids else f"--row {doubtful['row']}"
         steps.append(
             Step(
                 "See why a label was given, and what speaks against it.",
-                f"salutary explain {folder} --id {shlex.quote(name)}",
+                f"salutary explain {folder} {which}",
             )
         )
     if outcome.get("termination") == "budget" and not outcome["refused_rounds"]:

@@ -31,7 +31,7 @@ from salutary.report.doubts import (
 from salutary.report.label_table import PAGE, first_rows, script_safe, table_data
 from salutary.report.made import (
     MOST_FEATURES,
-    command_of,
+    commands_of,
     features_of,
     next_steps,
     settings_of,
@@ -126,7 +126,7 @@ def run_context(page: RunPage) -> dict[str, Any]:
     verdict = frames.verdict
     features = features_of(report)
     foremost = most_doubtful(page.labels, page.doubts, FOREMOST)
-    doubtful_id = str(page.labels["id"].iloc[foremost[0]]) if foremost else None
+    first: Any = page.labels.iloc[foremost[0]] if foremost else None
     context = {
         "title": f"salutary {facts['kind']}: {page.run_dir.name}",
         "kicker": _kicker(page),
@@ -145,8 +145,8 @@ def run_context(page: RunPage) -> dict[str, Any]:
         "labels_total": len(page.labels),
         "features": features[:MOST_FEATURES],
         "n_features_hidden": max(0, len(features) - MOST_FEATURES),
-        "next_steps": next_steps(page.run_dir, facts, report, doubtful_id),
-        "command": command_of(facts),
+        "next_steps": next_steps(page.run_dir, facts, report, first),
+        "commands": commands_of(page.run_dir, facts),
         "tables": tables_of(facts, report),
         "settings": settings_of(facts),
         "doubtful": [_label(page, at) for at in foremost],
@@ -163,6 +163,7 @@ def _kicker(page: RunPage) -> str:
         counted += f", {len(labels) - kept} undone"
     rounds = len(page.frames.rounds) - 1
     began = str(page.facts.get("started") or "")[:16].replace("T", " ")
+    began += " UTC" if began else ""
     parts = (
         f"salutary {page.facts['kind']}",
         visible(page.run_dir.name, 60),
