@@ -12,6 +12,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.config import TYPED, takes_config
 from salutary.cli.conventions import is_conventional
+from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
@@ -88,6 +89,7 @@ def advise(
         bool,
         typer.Option("--resume", help="Continue an interrupted comparison in RUN_DIR."),
     ] = False,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -107,6 +109,8 @@ def advise(
     parameters.check_seed(seed)
     if resume and out is None:
         raise InputError("--resume: needs the directory to continue in; pass --out")
+    if no_report and out is None:
+        raise InputError("--no-report: is for a comparison with --out; leave it out")
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.advise import Plan
@@ -120,12 +124,14 @@ def advise(
     )
     plan = Plan(budget, batch_size, splits, repeats, seed)
     report = _compare(sources, plan, out, resume, options)
+    if out is not None:
+        report_at_end(out, no_report)
     for line in _warnings(report):
         tell(line)
     if as_json:
         print_json(report)
         return
-    for line in summary(report):
+    for line in (*summary(report), *(() if out is None else where_the_page_is(out))):
         print(line)
 
 

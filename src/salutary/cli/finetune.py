@@ -102,6 +102,7 @@ def finetune(
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     callback: parameters.Callback = None,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -163,5 +164,12 @@ def finetune(
         options=options,
     )
     run_and_summarize(
-        KIND, request, "labels", describe, finetune_summary, as_json, callback
+        KIND,
+        request,
+        "labels",
+        describe,
+        finetune_summary,
+        as_json,
+        callback,
+        no_report,
     )

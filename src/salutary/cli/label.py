@@ -63,6 +63,7 @@ def label(
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     callback: parameters.Callback = None,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -115,5 +116,12 @@ def label(
         jobs=jobs,
     )
     run_and_summarize(
-        LABELING, request, "labels", describe, label_summary, as_json, callback
+        LABELING,
+        request,
+        "labels",
+        describe,
+        label_summary,
+        as_json,
+        callback,
+        no_report,
     )

@@ -35,6 +35,7 @@ from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
+from salutary.cli.report import report
 from salutary.cli.resume import resume
 from salutary.cli.terminal import be_quiet, printable, show_logs, tell
 from salutary.errors import InputError
@@ -55,8 +56,8 @@ app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT
 )
 COMMANDS = (
-    *(check, advise, label, relabel, finetune, resume, explain),
-    *(predict, evaluate, cache, demo),
+    *(check, advise, label, relabel, finetune, resume),
+    *(explain, report, predict, evaluate, cache, demo),
 )
 for command in COMMANDS:
     app.command(cls=PanelCommand)(command)

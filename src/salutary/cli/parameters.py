@@ -171,6 +171,14 @@ AsJson = Annotated[
         help="Print one JSON document instead of the summary.",
     ),
 ]
+NoReport = Annotated[
+    bool,
+    typer.Option(
+        "--no-report",
+        rich_help_panel=MESSAGES,
+        help="Write no page about the run. 'salutary report RUN_DIR' writes it later.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(

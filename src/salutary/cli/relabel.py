@@ -72,6 +72,7 @@ def relabel(
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     callback: parameters.Callback = None,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -122,5 +123,12 @@ def relabel(
         jobs=jobs,
     )
     run_and_summarize(
-        RELABELING, request, "switches", described, relabel_summary, as_json, callback
+        RELABELING,
+        request,
+        "switches",
+        described,
+        relabel_summary,
+        as_json,
+        callback,
+        no_report,
     )

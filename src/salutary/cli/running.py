@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from salutary.cli.callbacks import find_callbacks
 from salutary.cli.check import card
 from salutary.cli.config import TYPED
+from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run_and_summarize(
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
     as_json: bool,
     callback: Sequence[str] | None,
+    no_report: bool,
 ) -> None:
     """Run, or continue a run, show each round, and print what came of it.
 
@@ -55,6 +57,8 @@ def run_and_summarize(
         Whether to print the report, as in run.json, in place of the summary.
     callback : sequence of str or None
         Names of the plug-ins that are told of the run.
+    no_report : bool
+        Whether to write no page about the run.
 
     Raises
     ------
@@ -77,11 +81,13 @@ def run_and_summarize(
         report = run_tables(
             kind, request, shown.stage, show, partial(show_checks, shown), told
         )
-        if not told.begun:  # the run had finished, perhaps before they were told
-            told.begin(partial(run_begin, request.out))
-        told.end(partial(run_end, request.out))
+    report_at_end(request.out, no_report)
+    # Told at last, as the page may be among what they keep.
+    if not told.begun:  # the run had finished, perhaps before they were told
+        told.begin(partial(run_begin, request.out))
+    told.end(partial(run_end, request.out))
     if as_json:
         print_json(report)
         return
-    for line in summary(report, request.out):
+    for line in (*summary(report, request.out), *where_the_page_is(request.out)):
         print(line)

@@ -1,0 +1,258 @@
+"""The pictures of a page, as SVG that takes its colors from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from salutary.displays import style
+from salutary.displays.frames import RunFrames
+from salutary.displays.labels import LabelDisplay
+from salutary.displays.learning_curve import LearningCurveDisplay
+from salutary.displays.promise import PromiseDisplay
+from salutary.report.calibration import Judged
+from salutary.report.visible import visible
+
+WIDTH, HEIGHT = 7.2, 3.3
+"""Inches of a picture, which fills the width of a page on a screen."""
+
+MOST_ROWS = 200
+"""Rows of the table behind a picture, and rounds that are drawn; of more, evenly spaced
+ones are."""
+
+MOST_BARS = 40
+"""Bars of labels by round; of more rounds, several share a bar."""
+
+MOST_CLASSES = len(style.CLASSES)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page.
+
+    Parameters
+    ----------
+    name : str
+        Begins its ids.
+    title : str
+        What it shows.
+    svg : Markup
+    caption : str
+        What to look for in it.
+    figures : DataFrame or None
+        What is drawn; None if another table of the page has it.
+    """
+
+    name: str
+    title: str
+    svg: Markup
+    caption: str
+    figures: pd.DataFrame | None
+
+    @property
+    def rows(self) -> Sequence[Sequence[Any]]:
+        """Rows of the figures, at most `MOST_ROWS` of them."""
+        assert self.figures is not None
+        chosen = self.figures.iloc[_spaced(len(self.figures), MOST_ROWS)]
+        return [list(row) for row in chosen.itertuples(index=False)]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the figures."""
+        return 0 if self.figures is None else len(self.figures)
+
+
+def _spaced(number: int, most: int) -> Any:
+    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(int))
+
+
+def picture(
+    name: str,
+    draw: Callable[[Axes], object],
+    title: str,
+    caption: str,
+    figures: pd.DataFrame | None,
+    height: float = HEIGHT,
+) -> Picture:
+    """Draw a picture.
+
+    Parameters
+    ----------
+    name : str
+    draw : callable
+        Draws into the axes that it is called with.
+    title, caption : str
+        What the picture shows, and what to look for in it.
+    figures : DataFrame or None
+    height : float
+        In inches.
+    """
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    ax = figure.subplots()
+    ax.spines[["top", "right"]].set_visible(False)
+    draw(ax)
+    svg = style.as_svg(figure, name, title)
+    described = f'</title><desc id="{name}-desc">{escape(caption)}</desc>'
+    svg = svg.replace("</title>", described, 1).replace(
+        f'aria-labelledby="{name}-title"',
+        f'aria-labelledby="{name}-title" aria-describedby="{name}-desc"',
+        1,
+    )
+    return Picture(name, title, Markup(svg), caption, figures)
+
+
+RoundDisplay = TypeVar("RoundDisplay", LearningCurveDisplay, PromiseDisplay)
+
+
+def _thinned(display: RoundDisplay) -> RoundDisplay:
+    """The display with evenly spaced rounds if there are many, as SVG grows by each."""
+    display.frame = display.frame.iloc[_spaced(len(display.frame), MOST_ROWS)]
+    return display
+
+
+def learning_curve(frames: RunFrames) -> Picture:
+    """The losses by round."""
+    display = _thinned(LearningCurveDisplay.from_frames(frames))
+    return picture(
+        "curve",
+        display.plot,
+        "Loss on validation and held-out rows after each round",
+        "Lower is better. Labels helped if the held-out line ends below the line of "
+        "training on both tables. The band is one standard error of its fall since the "
+        "start; rounds on gray were undone.",
+        display.frame,
+    )
+
+
+def promise(frames: RunFrames) -> Picture:
+    """What each round promised, and what it brought."""
+    display = _thinned(PromiseDisplay.from_frames(frames))
+    return picture(
+        "promise",
+        display.plot,
+        "Fall of the loss that each round promised, and the real one",
+        "A round promises the sum of its labels' influences. What it brought on "
+        "held-out rows is what counts; where that is far below the promise, influences "
+        "were overrated.",
+        display.frame,
+    )
+
+
+def influences(frames: RunFrames) -> Picture:
+    """The influence of each label with its error; `all labels` is its table."""
+    display = LabelDisplay.from_frames(frames)
+    return picture(
+        "influence",
+        display.plot,
+        "Influence of each label with two standard errors, in order of assignment",
+        "A label whose bar reaches zero may bring nothing. Hollow ones were undone. "
+        "The figures are in the table of all labels below.",
+        None,
+    )
+
+
+def by_class(frames: RunFrames) -> Picture:
+    """How many labels of each class every round gave."""
+    counts = class_counts(frames)
+    return picture(
+        "classes",
+        lambda ax: _draw_counts(ax, counts),
+        "Number of labels of each class by round",
+        "A class that gets almost all labels, or none, is worth a look.",
+        counts.rename_axis("round").reset_index(),
+        height=2.6,
+    )
+
+
+def class_counts(frames: RunFrames) -> pd.DataFrame:
+    """Number of labels by round (or by neighboring rounds) and class.
+
+    Classes come with the most frequent first. Those beyond the sixth are together.
+    """
+    labels = frames.labels
+    counts = labels["label"].value_counts()
+    names = [name for name in counts.index[:MOST_CLASSES] if counts[name]]
+    rest = f"{len(counts) - len(names)} other classes"
+    named = labels["label"].where(labels["label"].isin(names), rest)
+    last = int(frames.rounds["round"].max())
+    width = -(-last // MOST_BARS)
+    first = (labels["round"] - 1) // width * width + 1
+    if width > 1:
+        until = np.minimum(first + width - 1, last)
+        first = first.astype(str) + "–" + until.astype(str)  # noqa: RUF001
+    table = pd.crosstab(first, named)
+    order = first.drop_duplicates()
+    columns = [*names, *([rest] if (named == rest).any() else [])]
+    return table.reindex(index=order, columns=columns)
+
+
+def _draw_counts(ax: Axes, counts: pd.DataFrame) -> None:
+    places, below = np.arange(len(counts)), np.zeros(len(counts))
+    hatches = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
+    handles: list[Artist] = []
+    for number, name in enumerate(counts.columns):
+        look = style.CLASSES[number] if number < MOST_CLASSES else style.OTHERS
+        bars = ax.bar(
+            places,
+            counts[name],
+            bottom=below,
+            width=0.7,
+            color="none",
+            edgecolor=look["color"],
+            hatch=hatches[number],
+        )
+        if not hatches[number]:
+            for bar in bars:
+                bar.set_facecolor(look["color"])
+        handles.append(bars[0])
+        below += counts[name].to_numpy()
+    style.add_legend(ax, handles, map(visible, counts.columns), columns=4)
+    shown = _spaced(len(counts), 12)
+    ax.set_xticks(places[shown], [str(counts.index[place]) for place in shown])
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("round")
+    ax.set_ylabel("labels")
+
+
+def calibration(judged: Judged, is_same: bool) -> Picture:
+    """How sure the model was of its guesses, and how often they were right."""
+    frame = judged.calibration
+    if is_same:
+        frame = frame[frame["model"] == "before"]
+    return picture(
+        "calibration",
+        lambda ax: _draw_calibration(ax, frame),
+        f"Calibration before and after, on {judged.name}",
+        "Each mark is a tenth of the rows. On the diagonal the model is right as often "
+        "as it says; below it, it is too sure of itself.",
+        frame,
+        height=3.6,
+    )
+
+
+def _draw_calibration(ax: Axes, frame: pd.DataFrame) -> None:
+    low = float(min(frame["sure"].min(), frame["right"].min()))
+    ends = [max(0.0, low - 0.03), 1.0]
+    ax.plot(ends, ends, color=style.ink(), linewidth=0.8, linestyle=":")
+    looks = {
+        "before": {**style.OTHERS, "marker": "o", "fillstyle": "none", "ls": "--"},
+        "after": {"color": style.LIGHT["blue"], "marker": "s", "ls": "-"},
+    }
+    handles = {}
+    for model, look in looks.items():
+        part = frame[frame["model"] == model]
+        if len(part):
+            (handles[model],) = ax.plot(part["sure"], part["right"], **look, lw=1.2)
+    style.add_legend(ax, handles.values(), handles)
+    ax.set_xlabel("probability that the model gives its guess")
+    ax.set_ylabel("share of guesses that are right")
