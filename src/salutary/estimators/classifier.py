@@ -167,6 +167,7 @@ class SalutaryClassifier(
         figures. These alternatives have the kind of ``estimator``, with a tuned C. None
         without a guard, and if there was nothing to label.
     n_features_in_ : int
+        Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if ``X`` has column names.
 

@@ -91,6 +91,7 @@ class SemiSupervisedClassifier(
     plain_cv_loss_ : float
         The same without a pool. ``cv_loss_`` is never above it.
     n_features_in_ : int
+        Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if ``X`` has column names.
 
