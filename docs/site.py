@@ -1,4 +1,4 @@
-"""What Sphinx lacks for this site: mathematics without scripts, and the command line."""
+"""What the site needs of Sphinx: links, the command line, mathematics without scripts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from salutary.cli.main import _command
 
 OUTSIDE = {
     "README.md": "index.md",
-    "CHANGELOG.md": "changes.md",
-    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "project/changes.md",
+    "CONTRIBUTING.md": "project/contributing.md",
 }
 """Files above the folder of the pages, and the pages that stand for them."""
 

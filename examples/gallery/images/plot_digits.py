@@ -2,13 +2,13 @@
 Label images by themselves
 ==========================
 
-Which images get a label, and is it the right one? A logistic regression on the pixels of
-scikit-learn's digits labels a pool.
+Which images get a label, and is it the right one? A logistic regression on the pixels
+of scikit-learn's digits labels a pool.
 """
 
 # %%
-# 60 labeled images, 200 to validate, 1000 without labels and the rest to test. -1 stands for no
-# label.
+# 60 labeled images, 200 to validate, 1000 without labels and the rest to test. -1
+# stands for no label.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -27,8 +27,8 @@ model = SalutaryClassifier(
 print(model.verdict_.sentence)
 
 # %%
-# The labels that stay, those of largest influence first. A label is given because it helps this
-# model, and need not be the truth.
+# The labels that stay, those of largest influence first. A label is given because it
+# helps this model, and need not be the truth.
 labeled = np.flatnonzero(model.labeled_iter_ > 0)
 labeled = labeled[np.argsort(-model.influence_[labeled])]
 given = model.transduction_[labeled]

@@ -2,13 +2,14 @@
 Fine-tune a network on images
 =============================
 
-Influence cannot be taken of a network. :class:`salutary.SalutaryFineTuner` takes it of a logistic
-regression on the network's embeddings, labels rows by that, and trains the network again.
+Influence cannot be taken of a network. :class:`salutary.SalutaryFineTuner` takes it of
+a logistic regression on the network's embeddings, labels rows by that, and trains the
+network again.
 """
 
 # %%
-# scikit-learn's digits, as images of one channel: 100 labeled, 800 in the pool, 200 to validate
-# and 400 to test.
+# scikit-learn's digits, as images of one channel: 100 labeled, 500 in the pool, 200 to
+# validate and 400 to test.
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -18,12 +19,13 @@ from salutary import SalutaryFineTuner, TorchClassifier
 
 images, y = shuffle(*load_digits(return_X_y=True), random_state=0)
 images = (images / 16).reshape(-1, 1, 8, 8)
-marked = np.where(np.arange(900) < 100, y[:900], -1)  # -1 stands for no label
-X_val, y_val = images[900:1100], y[900:1100]
-X_test, y_test = images[1100:1500], y[1100:1500]
+marked = np.where(np.arange(600) < 100, y[:600], -1)  # -1 stands for no label
+X_val, y_val = images[600:800], y[600:800]
+X_test, y_test = images[800:1200], y[800:1200]
 
 # %%
-# A small network, whose layer "4" is taken for the embedding. It need not be trained before.
+# A small network, whose layer "4" is taken for the embedding. It need not be trained
+# before.
 torch.manual_seed(0)
 network = torch.nn.Sequential(
     torch.nn.Conv2d(1, 16, 3, padding=1),
@@ -34,14 +36,16 @@ network = torch.nn.Sequential(
     torch.nn.ReLU(),
     torch.nn.Linear(32, 10),
 )
-trainer = TorchClassifier(network, "4", epochs=30, device="cpu", random_state=0)
+trainer = TorchClassifier(
+    network, "4", learning_rate=0.01, epochs=12, device="cpu", random_state=0
+)
 tuner = SalutaryFineTuner(trainer, budget=100, random_state=0)
-tuner.fit(images[:900], marked, X_val, y_val)
+tuner.fit(images[:600], marked, X_val, y_val)
 print(tuner.verdict_.sentence)
 
 # %%
-# Beside it: the same network trained on the 100 labeled images, and on these and the validation
-# images, with no pool.
+# Beside it: the same network trained on the 100 labeled images, and on these and the
+# validation images, with no pool.
 scores = {
     "train only": trainer.fit(images[:100], y[:100]).score(X_test, y_test),
     "salutary labels": tuner.score(X_test, y_test),
@@ -53,7 +57,8 @@ for name, score in scores.items():
     print(f"{name:18} {score:.3f}")
 
 # %%
-# What the network makes of the images: its embeddings of the test images, in two dimensions.
+# What the network makes of the images: its embeddings of the test images, in two
+# dimensions.
 import matplotlib.pyplot as plt
 from sklearn.decomposition import PCA
 

@@ -2,9 +2,9 @@
 What are these rows best used for?
 ==================================
 
-A few labeled rows, some validation rows and a pool without labels can be used in several ways.
-:func:`salutary.advise` fits each, judges it by validation rows that it has not seen, and says
-what to do.
+A few labeled rows, some validation rows and a pool without labels can be used in
+several ways. :func:`salutary.advise` fits each, judges it by validation rows that it
+has not seen, and says what to do.
 """
 
 # %%
@@ -22,15 +22,16 @@ advice = advise(
     y[40:140],
     X_pool=X[140:440],
     budget=50,
+    splits=4,
     repeats=1,
     random_state=0,
 )
 print(advice.sentence)
 
 # %%
-# The table has a row for each option. ``difference`` is how much higher its log loss is than
-# that of the advised one. Training on the training and the validation rows, with no pool at
-# all, is often the best use of them.
+# The table has a row for each option. ``difference`` is how much higher its log loss is
+# than that of the advised one. Training on the training and the validation rows, with
+# no pool at all, is often the best use of them.
 table = advice.table.set_index("option")
 table[["loss", "difference", "lower", "upper", "accuracy", "C"]].round(3)
 

