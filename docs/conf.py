@@ -27,6 +27,7 @@ nitpicky = True  # a name in a docstring that leads nowhere is a mistake
 nitpick_ignore_regex = [(r"py:.*", r"(sklearn|numpy|copy)\..*")]  # nothing is fetched
 
 default_role = "autolink"
+smartquotes = False  # "--seed" has two dashes, and names are to be copied
 autosummary_generate = True
 autodoc_typehints = "none"  # "Parameters" says the types, and in words
 numpydoc_show_class_members = False  # the template lists them
@@ -45,13 +46,16 @@ html_static_path = ["_static"]
 html_css_files = ["salutary.css"]
 html_theme_options = {
     "navbar_align": "left",
+    "navbar_persistent": ["search-button"],
     "header_links_before_dropdown": 8,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": []}
+ALONE = ("index", "get-started", "when-to-use", "commands")
+html_sidebars = {page: [] for page in ALONE}  # they have no pages below
+toc_object_entries_show_parents = "hide"
 
 copybutton_exclude = ".linenos, .gp, .go"
 

@@ -1,4 +1,4 @@
-"""What the site needs of Sphinx: links, the command line, mathematics without scripts."""
+"""What this site needs beside Sphinx: links, commands, mathematics without scripts."""
 
 from __future__ import annotations
 
@@ -36,21 +36,24 @@ class CommandLine(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """A section for each command, in the order of the help."""
-        return self._commands(_command(), "salutary")
+        return self._commands(_command(), None, "salutary")
 
-    def _commands(self, command: Any, path: str) -> list[nodes.Node]:
+    def _commands(self, command: Any, above: Any, name: str) -> list[nodes.Node]:
+        context = type(command).context_class(
+            command, above, name, **command.context_settings
+        )
         if not hasattr(command, "commands"):
-            return [self._section(command, path)]
+            return [self._section(command, context)]
         return [
             node
             for name, below in command.commands.items()
-            for node in self._commands(below, f"{path} {name}")
+            for node in self._commands(below, context, name)
         ]
 
-    def _section(self, command: Any, path: str) -> nodes.section:
-        context = type(command).context_class(command, info_name=path)
-        section = nodes.section(ids=[nodes.make_id(path)], names=[path])
+    def _section(self, command: Any, context: Any) -> nodes.section:
+        path = context.command_path
         usage = " ".join([path, *command.collect_usage_pieces(context)])
+        section = nodes.section(ids=[nodes.make_id(path)], names=[path])
         section += [
             nodes.title(text=path),
             nodes.literal_block(usage, usage, language="text"),
