@@ -35,7 +35,6 @@ templates_path = ["_templates"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
-suppress_warnings = ["config.cache"]  # the order of the gallery is no text
 
 html_theme = "pydata_sphinx_theme"
 html_title = "salutary"
@@ -62,6 +61,11 @@ copybutton_exclude = ".linenos, .gp, .go"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
+    "nested_sections": False,
+    "within_subsection_order": "FileNameSortKey",
+    "subsection_order": [
+        f"../examples/gallery/{n}" for n in ("tables", "texts", "images")
+    ],
     "backreferences_dir": "api/backreferences",
     "doc_module": ("salutary",),
     "download_all_examples": False,

@@ -14,7 +14,6 @@ from sphinx.util.docutils import SphinxDirective
 from salutary.cli.main import _command
 
 OUTSIDE = {
-    "README.md": "index.md",
     "CHANGELOG.md": "project/changes.md",
     "CONTRIBUTING.md": "project/contributing.md",
 }

@@ -35,6 +35,7 @@ given = model.transduction_[labeled]
 print(f"{(given == y[labeled]).sum()} of {len(labeled)} labels are the truth")
 
 figure, panels = plt.subplots(3, 8, figsize=(9, 4.4), layout="constrained")
+figure.suptitle("Labels that images got (red: not the truth)")
 for panel, row in zip(panels.flat, labeled, strict=False):
     label = model.transduction_[row]
     panel.imshow(X[row].reshape(8, 8), cmap="gray_r")

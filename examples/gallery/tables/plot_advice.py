@@ -51,6 +51,7 @@ axes.errorbar(
     fmt="o",
     capsize=3,
 )
+axes.set_title("The other ways to use the rows")
 axes.axvline(0, color="gray", linestyle="--")
 axes.set_xlabel(f"log loss above that of '{advice.option}', with 95% interval")
 plt.show()

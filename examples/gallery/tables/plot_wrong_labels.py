@@ -36,6 +36,7 @@ print(f"switched to the truth: {(switched & right).sum()} of {switched.sum()}")
 # The first switches, with the label that was given and the one that was found.
 first = found.switches.head(12)
 figure, panels = plt.subplots(2, 6, figsize=(8, 3.4), layout="constrained")
+figure.suptitle("the label given → the label found")
 for panel, switch in zip(panels.flat, first.itertuples(), strict=True):
     panel.imshow(X[switch.row].reshape(8, 8), cmap="gray_r")
     mark = "" if switch.label == y[switch.row] else " (not right)"

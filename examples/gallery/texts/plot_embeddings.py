@@ -76,6 +76,7 @@ for kind, color in zip(model.classes_, ("tab:blue", "tab:orange"), strict=True):
     found = rows[assigned & (model.transduction_ == kind)]
     panel.scatter(*plane[found].T, color=color, s=25, label=f"{kind}, by salutary")
 panel.legend(fontsize="small")
+panel.set_title("Embeddings of sentences, and their labels")
 panel.set_xticks([])
 panel.set_yticks([])
 plt.show()

@@ -71,6 +71,7 @@ scores = {
 figure, panel = plt.subplots(figsize=(6, 2.5), layout="constrained")
 bars = panel.barh(list(scores), list(scores.values()))
 panel.bar_label(bars, fmt="%.3f", padding=3)
+panel.set_title("Which package is a sentence from?")
 panel.set_xlim(0, 1)
 panel.set_xlabel("accuracy on 150 other sentences")
 panel.invert_yaxis()

@@ -168,7 +168,7 @@ class SalutaryClassifier(
         without a guard, and if there was nothing to label.
     n_features_in_ : int
         Number of columns of ``X``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Only if ``X`` has column names.
 
     See Also

@@ -92,7 +92,7 @@ class SemiSupervisedClassifier(
         The same without a pool. ``cv_loss_`` is never above it.
     n_features_in_ : int
         Number of columns of ``X``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Only if ``X`` has column names.
 
     See Also
