@@ -19,15 +19,23 @@ OUTSIDE = {
 }
 """Files above the folder of the pages, and the pages that stand for them."""
 
+ROW = re.compile(r"^\|.*$", re.MULTILINE)
+"""A row of a table."""
 
-def lead_to_pages(app: Sphinx, page: str, source: list[str]) -> None:
+
+def prepare_page(app: Sphinx, page: str, source: list[str]) -> None:
     """Let links to files above this folder lead to the pages that stand for them.
 
-    In a checkout they lead to the files themselves.
+    In a checkout they lead to the files themselves. What stands around a ± in a table
+    stays in one line.
     """
     up = "../" * len(PurePosixPath(page).parts)
     for name, stand_in in OUTSIDE.items():
         source[0] = source[0].replace(f"]({up}{name}", f"]({up[3:]}{stand_in}")
+    source[0] = ROW.sub(
+        lambda row: row[0].replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"),
+        source[0],
+    )
 
 
 class CommandLine(SphinxDirective):
@@ -106,7 +114,7 @@ def block_math(translator: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Give Sphinx all of it."""
-    app.connect("source-read", lead_to_pages)
+    app.connect("source-read", prepare_page)
     app.add_directive("command-line", CommandLine)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     return {"parallel_read_safe": True}
