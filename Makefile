@@ -79,7 +79,8 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.finetuning
 
 docs: $(READY) ## Build the site of the pages into docs/_build/html
-	$(ONE_THREAD) $(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	$(ONE_THREAD) $(BIN)/python -m sphinx -b html -W --keep-going -q \
+		-d docs/_build/doctrees docs docs/_build/html
 
 docs-outputs: $(READY) ## Rerun the commands of README and docs, and write down what they print
 	$(BIN)/python -m docs.outputs

@@ -70,6 +70,7 @@ sphinx_gallery_conf = {
     "doc_module": ("salutary",),
     "download_all_examples": False,
     "write_computation_times": False,
+    "min_reported_time": 3600,  # seconds say more of the machine than of the example
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,

@@ -8,8 +8,8 @@ the run where rows that it has not seen no longer gain.
 """
 
 # %%
-# Handwritten digits as a table of 64 numbers: 100 labeled, 359 to validate, the rest of
-# 1437 without labels, and 360 to test, which no run sees.
+# Handwritten digits as a table of 64 numbers: 100 labeled, 359 to validate, 978 without
+# labels, and 360 to test, which no run sees.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
