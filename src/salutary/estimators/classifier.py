@@ -186,7 +186,8 @@ class SalutaryClassifier(
         figures. These alternatives have the kind of ``estimator``, with a tuned C. None
         without a guard, and if there was nothing to label.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Only if ``X`` has column names.
 
     See Also
