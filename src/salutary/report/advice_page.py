@@ -65,6 +65,7 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
             "as the advised one.",
             display.frame,
             height=1.2 + 0.34 * len(display.frame),
+            columns=None,
         )
     return context
 

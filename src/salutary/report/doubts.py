@@ -70,7 +70,7 @@ def find_doubts(labels: pd.DataFrame, unseen: list[bool] | None) -> Doubts:
         Whether a label's row has a value that no training row has; None if that is not
         known.
     """
-    known = labels["distance"].dropna()
+    known = labels["distance"][np.isfinite(labels["distance"])]
     low, typical, high = (
         known.quantile([0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
     )

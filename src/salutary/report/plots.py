@@ -26,6 +26,9 @@ from salutary.report.visible import visible
 WIDTH, HEIGHT = 7.2, 3.3
 """Inches of a picture, which fills the width of a page on a screen."""
 
+LEFT, RIGHT, BELOW, LINE = 1.0, 0.15, 0.65, 0.205
+"""Inches beside and below the axes, and of a line of the legend above them."""
+
 MOST_ROWS = 200
 """Rows of the table behind a picture, and rounds that are drawn; of more, evenly spaced
 ones are."""
@@ -83,6 +86,7 @@ def picture(
     caption: str,
     figures: pd.DataFrame | None,
     height: float = HEIGHT,
+    columns: int | None = 2,
 ) -> Picture:
     """Draw a picture.
 
@@ -96,11 +100,24 @@ def picture(
     figures : DataFrame or None
     height : float
         In inches.
+    columns : int or None
+        Of the legend. None for margins as wide as the texts, which takes a figure to be
+        laid out twice; else they are wide enough for numbers.
     """
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    layout = "constrained" if columns is None else None
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     ax = figure.subplots()
     ax.spines[["top", "right"]].set_visible(False)
     draw(ax)
+    if columns is not None:
+        legend = ax.get_legend()
+        n_lines = 0 if legend is None else -(-len(legend.get_texts()) // columns)
+        figure.subplots_adjust(
+            left=LEFT / WIDTH,
+            right=1 - RIGHT / WIDTH,
+            bottom=BELOW / height,
+            top=1 - (RIGHT + LINE * n_lines) / height,
+        )
     svg = style.as_svg(figure, name, title)
     described = f'</title><desc id="{name}-desc">{escape(caption)}</desc>'
     svg = svg.replace("</title>", described, 1).replace(
@@ -171,6 +188,7 @@ def by_class(frames: RunFrames) -> Picture:
         "A class that gets almost all labels, or none, is worth a look.",
         counts.rename_axis("round").reset_index(),
         height=2.6,
+        columns=4,
     )
 
 
@@ -189,7 +207,7 @@ def class_counts(frames: RunFrames) -> pd.DataFrame:
     first = (labels["round"] - 1) // width * width + 1
     if width > 1:
         until = np.minimum(first + width - 1, last)
-        first = first.astype(str) + "–" + until.astype(str)  # noqa: RUF001
+        first = first.astype(str) + "\u2013" + until.astype(str)
     table = pd.crosstab(first, named)
     order = first.drop_duplicates()
     columns = [*names, *([rest] if (named == rest).any() else [])]
@@ -217,8 +235,9 @@ def _draw_counts(ax: Axes, counts: pd.DataFrame) -> None:
         handles.append(bars[0])
         below += counts[name].to_numpy()
     style.add_legend(ax, handles, map(visible, counts.columns), columns=4)
-    shown = _spaced(len(counts), 12)
-    ax.set_xticks(places[shown], [str(counts.index[place]) for place in shown])
+    shown = _spaced(len(counts), 10)
+    first = [str(counts.index[place]).partition("\u2013")[0] for place in shown]
+    ax.set_xticks(places[shown], first)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("round")
     ax.set_ylabel("labels")
