@@ -99,7 +99,10 @@ def import_all() -> None:
     Without torch, of which forks are slow: skops imports it if it can.
     """
     sys.modules["torch"] = None  # type: ignore[assignment]
+    import matplotlib.backends.backend_svg  # noqa: F401
+
     import salutary.cli.main
+    import salutary.report.page
     import salutary.runs.advise
     import salutary.runs.label
     import salutary.runs.relabel  # noqa: F401
