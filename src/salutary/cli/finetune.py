@@ -111,8 +111,9 @@ def finetune(
     Each round embeds all texts with the fine-tuned model, fits a logistic regression on
     the embeddings, and gives pool rows the labels that lower its loss on VAL. Then the
     model is fine-tuned anew with these labels. RUN_DIR gets adapter/ (safetensors),
-    labels.parquet, metrics.jsonl, run.json and ledger.sqlite. For --resume it keeps
-    embeddings.sqlite, and rounds/ with the adapter of each round.
+    labels.parquet, metrics.jsonl, run.json, ledger.sqlite, and report.html, a page to
+    look at. For --resume it keeps embeddings.sqlite, and rounds/ with the adapter of
+    each round.
 
     Example: salutary finetune train.csv --validation val.csv --pool pool.csv \
         --text-column review --target stars \

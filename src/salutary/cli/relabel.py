@@ -80,8 +80,8 @@ def relabel(
 
     Use it where some labels of TRAIN are wrong and those of VAL are right. Each round
     switches the labels that do most harm and fits the model again; a row is switched at
-    most once. RUN_DIR gets switches.parquet, the cleaned table, model.skops, run.json
-    and ledger.sqlite.
+    most once. RUN_DIR gets switches.parquet, the cleaned table, model.skops,
+    metrics.jsonl, run.json, ledger.sqlite, and report.html, a page to look at.
 
     Example: salutary relabel noisy.csv --validation clean.csv --target y \
         --out runs/cleaned

@@ -33,8 +33,8 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_advice(report),
-        f"{_in(out)}: labels.parquet, model.skops, run.json, config.toml, "
-        "ledger.sqlite",
+        f"{_in(out)}: labels.parquet, model.skops, metrics.jsonl, run.json, "
+        "config.toml, ledger.sqlite",
     ]
 
 
@@ -67,8 +67,8 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_losses(report),
         *_warnings(outcome),
         *_advice(report),
-        f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
-        "config.toml, ledger.sqlite",
+        f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, "
+        "metrics.jsonl, run.json, config.toml, ledger.sqlite",
     ]
 
 
