@@ -121,6 +121,11 @@ def test_no_report_leaves_it_out(folder, tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(tmp_path / "run" / "report.html")
 
 
+def test_where_the_page_is_as_json(run, capsys):
+    main(["report", str(run), "--json", "--quiet"])
+    assert json.loads(capsys.readouterr().out) == {"page": str(run / "report.html")}
+
+
 def test_a_larger_budget_gets_a_new_page(folder, tmp_path):
     out = tmp_path / "run"
     main(words(folder, out, "--budget=10", "--no-guard"))

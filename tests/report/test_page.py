@@ -12,6 +12,8 @@ from salutary.report.label_table import MOST
 from salutary.report.visible import visible
 from tests.report.made import HOSTILE, Parsed, frames, page, verdict
 
+pytestmark = pytest.mark.slow
+
 LINKING = ("src", "href", "xlink:href", "action", "data", "srcset", "poster")
 
 

@@ -6,6 +6,8 @@ import pytest
 from salutary.report.plots import MOST_BARS, MOST_ROWS, by_class, class_counts, promise
 from tests.report.made import frames
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("n_labels", [10, 45, 5_000])
 def test_counts_by_class_and_round_add_up(n_labels):

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from salutary.cli import parameters
 from salutary.cli.conventions import is_conventional
-from salutary.cli.terminal import printable, tell
+from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.errors import InputError
 from salutary.files import PAGE
 
@@ -25,6 +26,7 @@ def report(
             help="Directory of a run of label, relabel, finetune or advise.",
         ),
     ],
+    as_json: parameters.AsJson = False,
 ) -> None:
     """Write a page about a run: whether it helped, and which labels to distrust.
 
@@ -37,7 +39,12 @@ def report(
     # Imported here: 'salutary --help' needs none of it.
     from salutary.report.page import write_page
 
-    print(printable(str(write_page(run_dir))))
+    with display(0, "pages") as shown, shown.stage("writing the page"):
+        page = write_page(run_dir)
+    if as_json:
+        print_json({"page": str(page)})
+    else:
+        print(printable(str(page)))
 
 
 def report_at_end(out: Path, no_report: bool) -> None:

@@ -104,8 +104,9 @@ def picture(
         Of the legend. None for margins as wide as the texts, which takes a figure to be
         laid out twice; else they are wide enough for numbers.
     """
-    layout = "constrained" if columns is None else None
-    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    figure = Figure(figsize=(WIDTH, height))
+    if columns is None:
+        figure.set_layout_engine("constrained")
     ax = figure.subplots()
     ax.spines[["top", "right"]].set_visible(False)
     draw(ax)
