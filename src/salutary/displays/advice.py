@@ -138,7 +138,7 @@ class AdviceDisplay:
         ax : matplotlib Axes, optional
             Where to draw; by default in a new figure.
         **kwargs
-            For `matplotlib.axes.Axes.plot`, for the markers.
+            For ``matplotlib.axes.Axes.plot``, for the markers.
 
         Returns
         -------

@@ -82,7 +82,7 @@ class LabelDisplay(RunDisplay):
         ax : matplotlib Axes, optional
             Where to draw; by default in a new figure.
         **kwargs
-            For `matplotlib.axes.Axes.plot`, for the markers.
+            For ``matplotlib.axes.Axes.plot``, for the markers.
 
         Returns
         -------

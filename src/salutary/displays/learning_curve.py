@@ -105,7 +105,7 @@ class LearningCurveDisplay(RunDisplay):
         ax : matplotlib Axes, optional
             Where to draw; by default in a new figure.
         **kwargs
-            For `matplotlib.axes.Axes.plot`, for the lines of validation and held-out
+            For ``matplotlib.axes.Axes.plot``, for the lines of validation and held-out
             loss.
 
         Returns
