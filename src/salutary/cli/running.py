@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -72,8 +72,7 @@ def run_and_summarize(
 
     told = Callbacks(find_callbacks(callback or ()))
     request = replace(request, command=TYPED.get())
-    # Standard output holds results, whatever a callback prints.
-    with display(request.budget, unit) as shown, redirect_stdout(sys.stderr):
+    with display(request.budget, unit) as shown, _results_alone():
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
@@ -82,12 +81,18 @@ def run_and_summarize(
             kind, request, shown.stage, show, partial(show_checks, shown), told
         )
     report_at_end(request.out, no_report)
-    # Told at last, as the page may be among what they keep.
-    if not told.begun:  # the run had finished, perhaps before they were told
-        told.begin(partial(run_begin, request.out))
-    told.end(partial(run_end, request.out))
+    # Told after that, as the page may be among what they keep.
+    with _results_alone():
+        if not told.begun:  # the run had finished, perhaps before they were told
+            told.begin(partial(run_begin, request.out))
+        told.end(partial(run_end, request.out))
     if as_json:
         print_json(report)
         return
     for line in (*summary(report, request.out), *where_the_page_is(request.out)):
         print(line)
+
+
+def _results_alone() -> AbstractContextManager[Any]:
+    """Keep standard output for results, whatever a callback prints in the block."""
+    return redirect_stdout(sys.stderr)
