@@ -136,8 +136,6 @@ def as_table(X: Any, names: list[str], called: str) -> pa.Table:
             f"{called}: is of type {type(X).__name__}; pass a DataFrame of pandas or "
             "polars, or a pyarrow.Table"
         )
-    if len(X) == 0:
-        raise InputError(f"{called}: has no rows; pass a table with at least one")
     repeated = [name for name in names if found[name] > 1]
     if repeated:
         raise InputError(
@@ -160,7 +158,10 @@ def as_table(X: Any, names: list[str], called: str) -> pa.Table:
                 "all text, or all numbers"
             ) from None
         columns[name] = column
-    return pa.table(columns)
+    table = pa.table(columns)
+    if columns and table.num_rows == 0:
+        raise InputError(f"{called}: has no rows; pass a table with at least one")
+    return table
 
 
 class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
