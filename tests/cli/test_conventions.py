@@ -162,6 +162,7 @@ def words_with(command: str, option: str, value: str, folder: Path) -> list[str]
         "relabel": [*tables, "--id", "id", *out],
         "finetune": [*tables, *pool, *out, *texts[:2], "--model", str(folder)],
         "resume": [str(folder / "run")],
+        "explain": [str(folder / "run")],
         "predict": [str(folder / "run"), str(folder / "pool.csv")],
         "evaluate": [str(folder / "run"), str(folder / "validation.csv")],
     }
