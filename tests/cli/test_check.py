@@ -229,7 +229,10 @@ def test_each_mistake_is_warned_of_with_what_to_do(
     assert warned(words("check", tables), capsys) == []
     pool, train = tables["pool"], tables["train"]
     for change, expected in (
-        ({"pool": train}, "60 of 60 rows of POOL stand in TRAIN, where they have"),
+        (
+            {"pool": train},
+            "60 of 60 rows of POOL stand in TRAIN, where such rows have labels, so",
+        ),
         (
             {"validation": pd.concat([tables["validation"], train[:9]])},
             "9 of 59 rows of VAL stand in TRAIN, so losses on VAL look too low; take",
