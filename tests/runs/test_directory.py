@@ -118,6 +118,7 @@ def facts_of(run: Path) -> dict[str, Any]:
     """What the ledger says of the run, without the digests of what holds times."""
     facts = {key: json.loads(value) for key, value in query(run, "SELECT * FROM run")}
     del facts["digest"], facts["results"]["model.skops"]
+    del facts["results"]["metrics.jsonl"]
     del facts["started"], facts["command"]
     return facts
 
