@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -95,6 +97,12 @@ def iris() -> tuple[pd.DataFrame, Any, Any]:
     X, y = load_iris(return_X_y=True, as_frame=True)
     y = y.to_numpy()
     return X, y, np.where(np.arange(150) % 3 == 0, y, -1)
+
+
+def test_it_is_copied_and_pickled_with_its_estimator() -> None:
+    model = SalutaryClassifier(callbacks=[MLflowCallback(log_model=False)])
+    for copied in (clone(model), pickle.loads(pickle.dumps(model))):
+        assert not copied.callbacks[0].log_model
 
 
 def test_a_run_in_python_is_logged(store: Any, iris: Any, tmp_path: Path) -> None:

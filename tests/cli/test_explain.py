@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from rich.cells import cell_len
 
 import salutary
 from salutary.cli.main import main
 from salutary.labeling import loop
+from salutary.runs.explain import same_number
 from tests.words import once
 
 Refusal = Callable[[list[str]], str]
@@ -353,3 +355,19 @@ def test_the_example_of_the_help_is_one(capsys: pytest.CaptureFixture[str]) -> N
     out = capsys.readouterr().out
     assert "Example: salutary explain runs/first --id 1042" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("9007199254740993", 0),
+        ("9007199254740993.0", 0),
+        ("+9007199254740995", 1),
+        ("9007199254740992", None),  # as a float64 it would be the first
+        ("nan", None),
+        ("x", None),
+    ],
+)
+def test_a_number_is_found_by_its_exact_value(text: str, row: int | None) -> None:
+    ids = pa.array([9007199254740993, 9007199254740995])
+    assert same_number(text, ids) == row

@@ -164,6 +164,17 @@ def test_sparse_rows_are_explained_as_dense_ones() -> None:
         assert one.values == other.values
 
 
+@pytest.mark.parametrize(
+    "of", [sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix, sparse.coo_array]
+)
+def test_rows_may_be_of_another_kind_than_those_of_the_fit(of: Any) -> None:
+    X, y, X_val, y_val = draw()
+    dense = salutary(guard=False).fit(X, y, X_val, y_val)
+    (one,), (other,) = dense.explain(X[:1]), dense.explain(of(X[:1]))
+    assert_allclose(other.influence, one.influence, rtol=1e-12)
+    assert other.values == one.values
+
+
 @pytest.mark.parametrize("rule", ["tempered", plausible])
 def test_a_pickled_model_explains_as_before_and_a_clone_not_at_all(rule: Any) -> None:
     X, y, X_val, y_val = draw()

@@ -54,6 +54,27 @@ def test_each_is_told_all() -> None:
     assert both[0].told == both[1].told == [BEGIN, ROUND, ROUND, END]
 
 
+def test_what_one_does_to_what_it_is_told_the_next_one_does_not_see() -> None:
+    class Clearing(RunCallback):
+        def on_round_end(self, end: RoundEnd) -> None:
+            end.figures.clear()
+            end.labels.clear()
+
+    after = Notes()
+    tell_all(Callbacks([Clearing(), after]))
+    assert after.told == [BEGIN, ROUND, ROUND, END]
+    assert ROUND.figures
+
+
+def test_an_error_that_cannot_be_printed_is_named_by_its_type() -> None:
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    with pytest.warns(UserWarning, match="raised in on_run_end: SilentError; the run"):
+        tell_all(Callbacks([Notes("end", SilentError())]))
+
+
 def test_nothing_is_made_for_nobody() -> None:
     def make() -> Any:
         raise AssertionError

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from math import isfinite
 from numbers import Real
@@ -79,11 +80,14 @@ class MLflowCallback(RunCallback):
         # MLflow warns of type hints of its own as it is imported.
         with needs("mlflow"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import mlflow
             import mlflow.pyfunc
-            import mlflow.sklearn
+            import mlflow.sklearn  # noqa: F401
         self.log_model = log_model
-        self._mlflow = mlflow
+
+    @property
+    def _mlflow(self) -> Any:
+        """MLflow, which an attribute would keep from being copied and pickled."""
+        return import_module("mlflow")
 
     def on_run_begin(self, begin: RunBegin) -> None:
         """Begin a run of MLflow, or go on with the one that has this name."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -165,6 +166,10 @@ class ExplainingMixin:
         matrix = self._matrix(X, "X")
         X = as_pandas(X, "X") if hasattr(X, "columns") else X
         X = X if hasattr(X, "shape") else np.asarray(X)
+        if sparse.issparse(X):
+            X = X.tocsr()  # others have no rows to take
+        if sparse.issparse(matrix) and not sparse.issparse(run.problem.labeled.X):
+            matrix = matrix.toarray()
         problem = replace(run.problem, rule=find_rule(self.rule))
         with threadpool_limits(limits=1, user_api="blas"):
             found = explain(

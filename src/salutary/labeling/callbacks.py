@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -191,17 +191,46 @@ class Callbacks:
         told, well = make(), []
         for callback in self._listening:
             try:
-                getattr(callback, hook)(told)
+                # Each gets its own, as it may change what it is given.
+                getattr(callback, hook)(copy_of(told))
             except Exception as error:  # whatever it is, the run is not to suffer
                 warnings.warn(
                     f"the callback {type(callback).__name__} raised in {hook}: "
-                    f"{type(error).__name__}: {error}; the run goes on",
+                    f"{_in_words(error)}; the run goes on",
                     UserWarning,
                     stacklevel=2,
                 )
             else:
                 well.append(callback)
         return well
+
+
+def copy_of(told: Any) -> Any:
+    """What a callback is told, with containers of its own; models and rows are shared.
+
+    Examples
+    --------
+    >>> end = RoundEnd({"round": 1}, [{"row": 7}])
+    >>> copy_of(end).figures.clear()
+    >>> end.figures
+    {'round': 1}
+    """
+    copied = {each.name: _copied(getattr(told, each.name)) for each in fields(told)}
+    return replace(told, **copied)
+
+
+def _copied(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copied(each) for key, each in value.items()}
+    return [_copied(each) for each in value] if type(value) is list else value
+
+
+def _in_words(error: Exception) -> str:
+    """The type of an error and what it says, if that can be had."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:

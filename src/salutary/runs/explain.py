@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def _number_of(
     names = [str(value) for value in ids.to_pylist()]
     if id_ in names:
         return names.index(id_)
-    as_number = _same_number(str(id_), ids)
+    as_number = same_number(str(id_), ids)
     if as_number is not None:
         return as_number
     column = "" if sources.id_column is None else f" in column {sources.id_column!r}"
@@ -207,16 +208,19 @@ def _file_rows(prepared: Prepared, request: Request) -> list[int]:
     return list(range(len(prepared.ids)))
 
 
-def _same_number(text: str, ids: pa.Array) -> int | None:
+def same_number(text: str, ids: pa.Array) -> int | None:
     """The row whose id is a number that is written otherwise, as 07 or 7.0 for 7."""
     if not (pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type)):
         return None
     try:
-        value = float(text)
-    except ValueError:
+        value = Decimal(text)
+    except InvalidOperation:
         return None
-    found = np.flatnonzero(np.asarray(ids.to_pylist(), dtype=np.float64) == value)
-    return int(found[0]) if len(found) == 1 else None
+    if not value.is_finite():
+        return None
+    # Python compares a Decimal with an int or a float by their exact values.
+    found = [row for row, number in enumerate(ids.to_pylist()) if number == value]
+    return found[0] if len(found) == 1 else None
 
 
 def _explained(
