@@ -289,7 +289,7 @@ def calibration(judged: Judged, is_same: bool) -> Picture:
     return picture(
         "calibration",
         lambda ax: _draw_calibration(ax, frame),
-        f"Calibration before and after, on {judged.name}",
+        f"Calibration{'' if is_same else ' before and after'}, on {judged.name}",
         "Each mark is a tenth of the rows. On the diagonal the model is right as often "
         "as it says; below it, it is too sure of itself.",
         frame,
@@ -310,6 +310,7 @@ def _draw_calibration(ax: Axes, frame: pd.DataFrame) -> None:
         part = frame[frame["model"] == model]
         if len(part):
             (handles[model],) = ax.plot(part["sure"], part["right"], **look, lw=1.2)
-    style.add_legend(ax, handles.values(), handles)
+    if len(handles) > 1:
+        style.add_legend(ax, handles.values(), handles)
     ax.set_xlabel("probability that the model gives its guess")
     ax.set_ylabel("share of guesses that are right")

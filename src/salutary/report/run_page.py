@@ -162,7 +162,6 @@ def run_context(page: RunPage) -> dict[str, Any]:
         "quality": _quality(frames) if frames.best_round else [],
         "words": words_of(facts["kind"], verdict, has_labels=len(page.labels) > 0),
         "labels_total": len(page.labels),
-        "n_features": len(features),
         "features": features[:MOST_FEATURES],
         "n_features_hidden": max(0, len(features) - MOST_FEATURES),
         "next_steps": next_steps(page.run_dir, facts, report, first),
@@ -264,10 +263,14 @@ def _mistakes(page: RunPage) -> dict[str, Any]:
     """The part of the context about calibration and mistakes."""
     judged = page.judged
     if isinstance(judged, str):
-        return {"judged": judged}
+        return {"judged": judged, "changes": False}
     changes = page.frames.best_round > 0
     classes = page.frames.classes
     confusion = []
+    if not changes and all(
+        map(np.array_equal, judged[0].confusion, judged[-1].confusion)
+    ):
+        judged = judged[:1]  # the guard's runs make the run's own mistakes
     for rows in judged:
         before, after = rows.confusion
         matrix = []
@@ -289,6 +292,7 @@ def _mistakes(page: RunPage) -> dict[str, Any]:
         )
     return {
         "judged": None,
+        "changes": changes,
         "classes": classes,
         "confusion": confusion,
         "calibration": plots.calibration(judged[0], is_same=not changes),
@@ -355,7 +359,7 @@ def _label(page: RunPage, at: int) -> dict[str, Any]:
     """What a card says of a label."""
     row = page.labels.iloc[at]
     return {
-        "called": "id" if page.has_ids else f"row {row['id']} of {page.place}",
+        "called": "id" if page.has_ids else f"Row {row['id']} of {page.place}",
         "id": row["id"] if page.has_ids else None,
         "name": row["label"],
         "old": page.rows.old_label(at),
