@@ -269,8 +269,8 @@ def _nearest(why: Explanation) -> Iterator[Part]:
     ]
     yield _table(("row", "label", "distance"), lines, "llr")
     yield (
-        f"{_share(why.farther).capitalize()} of the labeled rows are farther from their nearest one "
-        "than this row is."
+        f"{_share(why.farther).capitalize()} of the labeled rows are farther from "
+        "their nearest one than this row is."
         if why.farther
         else "No labeled row is farther from its nearest one than this row is."
     )

@@ -359,8 +359,8 @@ def _label(page: RunPage, at: int) -> dict[str, Any]:
     """What a card says of a label."""
     row = page.labels.iloc[at]
     return {
-        "called": "id" if page.has_ids else f"Row {row['id']} of {page.place}",
-        "id": row["id"] if page.has_ids else None,
+        "place": None if page.has_ids else page.place,
+        "id": row["id"],
         "name": row["label"],
         "old": page.rows.old_label(at),
         "influence": row["influence"],
