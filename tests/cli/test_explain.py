@@ -282,6 +282,7 @@ def test_an_influence_has_the_digits_of_its_error() -> None:
     assert explained_words._plus_minus(0.1234567, None) == "0.1235"
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["loud", "quiet"])
 def test_quiet_leaves_out_what_the_run_said_of_its_tables(
     quiet: list[str],
