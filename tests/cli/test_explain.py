@@ -14,6 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 import salutary
+from salutary.cli import explained as explained_words
 from salutary.cli.main import main
 from salutary.labeling import loop
 from salutary.runs.explain import same_number
@@ -259,6 +260,49 @@ def test_hostile_names_and_values_show_as_text(
         assert found["id"] == f"{HOSTILE[row][:900]}{row}"
         assert "\\x1b[31mred" in text
     assert "[bold]no[/bold]" in text
+
+
+@pytest.mark.parametrize(
+    ("influence", "error", "said"),
+    [
+        (0.3, 0.1, "helps"),
+        (0.1, 0.1, "helps, maybe by chance"),
+        (-0.1, 0.1, "does not help, maybe by chance"),
+        (-0.3, 0.1, "does not help"),
+        (0.1, np.nan, "helps"),
+    ],
+)
+def test_a_run_of_the_guard_within_two_errors_may_be_chance(
+    influence: float, error: float, said: str
+) -> None:
+    assert explained_words._what_a_run_says(influence, error) == said
+
+
+def test_an_influence_has_the_digits_of_its_error() -> None:
+    assert explained_words._plus_minus(0.006112, 0.00506) == "0.0061 ± 0.0051"
+    assert explained_words._plus_minus(-12.34, 3.21) == "-12.3 ± 3.2"
+    assert explained_words._plus_minus(0.1234567, None) == "0.1235"
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["loud", "quiet"])
+def test_quiet_leaves_out_what_the_run_said_of_its_tables(
+    quiet: list[str],
+    run: Callable[..., Path],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    frame = pd.read_csv(folder / "train.csv")
+    frame["doubtful"] = np.arange(len(frame)).astype(str)
+    frame.loc[0, "doubtful"] = "?1"
+    for name in ("validation", "pool"):
+        table = pd.read_csv(folder / f"{name}.csv").assign(doubtful="1")
+        table.to_csv(folder / f"{name}.csv", index=False)
+    frame.to_csv(folder / "train.csv", index=False)
+    out = run("--budget", "4", "--no-guard")
+    capsys.readouterr()
+    main(["explain", str(out), "--row", "1", *quiet])
+    assert ("warning: " in capsys.readouterr().err) == (not quiet)
 
 
 # What is refused

@@ -47,7 +47,7 @@ def test_a_run_that_kept_nothing():
 
 def test_a_run_without_any_label():
     found = answer(n_labels=0, undone=0, found=verdict("no labels"))
-    assert found.headline == "No label was kept, as none was seen to help."
+    assert found.headline == "No label was given, as none was seen to help."
 
 
 def test_a_run_that_goes_on():
@@ -59,4 +59,22 @@ def test_what_is_better_than_both_is_named():
     found = verdict("worse", 0.1)
     found["option"] = "train only"
     found["options"][1]["loss"] = 0.3
-    assert "'train only' does better than either" in beyond_both_tables(found, "x")
+    text = beyond_both_tables(found, "x")
+    assert "Beside 'train only', it is 0.1000 higher" in text
+    assert "(95% interval 0.0800 to 0.1200)" in text
+
+
+def test_the_interval_beyond_both_tables_is_there_whatever_is_advised():
+    found = verdict("no difference", -0.01)
+    found["option"], found["difference"]["mean"] = "train only", 0.3
+    assert "has no interval" in beyond_both_tables(found, "x")
+    found["beyond"] = {**found["difference"], "mean": -0.01}
+    text = beyond_both_tables(found, "x")
+    assert "has no interval" not in text
+    assert "maybe by chance: the 95% interval is from 0.0400 better" in text
+
+
+def test_the_smallest_z_is_named_where_it_left_nothing():
+    of = frames(n_labels=0, undone=0, found=verdict("no labels"))
+    found = answer_of(of, {"termination": "x"}, "label", "labels", 6.0)
+    assert found.headline == "No label was given: none reached 6 standard errors."

@@ -18,6 +18,7 @@ def test_each_reason_is_found():
     labels = frames(undone=10).labels
     labels["influence"], labels["influence_se"] = 1.0, 0.1
     labels["guess"], labels["distance"] = labels["label"], np.linspace(1, 2, 40)
+    labels["probability"] = 0.5
     labels.loc[3, "influence_se"] = 0.5
     labels.loc[4, "guess"] = "something else"
     labels.loc[5, "distance"] = 100.0
@@ -29,6 +30,15 @@ def test_each_reason_is_found():
     assert doubts.masks[:7] == [0, 0, 0, 1, 2, 4, 8]
     # What TRAIN knows nothing about comes first; undone labels are in no result.
     assert most_doubtful(labels, doubts, 10) == [5, 6, 3, 4]
+
+
+def test_what_the_model_held_impossible_comes_before_what_is_merely_unsure():
+    labels = frames(n_labels=4, undone=0).labels
+    labels["influence"], labels["influence_se"] = 1.0, [0.1, 0.9, 0.9, 0.1]
+    labels["distance"], labels["guess"] = 1.0, labels["label"]
+    labels["probability"] = [0.02, 0.5, 0.3, 0.4]
+    labels.loc[[0, 3], "guess"] = "something else"
+    assert most_doubtful(labels, find_doubts(labels, None), 4) == [0, 2, 3, 1]
 
 
 def test_a_distance_is_far_by_the_fence_of_tukey():

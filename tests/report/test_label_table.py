@@ -23,7 +23,11 @@ def test_cells_are_the_figures():
     assert len(rows) == 40
     for cells, label in zip(rows, of.labels.itertuples(), strict=True):
         assert (cells[1], cells[2], cells[7]) == (label.id, label.label, label.guess)
-        assert float(cells[4]) == pytest.approx(label.influence, rel=1e-3)
+        # Both are rounded to two digits of the error.
+        close = 0.051 * label.influence_se
+        assert float(cells[4]) == pytest.approx(label.influence, abs=close)
+        assert float(cells[5]) == pytest.approx(label.influence_se, abs=close)
+        assert len(cells[4].partition(".")[2]) == len(cells[5].partition(".")[2])
         assert ("undone" in cells[-1]) == label.undone
 
 

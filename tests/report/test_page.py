@@ -36,10 +36,15 @@ def test_every_element_is_closed_and_no_id_occurs_twice(plain):
 
 def test_sections_come_in_the_order_of_questions(plain):
     order = [
-        *("Whether the labels help is not sure.", "to distrust first"),
-        *("Did it help?", "Promised and real", "How sure each label is"),
+        *("Whether the labels help is not sure.", "What to do next"),
+        *(
+            "to distrust first",
+            "Did it help?",
+            "Promised and real",
+            "How sure each label is",
+        ),
         *("By class and round", "Calibration and mistakes", "Most influential"),
-        *("What became a feature", "All 40 labels", "What to do next"),
+        *("What became a feature", "All 40 labels", "How it was made"),
     ]
     headings = re.findall(r"<h[123][^>]*>(.*?)</h[123]>", plain)
     places = [
@@ -47,6 +52,40 @@ def test_sections_come_in_the_order_of_questions(plain):
         for what in order
     ]
     assert places == sorted(places)
+
+
+def test_a_run_without_rounds_shows_no_picture_of_one_point():
+    text = Parsed(page(frames(n_labels=0, undone=0, found=verdict("no labels")))).text
+    assert "Did it help?" not in text
+    assert "Before the first round" not in text
+
+
+def test_a_class_without_a_label_is_named_with_what_its_loss_did():
+    of = frames(undone=0)
+    of.labels["label"] = "benign"
+    losses = of.class_losses
+    losses.loc[losses["round"] == of.best_round, "canary_loss"] = 0.6
+    expected = (
+        "No row was given class malignant by the labels that were kept; its held-out "
+        "loss rose from 0.4500 to 0.6000."
+    )
+    assert expected in Parsed(page(of)).text
+    assert "No row was given class" not in page(frames())
+
+
+def test_nobody_is_told_to_get_more_of_what_is_not_advised():
+    found = verdict("better", -0.1)
+    assert "More may be had" not in page(frames(undone=0, found=found))
+    found["option"] = "salutary + validation"
+    assert "More may be had" in page(frames(undone=0, found=found))
+
+
+def test_words_are_said_once_and_rows_by_their_table(plain):
+    text = Parsed(plain).text
+    for word in ("guard", "held-out rows", "salutary + validation", "influence"):
+        assert plain.count(f"<dt>{word}</dt>") == 1
+    assert "Row row-" in text
+    assert " of POOL: " in text
 
 
 def test_nothing_is_fetched_and_no_other_script_may_run(plain):

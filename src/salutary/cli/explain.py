@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from salutary.cli import parameters
 from salutary.cli.conventions import is_conventional
-from salutary.cli.terminal import display, print_json
+from salutary.cli.terminal import display, is_quiet, print_json
 from salutary.errors import InputError
 
 
@@ -28,7 +29,8 @@ def explain(
         typer.Option(
             "--id",
             metavar="ID",
-            help="The row's id, as in labels.parquet; without an id column its number.",
+            help="The row's id, as in labels.parquet; without an id column its number. "
+            "This or --row is needed.",
         ),
     ] = None,
     row: Annotated[
@@ -36,7 +38,8 @@ def explain(
         typer.Option(
             "--row",
             metavar="N",
-            help="In place of --id: the row's number in its table, counted from 0.",
+            help="In place of --id: the row's number in its table, counted from 0; "
+            "what report.html calls 'row N of POOL'.",
         ),
     ] = None,
     as_json: parameters.AsJson = False,
@@ -50,6 +53,7 @@ def explain(
     explained too, by the run's last model.
 
     The tables must be where they were, and as they were. Nothing is labeled or written.
+    With --quiet, warnings about the tables, which the run gave before, are left out.
 
     Example: salutary explain runs/first --id 1042
     """
@@ -59,9 +63,14 @@ def explain(
     parameters.check_at_least("--row", row, 0)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.cli.explained import explained_text
+    from salutary.influence.direction import InfluenceWarning
     from salutary.runs.explain import explain_row
 
-    with display(None, "rows") as shown:
+    with warnings.catch_warnings(), display(None, "rows") as shown:
+        if is_quiet():
+            # The run told of its tables; what the influence lacks is news.
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("default", InfluenceWarning)
         found = explain_row(run_dir, id_, row, shown.stage)
     if as_json:
         print_json(found.to_dict())

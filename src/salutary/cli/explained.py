@@ -115,7 +115,8 @@ def _head(found: ExplainedRow) -> Iterator[Part]:
         "less."
     )
     if why.rank is not None:
-        more = "none has" if why.rank == 1 else f"{why.rank - 1} have"
+        larger = why.rank - 1
+        more = "none has" if not larger else f"{larger} {_has(larger)}"
         yield f"Of {why.n_ranked} rows that could get a label, {more} a larger one."
     if found.round and why.rank is not None and why.rank > found.round["picks"]:
         yield (
@@ -179,8 +180,11 @@ def _doubts_of(found: ExplainedRow) -> Iterator[str]:
         yield f"It has a value in {_quoted(feature)} {BEYOND[how]}: {_value(value)}."
     if why.farther <= FEW:
         yield (
-            f"It is unlike the labeled rows: {why.farther:.0%} of them are as far from "
-            "their nearest one."
+            "It is unlike the labeled rows: none of them is as far from its nearest "
+            "one."
+            if not why.farther
+            else f"It is unlike the labeled rows: only {_share(why.farther)} of them "
+            "are as far from their nearest one."
         )
     effect = why.validation["effect"]
     usual = effect[effect > 0].mean()
@@ -205,7 +209,6 @@ def _classes(found: ExplainedRow) -> Iterator[Part]:
         listed = table["label"].isin([each for each in special if each is not None])
         listed |= table["label"].isin(table["label"].iloc[: MOST_CLASSES - 2])
         table = table[listed]
-    digits = _digits(pd.concat([table["influence"], table["influence_se"]]))
     lines = []
     for line in table.to_dict("records"):
         role = []
@@ -220,14 +223,13 @@ def _classes(found: ExplainedRow) -> Iterator[Part]:
         lines.append(
             (
                 _shown(line["label"]),
-                f"{line['influence']:z.{digits}f}",
-                _error(line["influence_se"], digits),
+                _plus_minus(line["influence"], line["influence_se"], sign=" "),
                 f"{line['probability']:.3f}",
                 ", ".join(role),
             )
         )
-    titles = ("label", "influence", "", "probability", "")
-    yield _table(titles, lines, "lrlrl")
+    titles = ("label", " influence", "probability", "")
+    yield _table(titles, lines, "llrl")
     if len(table) < len(why.classes):
         yield f"  and {len(why.classes) - len(table)} more labels"
 
@@ -267,8 +269,10 @@ def _nearest(why: Explanation) -> Iterator[Part]:
     ]
     yield _table(("row", "label", "distance"), lines, "llr")
     yield (
-        f"{why.farther:.0%} of the labeled rows are farther from their nearest one "
-        "than this row is."
+        f"{_share(why.farther).capitalize()} of the labeled rows are farther from "
+        "their nearest one than this row is."
+        if why.farther
+        else "No labeled row is farther from its nearest one than this row is."
     )
 
 
@@ -309,20 +313,34 @@ def _folds(why: Explanation) -> Iterator[Part]:
         "of the validation rows. In these runs, as they were then, the label's "
         "influence is"
     )
-    digits = _digits(pd.concat([why.folds["influence"], why.folds["influence_se"]]))
     lines = []
     for number, line in enumerate(why.folds.to_dict("records"), start=1):
         own = "" if line["label"] is None else f"had given it {_quoted(line['label'])}"
         lines.append(
             (
                 f"run {number}",
-                f"{line['influence']:z.{digits}f}",
-                _error(line["influence_se"], digits),
-                "helps" if line["influence"] > 0 else "does not help",
+                _plus_minus(line["influence"], line["influence_se"], sign=" "),
+                _what_a_run_says(line["influence"], line["influence_se"]),
                 own,
             )
         )
-    yield _table(("", "influence", "", "", ""), lines, "lrlll")
+    yield _table(("", " influence", "", ""), lines, "llll")
+
+
+def _what_a_run_says(influence: float, error: float) -> str:
+    """Whether a label helps by a run of the guard, and if that may be chance."""
+    word = "helps" if influence > 0 else "does not help"
+    unsure = np.isfinite(error) and abs(influence) <= SURE * error
+    return f"{word}, maybe by chance" if unsure else word
+
+
+def _has(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _share(share: float) -> str:
+    """A share of rows above none, of which a small one is not rounded to none."""
+    return f"{share:.0%}" if share >= 0.005 else "fewer than 1%"
 
 
 def _of_round(brought: dict[str, Any], objective: str) -> Iterator[Part]:
@@ -408,12 +426,11 @@ def _digits(values: pd.Series[float], fewest: int = 4) -> int:
     return int(np.clip(2 - np.floor(np.log10(largest)), fewest, 12))
 
 
-def _plus_minus(value: float, error: float | None) -> str:
-    digits = _digits(pd.Series([value, 0.0 if error is None else error]))
-    return f"{value:.{digits}f} {_error(error, digits)}".rstrip()
-
-
-def _error(error: float | None, digits: int) -> str:
-    if error is None or np.isnan(error):
-        return ""
-    return f"± {error:.{digits}f}"
+def _plus_minus(value: float, error: float | None, sign: str = "-") -> str:
+    """A figure and its error, both to two digits of the error."""
+    if error is None or not np.isfinite(error):
+        return f"{value:{sign}z.{_digits(pd.Series([value]))}f}"
+    digits = _digits(pd.Series([value]))
+    if error > 0:
+        digits = int(np.clip(1 - int(f"{error:.1e}".partition("e")[2]), 0, 12))
+    return f"{value:{sign}z.{digits}f} ± {error:.{digits}f}"

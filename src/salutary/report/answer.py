@@ -11,7 +11,7 @@ import numpy as np
 from salutary.advice.verdict import ASSIGNED
 from salutary.displays.frames import RunFrames
 from salutary.names import TRAIN_AND_VALIDATION
-from salutary.report.visible import number, visible
+from salutary.report.visible import number, visible, with_error
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,16 @@ HEADLINES = {
     "better": "Yes, the {labels} help.",
     "worse": "No: a model does better without the {labels}.",
     "no difference": "Whether the {labels} help is not sure.",
-    "no labels": "No {label} was kept, as none was seen to help.",
+    "no labels": "No {label} was given, as none was seen to help.",
 }
 
 
 def answer_of(
-    frames: RunFrames, outcome: Mapping[str, Any], label: str, labels: str
+    frames: RunFrames,
+    outcome: Mapping[str, Any],
+    label: str,
+    labels: str,
+    least_z: float = 0.0,
 ) -> Answer:
     """Say whether a run's labels helped.
 
@@ -56,6 +60,8 @@ def answer_of(
         Figures of the run as in run.json; empty if it has not finished.
     label, labels : str
         What the run assigns: "label" or "switch", and more of them.
+    least_z : float, default=0.0
+        The standard errors that an influence had to reach.
     """
     verdict = frames.verdict
     kept = int((~frames.labels["undone"]).sum())
@@ -76,6 +82,10 @@ def answer_of(
     headline = HEADLINES[verdict["finding"]].format(label=label, labels=labels)
     beyond = beyond_both_tables(verdict, labels)
     if not kept:
+        if least_z:
+            headline = (
+                f"No {label} was given: none reached {least_z:g} standard errors."
+            )
         if len(frames.labels):
             headline = f"No: all {labels} were undone, as they were not seen to help."
         beyond = "Nothing is gained beyond training on both tables."
@@ -98,11 +108,21 @@ def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
         f"{number(abs(behind))} {word}, {number(best['loss'])} instead of "
         f"{number(both['loss'])}"
     )
-    text += _how_sure(_limits(verdict, best, both))
+    limits = _limits(verdict, best, both)
+    text += _how_sure(limits)
     advised = options[verdict["option"]]
-    if advised["loss"] < min(best["loss"], both["loss"]):
-        text += f" {visible(advised['option'])!r} does better than either."
+    if advised not in (best, both):
+        text += _beside_the_advised(advised["option"], best, is_all=limits is None)
     return text
+
+
+def _beside_the_advised(advised: str, best: Mapping[str, Any], is_all: bool) -> str:
+    """How the labels compare with what is advised, if that is a third option."""
+    behind, lower, upper = best["difference"], best["lower"], best["upper"]
+    word = "higher (worse)" if behind > 0 else "lower (better)"
+    text = " Of that difference this run has no interval." if is_all else ""
+    text += f" Beside {visible(advised)!r}, it is {number(abs(behind))} {word}"
+    return text + _how_sure((lower, upper))
 
 
 def _how_sure(limits: tuple[float, float] | None) -> str:
@@ -112,7 +132,7 @@ def _how_sure(limits: tuple[float, float] | None) -> str:
     lower, upper = limits
     if lower <= 0 <= upper:
         return (
-            f". That may be chance: the 95% interval is from {number(-lower)} better "
+            f", maybe by chance: the 95% interval is from {number(-lower)} better "
             f"to {number(upper)} worse."
         )
     low, high = sorted((abs(lower), abs(upper)))
@@ -124,12 +144,13 @@ def _limits(
 ) -> tuple[float, float] | None:
     """The 95% interval of how much higher the labels' loss is, if the verdict has it.
 
-    That of the verdict's own sentence is used where it compares the same two; it allows
-    for several options with labels.
+    The verdict's own differences are used where they compare the same two; they allow
+    for several options with labels. Runs of old have no ``beyond``.
     """
-    difference, mean = verdict["difference"], best["loss"] - both["loss"]
-    if difference is not None and np.isclose(difference["mean"], mean, atol=1e-12):
-        return difference["lower"], difference["upper"]
+    mean = best["loss"] - both["loss"]
+    for found in (verdict.get("beyond"), verdict["difference"]):
+        if found is not None and np.isclose(found["mean"], mean, atol=1e-12):
+            return found["lower"], found["upper"]
     if both["option"] == verdict["option"]:
         return best["lower"], best["upper"]
     if best["option"] == verdict["option"]:
@@ -147,15 +168,16 @@ def _held_out(frames: RunFrames, kept: int) -> str:
     if np.isnan(first[column]):
         name, column = "validation", "validation_loss"
     before, after = first[column], best[column]
-    error = f" ± {number(best['canary_se'])}" if name == "held-out" else ""
+    fall = abs(before - after)
+    size = with_error(fall, best["canary_se"] if name == "held-out" else None)
     word = "fell" if after <= before else "rose"
     text = (
         f"Beyond the training table alone: the {name} loss {word} from "
-        f"{number(before)} to {number(after)}, by {number(abs(before - after))}{error}"
+        f"{number(before)} to {number(after)}, by {size}"
     )
     if name == "validation":
         return f"{text}, on the rows that chose them, so that says little."
-    if abs(before - after) <= 2 * best["canary_se"]:
+    if fall <= 2 * best["canary_se"]:
         return f"{text}, which may be chance."
     return f"{text}."
 

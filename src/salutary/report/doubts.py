@@ -18,6 +18,16 @@ REASONS = (UNSURE, AGAINST, FAR, UNSEEN, UNDONE)
 WEIGHTS = np.array([1, 1, 2, 2, 1])
 """How much each reason counts: what TRAIN knows nothing about counts double."""
 
+HARDLY = 0.05
+"""A label against the model's guess counts double up to this probability."""
+
+RULE = (
+    "First come those with the most reasons. A value or distance that the training "
+    f"rows know nothing of counts double, and so does a probability of at most {HARDLY}"
+    " against the model's guess. Among equals the less probable label comes first."
+)
+"""How labels are ordered by doubt, for readers of a page."""
+
 ERRORS = 2.0
 """A label is unsure if its influence is at most so many of its standard errors."""
 
@@ -94,15 +104,14 @@ def most_doubtful(labels: pd.DataFrame, doubts: Doubts, number: int) -> list[int
     """Positions of the labels that there is most reason to distrust.
 
     Of the labels that were kept, if any was: those that were undone are in no result.
-    Of those with reasons of the same weight, the one comes first whose influence is the
-    fewest of its standard errors above nothing.
+    In the order of `RULE`.
     """
     kept = ~labels["undone"].to_numpy(dtype=bool)
     among = np.flatnonzero(kept) if kept.any() else np.arange(len(labels))
-    weight = doubts.reasons.to_numpy() @ WEIGHTS
-    error = labels["influence_se"].to_numpy(dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.nan_to_num(labels["influence"].to_numpy(dtype=float) / error)
-    order = np.lexsort((among, z[among], -weight[among]))
+    probability = labels["probability"].to_numpy(dtype=float)
+    reasons = doubts.reasons
+    weight = reasons.to_numpy() @ WEIGHTS
+    weight += reasons[AGAINST].to_numpy() & (probability <= HARDLY)
+    order = np.lexsort((among, probability[among], -weight[among]))
     chosen = among[order]
     return [int(position) for position in chosen if weight[position]][:number]

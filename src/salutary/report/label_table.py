@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from salutary.report.doubts import REASONS, Doubts
-from salutary.report.visible import short, visible
+from salutary.report.visible import decimals, number, short, visible
 
 PAGE = 50
 """Rows of a page of the table, and of what is shown without a script."""
@@ -45,9 +45,12 @@ HEADINGS = (
 )
 """Key, heading and kind of each column."""
 
+ERROR = [key for key, *_ in HEADINGS].index("influence_se")
+"""Place of the column by which an influence and its error are rounded."""
+
 
 def table_data(
-    labels: pd.DataFrame, classes: Sequence[str], doubts: Doubts
+    labels: pd.DataFrame, classes: Sequence[str], doubts: Doubts, called: str = "id"
 ) -> dict[str, Any]:
     """The table's columns, as short as JSON can hold them.
 
@@ -57,6 +60,8 @@ def table_data(
         As in `RunFrames`.
     classes : sequence of str
     doubts : Doubts
+    called : str, default="id"
+        Heading of the column that names rows.
 
     Returns
     -------
@@ -79,7 +84,10 @@ def table_data(
         values[name] = [_number(value) for value in shown[name]]
     values["rank"] = [_whole(value) for value in shown["rank"]]
     return {
-        "columns": [list(heading) for heading in HEADINGS],
+        "columns": [
+            [key, called if key == "id" else heading, kind]
+            for key, heading, kind in HEADINGS
+        ],
         "values": [values[key] for key, *_ in HEADINGS],
         "classes": [visible(name, LONGEST_ID) for name in classes],
         "doubts": [WORDS[reason] for reason in REASONS],
@@ -101,7 +109,12 @@ def first_rows(data: dict[str, Any]) -> list[list[str]]:
     rows = []
     for row in range(min(PAGE, len(data["values"][0]))):
         cells = []
-        for (_, _, kind), values in zip(data["columns"], data["values"], strict=True):
+        for (key, _, kind), values in zip(data["columns"], data["values"], strict=True):
+            if key in ("influence", "influence_se"):
+                digits = decimals(data["values"][ERROR][row])
+                if digits is not None:
+                    cells.append(number(values[row], digits))
+                    continue
             cells.append(_cell(kind, values[row], data))
         rows.append(cells)
     return rows

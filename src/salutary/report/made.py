@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from salutary.advice.verdict import ASSIGNED
 from salutary.names import RELABELED, SALUTARY
 from salutary.report.visible import number, visible
 from salutary.runs.artifacts import CONFIG
@@ -143,7 +144,11 @@ def next_steps(
                 f"salutary explain {folder} {which}",
             )
         )
-    if outcome.get("termination") == "budget" and not outcome["refused_rounds"]:
+    verdict = outcome.get("verdict")
+    advised = verdict is None or verdict["option"].startswith(ASSIGNED)
+    ended = outcome.get("termination") == "budget" and not outcome["refused_rounds"]
+    # Nobody is told to get more of what the advice leaves out.
+    if ended and advised:
         more = 2 * (facts["settings"]["budget"] or 50)
         steps.append(
             Step(

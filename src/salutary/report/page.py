@@ -22,7 +22,7 @@ from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
 from salutary.report.advice_page import advice_context
 from salutary.report.run_page import RunPage, run_context
-from salutary.report.visible import LONGEST, number, short, visible
+from salutary.report.visible import LONGEST, number, short, visible, with_error
 from salutary.runs.artifacts import REPORT
 
 
@@ -111,6 +111,7 @@ def _environment() -> Environment:
         "shown": _shown,
         "number": number,
         "short": short,
+        "with_error": with_error,
         "figure": _figure,
     }
     return environment

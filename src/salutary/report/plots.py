@@ -20,6 +20,7 @@ from salutary.displays.frames import RunFrames
 from salutary.displays.labels import LabelDisplay
 from salutary.displays.learning_curve import LearningCurveDisplay
 from salutary.displays.promise import PromiseDisplay
+from salutary.names import TRAIN_ONLY
 from salutary.report.calibration import Judged
 from salutary.report.visible import visible
 
@@ -35,6 +36,9 @@ ones are."""
 
 MOST_BARS = 40
 """Bars of labels by round; of more rounds, several share a bar."""
+
+SAME = 5e-5
+"""Losses closer than this show the same figures."""
 
 MOST_CLASSES = len(style.CLASSES)
 
@@ -145,10 +149,43 @@ def learning_curve(frames: RunFrames) -> Picture:
         "curve",
         display.plot,
         "Loss on validation and held-out rows after each round",
-        "Lower is better. Labels helped if the held-out line ends below the line of "
-        "training on both tables. The band is one standard error of its fall since the "
-        "start; rounds on gray were undone.",
+        _about_the_curve(frames, display.frame),
         display.frame,
+    )
+
+
+def _about_the_curve(frames: RunFrames, drawn: pd.DataFrame) -> str:
+    """What to look for in the curve, and what it cannot tell."""
+    if drawn["canary_loss"].isna().all():
+        return (
+            "Lower is better. The labels were chosen by the validation rows, so that "
+            "their loss falls says little. Without a guard there are no held-out rows."
+        )
+    text = (
+        "Lower is better. The held-out line is of the guard's own runs, and these same "
+        "rows chose the round to end with, so its end may look too good. The verdict "
+        "above judges by rows that had no part in choosing. The band is one standard "
+        "error of the fall since the start: smaller differences may be chance."
+    )
+    if drawn["undone"].any():
+        text += " Rounds on gray were undone."
+    if TRAIN_ONLY in drawn:
+        start, alone = drawn["canary_loss"].iloc[0], drawn[TRAIN_ONLY].iloc[0]
+        if abs(start - alone) > SAME:
+            text += _why_two_starts(frames)
+    return text
+
+
+def _why_two_starts(frames: RunFrames) -> str:
+    """Why training on TRAIN alone has another loss than the run's start."""
+    of_run = "also by cross-validation on the training rows"
+    given = frames.facts.get("settings", {}).get("C")
+    if given is not None:
+        of_run = f"given as {given:g}"
+    return (
+        f" Round 0 and {TRAIN_ONLY!r} are fitted on the same rows and differ in C "
+        "alone: for the latter it is chosen by the validation rows that the guard's "
+        f"run sees, for the run {of_run}."
     )
 
 
@@ -159,9 +196,9 @@ def promise(frames: RunFrames) -> Picture:
         "promise",
         display.plot,
         "Fall of the loss that each round promised, and the real one",
-        "A round promises the sum of its labels' influences. What it brought on "
-        "held-out rows is what counts; where that is far below the promise, influences "
-        "were overrated.",
+        "A round promises the sum of its labels' influences, drawn with one standard "
+        "error. What it brought on held-out rows is what counts; where that is far "
+        "below the promise, influences were overrated.",
         display.frame,
     )
 
@@ -252,7 +289,7 @@ def calibration(judged: Judged, is_same: bool) -> Picture:
     return picture(
         "calibration",
         lambda ax: _draw_calibration(ax, frame),
-        f"Calibration before and after, on {judged.name}",
+        f"Calibration{'' if is_same else ' before and after'}, on {judged.name}",
         "Each mark is a tenth of the rows. On the diagonal the model is right as often "
         "as it says; below it, it is too sure of itself.",
         frame,
@@ -273,6 +310,7 @@ def _draw_calibration(ax: Axes, frame: pd.DataFrame) -> None:
         part = frame[frame["model"] == model]
         if len(part):
             (handles[model],) = ax.plot(part["sure"], part["right"], **look, lw=1.2)
-    style.add_legend(ax, handles.values(), handles)
+    if len(handles) > 1:
+        style.add_legend(ax, handles.values(), handles)
     ax.set_xlabel("probability that the model gives its guess")
     ax.set_ylabel("share of guesses that are right")

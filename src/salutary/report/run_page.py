@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,13 @@ from salutary.errors import InputError
 from salutary.ledgers.record import Record
 from salutary.report import plots
 from salutary.report.answer import answer_of, baselines
+from salutary.report.by_class import without_label
 from salutary.report.calibration import Judged, confusions, judged_rows
 from salutary.report.doubts import (
     AGAINST,
     FAR,
     REASONS,
+    RULE,
     UNDONE,
     UNSEEN,
     UNSURE,
@@ -38,8 +40,9 @@ from salutary.report.made import (
     tables_of,
 )
 from salutary.report.rows import OwnRows, own_rows
-from salutary.report.visible import number, short, visible
+from salutary.report.visible import number, visible
 from salutary.report.warnings import warnings_of
+from salutary.report.words import words_of
 
 FOREMOST = 10
 """Labels that are shown with their rows, of either kind."""
@@ -94,6 +97,21 @@ class RunPage:
         is_relabel = self.facts["kind"] == "relabel"
         return ("switch", "switches") if is_relabel else ("label", "labels")
 
+    @property
+    def least_z(self) -> float:
+        """The standard errors that an influence had to reach."""
+        return float(self.facts["settings"].get("min_influence_z") or 0)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether rows are called by their ids, and not by their numbers."""
+        return self.facts["settings"]["id"] is not None
+
+    @property
+    def place(self) -> str:
+        """What the table is called whose rows get labels."""
+        return "POOL" if "pool" in self.facts["files"] else "TRAIN"
+
     @cached_property
     def rows(self) -> OwnRows:
         """The rows of the labels, from the user's tables."""
@@ -134,14 +152,15 @@ def run_context(page: RunPage) -> dict[str, Any]:
         "one": one,
         "unit": unit,
         "deep": facts["kind"] == "finetune",
-        "answer": answer_of(frames, outcome, one, unit),
-        "ending": ENDINGS.get(outcome.get("termination", "")),
+        "answer": answer_of(frames, outcome, one, unit, page.least_z),
+        "ending": _ending(page, outcome),
         "verdict": verdict,
         "baselines": baselines(verdict),
         "warnings": warnings_of(report),
         "contents": _contents(page),
-        "curve": plots.learning_curve(frames),
-        "quality": _quality(frames),
+        "curve": plots.learning_curve(frames) if len(frames.rounds) > 1 else None,
+        "quality": _quality(frames) if frames.best_round else [],
+        "words": words_of(facts["kind"], verdict, has_labels=len(page.labels) > 0),
         "labels_total": len(page.labels),
         "features": features[:MOST_FEATURES],
         "n_features_hidden": max(0, len(features) - MOST_FEATURES),
@@ -153,6 +172,17 @@ def run_context(page: RunPage) -> dict[str, Any]:
     }
     context |= _mistakes(page)
     return context | (_of_labels(page, foremost) if len(page.labels) else {})
+
+
+def _ending(page: RunPage, outcome: Mapping[str, Any]) -> str | None:
+    """Why the run ended."""
+    termination = outcome.get("termination", "")
+    if termination == "no_positive_influence" and page.least_z:
+        return (
+            f"The run ended as no {page.words[0]} left to give reached {page.least_z:g}"
+            " standard errors (--min-influence-z)."
+        )
+    return ENDINGS.get(termination)
 
 
 def _kicker(page: RunPage) -> str:
@@ -184,13 +214,13 @@ def _contents(page: RunPage) -> list[tuple[str, str]]:
     more = {"rows": "Most influential, most doubtful"}
     has_labels = len(page.labels) > 0
     sections = {
-        "curve": "Did it help?",
+        **({"curve": "Did it help?"} if len(page.frames.rounds) > 1 else {}),
         **(of_labels if has_labels else {}),
         "calibration": "Calibration and mistakes",
         **(more if has_labels else {}),
         "features": "Features",
         **({"labels": f"All {unit}"} if has_labels else {}),
-        "made": "Made how, and next",
+        "made": "How it was made",
     }
     return [*sections.items()]
 
@@ -220,7 +250,10 @@ def _quality(frames: RunFrames) -> list[tuple[str, float, float]]:
     )
     if 0 in losses and frames.best_round in losses and len(losses) <= 20:
         found += [
-            (f"{'held-out' if has_guard else 'validation'} loss of {label}", *pair)
+            (
+                f"{'held-out' if has_guard else 'validation'} loss of class {label}",
+                *pair,
+            )
             for label, *pair in losses[[0, frames.best_round]].itertuples()
         ]
     return found
@@ -230,10 +263,14 @@ def _mistakes(page: RunPage) -> dict[str, Any]:
     """The part of the context about calibration and mistakes."""
     judged = page.judged
     if isinstance(judged, str):
-        return {"judged": judged}
+        return {"judged": judged, "changes": False}
     changes = page.frames.best_round > 0
     classes = page.frames.classes
     confusion = []
+    if not changes and all(
+        map(np.array_equal, judged[0].confusion, judged[-1].confusion)
+    ):
+        judged = judged[:1]  # the guard's runs make the run's own mistakes
     for rows in judged:
         before, after = rows.confusion
         matrix = []
@@ -255,6 +292,7 @@ def _mistakes(page: RunPage) -> dict[str, Any]:
         )
     return {
         "judged": None,
+        "changes": changes,
         "classes": classes,
         "confusion": confusion,
         "calibration": plots.calibration(judged[0], is_same=not changes),
@@ -264,7 +302,8 @@ def _mistakes(page: RunPage) -> dict[str, Any]:
 def _of_labels(page: RunPage, foremost: list[int]) -> dict[str, Any]:
     """The part of the context that a run without any label has not."""
     frames, labels = page.frames, page.labels
-    data = table_data(labels, frames.classes, page.doubts)
+    called = "id" if page.has_ids else f"row of {page.place}"
+    data = table_data(labels, frames.classes, page.doubts, called)
     undone = labels["undone"].to_numpy(dtype=bool)
     order = np.lexsort((-labels["influence"].to_numpy(dtype=float), undone))
     shown = len(data["values"][0])
@@ -280,6 +319,8 @@ def _of_labels(page: RunPage, foremost: list[int]) -> dict[str, Any]:
         "by_class": plots.by_class(frames),
         "doubtful_title": title,
         "doubt_counts": _doubt_counts(page),
+        "doubt_rule": RULE,
+        "without_label": without_label(frames, unit),
         "influential": [_label(page, int(at)) for at in order[:FOREMOST]],
         "rows_note": _rows_note(page),
         "data": data,
@@ -292,11 +333,14 @@ def _of_labels(page: RunPage, foremost: list[int]) -> dict[str, Any]:
 
 def _doubt_counts(page: RunPage) -> str:
     """How many labels there is each reason to distrust."""
-    counts = page.doubts.reasons.sum()
+    undone = page.labels["undone"].to_numpy(dtype=bool)
+    among = undone if undone.all() else ~undone
+    counts = page.doubts.reasons[among].sum()
     found = [f"{name}: {int(counts[name])}" for name in REASONS if counts[name]]
-    text = f"Of {len(page.labels)} {page.words[1]} – {'; '.join(found)}."  # noqa: RUF001
+    kept = "undone" if undone.all() else "kept"
+    text = f"Of {among.sum()} {page.words[1]} {kept} – {'; '.join(found)}."  # noqa: RUF001
     if counts[FAR]:
-        text += f" Far: {short(page.doubts.far)} or more in the model's features."
+        text += f" Far: {_near(page.doubts.far)} or more in the model's features."
     return text
 
 
@@ -315,6 +359,7 @@ def _label(page: RunPage, at: int) -> dict[str, Any]:
     """What a card says of a label."""
     row = page.labels.iloc[at]
     return {
+        "place": None if page.has_ids else page.place,
         "id": row["id"],
         "name": row["label"],
         "old": page.rows.old_label(at),
@@ -327,6 +372,11 @@ def _label(page: RunPage, at: int) -> dict[str, Any]:
     }
 
 
+def _near(distance: float) -> str:
+    """A distance, to three digits."""
+    return f"{distance:.3g}"
+
+
 def _reasons(page: RunPage, at: int, row: Any) -> list[str]:
     """Why to distrust a label, with the figures."""
     doubts = page.doubts
@@ -334,8 +384,8 @@ def _reasons(page: RunPage, at: int, row: Any) -> list[str]:
         UNSURE: f"its influence is {UNSURE}",
         AGAINST: f"{AGAINST}: {visible(row['guess'], 60)}, with probability "
         f"{number(row['guess_probability'], 2)}",
-        FAR: f"{FAR}: the nearest is {short(row['distance'])} away; half of the "
-        f"{page.words[1]} have one within {short(doubts.typical)}",
+        FAR: f"{FAR}: the nearest is {_near(row['distance'])} away; for half of the "
+        f"{page.words[1]} it is within {_near(doubts.typical)}",
         UNSEEN: "; ".join(page.rows.unseen.get(at, ())),
         UNDONE: f"{UNDONE}: round {row['round']}",
     }

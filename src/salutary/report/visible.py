@@ -82,3 +82,30 @@ def short(value: Any) -> str:
     if value is None or not np.isfinite(value):
         return NOTHING
     return f"{value:.4g}".replace("-", "\u2212")
+
+
+def decimals(error: Any) -> int | None:
+    """Digits after the point that show two digits of an error; None if it is unknown.
+
+    Examples
+    --------
+    >>> decimals(0.0159), decimals(0.00506), decimals(23.0), decimals(None)
+    (3, 4, 0, None)
+    """
+    if error is None or not np.isfinite(error) or error <= 0:
+        return None
+    return max(0, 1 - int(f"{error:.1e}".partition("e")[2]))
+
+
+def with_error(value: Any, error: Any) -> str:
+    """A figure and its standard error, both to two digits of the error.
+
+    Examples
+    --------
+    >>> with_error(0.006112, 0.00506), with_error(0.25, None)
+    ('0.0061 ± 0.0051', '0.2500')
+    """
+    digits = decimals(error)
+    if digits is None:
+        return number(value)
+    return f"{number(value, digits)} ± {number(error, digits)}"

@@ -19,9 +19,18 @@
   const numeral = (value) =>
     value === null ? "–" : String(value).replace("-", "\u2212");
 
+  // An influence and its error show two digits of the error.
+  function rounded(row) {
+    const error = values.influence_se[row];
+    if (error === null || error <= 0) return numeral;
+    const digits = Math.max(0, 1 - Number(error.toExponential(1).split("e")[1]));
+    return (value) => numeral(value === null ? null : value.toFixed(digits));
+  }
+
   function text(column, row) {
     const value = data.values[column][row];
-    const kind = data.columns[column][2];
+    const [key, , kind] = data.columns[column];
+    if (key === "influence" || key === "influence_se") return rounded(row)(value);
     if (kind === "doubts") return doubts(value).join(", ");
     if (kind === "class") return value === null ? "–" : data.classes[value];
     return kind === "number" ? numeral(value) : value;
