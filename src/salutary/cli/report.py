@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,6 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import display, print_json, printable, tell
-from salutary.errors import InputError
 from salutary.files import PAGE
 
 
@@ -56,13 +54,12 @@ def report_at_end(out: Path, no_report: bool) -> None:
     if no_report:
         return
     # Imported here: 'salutary --help' needs none of it.
-    from salutary.report.page import is_current, write_page
-
-    if is_current(out):
-        return
     try:
-        write_page(out)
-    except (InputError, OSError, sqlite3.Error) as error:
+        from salutary.report.page import is_current, write_page
+
+        if not is_current(out):
+            write_page(out)
+    except Exception as error:  # whatever it is, the run has ended well
         tell(
             f"warning: {PAGE} was not written: {printable(str(error))}; 'salutary "
             f"report {printable(str(out))}' writes it"

@@ -179,7 +179,12 @@ class AdviceDisplay:
         )
         (self.artists_[kind],) = self.ax_.plot(
             *(options["difference"], options.index),
-            **{**look, "linestyle": "", "markersize": style.marker_size(1), **kwargs},
-            gid=kind,
+            **style.look_of(
+                {
+                    **{**look, "linestyle": "", "markersize": style.marker_size(1)},
+                    "gid": kind,
+                },
+                kwargs,
+            ),
         )
         return self.artists_[kind]

@@ -157,13 +157,15 @@ class LabelDisplay(RunDisplay):
             if len(rows):
                 (self.artists_[part],) = self.ax_.plot(
                     *(rows["position"] + 1, rows["influence"]),
-                    **{**look, "linestyle": "", "fillstyle": fill},
-                    **{
-                        "markersize": size,
-                        "zorder": 2 + (look is not style.OTHERS),
-                        **kwargs,
-                    },
-                    gid=part.replace(" ", "-"),
-                    rasterized=raster,
+                    **style.look_of(
+                        {
+                            **{**look, "linestyle": "", "fillstyle": fill},
+                            "markersize": size,
+                            "zorder": 2 + (look is not style.OTHERS),
+                            "gid": part.replace(" ", "-"),
+                            "rasterized": raster,
+                        },
+                        kwargs,
+                    ),
                 )
         return self.artists_[name if name in self.artists_ else f"{name} undone"]

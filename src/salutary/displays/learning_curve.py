@@ -158,8 +158,13 @@ class LearningCurveDisplay(RunDisplay):
         size = style.marker_size(len(frame))
         (self.artists_[name],) = self.ax_.plot(
             *(frame["round"], frame[column]),
-            **{**look, "markersize": size, "markevery": ~undone, "zorder": 3, **kwargs},
-            gid=name,
+            **style.look_of(
+                {
+                    **{**look, "markersize": size, "markevery": ~undone},
+                    **{"zorder": 3, "gid": name},
+                },
+                kwargs,
+            ),
         )
         if undone.any():
             (self.artists_[f"{name} undone"],) = self.ax_.plot(

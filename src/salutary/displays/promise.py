@@ -150,9 +150,14 @@ class PromiseDisplay(RunDisplay):
             if rows.any():
                 (self.artists_[part],) = self.ax_.plot(
                     *(place[rows], frame[name][rows]),
-                    **{**look, "linestyle": "", "fillstyle": fill},
-                    **{"markersize": size, "zorder": 3, **kwargs},
-                    gid=part.replace(" ", "-").replace("_", "-"),
+                    **style.look_of(
+                        {
+                            **{**look, "linestyle": "", "fillstyle": fill},
+                            **{"markersize": size, "zorder": 3},
+                            "gid": part.replace(" ", "-").replace("_", "-"),
+                        },
+                        kwargs,
+                    ),
                 )
         return self.artists_[name if name in self.artists_ else f"{name} undone"]
 

@@ -91,6 +91,14 @@ RASTER = 2000
 """Marks beyond this many are one image within an SVG, which stays small so."""
 
 
+def look_of(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties of lines, with a user's own in place of ours; ``c`` is ``color``."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
+    return {**defaults, **normalize_kwargs({**own}, Line2D)}
+
+
 def panel(ax: Axes | None) -> Axes:
     """The axes to draw into; None makes a figure, as in scikit-learn's displays."""
     if ax is None:
@@ -310,10 +318,7 @@ def as_svg(figure: Figure, name: str, title: str) -> str:
         )
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :].rstrip()
-    svg = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\1{name}-", svg)
-    for color, value in LIGHT.items():
-        svg = svg.replace(f" {value}", f" var(--{color}, {value})")
-    svg = svg.replace(" #000000", " currentColor")
+    svg = re.sub("<[^>]*>", lambda tag: _restyled(tag[0], name), svg)
     _, end, rest = svg.partition(">")
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None
@@ -324,6 +329,14 @@ def as_svg(figure: Figure, name: str, title: str) -> str:
         f'aria-labelledby="{name}-title" fill="currentColor"'
     )
     return f'{head}{end}<title id="{name}-title">{shown}</title>{rest}'
+
+
+def _restyled(tag: str, name: str) -> str:
+    """A tag of an SVG with ids and colors of its own; texts stay as they are."""
+    tag = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\1{name}-", tag)
+    for color, value in LIGHT.items():
+        tag = tag.replace(f" {value}", f" var(--{color}, {value})")
+    return tag.replace(" #000000", " currentColor")
 
 
 @contextmanager

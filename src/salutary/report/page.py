@@ -10,16 +10,24 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from salutary.displays import style
 from salutary.displays.frames import RunFrames
+from salutary.errors import InputError
 from salutary.files import PAGE, refuse_links, write_text
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.run_ledger import Ledger
 from salutary.ledgers.schema import LEDGER
-from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
+from salutary.ledgers.sealed import (
+    UNREADABLE,
+    application_of,
+    damaged,
+    not_as_written,
+    open_ledger,
+)
 from salutary.report.advice_page import advice_context
 from salutary.report.run_page import RunPage, run_context
 from salutary.report.visible import LONGEST, number, short, visible, with_error
@@ -42,13 +50,24 @@ def write_page(run_dir: Path) -> Path:
     Raises
     ------
     InputError
-        If there is no run, or its ledger is not as it was written.
+        If there is no run, or its ledger is not as it was written or is damaged.
     OSError
         If the page cannot be written.
     """
-    text = page_of(run_dir)
-    write_text(run_dir / PAGE, text)
-    return run_dir / PAGE
+    page = run_dir / PAGE
+    if page.is_dir():
+        raise InputError(f"{page}: is a folder; remove it")
+    try:
+        # Not as a user's settings of matplotlib would have pictures.
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            text = page_of(run_dir)
+    except InputError:
+        raise
+    except (*UNREADABLE, AttributeError) as error:  # facts that are no run's
+        raise damaged(run_dir / LEDGER, error) from None
+    write_text(page, text)
+    return page
 
 
 def is_current(run_dir: Path) -> bool:

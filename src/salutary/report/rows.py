@@ -16,7 +16,13 @@ from salutary.influence.labels import encode_labels
 from salutary.labeling.splits import hold_out
 from salutary.report.visible import short, visible
 from salutary.tables.casting import cast_features
-from salutary.tables.formats import DELIMITED, file_sha256, format_of, read_table
+from salutary.tables.formats import (
+    DELIMITED,
+    check_exists,
+    file_sha256,
+    format_of,
+    read_table,
+)
 from salutary.tables.targets import target_labels, target_type, typed_labels
 
 MOST_COLUMNS = 30
@@ -106,11 +112,12 @@ def unchanged_table(facts: Mapping[str, Any], name: str) -> pa.Table:
     Raises
     ------
     InputError
-        If it is gone, or has changed since the run.
+        If it is gone, is no file now, or has changed since the run.
     """
     path = path_of(facts, name)
     if not path.exists():
         raise InputError(f"{path} is no longer there")
+    check_exists(path)  # a pipe or device would be read for ever
     if file_sha256(path) != facts["data"][name]:
         raise InputError(f"{path} has changed since the run")
     return read_table(path, facts["settings"].get("text") or ())

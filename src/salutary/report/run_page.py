@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from salutary.displays.frames import RunFrames
-from salutary.errors import InputError
 from salutary.ledgers.record import Record
 from salutary.report import plots
 from salutary.report.answer import answer_of, baselines
@@ -132,7 +131,7 @@ class RunPage:
         """Probabilities before and after; or why there are none."""
         try:
             return judged_rows(self.run_dir, self.record)
-        except (InputError, OSError) as error:
+        except (ValueError, OSError) as error:  # of a model that is another run's, too
             return str(error)
 
 
