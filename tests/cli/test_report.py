@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import sqlite3
 from html import unescape
 from importlib.util import find_spec
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,6 +161,34 @@ def test_the_page_is_whole_or_as_it_was(run, monkeypatch):
     assert not [*run.glob(".*part*")]
 
 
+def test_a_folder_in_its_place_is_named(run, tmp_path, refusal):
+    other = shutil.copytree(run, tmp_path / "run")
+    (other / "report.html").unlink()
+    (other / "report.html").mkdir()
+    line = refusal(["report", str(other)])
+    assert line.endswith("report.html: is a folder; remove it")
+
+
+def test_the_users_settings_of_matplotlib_change_no_page(run):
+    before = report_page.page_of(run)
+    with mpl.rc_context({"lines.linewidth": 9, "text.usetex": True}):
+        report_page.write_page(run)
+    after = (run / "report.html").read_text("utf-8")
+    assert after.count("stroke-width: 9") == before.count("stroke-width: 9")
+
+
+def test_a_model_of_another_run_is_left_out(run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "run")
+    folder = make_tables(tmp_path / "tables")
+    for name in ("train.csv", "val.csv"):
+        table = pd.read_csv(folder / name)
+        table["y"] = "of " + table["y"].astype(str)
+        table.to_csv(folder / name, index=False)
+    main(words(folder, tmp_path / "other", "--budget=10", "--no-report"))
+    shutil.copy(tmp_path / "other" / "model.skops", other / "model.skops")
+    assert "Calibration" in Parsed(report_page.page_of(other)).text
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no database"])
 def test_what_is_no_run_is_refused(tmp_path, refusal, content):
     if content is not None:
@@ -206,19 +236,25 @@ def test_rows_come_with_their_own_columns(folder, run):
         assert (new in found.unseen.get(at, [])) == (expected["color"] == "never seen")
 
 
-@pytest.mark.parametrize("change", ["changed", "gone"])
+@pytest.mark.parametrize("change", ["changed", "gone", "a pipe"])
 def test_tables_that_are_not_as_they_were_are_left_out(tmp_path, change):
     folder = make_tables(tmp_path / "tables")
     main(words(folder, tmp_path / "run", "--budget=10"))
     for name in ("val.csv", "pool.csv"):
-        if change == "gone":
+        if change != "changed":
             (folder / name).unlink()
+            if change == "a pipe":  # which would be read for ever
+                os.mkfifo(folder / name)
         else:
             with (folder / name).open("a") as file:
                 file.write("extra,1,red,no\n" if name == "val.csv" else "extra,1,red\n")
     main(["report", str(tmp_path / "run")])
     text = Parsed((tmp_path / "run" / "report.html").read_text("utf-8")).text
-    why = "has changed since the run" if change == "changed" else "no longer there"
+    why = {
+        "changed": "has changed since the run",
+        "gone": "no longer there",
+        "a pipe": "is a pipe or device",
+    }[change]
     assert text.count(why) == 2
     assert "columns are left out" in text
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.testing import assert_allclose, assert_array_equal
 
 from salutary import (
@@ -289,3 +290,21 @@ def test_matplotlib_is_imported_only_to_draw() -> None:
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "display", [LabelDisplay, PromiseDisplay, LearningCurveDisplay]
+)
+@pytest.mark.parametrize(
+    "own", [{"color": "k"}, {"c": "k"}, {"ls": ":"}, {"ms": 3, "gid": "mine"}]
+)
+def test_any_property_of_lines_can_be_set(display: Any, own: dict[str, Any]) -> None:
+    drawn = display.from_frames(frames()).plot(axes(), **own)
+    lines = [each for each in drawn.artists_.values() if isinstance(each, Line2D)]
+    if "ms" in own:
+        assert any(line.get_markersize() == 3 for line in lines)
+        assert any(line.get_gid() == "mine" for line in lines)
+    elif "ls" in own:
+        assert any(line.get_linestyle() == ":" for line in lines)
+    else:
+        assert any(line.get_color() == "k" for line in lines)

@@ -87,6 +87,16 @@ def test_every_name_is_text_in_an_svg(name: str) -> None:
     assert title is not None
 
 
+def test_a_name_that_looks_like_a_color_or_an_id_stays_as_it_is() -> None:
+    name = '" #000000 id="b #0072b2'
+    (found,) = (
+        element.text
+        for element in ET.fromstring(drawn([name, "plain"])).iter(f"{SVG}text")
+        if (element.text or "").startswith('"')
+    )
+    assert str(found).startswith(style.legible(name, longest=20))
+
+
 def test_glyphs_that_no_font_has_are_code_points_in_a_picture_alone() -> None:
     ax = Figure(layout="constrained").subplots()
     run = frames(classes=["日本", "plain"])
