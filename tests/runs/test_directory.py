@@ -707,7 +707,7 @@ run_ledger.Ledger.commit = interrupt
     ("starve", "rounds", "written"),
     [
         ("no_file_beyond(3_000)", None, set()),  # no room for the ledger's tables
-        ("no_file_beyond(75_000)", range(1, 20), set()),  # nor for some rounds
+        ("no_file_beyond(110_000)", range(1, 20), {"metrics.jsonl"}),  # nor for rounds
         (
             """
 def starved(model, path):
@@ -716,7 +716,7 @@ def starved(model, path):
 label.write_model = starved
 """,
             [20],
-            {"labels.parquet"},
+            {"metrics.jsonl", "labels.parquet"},
         ),
     ],
     ids=["no ledger", "some rounds", "no model"],
