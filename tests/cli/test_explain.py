@@ -17,7 +17,7 @@ import salutary
 from salutary.cli import explained as explained_words
 from salutary.cli.main import main
 from salutary.labeling import loop
-from salutary.runs.explain import same_number
+from salutary.runs.ids import same_number
 from tests.words import once
 
 Refusal = Callable[[list[str]], str]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
@@ -22,6 +20,7 @@ from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, damaged, not_as_written, open_ledger
 from salutary.progress import Stage
 from salutary.runs.finetune import TextProblem
+from salutary.runs.ids import row_of_id
 from salutary.runs.kind import Request
 from salutary.runs.moments import (
     Moment,
@@ -34,11 +33,7 @@ from salutary.runs.origins import checked_sha256
 from salutary.runs.repeating import started_with
 from salutary.runs.requests import check_gives_labels, request_of
 from salutary.runs.table_problem import TableProblem
-from salutary.tables.lookup import instead_of
 from salutary.tables.reading import Tables
-
-MOST_COMPARED = 100_000
-"""Ids that a mistyped one is compared with."""
 
 Prepared = TableProblem | TextProblem
 
@@ -190,15 +185,7 @@ def _number_of(
             f"--row {row}: {path} has no such row{held}; its rows go from {min(rows)} "
             f"to {max(rows)}"
         )
-    names = [str(value) for value in ids.to_pylist()]
-    if id_ in names:
-        return names.index(id_)
-    as_number = same_number(str(id_), ids)
-    if as_number is not None:
-        return as_number
-    column = "" if sources.id_column is None else f" in column {sources.id_column!r}"
-    hint = instead_of(str(id_), names[:MOST_COMPARED], "pass one of them")
-    raise InputError(f"--id {id_!r}: {path} has no such row{column}; {hint}")
+    return row_of_id(str(id_), ids, path, sources.id_column)
 
 
 def _file_rows(prepared: Prepared, request: Request) -> list[int]:
@@ -206,21 +193,6 @@ def _file_rows(prepared: Prepared, request: Request) -> list[int]:
     if request.sources.pool is None:
         return train_rows(_tables(prepared))
     return list(range(len(prepared.ids)))
-
-
-def same_number(text: str, ids: pa.Array) -> int | None:
-    """The row whose id is a number that is written otherwise, as 07 or 7.0 for 7."""
-    if not (pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type)):
-        return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    if not value.is_finite():
-        return None
-    # Python compares a Decimal with an int or a float by their exact values.
-    found = [row for row, number in enumerate(ids.to_pylist()) if number == value]
-    return found[0] if len(found) == 1 else None
 
 
 def _explained(
