@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 import salutary
 from salutary.cli import explained as explained_words
+from salutary.cli.explained_values import plus_minus
 from salutary.cli.main import main
 from salutary.labeling import loop
 from salutary.runs.ids import same_number
@@ -279,9 +280,9 @@ def test_a_run_of_the_guard_within_two_errors_may_be_chance(
 
 
 def test_an_influence_has_the_digits_of_its_error() -> None:
-    assert explained_words._plus_minus(0.006112, 0.00506) == "0.0061 ± 0.0051"
-    assert explained_words._plus_minus(-12.34, 3.21) == "-12.3 ± 3.2"
-    assert explained_words._plus_minus(0.1234567, None) == "0.1235"
+    assert plus_minus(0.006112, 0.00506) == "0.0061 ± 0.0051"
+    assert plus_minus(-12.34, 3.21) == "-12.3 ± 3.2"
+    assert plus_minus(0.1234567, None) == "0.1235"
 
 
 @pytest.mark.filterwarnings("always::UserWarning")

@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from salutary.cli.terminal import printable
+from salutary.cli.explained_values import (
+    cut,
+    digits_of,
+    named_row,
+    place_of,
+    plus_minus,
+    quoted,
+    value_in_words,
+)
 from salutary.labeling.explanation import SURE, Explanation
 from salutary.runs.explain import ExplainedRow
 
@@ -21,9 +29,6 @@ WIDTH = 80
 
 MOST_CLASSES, MOST_COLUMNS, MOST_ROWS = 8, 8, 3
 """Lines of each table; of more, the rest is summed up."""
-
-LONGEST_NAME = 30
-"""Cells of a name or label in a sentence."""
 
 FEW = 0.05
 """A row is far from the labeled rows if no more of them are as far from others."""
@@ -68,7 +73,7 @@ Part = str | Table
 
 def _sections(found: ExplainedRow) -> Iterator[tuple[str, Iterable[Part]]]:
     why = found.explanation
-    label = _quoted(why.label)
+    label = quoted(why.label)
     yield "", _head(found)
     yield "WHAT SPEAKS AGAINST IT", _doubts(found)
     yield "WHAT EACH LABEL WOULD BRING", _classes(found)
@@ -83,12 +88,12 @@ def _sections(found: ExplainedRow) -> Iterator[tuple[str, Iterable[Part]]]:
 
 def _head(found: ExplainedRow) -> Iterator[Part]:
     why, objective = found.explanation, OBJECTIVES[found.objective]
-    label, number = _quoted(why.label), found.model_round
-    name = _name(found.table, found.row, found.id)
+    label, number = quoted(why.label), found.model_round
+    name = named_row(found.table, found.row, found.id)
     if found.round is None:
         kept = "got no label"
         if why.instead_of is not None:
-            kept = f"keeps its label {_quoted(why.instead_of)}"
+            kept = f"keeps its label {quoted(why.instead_of)}"
         when = f"after round {number}" if number else "of TRAIN alone"
         yield (
             f"{name} {kept}. Under the run's last model ({when}), the rule would "
@@ -97,13 +102,13 @@ def _head(found: ExplainedRow) -> Iterator[Part]:
     else:
         done = f"got the label {label}"
         if why.instead_of is not None:
-            done = f"had its label switched from {_quoted(why.instead_of)} to {label}"
+            done = f"had its label switched from {quoted(why.instead_of)} to {label}"
         yield (
             f"{name} {done} in round {found.round['number']}, as pick "
             f"{found.round['pick']} of {found.round['picks']}."
             + (" The guard undid that round." if found.round["undone"] else "")
         )
-    size = _plus_minus(why.influence, why.influence_se)
+    size = plus_minus(why.influence, why.influence_se)
     change = "rise" if why.influence < 0 else "fall"
     done = "if one more row like this one were trained on with it"
     if why.instead_of is not None:
@@ -144,7 +149,7 @@ def _recorded(found: ExplainedRow) -> Iterator[str]:
         noted, found.explanation.influence, rtol=1e-3, atol=1e-5 * scale.abs().max()
     ):
         return
-    noted = _plus_minus(noted, found.round["influence_se"])
+    noted = plus_minus(noted, found.round["influence_se"])
     yield (
         f"The run itself noted {noted}: it estimated the effect more closely, or knew "
         "the picks before this one."
@@ -172,12 +177,13 @@ def _doubts_of(found: ExplainedRow) -> Iterator[str]:
     if why.guess != why.label:
         chance = why.of(why.guess)["probability"]
         yield (
-            f"The model itself holds {_quoted(why.guess)} more probable ({chance:.2f})."
+            f"The model itself holds {quoted(why.guess)} more probable ({chance:.2f})."
         )
     for feature, how in found.unusual.items():
         names = why.contributions.index.tolist()
         value = why.values[names.index(feature)] if feature in names else None
-        yield f"It has a value in {_quoted(feature)} {BEYOND[how]}: {_value(value)}."
+        said = value_in_words(value)
+        yield f"It has a value in {quoted(feature)} {BEYOND[how]}: {said}."
     if why.farther <= FEW:
         yield (
             "It is unlike the labeled rows: none of them is as far from its nearest "
@@ -189,7 +195,7 @@ def _doubts_of(found: ExplainedRow) -> Iterator[str]:
     effect = why.validation["effect"]
     usual = effect[effect > 0].mean()
     if effect.max() >= max(MUCH * why.influence, OUTSTANDING * usual) > 0:
-        row = _place(why.validation.iloc[effect.argmax()])
+        row = place_of(why.validation.iloc[effect.argmax()])
         share = effect.max() / why.influence
         yield (
             f"Without one validation row, {row}, it would not help at all."
@@ -222,8 +228,8 @@ def _classes(found: ExplainedRow) -> Iterator[Part]:
             role.append("runner-up")
         lines.append(
             (
-                _shown(line["label"]),
-                _plus_minus(line["influence"], line["influence_se"], sign=" "),
+                cut(line["label"]),
+                plus_minus(line["influence"], line["influence_se"], sign=" "),
                 f"{line['probability']:.3f}",
                 ", ".join(role),
             )
@@ -241,14 +247,14 @@ def _columns(why: Explanation) -> Iterator[Part]:
     start = float(why.intercept[why.label] - why.intercept[other])
     total = added.sum() + start
     yield (
-        f"What each column adds to the log odds of {_quoted(why.label)} against "
-        f"{_quoted(other)}, compared with an average row:"
+        f"What each column adds to the log odds of {quoted(why.label)} against "
+        f"{quoted(other)}, compared with an average row:"
     )
     order = np.argsort(-np.abs(added), kind="stable")
     top, rest = order[:MOST_COLUMNS], order[MOST_COLUMNS:]
     names = why.contributions.index.tolist()
     lines = [
-        (_shown(names[place]), _value(why.values[place]), f"{added[place]:+z.3f}")
+        (cut(names[place]), value_in_words(why.values[place]), f"{added[place]:+z.3f}")
         for place in top
     ]
     if len(rest):
@@ -258,13 +264,13 @@ def _columns(why: Explanation) -> Iterator[Part]:
     yield _table(("column", "value", "adds"), lines, "llr")
     odds = float(np.exp(min(abs(total), 700.0)))
     said = f"{odds:.3g} to 1" if total >= 0 else f"1 to {odds:.3g}"
-    yield f"So the model's odds for {_quoted(why.label)} are {said}."
+    yield f"So the model's odds for {quoted(why.label)} are {said}."
 
 
 def _nearest(why: Explanation) -> Iterator[Part]:
-    digits = _digits(why.nearest["distance"], fewest=0)
+    digits = digits_of(why.nearest["distance"], fewest=0)
     lines = [
-        (_place(line), _shown(line["label"]), f"{line['distance']:.{digits}f}")
+        (place_of(line), cut(line["label"]), f"{line['distance']:.{digits}f}")
         for line in why.nearest.to_dict("records")
     ]
     yield _table(("row", "label", "distance"), lines, "llr")
@@ -278,9 +284,9 @@ def _nearest(why: Explanation) -> Iterator[Part]:
 
 def _validation(why: Explanation) -> Iterator[Part]:
     table, effect = why.validation, why.validation["effect"]
-    digits = _digits(effect)
+    digits = digits_of(effect)
     helped, hurt = effect[effect > 0], effect[effect < 0]
-    whole = _digits(pd.Series([helped.sum(), hurt.sum(), effect.sum()]))
+    whole = digits_of(pd.Series([helped.sum(), hurt.sum(), effect.sum()]))
     yield (
         f"It helps {len(helped)} of {len(table)} rows, by {helped.sum():.{whole}f} in "
         f"all, and hurts {len(hurt)}, by {-hurt.sum():.{whole}f}. The difference is "
@@ -297,8 +303,8 @@ def _validation(why: Explanation) -> Iterator[Part]:
                     f"{word} most"
                     if not any(row[0] == f"{word} most" for row in lines)
                     else "",
-                    _place(line),
-                    _shown(line["label"]),
+                    place_of(line),
+                    cut(line["label"]),
                     f"{line['probability']:.3f}",
                     f"{line['effect']:+.{digits}f}",
                 )
@@ -315,11 +321,11 @@ def _folds(why: Explanation) -> Iterator[Part]:
     )
     lines = []
     for number, line in enumerate(why.folds.to_dict("records"), start=1):
-        own = "" if line["label"] is None else f"had given it {_quoted(line['label'])}"
+        own = "" if line["label"] is None else f"had given it {quoted(line['label'])}"
         lines.append(
             (
                 f"run {number}",
-                _plus_minus(line["influence"], line["influence_se"], sign=" "),
+                plus_minus(line["influence"], line["influence_se"], sign=" "),
                 _what_a_run_says(line["influence"], line["influence_se"]),
                 own,
             )
@@ -353,7 +359,7 @@ def _of_round(brought: dict[str, Any], objective: str) -> Iterator[Part]:
     if fall is not None:
         before, after = brought["canary_loss"]
         line += f", held-out loss {before:.4f} -> {after:.4f}, "
-        size = _plus_minus(abs(fall), error)
+        size = plus_minus(abs(fall), error)
         line += f"{'lower' if fall > 0 else 'higher'} by {size}"
         if error is not None and abs(fall) < SURE * error:
             line += ", which may be chance"
@@ -386,51 +392,3 @@ def _table(titles: Sequence[str], lines: Sequence[Sequence[str]], sides: str) ->
         first, *others = line
         table.add_row(Text(f"  {first}"), *map(Text, others))
     return table
-
-
-def _name(table: str, row: int, id_: Any) -> str:
-    """How a row is called: by its id, else by its number."""
-    called = {"train": "TRAIN", "validation": "VAL", "pool": "POOL"}[table]
-    return f"{called} row {row}" if id_ is None else f"{called} id {_shown(id_)}"
-
-
-def _place(line: Any) -> str:
-    return _name(line["table"], line["row"], line["id"])
-
-
-def _shown(value: Any) -> str:
-    """A user's name on one line, cut if it is long."""
-    text = Text(printable(str(value)))
-    text.truncate(LONGEST_NAME, overflow="ellipsis")
-    return text.plain
-
-
-def _quoted(value: Any) -> str:
-    return f"'{_shown(value)}'"
-
-
-def _value(value: Any) -> str:
-    """A value of a table as a person writes it."""
-    if value is None or (not isinstance(value, str) and pd.isna(value)):
-        return "(none)"
-    if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() else f"{value:.7g}"
-    return _shown(value)
-
-
-def _digits(values: pd.Series[float], fewest: int = 4) -> int:
-    """Decimals that show three digits of the largest value, and not too few."""
-    largest = float(values.abs().max())
-    if not 0 < largest < np.inf:
-        return fewest
-    return int(np.clip(2 - np.floor(np.log10(largest)), fewest, 12))
-
-
-def _plus_minus(value: float, error: float | None, sign: str = "-") -> str:
-    """A figure and its error, both to two digits of the error."""
-    if error is None or not np.isfinite(error):
-        return f"{value:{sign}z.{_digits(pd.Series([value]))}f}"
-    digits = _digits(pd.Series([value]))
-    if error > 0:
-        digits = int(np.clip(1 - int(f"{error:.1e}".partition("e")[2]), 0, 12))
-    return f"{value:{sign}z.{digits}f} ± {error:.{digits}f}"
