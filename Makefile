@@ -78,6 +78,10 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.shift
 	$(BIN)/python -m studies.finetuning
 
+docs: $(READY) ## Build the site of the pages into docs/_build/html
+	$(ONE_THREAD) $(BIN)/python -m sphinx -b html -W --keep-going -q \
+		-d docs/_build/doctrees docs docs/_build/html
+
 docs-outputs: $(READY) ## Rerun the commands of README and docs, and write down what they print
 	$(BIN)/python -m docs.outputs
 
@@ -85,6 +89,6 @@ bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m speed
 
 clean: ## Remove the environments and caches
-	rm -rf $(VENV) $(LIGHT) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf docs/_build docs/api docs/gallery $(VENV) $(LIGHT) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo test test-oldest check hostile test-numerics lint format studies docs-outputs bench clean
+.PHONY: help install demo test test-oldest check hostile test-numerics lint format studies docs docs-outputs bench clean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from salutary_benchmark.versions import environment
-from speed import bank_loop, embedding, importing, jobs, scoring
+from speed import bank_loop, embedding, importing, jobs, pages, scoring
 from speed.measure import data_folder
 
 
@@ -27,6 +27,8 @@ def main() -> None:
         print(measured.line(), flush=True)
     for measured in embedding.speed(folder):
         print(measured.line(), flush=True)
+    for line in pages.speed(folder):
+        print(line, flush=True)
 
 
 main()

@@ -1,4 +1,4 @@
-"""README and docs: links lead somewhere, commands exist, and README's commands work."""
+"""README and docs: links lead somewhere, what is named exists, and their code works."""
 
 import re
 import shlex
@@ -9,13 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import salutary
 from docs import learning_curve, outputs
 from docs.outputs import PAGES, PICTURE, PRINTED, ROOT
 from salutary.cli.main import _command
 
 README = ROOT / "README.md"
+EXTENDING = sorted((ROOT / "docs" / "extending").glob("*.md"))
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def named(path: Path) -> str:
@@ -34,7 +37,7 @@ def anchors(page: Path) -> set[str]:
     return {heading.replace(" ", "-") for heading in kept}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", [*PAGES, *EXTENDING], ids=named)
 def test_every_link_leads_to_a_file_of_the_checkout(page: Path) -> None:
     for link in LINK.findall(prose(page)):
         if link.startswith("https://"):
@@ -51,7 +54,21 @@ def test_every_page_can_be_reached_from_the_contents() -> None:
     linked = {
         (contents.parent / link).resolve() for link in LINK.findall(prose(contents))
     }
-    assert linked >= {page for page in PAGES if page != contents}
+    assert linked >= {page for page in PAGES if page not in (README, contents)}
+
+
+def test_every_public_name_stands_once_in_the_api() -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert sorted(re.findall(r"^   (\w+)$", text, re.MULTILINE)) == salutary.__all__
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", EXTENDING, ids=named)
+def test_the_example_of_a_page_about_extending_runs(page: Path) -> None:
+    blocks = PYTHON.findall(page.read_text("utf-8"))
+    assert any("assert " in block for block in blocks)
+    # One module, so that a class of the first block is known in the others.
+    exec(compile("\n".join(blocks), str(page), "exec"), {"__name__": page.stem})
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -167,6 +184,19 @@ def test_the_learning_curve_ends_where_the_report_says() -> None:
     assert (both[10] < labels[10]).all()  # as the README says
     assert (labels[10] < labels[0]).all()
     assert len(learning_curve.plot(means).axes) == len(gains)
+
+
+@pytest.mark.slow
+def test_the_first_commands_of_a_newcomer_work(tmp_path: Path) -> None:
+    outputs.prepare(tmp_path)
+    page = (ROOT / "docs" / "get-started.md").read_text("utf-8")
+    _install, *blocks = SHELL.findall(page)
+    for block in blocks:
+        outputs.printed_by(block, tmp_path, subprocess.STDOUT)
+    new = pd.read_csv(tmp_path / "tables" / "new.csv")
+    predicted = pd.read_csv(tmp_path / "predictions.csv")
+    assert (predicted["prediction"] == new["diagnosis"]).mean() > 0.9
+    assert (tmp_path / "labeled" / "labels.parquet").exists()
 
 
 @pytest.mark.slow

@@ -68,3 +68,14 @@ def test_packages_whose_private_classes_a_model_names_have_an_upper_bound() -> N
 def test_the_citation_names_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {salutary.__version__}\n" in citation
+
+
+def test_the_wheel_takes_the_templates_of_pages() -> None:
+    """It takes whole folders, apart from what git ignores."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    wheel = tool["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": ["src/salutary", "src/salutary_benchmark"]}
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    templates = [*(ROOT / "src" / "salutary" / "report" / "templates").iterdir()]
+    assert {"base.html", "page.css", "page.js"} <= {path.name for path in templates}
+    assert not [path for path in templates if any(map(path.match, ignored))]

@@ -107,7 +107,7 @@ def test_the_guard_keeps_the_papers_rule_from_harming_digits(seed: int) -> None:
     assert accuracy >= accuracy_before - 0.01
     assert loss <= loss_before + 0.01
     assert model.termination_condition_ == "guard"
-    assert model.history_[-1]["refused"]
+    assert model.history_[-1]["undone"]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -116,7 +116,7 @@ def test_the_defaults_lift_digits(seed: int) -> None:
     (accuracy_before, loss_before), (accuracy, loss) = found["start"], found["end"]
     assert accuracy >= accuracy_before + 0.02
     assert loss <= 0.85 * loss_before
-    kept = [record for record in model.history_ if not record["refused"]]
+    kept = [record for record in model.history_ if not record["undone"]]
     assert kept[-1]["canary_fall"] > 2 * kept[-1]["canary_se"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-SEVERAL = ("--keep",)
+SEVERAL = ("--keep", "--callback")
 """Options that take several values."""
 
 

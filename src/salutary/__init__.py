@@ -9,14 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from salutary.advice.comparison import Advice
     from salutary.advice.verdict import Verdict
+    from salutary.callbacks.mlflow import MLflowCallback
     from salutary.deep.lora_classifier import LoraClassifier
     from salutary.deep.torch_classifier import TorchClassifier
     from salutary.deep.torch_embedder import TorchEmbedder
     from salutary.deep.trainer import Trainer
     from salutary.deep.transformer_embedder import TransformerEmbedder
+    from salutary.displays.advice import AdviceDisplay
+    from salutary.displays.labels import LabelDisplay
+    from salutary.displays.learning_curve import LearningCurveDisplay
+    from salutary.displays.promise import PromiseDisplay
     from salutary.errors import InputError
+    from salutary.estimators.advice import Advice
     from salutary.estimators.advising import advise
     from salutary.estimators.classifier import SalutaryClassifier
     from salutary.estimators.fine_tuner import SalutaryFineTuner
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
     from salutary.influence.objectives import ExpectedCost, WorstGroup
+    from salutary.labeling.callbacks import RoundEnd, RunBegin, RunCallback, RunEnd
     from salutary.runs.artifacts import load
 
 # Whoever imports the library decides what becomes of its log lines.
@@ -35,11 +41,20 @@ __version__ = "0.2.0.dev0"
 
 __all__ = [
     "Advice",
+    "AdviceDisplay",
     "ExpectedCost",
     "InfluenceWarning",
     "InputError",
+    "LabelDisplay",
+    "LearningCurveDisplay",
     "LoraClassifier",
+    "MLflowCallback",
+    "PromiseDisplay",
     "Relabeling",
+    "RoundEnd",
+    "RunBegin",
+    "RunCallback",
+    "RunEnd",
     "SalutaryClassifier",
     "SalutaryFineTuner",
     "SemiSupervisedClassifier",
@@ -57,12 +72,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Advice": "salutary.advice.comparison",
+    "Advice": "salutary.estimators.advice",
+    "AdviceDisplay": "salutary.displays.advice",
     "ExpectedCost": "salutary.influence.objectives",
     "InfluenceWarning": "salutary.influence.direction",
     "InputError": "salutary.errors",
+    "LabelDisplay": "salutary.displays.labels",
+    "LearningCurveDisplay": "salutary.displays.learning_curve",
     "LoraClassifier": "salutary.deep.lora_classifier",
+    "MLflowCallback": "salutary.callbacks.mlflow",
+    "PromiseDisplay": "salutary.displays.promise",
     "Relabeling": "salutary.estimators.relabeling",
+    "RoundEnd": "salutary.labeling.callbacks",
+    "RunBegin": "salutary.labeling.callbacks",
+    "RunCallback": "salutary.labeling.callbacks",
+    "RunEnd": "salutary.labeling.callbacks",
     "SalutaryClassifier": "salutary.estimators.classifier",
     "SalutaryFineTuner": "salutary.estimators.fine_tuner",
     "SemiSupervisedClassifier": "salutary.estimators.semi_supervised",

@@ -1,9 +1,39 @@
-"""The errors that a user can fix."""
+"""The errors that a user can fix, and how messages say names and numbers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+LONGEST_WORD = 200
+"""Characters of a name or path that a message shows."""
+
+
+def shortened(text: str) -> str:
+    """The text without the middle of very long words, such as names and paths.
+
+    Examples
+    --------
+    >>> shortened("x" * 5000 + ": no such file") == (
+    ...     "x" * 100 + "..." + "x" * 99 + ": no such file"
+    ... )
+    True
+    """
+    half = LONGEST_WORD // 2
+    pattern = rf"(\S{{{half}}})\S{{4,}}(\S{{{half}}})"
+    return re.sub(pattern, r"\1...\2", text)
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things, in words.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2, "row"), counted(2, "category", "categories")
+    ('1 row', '2 rows', '2 categories')
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 class InputError(ValueError):
@@ -20,6 +50,9 @@ class InputError(ValueError):
     ...     print(error)
     train.csv: column 'age' is missing; add it
     """
+
+    def __str__(self) -> str:
+        return shortened(super().__str__())
 
 
 class MissingExtraError(ModuleNotFoundError, InputError):

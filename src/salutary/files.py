@@ -18,6 +18,9 @@ from salutary.errors import InputError
 LOCK = "run.lock"
 """The file that a process locks while it writes to a directory."""
 
+PAGE = "report.html"
+"""The page about a run in its directory; it is made of the other files there."""
+
 PART = ".part"
 """Ends the stem of a file that is being written."""
 

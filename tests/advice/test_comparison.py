@@ -18,7 +18,7 @@ import salutary.runs.advise
 import salutary.runs.directory
 from salutary import advise
 from salutary.advice import comparison as module
-from salutary.advice.comparison import Advice, compare
+from salutary.advice.comparison import Comparison, compare
 from salutary.advice.cross_fitting import Judged, cross_fit
 from salutary.advice.options import OPTIONS, POOL_OPTIONS
 from salutary.advice.task import AdviceTask
@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def small(X: Any = X, y: Any = Y, *, pool: bool = False, **further: Any) -> Advice:
+def small(X: Any = X, y: Any = Y, *, pool: bool = False, **further: Any) -> Comparison:
     """An advice on few rows, within half a second without a pool."""
     arguments = {**SMALL, **further}
     return advise(
@@ -50,13 +50,13 @@ def small(X: Any = X, y: Any = Y, *, pool: bool = False, **further: Any) -> Advi
 
 
 @pytest.fixture(scope="module")
-def plain() -> Advice:
+def plain() -> Comparison:
     """What the variants of the same task are compared with."""
     return small()
 
 
 @pytest.fixture(scope="module")
-def plain_with_pool() -> Advice:
+def plain_with_pool() -> Comparison:
     return small(pool=True)
 
 
@@ -165,7 +165,7 @@ def test_the_table_is_that_of_paired_tests(cross_fitted: dict[str, Judged]) -> N
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_and_another_another(
-    plain_with_pool: Advice,
+    plain_with_pool: Comparison,
 ) -> None:
     first, again = plain_with_pool, small(pool=True)
     pd.testing.assert_frame_equal(first.table, again.table)
@@ -175,7 +175,7 @@ def test_the_same_seed_gives_the_same_and_another_another(
 
 
 @pytest.mark.slow
-def test_sparse_and_float32_rows_give_the_same(plain_with_pool: Advice) -> None:
+def test_sparse_and_float32_rows_give_the_same(plain_with_pool: Comparison) -> None:
     expected = plain_with_pool.table
     for rows, tolerance in ((sparse.csr_array(X), 1e-6), (X.astype("f4"), 1e-4)):
         found = small(rows, pool=True).table
@@ -191,7 +191,7 @@ def test_float32_rows_are_computed_with_in_float64() -> None:
 
 
 @pytest.mark.slow
-def test_lists_give_the_same(plain: Advice) -> None:
+def test_lists_give_the_same(plain: Comparison) -> None:
     dense = [X[TRAIN].tolist(), Y[TRAIN].tolist(), X[VALIDATION].tolist()]
     lists = advise(*dense, Y[VALIDATION].tolist(), **SMALL)
     pd.testing.assert_frame_equal(lists.table, plain.table)
@@ -208,7 +208,9 @@ def test_lists_give_the_same(plain: Advice) -> None:
     ],
     ids=["str", "object", "int with -1", "float"],
 )
-def test_labels_of_any_type_give_the_same(classes: np.ndarray, plain: Advice) -> None:
+def test_labels_of_any_type_give_the_same(
+    classes: np.ndarray, plain: Comparison
+) -> None:
     pd.testing.assert_frame_equal(small(y=classes[Y]).table, plain.table)
     frame = pd.DataFrame(X, columns=["", "[bold]", "a\nb", "a"])
     parts = [frame.iloc[TRAIN], frame.iloc[VALIDATION]]
@@ -260,7 +262,7 @@ def test_six_validation_rows_are_enough(splits: int) -> None:
 
 @pytest.mark.slow
 def test_of_a_large_pool_a_part_is_drawn(
-    plain_with_pool: Advice, monkeypatch: pytest.MonkeyPatch
+    plain_with_pool: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = plain_with_pool
     assert (whole.n_pool, whole.n_pool_used) == (75, 75)
@@ -276,7 +278,7 @@ def test_of_a_large_pool_a_part_is_drawn(
 
 
 @pytest.mark.slow
-def test_the_weights_of_training_rows_count(plain_with_pool: Advice) -> None:
+def test_the_weights_of_training_rows_count(plain_with_pool: Comparison) -> None:
     weight = np.where(np.arange(30) < 10, 2.0, 1.0)
     rows = np.concatenate([np.arange(30), np.arange(10)])
     weighed = small(sample_weight=weight, pool=True).table
@@ -347,7 +349,7 @@ def test_what_cannot_be_compared_is_refused(
 
 
 @pytest.mark.slow
-def test_the_advice_is_plain_json(plain_with_pool: Advice) -> None:
+def test_the_advice_is_plain_json(plain_with_pool: Comparison) -> None:
     found = plain_with_pool
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
     assert found.to_dict()["options"] == found.table.to_dict("records")

@@ -114,7 +114,7 @@ def test_labels_that_are_not_there_are_not_judged() -> None:
     assert (found.option, found.finding) == ("train + validation", "no labels")
     assert found.difference is None
     assert found.sentence == (
-        "Advice: train on both tables; no label was kept, as none was seen to help; "
+        "Advice: train on both tables; no label was kept; "
         "the log loss of 'train only' is 0.1250 higher (95% interval 0.0454 to 0.2046)."
     )
 
@@ -125,12 +125,12 @@ def test_without_labels_people_s_are_compared() -> None:
     )
     assert (found.option, found.finding) == ("train + validation", "no labels")
     assert found.sentence == (
-        "Advice: train on both tables; no label was kept, as none was seen to help; "
+        "Advice: train on both tables; no label was kept; "
         "the log loss of 'train only' is 0.5250 higher (95% interval 0.3248 to 0.7252)."
     )
     alone = verdict_of(judged(new=[1.0] * 4, other=[1.0] * 4))
     assert alone.sentence == (
-        "Advice: follow the option 'new'; no label was kept, as none was seen to help; "
+        "Advice: follow the option 'new'; no label was kept; "
         "the log loss of 'other' is the same."
     )
 
@@ -188,6 +188,17 @@ def test_the_best_of_two_options_must_be_surer_than_one_alone() -> None:
     assert (alone.finding, alone.option) == ("better", "salutary")
     of_two = verdict_of(judged(**people, salutary=labels, relabeled=[1.0] * 4))
     assert (of_two.finding, of_two.option) == ("no difference", "train + validation")
+
+
+def test_beyond_both_tables_has_its_own_interval_whatever_is_advised() -> None:
+    both, labels = [1.0, 1.2, 0.9, 1.1], [0.7, 1.0, 0.8, 0.6]
+    found = verdict_of(
+        judged(train__validation=both, train_only=[0.2] * 4, salutary=labels)
+    )
+    assert found.option == "train only"
+    assert found.beyond is not None
+    expected = ttest_rel(labels, both).confidence_interval(0.95)
+    assert (found.beyond.lower, found.beyond.upper) == pytest.approx(tuple(expected))
 
 
 def test_every_option_has_an_action() -> None:

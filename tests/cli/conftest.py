@@ -5,6 +5,7 @@ import shutil
 import signal
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,11 @@ def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_dir(_finished: Path, folder: Path) -> Path:
     """A finished run of the tables, a copy for each test."""
     return shutil.copytree(_finished, folder / "run")
+
+
+@pytest.fixture(autouse=True)
+def _no_page_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End runs without their page, most of a second each; see test_report.py."""
+    for name in ("running", "advise"):
+        module = import_module(f"salutary.cli.{name}")
+        monkeypatch.setattr(module, "report_at_end", lambda *_: None)

@@ -149,7 +149,8 @@ def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
     n_known = after // 10
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if re.match(r"\d of 2 folds", line)]
-    taken = f"{n_known} of 2 folds were taken from {folder / 'advised'}"
+    was = "was" if n_known == 1 else "were"
+    taken = f"{n_known} of 2 folds {was} taken from {folder / 'advised'}"
     assert told == ([taken] if n_known else [])
     folds = [line for line in lines if line.startswith("fold ")]
     assert folds == [f"fold {number + 1} of 2" for number in range(n_known, 2)]

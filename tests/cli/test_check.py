@@ -1,6 +1,7 @@
 """`salutary check`, and its card at the head of every run, on tables with mistakes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,12 @@ import pyarrow.parquet
 import pytest
 
 from salutary import load
-from salutary.cli.check import MOST_LINES, card, warnings_of
+from salutary.cli.advise import summary as advise_summary
+from salutary.cli.check import KIND_WORDS, MOST_LINES, card, facts, warnings_of
+from salutary.cli.evaluate import FIGURES
+from salutary.cli.evaluate import summary as evaluate_summary
 from salutary.cli.main import main
+from salutary.cli.run_summary import label_summary
 
 Refusal = Callable[[list[str]], str]
 N = {"train": 60, "validation": 50, "pool": 80}
@@ -83,7 +88,7 @@ def test_the_card_says_what_the_tables_hold(
         f"VAL         50 rows; no {counts[1]['no']}, yes {counts[1]['yes']}; drift 0."
     )
     assert lines[2].startswith("POOL        80 rows; no labels; drift 0.")
-    assert lines[3] == "features    2: 1 numbers (size); 1 categories (color)"
+    assert lines[3] == "features    2: 1 number (size); 1 category (color)"
     assert lines[4:] == [
         "left out    'patient' (numbers of rows); --keep COLUMN makes one a feature"
     ]
@@ -224,7 +229,10 @@ def test_each_mistake_is_warned_of_with_what_to_do(
     assert warned(words("check", tables), capsys) == []
     pool, train = tables["pool"], tables["train"]
     for change, expected in (
-        ({"pool": train}, "60 of 60 rows of POOL stand in TRAIN, where they have"),
+        (
+            {"pool": train},
+            "60 of 60 rows of POOL stand in TRAIN, where such rows have labels, so",
+        ),
         (
             {"validation": pd.concat([tables["validation"], train[:9]])},
             "9 of 59 rows of VAL stand in TRAIN, so losses on VAL look too low; take",
@@ -257,7 +265,7 @@ def test_each_mistake_is_warned_of_with_what_to_do(
         ),
         (
             {"pool": pool.assign(y=["perhaps", *["yes"] * 79])},
-            "1 rows of POOL have a label that TRAIN lacks (perhaps), and can only get",
+            "1 row of POOL has a label that TRAIN lacks (perhaps), and can only get",
         ),
         (
             {"train": train.assign(y=["rare", *train["y"][1:]])},
@@ -401,7 +409,7 @@ def test_texts_are_looked_at_without_a_language_model(
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 texts to embed (review)" in done.stdout
+    assert "1 text to embed (review)" in done.stdout
     assert "'review' becomes a vector by the run's --embedder; drift" in done.stdout
     # The texts name the table they are from, and only the many do.
     assert ("drift 1.00" in done.stdout) == (not few)
@@ -428,6 +436,21 @@ def test_a_check_of_texts_finds_what_a_run_would(
         ([*pair, "--id", "color"], "--text-pair 'color': is --id too, which is never"),
     ):
         assert said in refusal(words("check", tables, *wrong))
+
+
+def test_the_groups_of_val_are_no_column_that_train_lacks(
+    words: Callable[..., list[str]],
+    tables: dict[str, pd.DataFrame],
+    refusal: Refusal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tables["validation"]["site"] = "A"
+    assert "which" in refusal(words("check", tables))
+    main(words("check", tables, "--group", "site"))
+    assert "features    2: " in capsys.readouterr().out
+    assert "has no group column 'sit'" in refusal(
+        words("check", tables, "--group", "sit")
+    )
 
 
 @pytest.mark.parametrize(
@@ -476,10 +499,65 @@ def test_a_text_that_is_not_there_is_refused_in_every_format(
     words = ["check", train, "--validation", validation, "--target", "y", "-q"]
     words += ["--pool", pool, "--text-column", "review"]
     main(words)
-    assert "texts to embed (review)" in capsys.readouterr().out
+    assert "1 text to embed (review)" in capsys.readouterr().out
     tables["pool"].loc[7, "review"] = nothing
     WRITERS[suffix](tables["pool"], Path(pool))
     assert refusal(words).endswith(
         f"pool{suffix}: column 'review', row 7: the text is missing; fill it or drop "
         "the row"
     )
+
+
+def of_one(value: Any) -> Any:
+    """The same report with one in place of every whole number."""
+    if isinstance(value, dict):
+        return {name: of_one(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [of_one(each) for each in value]
+    return 1 if type(value) is int else value
+
+
+ONE_OF_MANY = re.compile(
+    r"(?<![\d.])1 (?:validation )?(?!(?:as|has|is|stands|was)\b)\w+s\b"
+)
+"""One of something that is said as if it were several."""
+
+
+def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> None:
+    report = of_one(json.loads((run_dir / "run.json").read_text()))
+    outcome = {**report["outcome"], "recurring_validation_rows": 1}
+    outcome = {**outcome, "canary_rows": 1, "canary_loss": [0.5, 0.4]}
+    report = {**report, "outcome": {**outcome, "termination": "guard"}}
+    beside = {
+        **{"recurring": 1, "twins": 0, "empty": ["e"], "drift": 1.0, "drift_se": 0.01},
+        **{"unseen_categories": {"c": 1}, "numbers_among_texts": {"c": 1}},
+        **{"far_outside": {"n": 1}, "most_different": {"n": 1.0}},
+    }
+    checks = {
+        **{"rows": dict.fromkeys(N, 1), "twins": 0.0, "pool_marker": None},
+        "classes": {
+            "train": {"a": 1, "b": 1},
+            "validation": {"a": 1},
+            "pool": {"c": 1},
+        },
+        "features": {f"a {kind}": kind for kind in KIND_WORDS},
+        **{"left_out": {"i": "codes"}, "constant": ["k"]},
+        "beside": {"validation": beside, "pool": beside},
+    }
+    compared = {
+        **{"n_train": 1, "n_validation": 1, "n_pool": 1, "n_pool_used": 1},
+        **{"splits": 2, "repeats": 1, **outcome["verdict"]},
+    }
+    evaluated = {
+        **{"file": "t.csv", "rows": 1, "guessing": None, "classes": []},
+        "model": dict.fromkeys(FIGURES, 1.0),
+    }
+    lines = [
+        *(*facts(checks), *warnings_of(checks)),
+        *label_summary(report, run_dir),
+        *advise_summary(compared),
+        *evaluate_summary(evaluated),
+    ]
+    found = [match[0] for line in lines for match in ONE_OF_MANY.finditer(line)]
+    assert found == []
+    assert "1 of 1 row of POOL stands in TRAIN" in "\n".join(lines)

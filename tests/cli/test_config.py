@@ -156,6 +156,26 @@ def test_a_file_that_is_none_is_refused(folder: Path, refusal: Refusal) -> None:
     assert "is larger than 1 MB" in refusal(["label", f"--config={folder / 'c.toml'}"])
 
 
+def test_check_takes_what_it_has_of_the_options_of_a_run(
+    run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str], refusal: Refusal
+) -> None:
+    capsys.readouterr()
+    main(["check", "--config", str(run_dir / "config.toml"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    expected = json.loads((run_dir / "run.json").read_text())["checks"]
+    assert {name: found[name] for name in expected} == expected
+    # Options of no command are mistakes there too, and so are those of two runs.
+    for text, said in (
+        (f"{TABLES}{REST}buget = 5\n", "'buget' is no option of 'salutary check'"),
+        ("[label]\nC = 1\n[relabel]\nC = 1\n", "no options for 'salutary check'"),
+        ("[finetune]\nseed = 1\n", "no options for 'salutary check', only [finetune]"),
+    ):
+        assert said in refusal(["check", *write(folder, text)[1:]])
+    for text in (f"{TABLES}{REST}", f"C = 1\n[check]\n{TABLES}target = 'kind'\n"):
+        told = refusal(["check", *write(folder, text)[1:]])
+        assert "train.csv: no such file" in told
+
+
 def test_what_the_file_leaves_out_is_still_asked_for(
     folder: Path, refusal: Refusal
 ) -> None:

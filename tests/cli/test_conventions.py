@@ -135,6 +135,58 @@ def test_every_command_refuses_options_that_are_given_twice(
         assert line == f"salutary: {option}: is given more than once; pass it once"
 
 
+VALUED = [
+    (name, max(parameter.opts, key=len))
+    for name, command in typer.main.get_group(app).commands.items()
+    for parameter in command.params
+    if parameter.param_type_name == "option" and not parameter.is_flag
+]
+"""Every option that takes a value, with its command."""
+
+LONG = "x" * 5000
+
+
+def words_with(command: str, option: str, value: str, folder: Path) -> list[str]:
+    """A command that is right but for one option."""
+    tables = [
+        *[str(folder / "train.csv"), "--validation", str(folder / "validation.csv")],
+        *["--target", "kind"],
+    ]
+    pool = ["--pool", str(folder / "pool.csv"), "--id", "id"]
+    out = ["--out", str(folder / "out")]
+    texts = ["--text-column", "color", "--embedder", str(folder)]
+    words: dict[str, list[str]] = {
+        "check": [*tables, *pool],
+        "advise": [*tables, *pool, "--splits", "2", "--repeats", "1"],
+        "label": [*tables, *pool, *out],
+        "relabel": [*tables, "--id", "id", *out],
+        "finetune": [*tables, *pool, *out, *texts[:2], "--model", str(folder)],
+        "resume": [str(folder / "run")],
+        "explain": [str(folder / "run")],
+        "predict": [str(folder / "run"), str(folder / "pool.csv")],
+        "evaluate": [str(folder / "run"), str(folder / "validation.csv")],
+    }
+    needed = {
+        "--text-pair": texts[:2] if command in ("check", "finetune") else texts,
+        "--costs": ["--objective", "cost"],
+        "--group": ["--objective", "worst_group"] if command != "check" else [],
+    }
+    more = needed.get(option, [])
+    return once([command, *words.get(command, []), *more, option, value])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "option"), VALUED)
+def test_no_refusal_repeats_a_long_value(
+    command: str, option: str, run_dir: Path, refusal: Callable[[list[str]], str]
+) -> None:
+    line = refusal(words_with(command, option, LONG, run_dir.parent))
+    # A device is asked for after the texts are found to have a gap.
+    assert "xxx" in line or (command, option) == ("finetune", "--device")
+    assert len(line) < 700
+    assert not (run_dir.parent / "out").exists()
+
+
 def test_what_takes_several_values_or_says_the_same_may_be_given_twice(
     arguments: list[str], refusal: Callable[[list[str]], str]
 ) -> None:

@@ -17,6 +17,8 @@ import salutary
 from salutary import LoraClassifier, SalutaryFineTuner
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
+from salutary.displays.frames import RunFrames
+from tests.ledgers.contents import ledger_of
 from tests.words import once
 
 pytestmark = [
@@ -107,14 +109,14 @@ def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[st
 OUTPUTS = ("labels.parquet", "metrics.jsonl", "adapter/layer.safetensors")
 
 
-def outputs(run: Path) -> list[bytes]:
+def outputs(run: Path) -> list[Any]:
     """What a run leaves, but for the seconds it took."""
     found = [(run / name).read_bytes() for name in OUTPUTS if name != "metrics.jsonl"]
     for line in (run / "metrics.jsonl").read_text().splitlines():
         metrics = json.loads(line)
         metrics.pop("seconds")
         found.append(json.dumps(metrics).encode())
-    return found
+    return [*found, ledger_of(run)]
 
 
 def test_an_adapter_labels_and_metrics_come_of_it(
@@ -184,8 +186,29 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     assert (outcome["validation_rows"], outcome["canary_rows"]) == (28, 12)
     assert outcome["verdict"]["sentence"].startswith("Advice: ")
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
-    assert 1 <= first["epochs"] <= 4
+    assert len(outcome["epochs"]) == 1 + outcome["rounds"]
+    assert all(1 <= number <= 4 for number in outcome["epochs"])
     assert 0 <= first["canary_accuracy"] <= 1
+
+
+def test_the_ledger_shows_what_there_is_of_a_deep_model(whole: Path) -> None:
+    found = RunFrames.of_run(whole)
+    metrics = pd.read_json(whole / "metrics.jsonl", lines=True)
+    for name in ("validation", "canary"):
+        for figure in ("loss", "accuracy"):
+            column = f"{name}_{figure}"
+            assert found.rounds[column].tolist() == pytest.approx(
+                metrics[column].tolist()
+            )
+    labels, held = found.labels, found.influences
+    assert len(labels)
+    assert (labels["distance"] >= 0).all()
+    assert labels["rank"].between(1, SIZES["pool"]).all()
+    assert held.loc[held["round"] == 1, "n_rows"].sum() == SIZES["pool"]
+    own = found.rounds.set_index("round").loc[found.variants["round"]]
+    assert found.variants["variant"].tolist() == own["variant"].tolist()
+    assert found.variants["canary_loss"].tolist() == own["canary_loss"].tolist()
+    assert found.facts["features"] == {"text": "document"}
 
 
 class OneSeed(np.random.RandomState):
@@ -309,6 +332,7 @@ def test_the_final_model_may_see_the_validation_table(
 KILLED = """
 import os, signal
 from salutary.cli.main import main
+from salutary.displays.frames import RunFrames
 from salutary.deep.language_model import LanguageModel
 from salutary.deep.lora_classifier import LoraClassifier
 
@@ -624,3 +648,28 @@ def test_a_model_whose_weights_are_not_finite_is_refused_with_nothing_written(
     line = refusal(arguments(texts, str(model)))
     assert f"{model}: has a weight that is NaN or infinite, in '{name}'; rest" in line
     assert not (texts / "run").exists()
+
+
+def test_a_label_is_explained_by_the_surrogate_that_gave_it(
+    unguarded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(unguarded / "ledger.sqlite") as connection:
+        noted = connection.execute(
+            "SELECT id, influence, labels.influence_se FROM labels "
+            "JOIN class_scores USING (position, class) ORDER BY position"
+        ).fetchall()
+    for name, influence, error in (noted[0], noted[-1]):
+        capsys.readouterr()
+        main(["explain", str(unguarded), "--id", name, "--json", "-q"])
+        found = json.loads(capsys.readouterr().out)
+        own = next(each for each in found["classes"] if each["label"] == found["label"])
+        assert own["influence"] == pytest.approx(influence, rel=1e-3, abs=1e-7)
+        assert own["influence_se"] == pytest.approx(error, rel=1e-3)
+        assert [each["feature"] for each in found["features"]] == ["text"]
+        effects = sum(each["effect"] for each in found["validation"])
+        assert effects == pytest.approx(own["influence"], rel=1e-6)
+    shutil.copytree(unguarded, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "rounds" / "0")
+    with pytest.raises(SystemExit):
+        main(["explain", str(tmp_path / "run"), "--id", noted[0][0]])
+    assert "rounds/0: is gone, or not the model" in capsys.readouterr().err

@@ -27,7 +27,7 @@ Run = Callable[..., Path]
 
 FILES = {
     *("labels.parquet", "ledger.sqlite", "model.skops"),
-    *("run.json", "config.toml", "run.lock"),
+    *("run.json", "metrics.jsonl", "config.toml", "run.lock"),
 }
 
 

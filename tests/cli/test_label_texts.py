@@ -242,7 +242,7 @@ def test_what_is_asked_of_texts_must_make_sense(
             *["--text-pair", "text"],
         ],
         "train.csv: has no text column 'words'": [*embedder, "--text-column", "words"],
-        "train.csv: has no text column 'kind'": [*embedder, "--text-column", "kind"],
+        "--text-column 'kind': is the target": [*embedder, "--text-column", "kind"],
         "there is no such folder, and the Hugging Face hub": [
             *column,
             *["--embedder", "nobody/nothing"],

@@ -158,7 +158,6 @@ def test_a_plugin_that_cannot_be_loaded_leaves_the_other_commands_alone(
         (["lable"], "lable"),
         (["--colour"], "--colour"),
         (["label"], "TRAIN"),
-        (["label", "--budget"], "--budget"),
         (["advise"], "TRAIN"),
         (["advise", "train.csv"], "--target"),
         (["predict"], "RUN_DIR"),
@@ -178,8 +177,41 @@ def test_bad_usage_is_told_in_one_line(
 
 
 def test_bad_usage_points_to_the_commands_own_help(refusal: Refusal) -> None:
-    line = refusal(["label", "train.csv", "--rule", "best"])
-    assert line.endswith("See 'salutary label --help'.")
+    line = refusal(["label", "train.csv", "--ruel", "best"])
+    assert line.startswith("salutary: No such option: --ruel")
+    assert line.endswith(". See 'salutary label --help'.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["label", "--jobs", "x"], "--jobs x: must be a whole number"),
+        (["relabel", "--budget=1.5"], "--budget 1.5: must be a whole number"),
+        (["advise", "--splits", "1e5"], "--splits 1e5: must be a whole number"),
+        (["finetune", "--epochs", ""], "--epochs: its value is empty; pass one"),
+        (["label", "--C", "one"], "--C one: must be a number"),
+        (["cache", "--max-size", "2GB"], "--max-size 2GB: must be a number"),
+        (
+            ["label", "--rule", "best"],
+            "--rule best: must be one of tempered, plausible, paper",
+        ),
+        (
+            ["finetune", "--pooling", "max"],
+            "--pooling max: must be one of mean, cls, last",
+        ),
+        (["benchmark", "run", "--jobs", "x"], "--jobs x: must be a whole number"),
+        (["label", "--budget"], "--budget: needs a value; pass one"),
+        (
+            ["label", "--no-guard=yes"],
+            "--no-guard: takes no value; leave out what follows the '='",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_value_of_the_wrong_kind_is_told_in_our_words(
+    words: list[str], said: str, refusal: Refusal
+) -> None:
+    assert refusal(words) == f"salutary: {said}"
 
 
 def test_an_error_of_our_own_is_not_hidden(

@@ -10,6 +10,7 @@ import pytest
 
 import salutary
 from salutary.cli.main import main
+from tests.ledgers.contents import ledger_of
 from tests.words import once
 
 Refusal = Callable[[list[str]], str]
@@ -41,6 +42,7 @@ def same(run: Path, other: Path, results: list[str]) -> None:
     assert reports[0] == reports[1]
     models = [salutary.load(path)["classify"].coef_.tolist() for path in (run, other)]
     assert models[0] == models[1]
+    assert ledger_of(run) == ledger_of(other)
 
 
 HARD = ["--seed", "5", "--rule", "plausible", "--objective", "balanced", "--C", "0.3"]

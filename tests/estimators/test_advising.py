@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_blobs
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -76,13 +77,14 @@ def with_ids(frame: pd.DataFrame) -> pd.DataFrame:
 def test_columns_that_name_rows_are_no_features_unless_kept(tmp_path: Path) -> None:
     frame, plain = with_ids(mixed()), mixed()
     words = r"left out: 'patient' \(numbers of rows\); pass keep=\['patient'\] to"
+    without = advise(*parts(plain, pool=True), **SMALL)
     for kind in (lambda rows: rows, pl.from_pandas, pa.Table.from_pandas):
         arguments = parts(frame, pool=True)
         for place in (0, 2, 4):
             arguments[place] = kind(arguments[place].reset_index(drop=True))
         with pytest.warns(UserWarning, match=words):
             found = advise(*arguments, **SMALL)
-        same_advice(found, advise(*parts(plain, pool=True), **SMALL))
+        same_advice(found, without)
         assert found.model_.feature_names_in_.tolist() == ["a", "b", "c", "kind"]
         assert_array_equal(
             found.model_.predict_proba(arguments[0]),
@@ -92,7 +94,7 @@ def test_columns_that_name_rows_are_no_features_unless_kept(tmp_path: Path) -> N
     arguments = parts(frame, pool=True)
     arguments[4] = plain[POOL]
     with pytest.warns(UserWarning, match=words):
-        same_advice(advise(*arguments, **SMALL), found)
+        same_advice(advise(*arguments, **SMALL), without)
     paths = [tmp_path / f"{name}.csv" for name in ("train", "val")]
     for path, rows in zip(paths, (TRAIN, VALIDATION), strict=True):
         frame[rows].assign(y=Y[rows]).to_csv(path, index=False)
@@ -240,12 +242,45 @@ def test_what_cannot_be_prepared_is_refused(
     assert "\n" not in str(refusal.value)
 
 
-def test_a_table_that_lacks_a_column_is_refused() -> None:
-    frame = mixed()
-    arguments = parts(frame)
-    arguments[2] = arguments[2].drop(columns="b")
-    with pytest.raises(ValueError, match="no column 'b'"):
+TABLES = {"pandas": pd.DataFrame, "polars": pl.from_pandas, "arrow": pa.table}
+
+
+@pytest.mark.parametrize("called", ["X_val", "X_pool"])
+@pytest.mark.parametrize("library", TABLES)
+def test_a_table_that_lacks_a_column_is_named_as_the_caller_names_it(
+    library: str, called: str
+) -> None:
+    frame, made = mixed(), TABLES[library]
+    place = {"X_val": 2, "X_pool": 4}[called]
+    arguments = parts(frame, pool=True)
+    arguments[place] = arguments[place].drop(columns="b")
+    arguments[::2] = [made(rows) for rows in arguments[::2]]
+    with pytest.raises(ValueError, match=rf"^{called}: has no column 'b', which the"):
         advise(*arguments, **SMALL)
+    by_hand = make_pipeline(
+        make_column_transformer((StandardScaler(), ["a", "b"])), LogisticRegression()
+    )
+    words = rf"^{called} (lacks|has) the columns .*X has"
+    with pytest.raises(ValueError, match=words) as refusal:
+        advise(*arguments, estimator=by_hand, **SMALL)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("called", ["X", "X_val", "X_pool"])
+def test_a_value_is_refused_in_the_table_that_has_it(called: str) -> None:
+    arguments = parts(mixed(), pool=True)
+    place = {"X": 0, "X_val": 2, "X_pool": 4}[called]
+    arguments[place] = arguments[place].assign(b=np.inf)
+    with pytest.raises(ValueError, match=f"^{called}: column 'b', row 0: infinity"):
+        advise(*arguments, **SMALL)
+
+
+def test_a_long_name_is_shortened() -> None:
+    arguments = parts(mixed().rename(columns={"b": "b" * 5000}))
+    arguments[2] = arguments[2].drop(columns="b" * 5000)
+    with pytest.raises(ValueError, match=r"^X_val: has no column 'bbb") as refusal:
+        advise(*arguments, **SMALL)
+    assert len(str(refusal.value)) < 300
 
 
 def test_every_option_keeps_the_settings_of_the_estimator() -> None:

@@ -75,7 +75,7 @@ def test_attributes_tell_one_story(rule: str, hessian: str) -> None:
     model = salutary(rule=rule, hessian=hessian).fit(X, y, X_val, y_val)
     rounds = model.labeled_iter_
     assert model.termination_condition_ == "budget"
-    assert model.n_iter_ == len(model.history_) == 3
+    assert model.n_iter_ == len(model.history_) - 1 == 3
     assert np.bincount(rounds[rounds > 0]).tolist() == [0, 5, 5, 2]
     assert_array_equal(rounds == 0, y != -1)
     assert_array_equal(rounds == -1, model.transduction_ == -1)
@@ -83,22 +83,29 @@ def test_attributes_tell_one_story(rule: str, hessian: str) -> None:
     assert_array_equal(model.transduction_[rounds == 0], y[rounds == 0])
     assert (model.influence_[rounds > 0] > 0).all()
     assert_array_equal(rounds > 0, np.isfinite(model.influence_se_))
-    assert [record["n_labeled"] for record in model.history_] == [45, 50, 52]
-    for number, record in enumerate(model.history_, start=1):
+    assert [record["n_labeled"] for record in model.history_] == [40, 45, 50, 52]
+    for number, record in enumerate(model.history_):
         assert list(record) == [
             "round",
             "n_labeled",
             "validation_loss",
+            "validation_accuracy",
+            "validation_balanced_accuracy",
             "canary_loss",
             "canary_fall",
             "canary_se",
+            "canary_accuracy",
+            "canary_balanced_accuracy",
             "largest_influence",
             "variant",
+            "verdict",
             "seconds",
-            "refused",
+            "undone",
         ]
         assert record["round"] == number
-        assert record["refused"] is False
+        assert record["verdict"] == "kept"
+        assert record["undone"] is False
+    for number, record in enumerate(model.history_[1:], start=1):
         assert record["variant"] == {"plausible": "p^1", "paper": "p^0"}[rule]
         assert record["largest_influence"] == model.influence_[rounds == number].max()
 
@@ -249,7 +256,7 @@ def test_a_first_round_the_guard_refuses_leaves_the_start_model() -> None:
     X, y, X_val, y_val = draw()
     model = salutary(rule=worst, guard=True).fit(X, y, X_val, y_val)
     assert model.termination_condition_ == "guard"
-    assert [record["refused"] for record in model.history_] == [True]
+    assert [record["undone"] for record in model.history_] == [False, True]
     assert model.n_iter_ == 1
     assert_array_equal(model.transduction_, y)
     assert_array_equal(model.labeled_iter_, np.where(y == -1, -1, 0))
@@ -278,7 +285,7 @@ def test_later_rounds_that_harm_leave_the_labels_before_them() -> None:
     model = salutary(rule=rule, estimator=estimator, guard=True, budget=60)
     model.fit(X, y, X_val, y_val)
     assert model.termination_condition_ == "guard"
-    refused = [record["refused"] for record in model.history_]
+    refused = [record["undone"] for record in model.history_[1:]]
     n_kept = refused.index(True)
     assert n_kept >= 1
     assert all(refused[n_kept:])
@@ -321,8 +328,8 @@ def test_rounds_stay_up_to_the_last_that_the_guard_keeps(
     monkeypatch.setattr(loop, "judge", lambda *_: next(told))
     model = salutary(rule="plausible", guard=True).fit(X, y, X_val, y_val)
     assert next(told, None) is None
-    assert model.n_iter_ == len(model.history_) == len(verdicts)
-    refused = [record["refused"] for record in model.history_]
+    assert model.n_iter_ == len(model.history_) - 1 == len(verdicts)
+    refused = [record["undone"] for record in model.history_[1:]]
     assert refused == [number >= n_kept for number in range(len(verdicts))]
     ending = "budget" if n_kept == 3 else "guard"
     assert model.termination_condition_ == ending
@@ -335,7 +342,7 @@ def test_without_a_guard_every_round_stays(rule: str) -> None:
     model = salutary(rule=rule, estimator=LogisticRegression(C=1e3), budget=60)
     model.fit(X, y, X_val, y_val)
     assert model.termination_condition_ == "budget"
-    assert not any(record["refused"] for record in model.history_)
+    assert not any(record["undone"] for record in model.history_)
     assert_kept(model, model.n_iter_, X, y, C=1e3)
 
 
@@ -360,7 +367,7 @@ def test_the_history_says_by_which_scores_a_round_chose(guard: bool) -> None:
         model = salutary(guard=guard, budget=30, estimator=LogisticRegression(C=C)).fit(
             X, y, X_val, y_val
         )
-        variants |= {record["variant"] for record in model.history_}
+        variants |= {record["variant"] for record in model.history_[1:]}
     if guard:
         assert variants <= {"p^0", "p^1", "p^2"}
         assert len(variants) > 1
@@ -596,7 +603,7 @@ def test_jobs_are_threads_that_work_at_once() -> None:
         before = warnings.filters.copy()
         model.fit(X, y, X_val, y_val)
         assert warnings.filters == before
-    assert model.history_
+    assert model.n_iter_
 
 
 @pytest.mark.parametrize("verbose", [0, 1])

@@ -156,7 +156,7 @@ def test_rounds_go_on_from_the_labels_before(digits: Any) -> None:
         12,
         6,
     ]
-    assert [entry["n_labeled"] for entry in found.history_] == [112, 124, 130]
+    assert [entry["n_labeled"] for entry in found.history_] == [100, 112, 124, 130]
     for earlier, later in pairwise(FITS):
         np.testing.assert_array_equal(earlier[0], later[0][: len(earlier[0])])
         np.testing.assert_array_equal(earlier[1], later[1][: len(earlier[1])])
@@ -188,12 +188,12 @@ def test_a_round_that_harms_the_deep_model_is_undone(digits: Any) -> None:
     found = tuner(Judged(), guard=True, batch_size=10).fit(X, y, X_val, y_val)
     assert found.termination_condition_ == "guard"
     assert found.n_iter_ == 2
-    assert [entry["refused"] for entry in found.history_] == [False, True]
+    assert [entry["undone"] for entry in found.history_] == [False, False, True]
     assert (found.labeled_iter_ == 1).sum() == len(FITS[1][1]) - 100 > 0
     assert not (found.labeled_iter_ == 2).any()
     assert found.trainer_.sure == 0.7
     losses = [entry["canary_loss"] for entry in found.history_]
-    np.testing.assert_allclose(losses, -np.log([0.7, 0.5]), rtol=1e-6)
+    np.testing.assert_allclose(losses, -np.log([0.6, 0.7, 0.5]), rtol=1e-6)
 
 
 def test_a_trainer_of_two_methods_is_judged_by_a_regression(digits: Any) -> None:

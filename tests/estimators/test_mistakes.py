@@ -9,10 +9,20 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _num_samples
 
-from salutary import SalutaryClassifier, SalutaryFineTuner, advise, relabel
+from salutary import (
+    SalutaryClassifier,
+    SalutaryFineTuner,
+    SemiSupervisedClassifier,
+    advise,
+    relabel,
+)
 from salutary.estimators.mistakes import check_rows, row_keys
 
 RNG = np.random.RandomState(0)
@@ -72,6 +82,56 @@ def test_validation_rows_that_are_all_training_rows_are_refused(run: Callable) -
 
 
 @pytest.mark.slow
+def with_names(run: Callable) -> Any:
+    """The function of its validation rows, all others being tables."""
+    frame = pd.DataFrame(X, columns=[*"abc"])
+    steps = make_pipeline(
+        make_column_transformer((StandardScaler(), [*"ab"])), LogisticRegression()
+    )
+    marked = np.where(np.arange(120) < 40, Y, -1)
+    return {
+        classify: lambda other: SalutaryClassifier(steps, budget=2, guard=False).fit(
+            frame, marked, other, Y[VALIDATION]
+        ),
+        switch: lambda other: relabel(
+            *(frame[TRAIN], Y[TRAIN], other, Y[VALIDATION]),
+            estimator=steps, budget=2, guard=False,
+        ),
+        compare: lambda other: advise(
+            *(frame[TRAIN], Y[TRAIN], other, Y[VALIDATION]), estimator=steps
+        ),
+        fine_tune: lambda other: SalutaryFineTuner(Plain(), budget=2).fit(
+            frame, marked, other, Y[VALIDATION]
+        ),
+    }[run]  # fmt: skip
+
+
+@pytest.mark.parametrize("run", ALL)
+def test_rows_that_lack_a_column_are_named_as_the_caller_names_them(
+    run: Callable,
+) -> None:
+    other = pd.DataFrame(X[VALIDATION], columns=[*"abc"]).drop(columns="b")
+    with pytest.raises(ValueError, match=r"^X_val (lacks|has) the .* X has") as refusal:
+        with_names(run)(other)
+    assert "\n" not in str(refusal.value)
+
+
+def test_no_rows_are_predicted_as_scikit_learn_predicts_them() -> None:
+    marked = np.where(np.arange(120) < 40, Y, -1)
+    models = [
+        LogisticRegression().fit(X, Y),
+        SalutaryClassifier(budget=2, guard=False).fit(X, marked),
+        SemiSupervisedClassifier(random_state=0).fit(X, marked),
+        SalutaryFineTuner(Plain(), budget=2, guard=False).fit(X, marked),
+        relabel(*(X[TRAIN], Y[TRAIN]), X[VALIDATION], Y[VALIDATION], budget=2).model,
+        compare(X[TRAIN], X[VALIDATION], X[POOL], Y).model_,
+    ]
+    for model in models:
+        for method in (model.predict, model.predict_proba):
+            with pytest.raises(ValueError, match=r"^Found array with 0 sample\(s\)"):
+                method(X[:0])
+
+
 @pytest.mark.parametrize("run", ALL)
 def test_some_that_are_training_rows_are_warned_of(run: Callable) -> None:
     mixed = np.vstack([X[35:40], X[VALIDATION]])
@@ -200,8 +260,10 @@ def test_rows_of_every_kind_are_told_apart(kind: Callable) -> None:
 
 
 def test_minus_zero_is_zero_however_it_is_stored() -> None:
-    first, second = row_keys(np.array([[0.0, 1.0], [-0.0, 1.0]]))
-    assert first == second
+    rows = np.array([[0.0, 1.0], [-0.0, 1.0]])
+    for kind in (np.asarray, pd.DataFrame, lambda rows: pd.DataFrame(rows)[0]):
+        first, second = row_keys(kind(rows))
+        assert first == second
     stored = sparse.csr_array(([0.0, 1.0, 1.0], [0, 1, 1], [0, 2, 3]), shape=(2, 2))
     first, second = row_keys(stored)
     assert first == second

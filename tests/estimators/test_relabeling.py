@@ -197,11 +197,10 @@ def test_labels_switches_and_model_go_together(
     exact = fit(blobs.X, found.y, **parameters)
     assert_allclose(found.model.coef_, exact.coef_, rtol=1e-4, atol=1e-6)
     assert_allclose(found.model.intercept_, exact.intercept_, rtol=1e-4, atol=1e-6)
-    kept = [record for record in found.history if not record["refused"]]
-    assert switches["round"].nunique() == len(kept)
-    if kept:
-        loss = log_loss(blobs.y_val, exact.predict_proba(blobs.X_val))
-        assert kept[-1]["validation_loss"] == pytest.approx(loss, rel=1e-5)
+    kept = [record for record in found.history if not record["undone"]]
+    assert switches["round"].nunique() == len(kept) - 1
+    loss = log_loss(blobs.y_val, exact.predict_proba(blobs.X_val))
+    assert kept[-1]["validation_loss"] == pytest.approx(loss, rel=1e-5)
     undone = len(kept) < len(found.history)
     assert (found.termination == "guard") == undone
     assert {record["n_labeled"] for record in found.history} == {N}
@@ -257,7 +256,7 @@ def test_the_guard_undoes_what_harms_clean_labels() -> None:
     settings = {"rule": "paper", "estimator": LogisticRegression(C=100.0)}
     guarded = blobs.run(batch_size=20, **settings)
     assert guarded.termination == "guard"
-    assert guarded.history[-1]["refused"]
+    assert guarded.history[-1]["undone"]
     unguarded = blobs.run(guard=False, batch_size=20, **settings)
     assert wrong(guarded, blobs) < wrong(unguarded, blobs)
     assert np.isnan(unguarded.history[0]["canary_loss"])
@@ -271,14 +270,14 @@ def test_the_budget_is_what_is_switched_at_most(budget: int) -> None:
     sizes = [3] * (budget // 3) + ([budget % 3] if budget % 3 else [])
     counts = found.switches["round"].value_counts(sort=False).tolist()
     assert counts == sizes
-    assert len(found.history) == len(sizes)
+    assert len(found.history) == 1 + len(sizes)
 
 
 def test_without_switches_the_model_is_that_of_the_labels_as_they_are() -> None:
     blobs = Blobs()
     found = blobs.run(min_influence_z=1e9)
     assert found.termination == "no_positive_influence"
-    assert found.history == []
+    assert [record["round"] for record in found.history] == [0]
     assert found.switches.columns.tolist() == [
         *("row", "old_label", "label"),
         *("influence", "influence_se", "probability", "round"),

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +99,17 @@ def import_all() -> None:
     Without torch, of which forks are slow: skops imports it if it can.
     """
     sys.modules["torch"] = None  # type: ignore[assignment]
+    import matplotlib.backends.backend_svg  # noqa: F401
+
     import salutary.cli.main
+    import salutary.report.page
     import salutary.runs.advise
     import salutary.runs.label
     import salutary.runs.relabel  # noqa: F401
 
+    # Words that are parsed once import what parses them.
+    with redirect_stderr(StringIO()), suppress(SystemExit):
+        command(["predict", "nothing", "nothing.csv", "--out", "nothing.csv"])
     del sys.modules["torch"]
     prepare()
 

@@ -25,6 +25,7 @@ from tests.decoder import write_decoder
 from tests.hostile.__main__ import import_all, import_models
 from tests.hostile.processes import command, fork, kill
 from tests.hostile.tables import ROWS, write
+from tests.ledgers.contents import ledger_of
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,16 @@ def results(kind: str, run: Path) -> dict[str, Any]:
     return {
         "files": sorted(path.name for path in run.iterdir()),
         **{name: (run / name).read_bytes() for name in KINDS[kind].results},
+        "metrics": _metrics(run / "metrics.jsonl"),
         "outcome": report["outcome"],
+        "ledger": ledger_of(run),
     }
+
+
+def _metrics(path: Path) -> list[dict[str, Any]]:
+    """Lines of a run's figures without the seconds; none of a comparison."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return [{**json.loads(line), "seconds": 0} for line in lines]
 
 
 def _killed(

@@ -25,13 +25,14 @@ from tests.hostile.verdict import Ended, faults, files
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 ROOT = Path(__file__).parents[2]
+DOSE = 32
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
-        ["tests.hostile", "60", "0"],
+        ["tests.hostile", str(DOSE), "0"],
         ["tests.hostile.kills", "6", "0"],
         ["tests.hostile.run_files", "label"],
         ["tests.hostile.surroundings", "label"],
@@ -55,6 +56,7 @@ def test_a_small_dose_does_no_harm(words: list[str]) -> None:
 def test_the_trials_of_a_hundred_numbers_are_of_every_sort() -> None:
     sorts = [sort_of(number) for number in range(700, 800)]
     assert {sort: sorts.count(sort) for sort in SORTS} == SORTS
+    assert {sort_of(number) for number in range(DOSE)} == {*SORTS}
 
 
 @pytest.mark.slow

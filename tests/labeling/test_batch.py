@@ -109,13 +109,8 @@ def test_a_batch_is_picked_from_the_best_of_each_label_under_each_exponent(
                 for k in range(n_classes)
             ]
         )
-        shortlist = Selection(
-            rest[best],
-            label[best],
-            score[best],
-            influence[best],
-            probability[best],
-            np.full(len(best), np.nan),
+        shortlist = Selection.unexamined(
+            rest[best], label[best], score[best], influence[best], probability[best]
         )
         expected = pick_greedily(
             problem,

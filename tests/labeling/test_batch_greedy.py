@@ -77,13 +77,12 @@ class Case:
     def shortlist(self, order: np.ndarray | None = None) -> Selection:
         n, n_classes = len(self.X), len(self.model.classes_)
         order = np.arange(n) if order is None else order
-        whole = Selection(
+        whole = Selection.unexamined(
             np.arange(n) * 3,
             self.labels,
             np.zeros(n),
             np.arange(n * n_classes, dtype=float).reshape(n, n_classes),
             np.zeros((n, n_classes)),
-            np.full(n, np.nan),
         )
         return whole.take(order)
 

@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from salutary.errors import InputError
+from salutary.labeling.standing import Spread, Survey
 from salutary.labeling.steps import Coefficients
-from salutary.ledgers.record import AssignedLabels, RoundEntry, RowsAndClasses
+from salutary.ledgers.record import (
+    AssignedLabels,
+    RoundDetails,
+    RoundEntry,
+    RowsAndClasses,
+)
 from salutary.ledgers.run_ledger import Ledger
 
 FACTS = {"settings": {"C": 1.0, "id": None}, "data": {"train": "ä ✓"}}
@@ -33,9 +39,13 @@ def entry(
         round=number,
         n_labeled=20 + number,
         validation_loss=1 / (3 + number),
+        validation_accuracy=0.7,
+        validation_balanced_accuracy=2 / 3,
         canary_loss=0.1,
         canary_fall=None if start else 1e-17 * number,
         canary_se=None if start else 0.01,
+        canary_accuracy=0.6,
+        canary_balanced_accuracy=0.1 + 0.2,
         largest_influence=None if start else 1e-9,
         variant=None if start else "p^1",
         verdict=verdict,
@@ -54,7 +64,22 @@ def assigned(number: int, rows: list[int], n_classes: int = 3) -> AssignedLabels
         influence=rng.normal(size=(len(rows), n_classes)),
         probability=rng.dirichlet(np.ones(n_classes), len(rows)),
         influence_se=rng.uniform(size=len(rows)),
+        scores=rng.uniform(size=len(rows)),
+        rank=rng.permutation(len(rows)) + 1.0,
+        distance=rng.uniform(size=len(rows)),
     )
+
+
+def details(number: int, n_classes: int = 3) -> RoundDetails:
+    rng = np.random.default_rng(number)
+    losses = rng.uniform(size=(n_classes, 2))
+    losses[0, 1] = np.nan
+    if number == 0:
+        return RoundDetails(losses, {}, Spread.empty())
+    survey = Survey(50)
+    survey.add(np.arange(50), rng.normal(size=(50, n_classes)) * 1e-3)
+    tried = {"p^1": 0.1, "p^0": np.nextafter(0.1, 1), "p^2": np.nan}
+    return RoundDetails(losses, tried, survey.spread())
 
 
 def names(labels: AssignedLabels) -> list[str]:
@@ -75,7 +100,8 @@ def add(
     verdict: str = "kept",
 ) -> None:
     labels = assigned(number, rows)
-    ledger.commit(entry(number, verdict=verdict), labels, names(labels), folds)
+    found = entry(number, verdict=verdict)
+    ledger.commit(found, details(number), labels, names(labels), folds)
 
 
 @pytest.fixture
@@ -84,7 +110,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         assert ledger.is_empty()
-        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0))
+        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0), details(0))
         add(ledger, 1, [7, 2, 9], of_folds([7, 2, 1], [5]))
         add(ledger, 2, [4, 0], of_folds([7, 2, 1], [5, 8, 4]))
     return path
@@ -122,7 +148,7 @@ def test_rounds_come_back_to_the_bit(path: Path) -> None:
 def test_without_a_guard_no_fold_comes_back(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         start = replace(entry(0, n_folds=0), canary_loss=None)
-        ledger.begin(FACTS, ["a", "b", "c"], start)
+        ledger.begin(FACTS, ["a", "b", "c"], start, details(0))
         assert ledger.read().entries[0].folds == ()
         assert ledger.read().entries[0].canary_loss is None
         assert ledger.read().fold_labels == ()
@@ -137,7 +163,7 @@ def test_what_folds_labeled_comes_back_in_order_with_its_rounds(path: Path) -> N
 
 def test_the_coefficients_of_two_classes_come_back_as_one_row(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        ledger.begin(FACTS, ["no", "yes"], entry(0, n_rows=1))
+        ledger.begin(FACTS, ["no", "yes"], entry(0, n_rows=1), details(0, 2))
         assert ledger.read().entries[0].model[0].shape == (1, 4)
         assert ledger.read().entries[0].folds[1][0].shape == (1, 4)
         assert ledger.read().labels.influence.shape == (0, 2)
@@ -149,7 +175,8 @@ def test_labels_come_back_in_the_order_of_assignment(path: Path) -> None:
     assert found.rows.tolist() == [7, 2, 9, 4, 0]
     assert found.rounds.tolist() == [1, 1, 1, 2, 2]
     parts = [assigned(1, [7, 2, 9]), assigned(2, [4, 0])]
-    for name in ("classes", "influence", "probability", "influence_se"):
+    figures = ("influence_se", "scores", "rank", "distance")
+    for name in ("classes", "influence", "probability", *figures):
         expected = np.concatenate([getattr(part, name) for part in parts])
         np.testing.assert_array_equal(getattr(found, name), expected)
 
@@ -159,7 +186,7 @@ def test_an_error_that_cannot_be_known_is_null_and_comes_back_as_nan(
 ) -> None:
     labels = replace(assigned(3, [1, 3]), influence_se=np.array([np.nan, 0.5]))
     with Ledger(path) as ledger:
-        ledger.commit(entry(3), labels, names(labels), ())
+        ledger.commit(entry(3), details(3), labels, names(labels), ())
         np.testing.assert_array_equal(
             ledger.read().labels.influence_se[-2:], [np.nan, 0.5]
         )
@@ -221,7 +248,7 @@ def test_the_view_ends_with_the_last_round_kept_and_the_table_goes_on(
 
 def test_the_view_is_empty_where_no_round_was_kept(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0))
+        ledger.begin(FACTS, ["bird", "cat", "dog"], entry(0), details(0))
         add(ledger, 1, [7, 2], verdict="waiting")
     assert query(tmp_path / "ledger.sqlite", "SELECT * FROM assigned") == []
 
@@ -231,7 +258,8 @@ def test_a_forgotten_round_leaves_no_trace(path: Path) -> None:
     with Ledger(path) as ledger:
         add(ledger, 3, [1, 3], of_folds([7, 2, 1, 6], [5, 8, 4, 6]), "waiting")
     added = dump(path)
-    assert len(added) == len(before) + 1 + 2 + 2 + 2 + 6
+    further = 3 + 3 + len(details(3).spread.n_rows)
+    assert len(added) == len(before) + 1 + 2 + 2 + 2 + 6 + further
     with Ledger(path) as ledger:
         ledger.forget(3)
     assert dump(path) == before
@@ -265,12 +293,64 @@ def test_a_round_that_cannot_be_written_leaves_no_trace(
     before = dump(path)
     with Ledger(path) as ledger:
         with pytest.raises(sqlite3.IntegrityError):
-            ledger.commit(entry(number), labels, names(labels), of_folds([7], [5]))
+            ledger.commit(
+                entry(number), details(3), labels, names(labels), of_folds([7], [5])
+            )
         assert len(ledger.read().entries) == 3
         # It goes on as if nothing had happened.
         add(ledger, 3, [1])
     assert len(dump(path)) > len(before)
     assert query(path, "SELECT row FROM labels WHERE round = 3") == [(1,)]
+
+
+def test_what_is_shown_of_a_round_is_kept_to_the_bit(path: Path) -> None:
+    for number in range(3):
+        expected = details(number)
+        losses = query(
+            path,
+            "SELECT validation_loss, canary_loss FROM class_losses "
+            f"WHERE round = {number} ORDER BY class",
+        )
+        np.testing.assert_array_equal(
+            np.array(losses, dtype=float), expected.class_losses
+        )
+        tried = query(
+            path, f"SELECT variant, canary_loss FROM variants WHERE round = {number}"
+        )
+        known = {name: None if np.isnan(v) else v for name, v in expected.tried.items()}
+        assert dict(tried) == known
+        held = query(
+            path, f"SELECT lower, upper, n_rows FROM influences WHERE round = {number}"
+        )
+        spread = expected.spread
+        bins = zip(spread.lower, spread.upper, spread.n_rows, strict=True)
+        assert held == list(bins)
+
+
+EDITS = (
+    "UPDATE rounds SET validation_accuracy = 0.71 WHERE round = 2",
+    "UPDATE rounds SET canary_balanced_accuracy = 0.3 WHERE round = 0",
+    "UPDATE class_losses SET canary_loss = 0.5 WHERE round = 0 AND class = 0",
+    "DELETE FROM class_losses WHERE round = 2 AND class = 1",
+    "UPDATE variants SET canary_loss = 0.1 WHERE round = 1 AND variant = 'p^0'",
+    "UPDATE variants SET variant = 'p^3' WHERE round = 2 AND variant = 'p^2'",
+    "UPDATE influences SET n_rows = n_rows + 1 WHERE round = 1",
+    "INSERT INTO influences VALUES (0, 0.1, 0.2, 3)",
+    "UPDATE labels SET score = score * 2 WHERE position = 4",
+    "UPDATE labels SET rank = 1 WHERE position = 0",
+    "UPDATE labels SET distance = NULL WHERE position = 3",
+)
+
+
+@pytest.mark.parametrize("statement", EDITS)
+def test_every_edit_of_what_is_shown_is_found(statement: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        before = list(connection.iterdump())
+        connection.execute(statement)
+        connection.commit()
+        assert list(connection.iterdump()) != before
+    with Ledger(path) as ledger:
+        assert not ledger.is_sound()
 
 
 def test_facts_are_json_and_are_replaced_together(path: Path) -> None:
@@ -290,16 +370,16 @@ def test_a_run_that_cannot_begin_leaves_an_empty_ledger(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     with Ledger(path) as ledger:
         with pytest.raises(TypeError):
-            ledger.begin({"settings": object()}, ["a", "b"], entry(0))
+            ledger.begin({"settings": object()}, ["a", "b"], entry(0), details(0, 2))
         assert ledger.is_empty()
-        ledger.begin(FACTS, ["a", "b"], entry(0))
+        ledger.begin(FACTS, ["a", "b"], entry(0), details(0, 2))
         assert not ledger.is_empty()
 
 
 def test_two_runs_cannot_begin_in_one_ledger(path: Path) -> None:
     before = dump(path)
     with Ledger(path) as ledger, pytest.raises(sqlite3.OperationalError):
-        ledger.begin(FACTS, ["a", "b"], entry(0))
+        ledger.begin(FACTS, ["a", "b"], entry(0), details(0, 2))
     assert dump(path) == before
 
 
@@ -316,7 +396,7 @@ def test_readers_see_whole_rounds_only(path: Path) -> None:
 
         ledger._insert_round = look
         with pytest.raises(sqlite3.IntegrityError):
-            ledger.commit(entry(3), labels, names(labels), ())
+            ledger.commit(entry(3), details(3), labels, names(labels), ())
     assert seen == [[(2,)]]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,14 +218,15 @@ def test_a_directory_with_something_else_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["{}", "[1]", "not JSON", '{"cell": {"dataset": 1}}'])
-def test_a_damaged_line_of_the_journal_is_named(tmp_path: Path, line: str) -> None:
-    out = tmp_path / "run"
-    runner.run(request(out, n_seeds=1))
+def test_a_damaged_line_of_the_journal_is_named(
+    finished: Path, tmp_path: Path, line: str
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "run")
     journal = (out / JOURNAL).read_text().splitlines()
     journal[1] = line
     (out / JOURNAL).write_text("\n".join(journal) + "\n")
     with pytest.raises(InputError, match=r"cells.jsonl: line 2 is damaged; delete it"):
-        runner.run(request(out, n_seeds=1))
+        runner.run(request(out))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"wall_seconds": null}'])

@@ -54,12 +54,12 @@ def test_a_column_that_is_left_out_may_be_anywhere_or_nowhere() -> None:
             "v.csv: has no columns 'b', 'c', which t.csv has; p.csv: has no column "
             "'c', which t.csv has; p.csv: has the column 'd', which t.csv lacks; add "
             "what is missing, or drop it there; pass --id 'd' if it names the rows of "
-            "p.csv; else drop what is further, or add it there",
+            "p.csv; else drop what t.csv lacks, or add it there",
         ),
         (
             ("ay", "aby", "a"),
-            "v.csv: has the column 'b', which t.csv lacks; drop what is further, or "
-            "add it there",
+            "v.csv: has the column 'b', which t.csv lacks; drop what t.csv lacks, "
+            "or add it there",
         ),
     ],
 )

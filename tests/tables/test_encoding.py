@@ -1,7 +1,11 @@
 """The encoder: columns of every kind to a matrix."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -114,3 +118,12 @@ def test_an_encoder_with_names_gives_the_same_numbers(clash: bool) -> None:
     assert frame.columns.is_unique
     assert ("size" in frame.columns) is not clash
     assert_array_equal(encoder.transform(rows), matrix)
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_table_without_rows_is_refused_in_a_line(library: Any) -> None:
+    rows = library({"size": pa.array([], pa.float64()).to_numpy()})
+    with pytest.raises(
+        InputError, match=r"^X: has no rows; pass a table with at least"
+    ):
+        ColumnTypes({"size": "number"}).transform(rows)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
 
@@ -33,3 +34,23 @@ def test_twins_are_the_rows_that_pandas_finds_again() -> None:
     twice = pd.concat([rows, rows[:10]], ignore_index=True)
     assert count_twins(twice) == 20
     assert share_of_twins(twice) == 20 / 50 == twice.duplicated(keep=False).mean()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "Float64"])
+def test_minus_zero_is_zero_also_where_bits_are_compared(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pd.DataFrame({"a": [-0.0, 1.0, 2.0], "b": ["x", "x", "y"]})
+    rows = rows.astype({"a": dtype})
+    other = rows.assign(a=rows["a"].abs())
+
+    def by_bits(frame: pd.DataFrame, index: bool) -> pd.Series:
+        """As pandas before 3 hashes numbers."""
+        cells = frame["a"].to_numpy(dtype=float), frame["b"]
+        pairs = zip(cells[0].tolist(), cells[1], strict=True)
+        return pd.Series([hash((number.hex(), text)) for number, text in pairs])
+
+    for _ in range(2):
+        assert count_recurring(rows, other) == 3
+        assert count_twins(pd.concat([rows, other], ignore_index=True)) == 6
+        monkeypatch.setattr(pd.util, "hash_pandas_object", by_bits)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -32,45 +32,8 @@ LARGEST_POOL = 20_000
 
 
 @dataclass(frozen=True)
-class Advice:
-    """The result of `salutary.advise`: which option does best, and by how much.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        What was compared, and the decision.
-    n_train, n_validation, n_pool : int
-        Numbers of rows.
-    n_pool_used : int
-        Number of pool rows that were used. Of more than 20,000 a part is drawn.
-    splits, repeats : int
-        Number of folds, and how often the cross-fitting was repeated.
-    classes_not_validated : list of str
-        Classes that no validation row has. Nothing shows what helps for them.
-    model_ : Pipeline or classifier
-        The advised option, fitted on all rows. It takes rows as `salutary.advise` was
-        given them.
-
-    See Also
-    --------
-    salutary.advise : Compares the options.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from salutary import advise
-    >>> X, y = load_iris(return_X_y=True)
-    >>> advice = advise(
-    ...     X[::9], y[::9], X[1::3], y[1::3], splits=2, repeats=1, random_state=0
-    ... )
-    >>> advice.option
-    'train + validation'
-    >>> differences = advice.table.set_index("option")["difference"]
-    >>> bool(differences["train only"] > 0)  # its log loss is higher
-    True
-    >>> advice.to_dict()["n_validation"]
-    50
-    """
+class Comparison:
+    """All options of a task compared; see `salutary.Advice`, which adds the model."""
 
     verdict: Verdict
     n_train: int
@@ -80,7 +43,6 @@ class Advice:
     splits: int
     repeats: int
     classes_not_validated: list[str]
-    model_: Any = None
 
     @property
     def option(self) -> str:
@@ -102,9 +64,11 @@ class Advice:
 
         The rows of the table are under ``options``. The model is left out.
         """
-        others = ("verdict", "model_")
-        rest = {name: value for name, value in vars(self).items() if name not in others}
-        return {**self.verdict.to_dict(), **rest}
+        names = [field.name for field in fields(Comparison) if field.name != "verdict"]
+        return {
+            **self.verdict.to_dict(),
+            **{name: getattr(self, name) for name in names},
+        }
 
 
 def compare(
@@ -113,7 +77,7 @@ def compare(
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
     known: KnownFolds | None = None,
-) -> Advice:
+) -> Comparison:
     """Cross-fit all options of a task, and advise one.
 
     Parameters
@@ -129,7 +93,7 @@ def compare(
 
     Returns
     -------
-    Advice
+    Comparison
     """
     used, _ = drawn(task)
     measure = Measure(used.validation.truth)
@@ -137,7 +101,7 @@ def compare(
         judged = cross_fit(
             used, n_splits, n_repeats, fitted, known, partial(going_on, measure)
         )
-    return Advice(
+    return Comparison(
         verdict=reach_verdict(judged, measure),
         n_train=len(task.train),
         n_validation=len(task.validation),
@@ -205,11 +169,6 @@ def drawn(task: AdviceTask) -> tuple[AdviceTask, IntArray]:
         pool=pool,
     )
     return used, rows
-
-
-def rows_of(number: int) -> str:
-    """A number of rows, in words."""
-    return "1 row" if number == 1 else f"{number} rows"
 
 
 def _n_rows(task: AdviceTask) -> int:

@@ -21,7 +21,8 @@ from salutary.labeling.edits import (
     own_pool,
 )
 from salutary.labeling.guard import FOLDS
-from salutary.labeling.loop import Round, State, run
+from salutary.labeling.loop import State, run
+from salutary.labeling.outcome import Round
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES

@@ -94,6 +94,9 @@ class Verdict:
         - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
           weight of 0 means that the option was not fitted on validation rows;
         - ``labels``: mean number of labels over all fits.
+    beyond : Difference or None
+        Like ``difference``, but to the first option without such labels, which is to
+        train on both tables, however good others are.
 
     Notes
     -----
@@ -110,6 +113,7 @@ class Verdict:
     difference: Difference | None
     objective: str
     table: pd.DataFrame
+    beyond: Difference | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as numbers, strings, lists and dicts, for instance for JSON.
@@ -121,6 +125,7 @@ class Verdict:
             "sentence": self.sentence,
             "finding": self.finding,
             "difference": None if self.difference is None else asdict(self.difference),
+            "beyond": None if self.beyond is None else asdict(self.beyond),
             "objective": self.objective,
             "options": self.table.to_dict("records"),
         }
@@ -144,13 +149,15 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     assigning = [name for name in judged if name.startswith(ASSIGNED)]
     having = [name for name in assigning if judged[name].n_labels.any()]
     without = _best_of_people(judged, measure, losses)
-    option, labeled, difference = without, None, None
+    people = [name for name in judged if name not in assigning]
+    option, labeled, difference, beyond = without, None, None, None
     finding: Finding = "no labels"
     if having:
         among = len(having)
         better = _surely_better(judged, measure, having, without, among)
         labeled = _lowest(losses, better or having)
         difference = measure.difference(judged[labeled], judged[without], among)
+        beyond = measure.difference(judged[labeled], judged[people[0]], among)
         finding = _finding(difference)
         if finding == "better" and _sees_every_class(judged, measure):
             option = labeled
@@ -164,7 +171,6 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     compared = ""
     if other is not None:
         compared = _in_words(other, beside(other), measure.name.replace("_", " "))
-    people = [name for name in judged if name not in assigning]
     lowest = _lowest(losses, [*people, *having])
     if lowest not in (option, other):
         bar = without if lowest in having else people[0]
@@ -174,7 +180,7 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
     sentence = f"Advice: {action}; {reason}."
-    return Verdict(option, sentence, finding, difference, measure.name, table)
+    return Verdict(option, sentence, finding, difference, measure.name, table, beyond)
 
 
 def _best_of_people(
@@ -243,7 +249,7 @@ def _reason(finding: Finding, option: str, compared: str) -> str:
         "better": "" if option.startswith(ASSIGNED) else UNSEEN,
         "worse": "labels that no person gave do worse here: ",
         "no difference": "labels that no person gave add nothing that is sure: ",
-        "no labels": "no label was kept, as none was seen to help; ",
+        "no labels": "no label was kept; ",
     }
     return (before[finding] + compared).removesuffix("; ")
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from salutary.cli import parameters
-from salutary.cli.config import takes_config
+from salutary.cli.config import TYPED, takes_config
 from salutary.cli.conventions import is_conventional
+from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import not_validated, recurring
 from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
-from salutary.errors import InputError
+from salutary.errors import InputError, counted
 
 if TYPE_CHECKING:
     from salutary.runs.advise import Plan
@@ -88,6 +89,7 @@ def advise(
         bool,
         typer.Option("--resume", help="Continue an interrupted comparison in RUN_DIR."),
     ] = False,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -107,6 +109,8 @@ def advise(
     parameters.check_seed(seed)
     if resume and out is None:
         raise InputError("--resume: needs the directory to continue in; pass --out")
+    if no_report and out is None:
+        raise InputError("--no-report: is for a comparison with --out; leave it out")
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.advise import Plan
@@ -120,12 +124,14 @@ def advise(
     )
     plan = Plan(budget, batch_size, splits, repeats, seed)
     report = _compare(sources, plan, out, resume, options)
+    if out is not None:
+        report_at_end(out, no_report)
     for line in _warnings(report):
         tell(line)
     if as_json:
         print_json(report)
         return
-    for line in summary(report):
+    for line in (*summary(report), *(() if out is None else where_the_page_is(out))):
         print(line)
 
 
@@ -157,13 +163,16 @@ def _compare(
             shown.advance(1, line)
 
         def known(number: int) -> None:
-            line = f"{number} of {n_folds} folds were taken from {out}"
+            were = "was" if number == 1 else "were"
+            line = f"{number} of {n_folds} folds {were} taken from {out}"
             shown.advance(number * n_options, line)
 
         checked = partial(show_checks, shown)
         if out is None:
             return advise_tables(sources, plan, shown.stage, fitted, checked)
-        request = Request(sources, plan, plan.budget, out, resume, options)
+        request = Request(
+            *(sources, plan, plan.budget, out, resume, options), command=TYPED.get()
+        )
         report = advise_into(request, shown.stage, fitted, checked, known)
         facts = {name: report[name] for name in ("settings", "checks")}
         return {**facts, **report["outcome"], "out": str(out)}
@@ -171,7 +180,8 @@ def _compare(
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
     """The report in lines for a person."""
-    rows = f"{report['n_train']} training and {report['n_validation']} validation rows"
+    validation = counted(report["n_validation"], "validation row")
+    rows = f"{report['n_train']} training and {validation}"
     if report["n_pool"]:
         rows += f", {report['n_pool']} in the pool"
     if report["n_pool_used"] < report["n_pool"]:

@@ -11,7 +11,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import print_json, printable
-from salutary.errors import InputError
+from salutary.errors import InputError, counted
 
 if TYPE_CHECKING:
     from salutary.deep.vectors import StoreFacts
@@ -108,7 +108,7 @@ def _show(path: Path, facts: StoreFacts, as_json: bool) -> None:
     size = f"{facts.n_bytes / GIB:.2f} GiB"
     if facts.n_bytes < GIB:
         size = f"{facts.n_bytes / 2**20:.1f} MiB"
-    print(f"{printable(str(path))}: {facts.n_vectors} vectors, {size}")
+    print(f"{printable(str(path))}: {counted(facts.n_vectors, 'vector')}, {size}")
     if first is not None:
         print(f"  last used between {first} and {last}")
 

@@ -13,6 +13,7 @@ from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import display, print_json, printable
 from salutary.cli.texts import TEXTS, TextPair, columns_of
+from salutary.errors import counted
 
 MOST_LINES = 12
 """Lines of the card at the head of a run."""
@@ -24,17 +25,17 @@ WIDTH = 12
 """Characters of the first column."""
 
 KIND_WORDS = {
-    "number": "numbers",
-    "boolean": "true or false",
-    "category": "categories",
-    "text": "texts",
-    "document": "texts to embed",
-    "date": "dates",
-    "time": "times of day",
-    "duration": "durations",
-    "vector": "vectors",
+    "number": ("number", "numbers"),
+    "boolean": ("true or false", "true or false"),
+    "category": ("category", "categories"),
+    "text": ("text", "texts"),
+    "document": ("text to embed", "texts to embed"),
+    "date": ("date", "dates"),
+    "time": ("time of day", "times of day"),
+    "duration": ("duration", "durations"),
+    "vector": ("vector", "vectors"),
 }
-"""What the features of a kind are called."""
+"""What one feature of a kind is called, and several."""
 
 MANY_ROWS = 0.05
 """Share of a table's rows from which on a column, or copies, are warned of."""
@@ -71,6 +72,7 @@ def check(
         ),
     ] = None,
     text_pair: TextPair = None,
+    group: parameters.Group = None,
     keep: parameters.Keep = None,
     seed: parameters.Seed = 0,
     as_json: parameters.AsJson = False,
@@ -92,7 +94,7 @@ def check(
     from salutary.tables.sources import Sources, Texts
 
     sources = Sources(
-        *(train, validation, pool, target, id_column),
+        *(train, validation, pool, target, id_column, group),
         # No model is loaded, so none is named.
         texts=Texts(documents, embedder="") if documents else None,
         keep=tuple(keep or ()),
@@ -145,7 +147,7 @@ def _as_lines(warned: Iterable[str]) -> Iterator[str]:
 def facts(checks: Mapping[str, Any]) -> Iterator[str]:
     """What was found, a line for each table and each group of columns."""
     for name, n_rows in checks["rows"].items():
-        parts = [f"{n_rows} rows"]
+        parts = [counted(n_rows, "row")]
         if name in checks["classes"]:
             parts.append(_counts(checks["classes"][name]))
         if name == "pool":
@@ -153,7 +155,7 @@ def facts(checks: Mapping[str, Any]) -> Iterator[str]:
         beside = checks["beside"].get(name)
         if beside:
             if beside["recurring"]:
-                parts.append(f"{beside['recurring']} stand in TRAIN")
+                parts.append(f"{_stand(beside['recurring'])} in TRAIN")
             if beside["drift"] is not None:
                 parts.append(f"drift {beside['drift']:.2f} (0.5 if none)")
         yield _line(TABLES[name], "; ".join(parts))
@@ -220,7 +222,7 @@ def _features(kinds: Mapping[str, str]) -> str:
     for name, kind in kinds.items():
         groups.setdefault(kind.partition(":")[0], []).append(_cut(name))
     parts = [
-        f"{len(names)} {KIND_WORDS[kind]} ({_names(names)})"
+        f"{counted(len(names), *KIND_WORDS[kind])} ({_names(names)})"
         for kind, names in groups.items()
     ]
     return f"{len(kinds)}: {'; '.join(parts)}"
@@ -253,10 +255,12 @@ def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
         )
     unknown = [label for label in pool if label not in train]
     if unknown:
+        n_rows = sum(pool[label] for label in unknown)
+        have = "has" if n_rows == 1 else "have"
         yield (
-            f"{sum(pool[label] for label in unknown)} rows of POOL have a label that "
-            f"TRAIN lacks ({_names(map(_cut, unknown))}), and can only get a wrong "
-            "one; take them out, or add such rows to TRAIN and VAL"
+            f"{counted(n_rows, 'row')} of POOL {have} a label that TRAIN lacks "
+            f"({_names(map(_cut, unknown))}), and can only get a wrong one; take such "
+            "rows out, or add some to TRAIN and VAL"
         )
 
 
@@ -264,8 +268,9 @@ def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
     n_rows, n_train = checks["rows"]["validation"], checks["rows"]["train"]
     if n_rows < FEW_ROWS:
         yield (
-            f"VAL has {n_rows} rows, so few that labels fit these rows rather than "
-            f"new ones, and losses are mostly chance; add rows, to {FEW_ROWS} or more"
+            f"VAL has {counted(n_rows, 'row')}, so few that labels fit these rows "
+            "rather than new ones, and losses are mostly chance; add rows, to "
+            f"{FEW_ROWS} or more"
         )
     twins = checks["beside"]["validation"]["twins"]
     # As many as among the training rows there may be by nature.
@@ -278,6 +283,12 @@ def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _stand(number: int, n_rows: int = 0, table: str = "") -> str:
+    """So many rows, of those of a table, stand somewhere."""
+    of = f" of {counted(n_rows, 'row')} of {table}" if table else ""
+    return f"{number}{of} {'stands' if number == 1 else 'stand'}"
+
+
 def _of_rows(
     name: str, beside: Mapping[str, Any], checks: Mapping[str, Any]
 ) -> Iterator[str]:
@@ -287,13 +298,13 @@ def _of_rows(
         return
     if name == "validation":
         yield (
-            f"{recurring} of {n_rows} rows of VAL stand in TRAIN, so losses on VAL "
-            "look too low; take them out of one of the two"
+            f"{_stand(recurring, n_rows, 'VAL')} in TRAIN, so losses on VAL look too "
+            "low; take such rows out of one of the two"
         )
     else:
         yield (
-            f"{recurring} of {n_rows} rows of POOL stand in TRAIN, where they have "
-            "labels, so labels for them add nothing; take them out of POOL"
+            f"{_stand(recurring, n_rows, 'POOL')} in TRAIN, where such rows have "
+            "labels, so further ones add nothing; take them out of POOL"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tomllib
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -21,11 +22,20 @@ NOT_OF_A_RUN = ("out", "resume", "json", "config", "quiet", "verbose", "help")
 LANGUAGE_MODEL = "NAME_OR_FOLDER"
 """What an option takes that is a path only if there is such a folder."""
 
+TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
+"""The words of the command line as they were typed, the program's name first."""
+
 LARGEST = 1 << 20
 """Bytes of a file of options that is read."""
 
 COMMANDS = ("check", "label", "relabel", "advise", "finetune", "predict", "evaluate")
 """Commands that take options from a file, each from its own table if it has one."""
+
+LOOKED_AT = ("label", "relabel", "advise")
+"""Commands whose options 'salutary check' takes from a file, so far as it has them.
+
+Not those of finetune, which ignores columns that check would look at.
+"""
 
 
 def takes_config(command: Callable[..., None]) -> Callable[..., None]:
@@ -130,10 +140,13 @@ def _defaults(
     """
     known = names(context.command)
     of_a_run = sorted({*known} - {"config", "help"})
+    of_others = _of_those_looked_at(context)
     found = {}
     for key, value in _read(path, str(context.info_name)).items():
         name = key.replace("_", "-")
         if name not in of_a_run:
+            if name in of_others:
+                continue
             close = get_close_matches(name, of_a_run, n=1)
             remedy = f"did you mean {close[0]!r}?" if close else "remove it"
             raise InputError(
@@ -146,6 +159,19 @@ def _defaults(
             raise InputError(f"{path}: {_shown(key)} is there twice; remove one")
         found[parameter.name] = _checked(value, expected, f"{path}: {_shown(key)}")
     return found
+
+
+def _of_those_looked_at(context: typer.Context) -> set[str]:
+    """Options that 'salutary check' passes over, as they are of the run it looks at."""
+    if context.info_name != "check" or context.parent is None:
+        return set()
+    commands: Mapping[str, Any] = getattr(context.parent.command, "commands", {})
+    return {
+        name
+        for command in LOOKED_AT
+        if command in commands
+        for name in names(commands[command])
+    }
 
 
 def _read(path: Path, command: str) -> dict[str, Any]:
@@ -173,6 +199,9 @@ def _read(path: Path, command: str) -> dict[str, Any]:
                 f"those of commands, such as [{close[0]}]"
             )
     flat = {key: value for key, value in content.items() if key not in tables}
+    of_runs = [name for name in LOOKED_AT if name in tables]
+    if command == "check" and command not in tables and len(of_runs) == 1:
+        tables[command] = tables[of_runs[0]]
     if tables and not flat and command not in tables:
         raise InputError(
             f"{path}: has no options for 'salutary {command}', only "

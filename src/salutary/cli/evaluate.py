@@ -12,6 +12,7 @@ from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import display, print_json, printable
+from salutary.errors import counted
 
 FIGURES = {
     "log_loss": "log loss",
@@ -67,7 +68,7 @@ def evaluate(
 def summary(found: dict[str, Any]) -> Iterator[str]:
     """The figures in lines for a person."""
     guess = found["guessing"]
-    yield f"{printable(found['file'])}: {found['rows']} rows"
+    yield f"{printable(found['file'])}: {counted(found['rows'], 'row')}"
     yield f"{'':<20}{'model':>10}{'guessing':>10}"
     for name, title in FIGURES.items():
         guessed = "" if guess is None else f"{guess[name]:.4f}"

@@ -101,6 +101,8 @@ def finetune(
     ] = False,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    callback: parameters.Callback = None,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -109,8 +111,9 @@ def finetune(
     Each round embeds all texts with the fine-tuned model, fits a logistic regression on
     the embeddings, and gives pool rows the labels that lower its loss on VAL. Then the
     model is fine-tuned anew with these labels. RUN_DIR gets adapter/ (safetensors),
-    labels.parquet, metrics.jsonl, run.json and ledger.sqlite. For --resume it keeps
-    embeddings.sqlite, and rounds/ with the adapter of each round.
+    labels.parquet, metrics.jsonl, run.json, ledger.sqlite, and report.html, a page to
+    look at. For --resume it keeps embeddings.sqlite, and rounds/ with the adapter of
+    each round.
 
     Example: salutary finetune train.csv --validation val.csv --pool pool.csv \
         --text-column review --target stars \
@@ -161,4 +164,13 @@ def finetune(
         resume=resume,
         options=options,
     )
-    run_and_summarize(KIND, request, "labels", describe, finetune_summary, as_json)
+    run_and_summarize(
+        KIND,
+        request,
+        "labels",
+        describe,
+        finetune_summary,
+        as_json,
+        callback,
+        no_report,
+    )

@@ -62,6 +62,8 @@ def label(
     jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    callback: parameters.Callback = None,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -71,7 +73,8 @@ def label(
     the loss on VAL. Each round adds the rows with the best scores and fits the model
     again. TRAIN, VAL and POOL are .csv, .tsv or .jsonl files, also with .gz, .parquet,
     .feather, .arrow or .xlsx files, or folders of .parquet files, with the same
-    columns. RUN_DIR gets labels.parquet, model.skops, run.json and ledger.sqlite.
+    columns. RUN_DIR gets labels.parquet, model.skops, metrics.jsonl, run.json,
+    ledger.sqlite, and report.html, a page to look at.
 
     Example: salutary label train.csv --validation val.csv --pool pool.csv \
         --target y --out runs/first
@@ -113,4 +116,13 @@ def label(
         options=options,
         jobs=jobs,
     )
-    run_and_summarize(LABELING, request, "labels", describe, label_summary, as_json)
+    run_and_summarize(
+        LABELING,
+        request,
+        "labels",
+        describe,
+        label_summary,
+        as_json,
+        callback,
+        no_report,
+    )

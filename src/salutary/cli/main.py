@@ -8,7 +8,7 @@ import re
 import sqlite3
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import (
@@ -26,13 +26,16 @@ import typer
 from salutary.cli.advise import advise
 from salutary.cli.cache import cache
 from salutary.cli.check import check
+from salutary.cli.config import TYPED
 from salutary.cli.conventions import CONTEXT, PanelCommand
 from salutary.cli.demo import demo
 from salutary.cli.evaluate import evaluate
+from salutary.cli.explain import explain
 from salutary.cli.finetune import finetune
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
+from salutary.cli.report import report
 from salutary.cli.resume import resume
 from salutary.cli.terminal import be_quiet, printable, show_logs, tell
 from salutary.errors import InputError
@@ -54,7 +57,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(check, advise, label, relabel, finetune, resume),
-    *(predict, evaluate, cache, demo),
+    *(explain, report, predict, evaluate, cache, demo),
 )
 for command in COMMANDS:
     app.command(cls=PanelCommand)(command)
@@ -90,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     be_quiet(False)
     show_logs(False)
     words = list(map(_expanded, sys.argv[1:] if arguments is None else arguments))
+    TYPED.set(("salutary", *words))
     name = next((word for word in words if not word.startswith("-")), "")
     try:
         _check_words(words)
@@ -110,12 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = INTERRUPTED
     except Exception as error:
         # A usage error of typer, whose class has moved between its versions.
-        message = getattr(error, "format_message", None)
-        if message is None:
+        if not hasattr(error, "format_message"):
             raise
-        context = getattr(error, "ctx", None)
-        path = "salutary" if context is None else context.command_path
-        _fail(f"{message()} See '{path} --help'.")
+        _fail(_of_usage(error, name))
     # typer turns an interrupt into the exit code that shells know it by.
     if code == INTERRUPTED:
         how = ""
@@ -223,6 +224,38 @@ def _check_words(words: list[str]) -> None:
             word.encode()
         except UnicodeEncodeError:
             raise InputError(f"{word}: is not in UTF-8; rename it") from None
+
+
+def _of_usage(error: Any, name: str) -> str:
+    """What is wrong with the words of a command line, in our words for their values."""
+    message = str(error.format_message())
+    if option := getattr(error, "option_name", None):  # one that has or lacks a value
+        if "requires an argument" in message:
+            return f"{option}: needs a value; pass one"
+        if "does not take a value" in message:
+            return f"{option}: takes no value; leave out what follows the '='"
+    cause, parameter = error.__cause__, getattr(error, "param", None)
+    if parameter is not None and hasattr(cause, "errors"):  # those of pydantic
+        found = cause.errors()[0]
+        is_option = parameter.param_type_name == "option"
+        called = max(parameter.opts, key=len) if is_option else parameter.metavar
+        return f"{called} {found['input']}: must be {_expected(found)}"
+    context = getattr(error, "ctx", None)
+    path = f"salutary {name}".strip() if context is None else context.command_path
+    end = "" if message.endswith((".", "?")) else "."
+    return f"{message}{end} See '{path} --help'."
+
+
+def _expected(found: Mapping[str, Any]) -> str:
+    """What a value must be, by what pydantic says of one that is something else."""
+    if found["type"].startswith("int"):
+        return "a whole number"
+    if found["type"].startswith("float"):
+        return "a number"
+    _, is_choice, choices = str(found["msg"]).partition("is not one of ")
+    if is_choice:
+        return f"one of {choices.rstrip('.')}".replace("'", "")
+    return f"another one ({found['msg']})"
 
 
 def _drop_output() -> None:

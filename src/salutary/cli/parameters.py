@@ -171,6 +171,14 @@ AsJson = Annotated[
         help="Print one JSON document instead of the summary.",
     ),
 ]
+NoReport = Annotated[
+    bool,
+    typer.Option(
+        "--no-report",
+        rich_help_panel=MESSAGES,
+        help="Write no page about the run. 'salutary report RUN_DIR' writes it later.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -179,6 +187,17 @@ Resume = Annotated[
         help="Continue the run in RUN_DIR, or start it if there is none. With a larger "
         "--budget, a finished run continues too. 'salutary resume RUN_DIR' does the "
         "same without any other option.",
+    ),
+]
+
+Callback = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--callback",
+        rich_help_panel=MESSAGES,
+        metavar="NAME",
+        help="Tell an installed plug-in of the run, its rounds and its results, for "
+        "instance mlflow. Repeat the option for more.",
     ),
 ]
 

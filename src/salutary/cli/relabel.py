@@ -14,7 +14,7 @@ from salutary.cli.running import run_and_summarize
 from salutary.cli.texts import takes_texts
 
 if TYPE_CHECKING:
-    from salutary.labeling.loop import Round
+    from salutary.labeling.outcome import Round
     from salutary.tables.sources import Texts
 
 
@@ -71,6 +71,8 @@ def relabel(
     jobs: parameters.Jobs = 1,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
+    callback: parameters.Callback = None,
+    no_report: parameters.NoReport = False,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -78,8 +80,8 @@ def relabel(
 
     Use it where some labels of TRAIN are wrong and those of VAL are right. Each round
     switches the labels that do most harm and fits the model again; a row is switched at
-    most once. RUN_DIR gets switches.parquet, the cleaned table, model.skops, run.json
-    and ledger.sqlite.
+    most once. RUN_DIR gets switches.parquet, the cleaned table, model.skops,
+    metrics.jsonl, run.json, ledger.sqlite, and report.html, a page to look at.
 
     Example: salutary relabel noisy.csv --validation clean.csv --target y \
         --out runs/cleaned
@@ -121,5 +123,12 @@ def relabel(
         jobs=jobs,
     )
     run_and_summarize(
-        RELABELING, request, "switches", described, relabel_summary, as_json
+        RELABELING,
+        request,
+        "switches",
+        described,
+        relabel_summary,
+        as_json,
+        callback,
+        no_report,
     )

@@ -31,6 +31,7 @@ def resume(
             show_default="that of the run",
         ),
     ] = None,
+    callback: parameters.Callback = None,
     as_json: parameters.AsJson = False,
 ) -> None:
     """Go on with a run that was interrupted, or raise its budget.
@@ -56,6 +57,15 @@ def resume(
                 "advise' anew with another --out, or leave --budget out"
             )
         options["budget"] = budget
+    if callback:
+        if kind == "advise":
+            raise InputError(
+                f"--callback {callback[0]}: 'salutary advise' has no rounds to tell "
+                "of; leave it out"
+            )
+        options["callback"] = [
+            *dict.fromkeys((*options.get("callback", ()), *callback))
+        ]
     arguments = [kind, *words(command, options), f"--out={run_dir}", "--resume"]
     if as_json:
         arguments.append("--json")

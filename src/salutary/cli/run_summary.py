@@ -8,6 +8,7 @@ from typing import Any
 
 from salutary.cli.terminal import printable
 from salutary.cli.verdict import verdict_lines
+from salutary.errors import counted
 
 ENDINGS = {
     "budget": "ended with the budget",
@@ -32,8 +33,8 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(outcome),
         *_warnings(outcome),
         *_advice(report),
-        f"{_in(out)}: labels.parquet, model.skops, run.json, config.toml, "
-        "ledger.sqlite",
+        f"{_in(out)}: labels.parquet, model.skops, metrics.jsonl, run.json, "
+        "config.toml, ledger.sqlite",
     ]
 
 
@@ -66,16 +67,17 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_losses(report),
         *_warnings(outcome),
         *_advice(report),
-        f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, run.json, "
-        "config.toml, ledger.sqlite",
+        f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, "
+        "metrics.jsonl, run.json, config.toml, ledger.sqlite",
     ]
 
 
 def recurring(n_rows: int) -> str:
     """What to think of validation rows that are also in another table."""
+    are = "is" if n_rows == 1 else "are"
     return (
-        f"{n_rows} validation rows are also in the training table or the pool, so "
-        "losses may look too low"
+        f"{counted(n_rows, 'validation row')} {are} also in the training table or the "
+        "pool, so losses may look too low"
     )
 
 
@@ -143,7 +145,7 @@ def _deep_losses(outcome: dict[str, Any]) -> Iterator[str]:
 
 
 def _validation_line(outcome: dict[str, Any]) -> str:
-    rows = f" on {outcome['validation_rows']} rows"
+    rows = f" on {counted(outcome['validation_rows'], 'row')}"
     return _loss_line("validation loss", outcome["validation_loss"], rows)
 
 
@@ -152,7 +154,7 @@ def _canary_line(outcome: dict[str, Any], unseen: str) -> str:
     decrease = ""
     if outcome["canary_se"] is not None:
         decrease = f", by {before - after:.4f} ± {outcome['canary_se']:.4f},"
-    rows = f" on {outcome['canary_rows']} validation rows{unseen}"
+    rows = f" on {counted(outcome['canary_rows'], 'validation row')}{unseen}"
     return _loss_line("held-out loss", [before, after], decrease + rows)
 
 
@@ -230,8 +232,9 @@ def _verdict(outcome: dict[str, Any]) -> Iterator[str]:
     if outcome["verdict"]:
         if outcome["labels"]:
             yield (
-                "Below, labels are judged by rows that did not choose the best round, "
-                "so their loss may be above the held-out loss."
+                "The table below judges the labels by rows that had no part in "
+                "choosing how many to keep, so their loss there may be above the "
+                "held-out loss."
             )
         yield from verdict_lines(outcome["verdict"])
     else:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salutary.cli.callbacks import find_callbacks
 from salutary.cli.check import card
+from salutary.cli.config import TYPED
+from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
-    from salutary.labeling.loop import Round
+    from salutary.labeling.outcome import Round
     from salutary.runs.kind import Request, RunKind
     from salutary.tables.checks import Checks
 
@@ -32,6 +38,8 @@ def run_and_summarize(
     describe: Callable[[Round], str],
     summary: Callable[[dict[str, Any], Path], Iterable[str]],
     as_json: bool,
+    callback: Sequence[str] | None,
+    no_report: bool,
 ) -> None:
     """Run, or continue a run, show each round, and print what came of it.
 
@@ -47,6 +55,10 @@ def run_and_summarize(
         (report, run directory) -> lines to print at the end.
     as_json : bool
         Whether to print the report, as in run.json, in place of the summary.
+    callback : sequence of str or None
+        Names of the plug-ins that are told of the run.
+    no_report : bool
+        Whether to write no page about the run.
 
     Raises
     ------
@@ -54,18 +66,33 @@ def run_and_summarize(
         For anything in the request that cannot be used.
     """
     # Imported here: 'salutary --help' needs none of it.
+    from salutary.labeling.callbacks import Callbacks
+    from salutary.runs.callbacks import run_begin, run_end
     from salutary.runs.directory import run_tables
 
-    with display(request.budget, unit) as shown:
+    told = Callbacks(find_callbacks(callback or ()))
+    request = replace(request, command=TYPED.get())
+    with display(request.budget, unit) as shown, _results_alone():
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
 
         report = run_tables(
-            kind, request, shown.stage, show, partial(show_checks, shown)
+            kind, request, shown.stage, show, partial(show_checks, shown), told
         )
+    report_at_end(request.out, no_report)
+    # Told after that, as the page may be among what they keep.
+    with _results_alone():
+        if not told.begun:  # the run had finished, perhaps before they were told
+            told.begin(partial(run_begin, request.out))
+        told.end(partial(run_end, request.out))
     if as_json:
         print_json(report)
         return
-    for line in summary(report, request.out):
+    for line in (*summary(report, request.out), *where_the_page_is(request.out)):
         print(line)
+
+
+def _results_alone() -> AbstractContextManager[Any]:
+    """Keep standard output for results, whatever a callback prints in the block."""
+    return redirect_stdout(sys.stderr)

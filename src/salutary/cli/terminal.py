@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from salutary.errors import shortened
 from salutary.progress import Report, silent
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -221,6 +222,7 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in " ".join(text.split())
     )
+    line = shortened(line)
     if len(line) <= LONGEST_LINE:
         return line
     return f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"

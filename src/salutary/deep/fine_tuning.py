@@ -30,10 +30,11 @@ from salutary.advice.after_run import labels_on_top, verdict_on
 from salutary.advice.verdict import Verdict
 from salutary.arrays import FloatArray, IntArray
 from salutary.deep.trainer import checked_output
-from salutary.influence.objectives import Objective, Truth, log_loss, row_log_loss
+from salutary.influence.objectives import Objective, Truth, log_loss
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import Snapshot
-from salutary.labeling.loop import Round, State, run
+from salutary.labeling.loop import State, run
+from salutary.labeling.outcome import Round
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule
@@ -110,6 +111,11 @@ class FineTuning:
         return log_loss
 
     @property
+    def seen(self) -> Truth:
+        """The validation rows that influence sees."""
+        return Truth(self.codes[self.own_rows], np.ones(len(self.own_rows)))
+
+    @property
     def canary(self) -> Truth:
         """The canary rows; empty without a guard."""
         return Truth(self.codes[self.canary_rows], np.ones(len(self.canary_rows)))
@@ -130,15 +136,17 @@ class FineTuning:
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
         """Choose labels by the latest model's surrogate, and fine-tune with them."""
-        selection, variant, ending = self._assigned(latest, size)
+        selection, kept, ending = self._assigned(latest, size)
         if len(selection) == 0:
             return ending
+        variants = sorted({str(record.variant) for record in kept})
         snapshot = self.fine_tuned(
             number,
             np.concatenate([latest.rows, selection.rows]),
             np.concatenate([latest.labels, selection.labels]),
         )
-        return Proposal(selection, variant, snapshot)
+        # Of the pool as it was before any of these labels.
+        return Proposal(selection, ", ".join(variants), snapshot, spread=kept[0].spread)
 
     def canary_logits(
         self, latest: Snapshot, folds: tuple[Snapshot, ...] = ()
@@ -146,10 +154,9 @@ class FineTuning:
         """Logits of the canary rows, on whose labels the model was not trained."""
         return self.logits(latest, self.canary_rows)
 
-    def validation_loss(self, snapshot: Snapshot) -> float:
-        """Mean log loss of the validation rows that influence sees."""
-        logits = self.logits(snapshot, self.own_rows)
-        return float(row_log_loss(logits, self.codes[self.own_rows]).mean())
+    def seen_logits(self, latest: Snapshot) -> FloatArray:
+        """Logits of the validation rows that influence sees."""
+        return self.logits(latest, self.own_rows)
 
     def restored(
         self,
@@ -278,18 +285,20 @@ class FineTuning:
 
     def _assigned(
         self, latest: Snapshot, size: int
-    ) -> tuple[Selection, str, Termination]:
-        """Labels by a run of the surrogate, the rule's variants, and why it ended."""
+    ) -> tuple[Selection, list[Round], Termination]:
+        """Labels by a run of the surrogate, its rounds, and why it ended.
+
+        A label's score, rank and distance are those of its round in that run.
+        """
         problem, pool = self.surrogate(latest)
         state, records = run_surrogate(problem, size)
         selection = Selection.empty(len(self.classes))
         kept = records[: state.best_round]
         for record in kept:
             selection = selection.followed_by(record.selection)
-        variants = sorted({record.variant for record in kept})
         assert state.ending is not None  # it is set once a run has ended
         selection = replace(selection, rows=pool[selection.rows])
-        return selection, ", ".join(variants), state.ending
+        return selection, kept, state.ending
 
     def _standardized(self, model: Any) -> NDArray[Any]:
         """Embeddings of all rows; each column has mean 0 and variance 1."""

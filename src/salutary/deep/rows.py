@@ -11,6 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from salutary.errors import InputError
+from salutary.influence.inputs import column_names
 from salutary.influence.label_values import shown, shown_all
 
 
@@ -84,10 +85,11 @@ def joined(first: Any, second: Any, name: str = "X_val") -> Any:
             f"X is of type {type(first).__name__}, {name} of {type(second).__name__}; "
             "pass both as the same type"
         )
-    if isinstance(first, pd.DataFrame) and list(first) != list(second):
+    columns, others = column_names(first), column_names(second)
+    if columns is not None and others is not None and [*columns] != [*others]:
         raise ValueError(
-            f"{name} has the columns {shown_all(second)}, but X has "
-            f"{shown_all(first)}; pass the same"
+            f"{name} has the columns {shown_all(others)}, but X has "
+            f"{shown_all(columns)}; pass the same"
         )
     if hasattr(first, "iloc"):
         return pd.concat([first, second], ignore_index=True)

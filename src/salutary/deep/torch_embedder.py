@@ -122,7 +122,7 @@ class TorchEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        ndarray of shape (n_rows, n_features_out_), float32
+        ndarray of shape (n_rows, n_features_out), float32
 
         Raises
         ------

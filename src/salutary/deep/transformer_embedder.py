@@ -137,7 +137,7 @@ class TransformerEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc
 
         Returns
         -------
-        ndarray of shape (n_texts, n_features_out_), float32
+        ndarray of shape (n_texts, n_features_out), float32
 
         Raises
         ------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -17,14 +16,14 @@ from sklearn.utils import check_random_state, check_scalar
 
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
-    Advice,
     compare,
     follow,
-    rows_of,
 )
 from salutary.advice.task import AdviceTask
 from salutary.arrays import as_float64
 from salutary.deep.rows import joined
+from salutary.errors import counted
+from salutary.estimators.advice import Advice
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
     as_plain_regression,
@@ -34,6 +33,7 @@ from salutary.estimators.pipelines import (
     joined_again,
     matrix_like,
     split_estimator,
+    transformed,
 )
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
@@ -194,8 +194,10 @@ def advise(
     if transformer is not None:
         rows = X if X_pool is None else joined(X, X_pool, "X_pool")
         fit_without_labels(transformer, rows)
-        X, X_val = transformer.transform(X), transformer.transform(X_val)
-        X_pool = None if X_pool is None else transformer.transform(X_pool)
+        X = transformed(transformer, X, "X")
+        X_val = transformed(transformer, X_val, "X_val")
+        if X_pool is not None:
+            X_pool = transformed(transformer, X_pool, "X_pool")
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
     X_pool = None if X_pool is None else matrix_like(X, names, X_pool, "X_pool")
@@ -226,7 +228,7 @@ def advise(
         )
     fitted, _ = follow(task, found.option)
     model = joined_again(estimator, transformer, fitted.model, names)
-    return replace(found, model_=model)
+    return Advice(**vars(found), model_=model)
 
 
 def _seed(random_state: Any) -> int:
@@ -296,8 +298,8 @@ def _check_nothing_to_keep(keep: Collection[str]) -> None:
 def _check_parts(n_validation: int, splits: int) -> None:
     if n_validation < FEWEST_VALIDATION:
         raise ValueError(
-            f"X_val has {rows_of(n_validation)}, too few to tune and judge on; pass "
-            f"{FEWEST_VALIDATION} or more"
+            f"X_val has {counted(n_validation, 'row')}, too few to tune and judge on; "
+            f"pass {FEWEST_VALIDATION} or more"
         )
     if splits > n_validation:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
@@ -16,12 +17,20 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.after_run import verdict_on
 from salutary.advice.verdict import Verdict
+from salutary.arrays import IntArray
+from salutary.estimators.explaining import ExplainingMixin, RunToExplain
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.pipelines import (
     PipelineMixin,
     as_rows,
     split_estimator,
     with_chosen_penalty,
+)
+from salutary.estimators.told import (
+    CallbackSupportMixin,
+    Tasks,
+    ToldRun,
+    torn_down,
 )
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held, check_weight
@@ -36,9 +45,10 @@ from salutary.influence.objectives import (
     find_objective,
     objective_name,
 )
+from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import fit_converged, training_rows
-from salutary.labeling.loop import logged, printed, run
+from salutary.labeling.loop import outcomes_of
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import Scores, find_rule
@@ -48,8 +58,10 @@ from salutary.pools.arrays import ArrayPool
 
 
 class SalutaryClassifier(
+    ExplainingMixin,
     TransductionMixin,
     PipelineMixin,
+    CallbackSupportMixin,  # type: ignore[misc]
     ClassifierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
@@ -126,6 +138,10 @@ class SalutaryClassifier(
     verbose : int, default=0
         1 prints a line for each round. The logger "salutary" gets these lines too, at
         the level INFO.
+    callbacks : list of RunCallback, optional
+        Told when the run begins, after each round and at the end, see
+        `salutary.RunCallback`; they change no result. Callbacks of scikit-learn itself,
+        which it has from 1.9 on, are passed to ``set_callbacks``.
 
     Attributes
     ----------
@@ -143,19 +159,22 @@ class SalutaryClassifier(
         Standard error of ``influence_`` over the validation rows; NaN with fewer than
         two. It does not allow for the rows having been chosen for large influences.
     history_ : list of dict
-        For each round:
+        For the start, which is round 0, and for each round; empty if there was nothing
+        to label:
 
-        - round, counted from 1;
+        - round;
         - n_labeled: rows that the model was fitted on;
         - validation_loss: the objective on the validation rows after the round;
-        - canary_loss: the same on the canary rows; canary_fall: how far it has fallen
-          since before the first round; canary_se: the standard error of that fall. All
-          three are NaN without a guard;
+          validation_accuracy and validation_balanced_accuracy there;
+        - canary_loss, canary_accuracy, canary_balanced_accuracy: the same on the canary
+          rows; canary_fall: how far the loss has fallen since the start; canary_se: the
+          standard error of that fall. All are NaN without a guard;
         - largest_influence of the labels assigned in the round;
         - variant of the rule: "p^0", "p^1" or "p^2" after the power of the probability,
           or "callable";
+        - verdict of the guard: "kept", "waiting" for later rounds, or "harmful";
         - seconds the round took;
-        - refused: whether the guard has undone the round.
+        - undone: whether the guard has undone the round.
     n_iter_ : int
         Number of rounds, including those that were undone.
     termination_condition_ : str
@@ -167,7 +186,8 @@ class SalutaryClassifier(
         figures. These alternatives have the kind of ``estimator``, with a tuned C. None
         without a guard, and if there was nothing to label.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Only if ``X`` has column names.
 
     See Also
@@ -217,6 +237,7 @@ class SalutaryClassifier(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
     }
 
     def __init__(
@@ -236,6 +257,7 @@ class SalutaryClassifier(
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Sequence[RunCallback] | None = None,
     ) -> None:
         self.estimator = estimator
         self.rule = rule
@@ -251,6 +273,7 @@ class SalutaryClassifier(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     def fit(
         self,
@@ -300,11 +323,12 @@ class SalutaryClassifier(
             unlabeled rows are also labeled ones.
         """
         self._validate_params()
+        check_callbacks(self.callbacks)
         find_objective(self.objective)
         check_held(X_val, y_val)
         if groups_val is not None and X_val is None:
             raise ValueError("groups_val belongs to X_val; pass X_val and y_val too")
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threadpool_limits(limits=1, user_api="blas"), torn_down(self):
             return self._fit(X, y, X_val, y_val, sample_weight, groups_val)
 
     def _fit(
@@ -316,7 +340,8 @@ class SalutaryClassifier(
         sample_weight: Any,
         groups_val: Any,
     ) -> SalutaryClassifier:
-        X, rng = as_rows(X, "X"), check_random_state(self.random_state)
+        given, rng = as_rows(X, "X"), check_random_state(self.random_state)
+        X = given
         transformer, template = split_estimator(self.estimator)
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
@@ -342,12 +367,22 @@ class SalutaryClassifier(
         seen = keys[:0] if X_val is None else row_keys(validation.X)
         check_rows(keys[kept], seen, keys[unlabeled])
 
+        tasks = Tasks(self, given, y, kept)
+        told = ToldRun.of(
+            self,
+            "label",
+            lambda record: tasks.round(
+                lambda: self._fitted_with(record.snapshot.model, names)
+            ),
+        )
         if unlabeled.any():
+            tasks.begin()
             pool = ArrayPool(rows.X, unlabeled, weight)
             problem = self._problem(template, labeled, validation, pool, rng)
-            labeled, model = self._label(problem, y)
+            labeled, model = self._label(problem, y, kept, held, told)
         else:
             warn_without_pool()
+            self._to_explain: RunToExplain | None = None
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
             self.verdict_: Verdict | None = None
             model = clone(template).fit(
@@ -358,18 +393,25 @@ class SalutaryClassifier(
             labeled = join(labeled, validation)
             model = fit_converged(template, labeled, self.classes_, model)
         self._finish(model, names)
+        tasks.end()
+        self._tell_end(told, self.estimator_, given)
         return self
 
     def _label(
-        self, problem: Problem, y: NDArray[Any]
+        self,
+        problem: Problem,
+        y: NDArray[Any],
+        kept: IntArray,
+        held: IntArray,
+        told: ToldRun,
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
-        state, records = run(
-            problem, self.budget, tell=printed if self.verbose else logged
-        )
+        _, state, records = told.run(problem, self.budget)
         unlabeled, best = problem.pool.unlabeled, state.best
-        self._remember(y, unlabeled, records, state.best_round, state.ending)
+        outcomes = outcomes_of(state, records)
+        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
+        self._to_explain = RunToExplain.of(problem, state, kept, held)
         return training_rows(problem, best.rows, best.labels), best.model
 
     def _validation_rows(self, X_val: Any, y_val: Any, groups_val: Any) -> LabeledRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
@@ -22,6 +23,7 @@ from salutary.deep.rows import as_pandas, joined
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
+from salutary.estimators.told import ToldRun
 from salutary.estimators.transduction import TransductionMixin
 from salutary.influence.inputs import check_held
 from salutary.influence.labels import (
@@ -29,7 +31,8 @@ from salutary.influence.labels import (
     encode_validation_labels,
     find_unlabeled,
 )
-from salutary.labeling.loop import logged, printed, run, start
+from salutary.labeling.callbacks import RunCallback, check_callbacks
+from salutary.labeling.loop import outcomes_of
 from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.splits import split_off
 from salutary.names import RuleName
@@ -76,6 +79,9 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     verbose : int, default=0
         1 prints a line for each round. The logger "salutary" gets these lines too, at
         the level INFO.
+    callbacks : list of RunCallback, optional
+        Told when the run begins, after each round and at the end, see
+        `salutary.RunCallback`; they change no result.
 
     Attributes
     ----------
@@ -92,7 +98,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
     influence_se_ : ndarray of shape (n_samples,), float64
         Standard error of ``influence_`` over the validation rows.
     history_ : list of dict
-        For each round what `SalutaryClassifier` has; the losses are the deep model's.
+        For the start and each round what `SalutaryClassifier` has; losses and
+        accuracies are the deep model's.
     n_iter_ : int
         Number of rounds, including those that were undone.
     termination_condition_ : str
@@ -150,6 +157,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
     }
 
     def __init__(
@@ -164,6 +172,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         refit_on_validation: bool | Literal["auto"] = "auto",
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Sequence[RunCallback] | None = None,
     ) -> None:
         self.trainer = trainer
         self.rule = rule
@@ -174,6 +183,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         self.refit_on_validation = refit_on_validation
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     def fit(
         self, X: Any, y: Any, X_val: Any = None, y_val: Any = None
@@ -250,11 +260,10 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             batch_size=self.batch_size,
             seed=int(rng.randint(2**31)),
         )
-        begun = start(task)
-        state, records = run(
-            task, self.budget, begun, tell=printed if self.verbose else logged
-        )
-        self._remember(y, unlabeled, records, state.best_round, state.ending)
+        told = ToldRun.of(self, "finetune")
+        begun, state, records = told.run(task, self.budget)
+        outcomes = outcomes_of(state, records)
+        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
         self._model = state.best.model
         refit = self.refit_on_validation
@@ -262,11 +271,13 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             kept = task.worth_adding(begun.latest, state.best)
             self._model = task.with_validation(kept)
         self.trainer_ = getattr(self._model, "trainer", self._model)
+        self._tell_end(told, self.trainer_, X)
         return self
 
     def _check(self, X_val: Any, y_val: Any) -> None:
         """Refuse parameters of the wrong kind, and validation rows without labels."""
         self._validate_params()
+        check_callbacks(self.callbacks)
         if isinstance(self.trainer, type):
             raise ValueError(
                 f"trainer is the class {self.trainer.__name__}; pass an instance of it"

@@ -16,12 +16,43 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import _num_samples
 
 from salutary.arrays import BLOCK_ROWS
+from salutary.influence.inputs import column_names
+from salutary.influence.label_values import shown_all
+from salutary.tables.recurring import row_hashes
 
 MANY_COPIES = 0.05
 """Share of the validation rows from which on copies among them are warned of."""
 
 Keys = NDArray[Any]
 """A number for each row. Equal rows have equal numbers, and others hardly ever."""
+
+
+def check_columns(columns: Any, X: Any, name: str) -> None:
+    """Refuse rows that lack a column that the rows of the fit have.
+
+    Parameters
+    ----------
+    columns : sequence of str or None
+        Names of the columns of the fit, if they have any.
+    X : rows
+    name : str
+        Name of ``X`` in messages.
+
+    Raises
+    ------
+    ValueError
+        scikit-learn would not say of which rows, nor of more than one in a line.
+    """
+    given = column_names(X)
+    if columns is None or given is None:
+        return
+    known = {*given}
+    missing = [column for column in columns if column not in known]
+    if missing:
+        having = "the rows of the fit have" if name == "X" else "X has"
+        raise ValueError(
+            f"{name} lacks the columns {shown_all(missing)}, which {having}; add them"
+        )
 
 
 def row_keys(X: Any) -> Keys:
@@ -52,7 +83,7 @@ def row_keys(X: Any) -> Keys:
         if not isinstance(X, pd.DataFrame | pd.Series):
             cells = np.asarray(X, dtype=object)
             X = pd.DataFrame(cells.reshape(len(cells), -1))
-        return np.asarray(pd.util.hash_pandas_object(X, index=False))
+        return np.asarray(row_hashes(pd.DataFrame(X)))
     except (TypeError, ValueError):  # rows of different lengths, cells that are lists
         return np.full(_num_samples(X), np.nan)
 

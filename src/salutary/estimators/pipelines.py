@@ -17,6 +17,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from salutary.arrays import Float64Array, IntArray, Matrix
 from salutary.deep.rows import as_pandas
+from salutary.estimators.mistakes import check_columns
 from salutary.influence.inputs import (
     as_floats,
     check_finite,
@@ -266,6 +267,18 @@ def fit_without_labels(transformer: Pipeline, rows: Any) -> None:
         ) from error
 
 
+def transformed(transformer: Pipeline, X: Any, name: str) -> Any:
+    """Rows after the fitted earlier steps of an estimator.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing; scikit-learn would not say of which rows.
+    """
+    check_columns(getattr(transformer, "feature_names_in_", None), X, name)
+    return transformer.transform(X)
+
+
 def _learner(transformer: Pipeline, rows: Any) -> str:
     """The first step that cannot be fitted without labels, by name and class."""
     steps = [pair for pair in transformer.steps if pair[1] not in (None, "passthrough")]
@@ -291,6 +304,7 @@ class PipelineMixin:
 
     estimator: Any
     _transformer: Any
+    _classifier: LogisticRegression
 
     def _fit_features(self, X: Any, held: IntArray) -> tuple[Matrix, Any]:
         """Fit the earlier steps on all rows but those held out; then as `_transformed`.
@@ -306,16 +320,23 @@ class PipelineMixin:
 
     def _finish(self, model: LogisticRegression, names: Any) -> None:
         """Put the fitted model behind the fitted earlier steps."""
-        self._classifier = model
+        vars(self).update(self._fitted_with(model, names))
+
+    def _fitted_with(self, model: LogisticRegression, names: Any) -> dict[str, Any]:
+        """Attributes of this estimator with a model."""
         # Users pass frames to estimator_; the methods below pass arrays to the model.
-        self.estimator_ = joined_again(self.estimator, self._transformer, model, names)
+        whole = joined_again(self.estimator, self._transformer, model, names)
+        found = {"_classifier": model, "estimator_": whole}
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self._transformer, name):
-                setattr(self, name, getattr(self._transformer, name))
+                found[name] = getattr(self._transformer, name)
+        return found
 
     def _check_array(self, X: Any, name: str, *, reset: bool) -> Matrix:
         check_order(X, name)
         matrix = as_floats(X, name)
+        if name != "X":  # of X, scikit-learn says it
+            check_columns(getattr(self, "feature_names_in_", None), X, name)
         validate_data(self, X, reset=reset, skip_check_array=True)
         names = getattr(self, "feature_names_in_", None)
         check_finite(matrix, name, names)
@@ -325,7 +346,7 @@ class PipelineMixin:
     def _transformed(self, X: Any, name: str) -> tuple[Matrix, Any]:
         """Rows after the earlier steps, and the names of their columns, if any."""
         check_order(X, name)
-        return checked_matrix(self._transformer.transform(X), name)
+        return checked_matrix(transformed(self._transformer, X, name), name)
 
     def _matrix(self, X: Any, name: str) -> Matrix:
         """Rows as the logistic regression sees them."""

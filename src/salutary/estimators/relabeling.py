@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -16,6 +17,12 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.after_run import verdict_on
 from salutary.advice.verdict import Verdict
+from salutary.displays.reprs import (
+    in_a_notebook,
+    on_a_screen,
+    rounds_table,
+    switches_table,
+)
 from salutary.estimators.mistakes import check_rows, row_keys
 from salutary.estimators.pipelines import (
     as_rows,
@@ -24,8 +31,10 @@ from salutary.estimators.pipelines import (
     joined_again,
     matrix_like,
     split_estimator,
+    transformed,
     with_chosen_penalty,
 )
+from salutary.estimators.told import ToldRun
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import (
     encode_groups,
@@ -37,9 +46,11 @@ from salutary.influence.objectives import (
     find_objective,
     objective_name,
 )
+from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, default_batch, own_pool
-from salutary.labeling.loop import Round, State, as_limit, logged, printed, run
+from salutary.labeling.loop import State, as_limit, outcomes_of
+from salutary.labeling.outcome import Round, history
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, find_rule
@@ -47,7 +58,7 @@ from salutary.labeling.tuning import best_C_by_validation, tuned_folds
 from salutary.names import ObjectiveName, RuleName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relabeling:
     """Labels after relabeling, and how they came about.
 
@@ -64,7 +75,8 @@ class Relabeling:
     model : LogisticRegression or Pipeline
         Fitted on the rows with the labels ``y``.
     history : list of dict
-        For each round, what ``history_`` of `salutary.SalutaryClassifier` has.
+        For the start and each round, what ``history_`` of
+        `salutary.SalutaryClassifier` has.
     termination : str
         Why the run ended: "budget", "no_positive_influence", "guard" or
         "pool_exhausted" (every label has been switched). It is "guard" whenever rounds
@@ -80,6 +92,21 @@ class Relabeling:
     history: list[dict[str, Any]]
     termination: str
     verdict: Verdict | None
+
+    def __repr__(self) -> str:
+        return on_a_screen(*self._summary(), switches_table(self.switches))
+
+    def _repr_html_(self) -> str:
+        rounds = rounds_table(self.history)
+        return in_a_notebook(*self._summary(), rounds, switches_table(self.switches))
+
+    def _summary(self) -> list[str]:
+        sentence = [] if self.verdict is None else [self.verdict.sentence]
+        counts = (
+            f"Relabeling: {len(self.switches)} of {len(self.y)} labels switched in "
+            f"{max(len(self.history) - 1, 0)} rounds; ended by {self.termination!r}."
+        )
+        return [counts, *sentence]
 
 
 def relabel(
@@ -100,6 +127,7 @@ def relabel(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    callbacks: Sequence[RunCallback] | None = None,
 ) -> Relabeling:
     r"""Switch the training labels whose switching lowers the validation loss most.
 
@@ -148,6 +176,9 @@ def relabel(
     verbose : int, default=0
         1 prints a line for each round. The logger "salutary" gets these lines too, at
         the level INFO.
+    callbacks : list of RunCallback, optional
+        Told when the run begins, after each round and at the end, see
+        `salutary.RunCallback`; they change no switch.
 
     Returns
     -------
@@ -191,13 +222,27 @@ def relabel(
     >>> int((noisy != y[::2]).sum()), int((found.y != y[::2]).sum())
     (15, 2)
     """
+    settings = {
+        "estimator": estimator,
+        "rule": rule,
+        "objective": objective,
+        "budget": budget,
+        "batch_size": batch_size,
+        "min_influence_z": min_influence_z,
+        "guard": guard,
+        "n_jobs": n_jobs,
+        "random_state": random_state,
+    }
     _check_limits(budget, batch_size, min_influence_z)
+    check_callbacks(callbacks)
+    told = ToldRun("relabel", callbacks, settings, verbose)
     X, X_val = as_rows(X, "X"), as_rows(X_val, "X_val")
+    given = X
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         fit_without_labels(transformer, X)
-        X = transformer.transform(X)
-        X_val = transformer.transform(X_val)
+        X = transformed(transformer, X, "X")
+        X_val = transformed(transformer, X_val, "X_val")
     X, names = checked_matrix(X, "X")
     X_val = matrix_like(X, names, X_val, "X_val")
     classes, codes = encode_training_labels(y, X)
@@ -232,12 +277,12 @@ def relabel(
         n_jobs=n_jobs,
     )
     with threadpool_limits(limits=1, user_api="blas"):
-        state, rounds = run(
-            problem, as_limit(budget), tell=printed if verbose else logged
-        )
+        _, state, rounds = told.run(problem, as_limit(budget))
         verdict = verdict_on(problem, state, objective_name(objective))
     model = joined_again(estimator, transformer, state.best.model, names)
-    return _relabeling(problem, state, rounds, model, verdict)
+    found = _relabeling(problem, state, rounds, model, verdict)
+    told.end(found.history, found.termination, verdict, model, given)
+    return found
 
 
 def _check_limits(
@@ -266,10 +311,7 @@ def _relabeling(
         y=problem.classes[codes],
         switches=_switches(problem, rounds[: state.best_round]),
         model=model,
-        history=[
-            {**record.summary(), "refused": record.number > state.best_round}
-            for record in rounds
-        ],
+        history=history(outcomes_of(state, rounds), state.best_round),
         termination=str(state.ending),
         verdict=verdict,
     )

@@ -93,7 +93,8 @@ class SemiSupervisedClassifier(
     plain_cv_loss_ : float
         The same without a pool. ``cv_loss_`` is never above it.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Only if ``X`` has column names.
 
     See Also

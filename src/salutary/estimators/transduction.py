@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salutary.labeling.loop import Round
+from salutary.advice.verdict import Verdict
+from salutary.displays.reprs import in_a_notebook, rounds_table
+from salutary.estimators.told import ToldRun
+from salutary.labeling.outcome import Outcome, history
 
 
 class TransductionMixin:
@@ -17,12 +21,13 @@ class TransductionMixin:
     """
 
     classes_: NDArray[Any]
+    verdict_: Verdict | None
 
     def _remember(
         self,
         y: NDArray[Any],
         unlabeled: NDArray[np.bool_],
-        records: list[Round],
+        outcomes: Sequence[Outcome],
         best_round: int,
         ending: str | None,
     ) -> None:
@@ -33,7 +38,8 @@ class TransductionMixin:
         y : ndarray of shape (n_rows,)
             Labels before the run.
         unlabeled : ndarray of shape (n_rows,), dtype bool
-        records : list of Round
+        outcomes : sequence of Outcome
+            Of the start and of all rounds; empty if there was nothing to label.
         best_round : int
             Number of the last round that stays; later rounds were undone.
         ending : str or None
@@ -43,15 +49,28 @@ class TransductionMixin:
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
         self.influence_ = np.full(len(y), np.nan)
         self.influence_se_ = np.full(len(y), np.nan)
-        self.history_: list[dict[str, Any]] = []
-        self.n_iter_ = len(records)
+        self.history_ = history(outcomes, best_round)
+        self.n_iter_ = max(len(outcomes) - 1, 0)
         self.termination_condition_ = ending
-        for record in records:
-            stays = record.number <= best_round
-            self.history_.append({**record.summary(), "refused": not stays})
-            if stays:
-                chosen = record.selection
+        self._outcomes, self._best_round = tuple(outcomes), best_round
+        for outcome in outcomes:
+            if outcome.number <= best_round:
+                chosen = outcome.selection
                 self.transduction_[chosen.rows] = self.classes_[chosen.labels]
-                self.labeled_iter_[chosen.rows] = record.number
+                self.labeled_iter_[chosen.rows] = outcome.number
                 self.influence_[chosen.rows] = chosen.assigned_influence
                 self.influence_se_[chosen.rows] = chosen.influence_se
+
+    def _tell_end(self, told: ToldRun, model: Any, X: Any) -> None:
+        """Tell the callbacks what came of the run, with rows that the model takes."""
+        ending = str(self.termination_condition_)
+        told.end(self.history_, ending, self.verdict_, model, X)
+
+    def _html_repr(self) -> str:
+        """What a notebook shows: scikit-learn's diagram, the verdict and the rounds."""
+        diagram: str = super()._html_repr()  # type: ignore[misc]
+        if not hasattr(self, "history_"):
+            return diagram
+        verdict = getattr(self, "verdict_", None)
+        sentence = [] if verdict is None else [verdict.sentence]
+        return diagram + in_a_notebook(*sentence, rounds_table(self.history_))

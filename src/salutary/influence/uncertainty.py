@@ -185,42 +185,67 @@ def influence_errors(
     if len(gradient) == 0:
         return np.zeros(0)
     model, basis = factored.model, factored.hessian.basis
-    X, X_val = as_float64(X), as_float64(X_val)
-    if sparse.issparse(X):
-        X = X.toarray()
-    if model.fit_intercept:
-        X = np.column_stack([X, np.ones(len(X))])
+    X_val = as_float64(X_val)
     if objective is log_loss:
-        return _of_log_loss(factored, X, gradient, X_val, truth)
-    logits = model.logits(X_val)
+        slope = log_loss_gradient(model.probability(X_val), truth.labels)
+        errors = np.empty(len(gradient))
+        for batch in gen_batches(len(gradient), BATCH_ROWS):
+            effect = row_effects(factored, X[batch], gradient[batch], X_val, slope)
+            errors[batch] = standard_error(effect, truth.weight)
+        return errors
+    rows, logits = _with_ones(factored, X), model.logits(X_val)
     parts = []
     for kept in leave_one_part_out(truth.weight):
         _, slope = bind(objective, truth.take(kept))(logits[kept])
         change = parameter_gradient(X_val[kept], slope, model.fit_intercept)
         direction = basis.T @ factored.solver.solve(basis @ change).value
-        parts.append(np.einsum("ik,ik->i", gradient, X @ direction.T))
+        parts.append(np.einsum("ik,ik->i", gradient, rows @ direction.T))
     return jackknife_error(np.array(parts).reshape(-1, len(gradient)))
 
 
-def _of_log_loss(
+def row_effects(
     factored: FactoredModel,
-    rows: Float64Array,
+    X: Matrix,
     gradient: FloatArray,
     X_val: Matrix,
-    truth: Truth,
+    slope: FloatArray,
 ) -> Float64Array:
+    """What each label does to each validation row, to first order.
+
+    Parameters
+    ----------
+    factored : FactoredModel
+    X, gradient, X_val
+        As for `influence_errors`.
+    slope : ndarray of shape (n_val, n_classes)
+        Gradient, with respect to each validation row's logits, of what is to fall. Its
+        rows sum to zero.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_val), float64
+        If ``slope`` is the gradient of an objective, the effects of a label sum to its
+        influence.
+    """
     model, hessian = factored.model, factored.hessian
-    slope = gradient @ hessian.basis.T
-    val_slope = log_loss_gradient(model.probability(X_val), truth.labels)
-    val_slope = val_slope @ hessian.basis.T
-    errors = np.empty(len(gradient))
-    for batch in gen_batches(len(gradient), BATCH_ROWS):
-        solved = factored.solver.apply(slope[batch, :, None] * rows[batch, None, :])
-        effect = np.zeros((len(solved), X_val.shape[0]))
-        for place in range(hessian.shape[0]):
-            logits = (X_val @ solved[:, place, : model.n_features].T).T
-            if model.fit_intercept:
-                logits += solved[:, place, -1:]
-            effect += val_slope[:, place] * logits
-        errors[batch] = standard_error(effect, truth.weight)
-    return errors
+    rows, X_val = _with_ones(factored, X), as_float64(X_val)
+    pull, slope = gradient @ hessian.basis.T, slope @ hessian.basis.T
+    solved = factored.solver.apply(pull[:, :, None] * rows[:, None, :])
+    effect = np.zeros((len(solved), X_val.shape[0]))
+    for place in range(hessian.shape[0]):
+        logits = (X_val @ solved[:, place, : model.n_features].T).T
+        if model.fit_intercept:
+            logits += solved[:, place, -1:]
+        effect += slope[:, place] * logits
+    return effect
+
+
+def _with_ones(factored: FactoredModel, X: Matrix) -> Float64Array:
+    """Rows as a dense matrix, with a one for the intercept if there is one."""
+    X = as_float64(X)
+    if sparse.issparse(X):
+        X = X.toarray()
+    if factored.model.fit_intercept:
+        X = np.column_stack([X, np.ones(len(X))])
+    rows: Float64Array = X
+    return rows

@@ -22,13 +22,18 @@ from salutary.labeling.selection import (
     keep_best,
     keep_best_of_each_class,
 )
+from salutary.labeling.standing import Survey
 
 SHORTLIST = 5
 """Rows on a shortlist for each row of a batch, where rows are examined one by one."""
 
 
 def choose_batches(
-    problem: Definition, validation: LabeledRows, snapshot: Snapshot, size: int
+    problem: Definition,
+    validation: LabeledRows,
+    snapshot: Snapshot,
+    size: int,
+    survey: Survey | None = None,
 ) -> dict[str, Selection]:
     """Choose a batch under each variant of the problem's rule.
 
@@ -40,6 +45,8 @@ def choose_batches(
     snapshot : Snapshot
     size : int
         Maximum number of rows in a batch.
+    survey : Survey, optional
+        Gets the influences of the whole pool.
 
     Returns
     -------
@@ -50,13 +57,12 @@ def choose_batches(
     -----
     Costs a solve and one pass over the pool, O(n_pool n_features n_classes), for any
     number of variants. Extra memory is one block of rows, and one byte for each row of
-    the pool.
+    the pool, besides the survey.
     """
     factored = factor_snapshot(problem, snapshot)
     closer = problem.estimate != "first_order" or problem.min_influence_z > 0
-    shortlists = score_pool(
-        problem, factored, validation, snapshot, SHORTLIST * size if closer else size
-    )
+    n_kept = SHORTLIST * size if closer else size
+    shortlists = score_pool(problem, factored, validation, snapshot, n_kept, survey)
     batches = {
         name: pick_batch(problem, factored, validation, snapshot, shortlist, name, size)
         for name, shortlist in shortlists.items()
@@ -124,6 +130,7 @@ def score_pool(
     validation: LabeledRows,
     snapshot: Snapshot,
     size: int,
+    survey: Survey | None = None,
 ) -> dict[str, Selection]:
     """Find the best rows of the pool under each variant of the rule, in one pass.
 
@@ -143,6 +150,8 @@ def score_pool(
     for rows, X in pool.blocks(available(problem, snapshot)):
         influence, probability = scorer(X)
         influence = problem.edit.effect(influence, rows)
+        if survey is not None:
+            survey.add(rows, influence)
         for name, variant in problem.variants.items():
             scores = variant(influence, probability)
             # To first order, a row of weight two moves the model twice as far.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -53,8 +54,9 @@ def pick_greedily(
     Returns
     -------
     Selection
-        The picks in their order, with the influences that ``shortlist`` has. Fewer than
-        ``size`` if no other label seems to help any more.
+        The picks in their order, with the influences that ``shortlist`` has, and the
+        scores by which they were picked. Fewer than ``size`` if no other label seems to
+        help any more.
 
     Notes
     -----
@@ -86,6 +88,7 @@ def pick_greedily(
     unseen = unseen - _gradient(problem, factored, seen)
     free = np.ones(len(shortlist), dtype=bool)
     picked: list[int] = []
+    won: list[float] = []
     while len(picked) < size and free.any():
         gradient = _slope(factored, X_seen, objective(seen_logits)[1])
         slope = _logits(X, factored.solved(gradient + unseen), factored)
@@ -99,6 +102,7 @@ def pick_greedily(
             break
         best = _first_of_the_best(score)
         picked.append(best)
+        won.append(float(score[best]))
         free[best] = False
 
         pull = _pull_of(problem.edit, shortlist, best, factored.class_weight)
@@ -107,7 +111,8 @@ def pick_greedily(
         length = _length(logits[best], change[best], pull, float(weight[best]))
         logits = logits + length * change
         seen_logits = seen_logits + length * _logits(X_seen, move, factored)
-    return shortlist.take(np.array(picked, dtype=np.intp))
+    picks = shortlist.take(np.array(picked, dtype=np.intp))
+    return replace(picks, scores=round_significant(np.array(won, dtype=np.float64)))
 
 
 def _first_of_the_best(score: FloatArray) -> int:

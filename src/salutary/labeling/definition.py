@@ -110,10 +110,6 @@ class Definition:
         """The objective, for certain rows."""
         return bind(self.objective, rows.truth)
 
-    def loss(self, rows: LabeledRows, model: LogisticRegression) -> float:
-        """Value of the objective for rows under a fitted model."""
-        return self.objective_of(rows)(rows.logits(model))[0]
-
     @property
     def variants(self) -> dict[str, Scores]:
         """The variants of the rule that a round tries.
@@ -125,6 +121,11 @@ class Definition:
         if self.folds and self.estimate == "first_order":
             return dict(self.rule.variants)
         return dict(islice(self.rule.variants.items(), 1))
+
+    @property
+    def seen(self) -> Truth:
+        """The validation rows that influence sees."""
+        return self.validation.truth
 
     @property
     def canary(self) -> Truth:

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from salutary.arrays import FloatArray, IntArray, as_float64
+from salutary.arrays import Float64Array, FloatArray, IntArray, as_float64
 from salutary.influence.softmax import log_loss_gradient
 from salutary.labeling.rows import LabeledRows, join
+from salutary.labeling.standing import nearest_distances
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
 
@@ -42,6 +43,11 @@ class TrainingEdit(Protocol):
 
         ``influence`` is that of adding the rows under each class.
         """
+
+    def distances(
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray
+    ) -> Float64Array:
+        """Distance of pool rows to the nearest other labeled row, shape (n_rows,)."""
 
     def pull(
         self,
@@ -79,6 +85,12 @@ class AddRow:
     def effect(self, influence: FloatArray, rows: IntArray) -> FloatArray:
         """The influence itself."""
         return influence
+
+    def distances(
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray
+    ) -> Float64Array:
+        """Distance to the nearest labeled row."""
+        return nearest_distances(pool.take(rows), labeled.X)
 
     def pull(
         self,
@@ -140,6 +152,12 @@ class SwitchLabel:
         """Influence of the new label minus that of the row's own label."""
         own = influence[np.arange(len(rows)), self.own[rows]]
         return influence - own[:, None]
+
+    def distances(
+        self, labeled: LabeledRows, pool: Pool, rows: IntArray
+    ) -> Float64Array:
+        """Distance to the nearest labeled row but the row itself."""
+        return nearest_distances(pool.take(rows), labeled.X, own=rows)
 
     def pull(
         self,

@@ -16,9 +16,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -26,8 +25,11 @@ from salutary.arrays import FloatArray
 from salutary.influence.objectives import bind
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.guard import Verdict, decrease_in, judge
+from salutary.labeling.outcome import Outcome, Round
+from salutary.labeling.quality import quality_of
 from salutary.labeling.selection import Selection
-from salutary.labeling.steps import Steps, Termination
+from salutary.labeling.standing import Spread
+from salutary.labeling.steps import Proposal, Steps, Termination
 
 LOG = logging.getLogger("salutary")
 """Gets a line for each round of a run that a user asked for, at the level INFO."""
@@ -66,6 +68,8 @@ class State:
     best_round : int
         Number of the best round; 0 for the start.
     canary : Canary
+    first : Outcome
+        Figures of the model before the first round.
     termination : str or None
         Why no further round can be run; None if one can.
     """
@@ -77,6 +81,7 @@ class State:
     best: Snapshot
     best_round: int
     canary: Canary
+    first: Outcome
     termination: Termination | None = None
 
     @property
@@ -94,62 +99,41 @@ class State:
         return number > self.best_round
 
 
-@dataclass(frozen=True)
-class Round:
-    """What a round decided, and its outcome.
-
-    Parameters
-    ----------
-    number : int
-        From 1.
-    selection, snapshot, folds, variant
-        See `Proposal`.
-    n_labeled : int
-        Number of rows that the model was fitted on.
-    validation_loss : float
-        The objective on the validation rows that influence sees.
-    canary_loss, canary_fall, canary_se : float
-        The objective on the canary rows, its decrease since the start, and the standard
-        error of the decrease. NaN without a guard.
-    verdict : {"kept", "waiting", "harmful"}
-        See `salutary.labeling.guard.judge`.
-    seconds : float
-        Duration of the round.
-    """
-
-    number: int
-    selection: Selection
-    snapshot: Snapshot
-    folds: tuple[Snapshot, ...]
-    variant: str
-    n_labeled: int
-    validation_loss: float
-    canary_loss: float
-    canary_fall: float
-    canary_se: float
-    verdict: Verdict
-    seconds: float
-
-    def summary(self) -> dict[str, Any]:
-        """Figures of the round for the history of a run."""
-        return {
-            "round": self.number,
-            "n_labeled": self.n_labeled,
-            "validation_loss": self.validation_loss,
-            "canary_loss": self.canary_loss,
-            "canary_fall": self.canary_fall,
-            "canary_se": self.canary_se,
-            "largest_influence": float(self.selection.assigned_influence.max()),
-            "variant": self.variant,
-            "seconds": self.seconds,
-        }
-
-
 def start(problem: Steps) -> State:
     """Fit the model on the labeled rows: the state before the first round."""
     snapshot, folds = problem.first()
     logits = problem.canary_logits(snapshot, folds)
-    return State(snapshot, folds, (folds,), 0, snapshot, 0, Canary(logits, logits))
+    return State(
+        latest=snapshot,
+        folds=folds,
+        fold_history=(folds,),
+        rounds=0,
+        best=snapshot,
+        best_round=0,
+        canary=Canary(logits, logits),
+        first=outcome_at_start(problem, snapshot, logits),
+    )
+
+
+def outcome_at_start(problem: Steps, first: Snapshot, logits: FloatArray) -> Outcome:
+    """Round 0, of the first model and the logits of the canary rows."""
+    unknown = float("nan")
+    return Outcome(
+        number=0,
+        selection=Selection.empty(len(problem.classes)),
+        variant=None,
+        tried={},
+        spread=Spread.empty(),
+        n_labeled=problem.n_trained_on(first),
+        validation=quality_of(
+            problem.objective, problem.seen, problem.seen_logits(first)
+        ),
+        canary=quality_of(problem.objective, problem.canary, logits),
+        canary_fall=unknown,
+        canary_se=unknown,
+        verdict="kept",
+        seconds=0.0,
+    )
 
 
 def rounds(
@@ -209,6 +193,11 @@ def run(
     return state, records
 
 
+def outcomes_of(state: State, records: Iterable[Round]) -> list[Outcome]:
+    """The start and all rounds, without their models."""
+    return [state.first, *(record.outcome for record in records)]
+
+
 def advance(problem: Steps, state: State, budget: int) -> tuple[State, Round | None]:
     """Run one round, or find that none can be run.
 
@@ -237,21 +226,8 @@ def advance(problem: Steps, state: State, budget: int) -> tuple[State, Round | N
     if isinstance(found, str):
         return replace(state, termination=found), None
     logits = problem.canary_logits(found.snapshot, found.folds)
-    verdict, decrease, error = _judged(problem, state.canary, logits)
-    record = Round(
-        number=number,
-        selection=found.selection,
-        snapshot=found.snapshot,
-        folds=found.folds,
-        variant=found.variant,
-        n_labeled=problem.n_trained_on(found.snapshot),
-        validation_loss=problem.validation_loss(found.snapshot),
-        canary_loss=canary_loss(problem, logits),
-        canary_fall=decrease,
-        canary_se=error,
-        verdict=verdict,
-        seconds=time.perf_counter() - began,
-    )
+    record = _judged(problem, state, number, found, logits)
+    record = replace(record, seconds=time.perf_counter() - began)
     return _after(state, record, logits), record
 
 
@@ -283,14 +259,34 @@ def as_limit(budget: int | None) -> int:
 
 
 def _judged(
-    problem: Steps, canary: Canary, logits: FloatArray
-) -> tuple[Verdict, float, float]:
-    """The verdict, the decrease of the canary loss since the start, and its error."""
+    problem: Steps, state: State, number: int, found: Proposal, logits: FloatArray
+) -> Round:
+    """What came of a round; ``logits`` are those of the canary rows."""
     objective, truth = problem.objective, problem.canary
-    if not len(truth):
-        return "kept", float("nan"), float("nan")
-    verdict = judge(*decrease_in(objective, truth, canary.best, logits))
-    return verdict, *decrease_in(objective, truth, canary.start, logits)
+    canary = quality_of(objective, truth, logits)
+    verdict: Verdict = "kept"
+    fall = error = float("nan")
+    if len(truth):
+        verdict = judge(*decrease_in(objective, truth, state.canary.best, logits))
+        fall, error = decrease_in(objective, truth, state.canary.start, logits)
+    return Round(
+        number=number,
+        selection=found.selection,
+        variant=found.variant,
+        tried=found.tried or {found.variant: canary.loss},
+        spread=found.spread,
+        n_labeled=problem.n_trained_on(found.snapshot),
+        validation=quality_of(
+            objective, problem.seen, problem.seen_logits(found.snapshot)
+        ),
+        canary=canary,
+        canary_fall=fall,
+        canary_se=error,
+        verdict=verdict,
+        seconds=0.0,
+        snapshot=found.snapshot,
+        folds=found.folds,
+    )
 
 
 def _after(state: State, record: Round, logits: FloatArray) -> State:

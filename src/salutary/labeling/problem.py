@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from salutary.labeling.fitting import (
 )
 from salutary.labeling.loop import canary_loss
 from salutary.labeling.selection import Selection
+from salutary.labeling.standing import Survey
 from salutary.labeling.steps import Coefficients, Proposal, Termination
 
 
@@ -64,19 +65,40 @@ class Problem(Definition):
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
         """Choose batches for the run and for every fold, by one variant, and refit."""
+        survey = Survey(len(self.pool.unlabeled))
+        surveys = [survey, *(None for _ in folds)]
         batches, *of_folds = self._at_once(
-            delayed(choose_batches)(view, view.validation, snapshot, size)
-            for view, snapshot in zip(self._views, [latest, *folds], strict=True)
+            delayed(choose_batches)(view, view.validation, snapshot, size, own)
+            for view, snapshot, own in zip(
+                self._views, [latest, *folds], surveys, strict=True
+            )
         )
         batches = {name: found for name, found in batches.items() if len(found)}
         if not batches:
             return "no_positive_influence"
-        variant = self._best_variant(list(batches), folds, of_folds)
+        tried = self._canary_losses(list(batches), folds, of_folds)
+        variant = min(tried, key=tried.__getitem__) if tried else next(iter(batches))
         chosen = [found[variant] for found in (batches, *of_folds)]
         snapshot, *extended = self._extended(
             self._views, [latest, *folds], chosen, REFIT_TOLERANCE
         )
-        return Proposal(chosen[0], variant, snapshot, tuple(extended))
+        examined, spread = self._examined(chosen[0], survey), survey.spread()
+        return Proposal(examined, variant, snapshot, tuple(extended), tried, spread)
+
+    def _examined(self, chosen: Selection, survey: Survey) -> Selection:
+        """A batch with its ranks and distances.
+
+        Estimates other than first order exist for a shortlist only. Where they are
+        asked for, the rank is that of the row's largest influence.
+        """
+        influence: FloatArray = chosen.assigned_influence
+        if self.estimate != "first_order":
+            influence = survey.largest(chosen.rows)
+        return replace(
+            chosen,
+            rank=survey.ranks(chosen.rows, influence).astype(np.float64),
+            distance=self.edit.distances(self.labeled, self.pool, chosen.rows),
+        )
 
     def canary_logits(self, latest: Snapshot, folds: Sequence[Snapshot]) -> FloatArray:
         """Logits of each fold's canary rows under its model, fold after fold."""
@@ -92,9 +114,9 @@ class Problem(Definition):
             ]
         )
 
-    def validation_loss(self, snapshot: Snapshot) -> float:
-        """The objective on all validation rows."""
-        return self.loss(self.validation, snapshot.model)
+    def seen_logits(self, latest: Snapshot) -> FloatArray:
+        """Logits of all validation rows."""
+        return self.validation.logits(latest.model)
 
     def restored(
         self,
@@ -108,18 +130,18 @@ class Problem(Definition):
         own = self if fold is None else self.within(self.folds[fold])
         return Snapshot(restored_model(own, *coefficients), rows, labels)
 
-    def _best_variant(
+    def _canary_losses(
         self,
         names: list[str],
         folds: tuple[Snapshot, ...],
         of_folds: list[dict[str, Selection]],
-    ) -> str:
-        """The variant with the lowest canary loss after refitting; of ties, the first.
+    ) -> dict[str, float]:
+        """The canary loss of each variant; empty if there is nothing to choose.
 
         The folds are refitted with their batches under each variant.
         """
         if len(names) == 1:
-            return names[0]
+            return {}
         tried = self._extended(
             [view for _ in names for view in self._views[1:]],
             [snapshot for _ in names for snapshot in folds],
@@ -130,7 +152,7 @@ class Problem(Definition):
         for number, name in enumerate(names):
             of_name = tried[number * len(folds) : (number + 1) * len(folds)]
             losses[name] = canary_loss(self, self._fold_logits(of_name))
-        return min(losses, key=losses.__getitem__)
+        return losses
 
     @property
     def _views(self) -> list[Definition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +38,18 @@ class Selection:
     labels : ndarray of shape (n,), dtype intp
         Position of each row's best class.
     scores : ndarray of shape (n,), float64
-        Rounded scores of the labels; positive.
+        Rounded scores of the labels; positive. Those of picks are the ones by which
+        they were picked.
     influence, probability : ndarrays of shape (n, n_classes), float64
     influence_se : ndarray of shape (n,), float64
         Standard error, over the validation rows, of the influence of each row's label.
         NaN where it was not or cannot be computed.
+    rank : ndarray of shape (n,), float64
+        Rank of the label's influence among the pool rows of the round, see
+        `salutary.labeling.standing.Survey`. NaN where it was not computed.
+    distance : ndarray of shape (n,), float64
+        Distance to the nearest training row, see `nearest_distances` there. NaN where
+        it was not computed.
     """
 
     rows: IntArray
@@ -51,13 +58,37 @@ class Selection:
     influence: NDArray[np.float64]
     probability: NDArray[np.float64]
     influence_se: NDArray[np.float64]
+    rank: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+    @classmethod
+    def unexamined(
+        cls,
+        rows: IntArray,
+        labels: IntArray,
+        scores: FloatArray,
+        influence: FloatArray,
+        probability: FloatArray,
+    ) -> Selection:
+        """A selection of which nothing else is known yet."""
+        unknown = np.full(len(rows), np.nan)
+        return cls(
+            rows=rows,
+            labels=labels,
+            scores=np.asarray(scores, dtype=np.float64),
+            influence=np.asarray(influence, dtype=np.float64),
+            probability=np.asarray(probability, dtype=np.float64),
+            influence_se=unknown,
+            rank=unknown,
+            distance=unknown,
+        )
 
     @classmethod
     def empty(cls, n_classes: int) -> Selection:
         """A selection without rows."""
         none = np.zeros(0, dtype=np.intp)
         table = np.zeros((0, n_classes))
-        return cls(none, none, np.zeros(0), table, table, np.zeros(0))
+        return cls.unexamined(none, none, np.zeros(0), table, table)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,12 +106,10 @@ class Selection:
     def followed_by(self, other: Selection) -> Selection:
         """These rows, followed by those of another selection."""
         return Selection(
-            np.concatenate([self.rows, other.rows]),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.scores, other.scores]),
-            np.concatenate([self.influence, other.influence]),
-            np.concatenate([self.probability, other.probability]),
-            np.concatenate([self.influence_se, other.influence_se]),
+            *(
+                np.concatenate([getattr(self, field.name), getattr(other, field.name)])
+                for field in fields(self)
+            )
         )
 
     def significant(self, smallest_z: float) -> Selection:
@@ -96,14 +125,7 @@ class Selection:
 
     def take(self, places: IntArray | NDArray[np.bool_] | slice) -> Selection:
         """The rows at the given places."""
-        return Selection(
-            self.rows[places],
-            self.labels[places],
-            self.scores[places],
-            self.influence[places],
-            self.probability[places],
-            self.influence_se[places],
-        )
+        return Selection(*(getattr(self, field.name)[places] for field in fields(self)))
 
 
 def keep_best(
@@ -141,13 +163,12 @@ def keep_best(
         return best
     new = near[_best_places(round_significant(top[near]), rows[near], size)]
     merged = best.followed_by(
-        Selection(
+        Selection.unexamined(
             rows[new],
             round_significant(scores[new]).argmax(axis=1),
             round_significant(top[new]),
-            np.asarray(influence[new], dtype=np.float64),
-            np.asarray(probability[new], dtype=np.float64),
-            np.full(len(new), np.nan),
+            influence[new],
+            probability[new],
         )
     )
     return merged.take(_best_places(merged.scores, merged.rows, size))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from salutary.arrays import FloatArray, IntArray
 from salutary.influence.objectives import Objective, Truth
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.selection import Selection
+from salutary.labeling.standing import Spread
 
 Termination = Literal["budget", "no_positive_influence", "guard", "pool_exhausted"]
 """Why a run ends."""
@@ -34,12 +36,19 @@ class Proposal:
         The model refitted with the batch.
     folds : tuple of Snapshot
         The model of each fold, refitted with the fold's own batch.
+    tried : mapping of str to float
+        The canary loss by which each variant was compared with the others; empty if
+        there was nothing to compare.
+    spread : Spread
+        How the pool rows' largest influences were spread before the batch.
     """
 
     selection: Selection
     variant: str
     snapshot: Snapshot
     folds: tuple[Snapshot, ...] = ()
+    tried: Mapping[str, float] = field(default_factory=dict)
+    spread: Spread = field(default_factory=Spread.empty)
 
 
 class Steps(Protocol):
@@ -56,6 +65,10 @@ class Steps(Protocol):
     @property
     def objective(self) -> Objective:
         """What labels are to lower on the validation rows."""
+
+    @property
+    def seen(self) -> Truth:
+        """The validation rows that influence sees."""
 
     @property
     def canary(self) -> Truth:
@@ -80,8 +93,8 @@ class Steps(Protocol):
     ) -> FloatArray:
         """Logits of the canary rows, under models that did not see them."""
 
-    def validation_loss(self, snapshot: Snapshot) -> float:
-        """The objective on the validation rows that influence sees."""
+    def seen_logits(self, latest: Snapshot) -> FloatArray:
+        """Logits of the validation rows that influence sees."""
 
     def restored(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salutary.arrays import Float64Array, IntArray
+from salutary.labeling.standing import Spread
 from salutary.labeling.steps import Coefficients, Termination
 
 RowsAndClasses = tuple[IntArray, IntArray]
@@ -29,9 +31,13 @@ class RoundEntry:
     round: int
     n_labeled: int
     validation_loss: float
+    validation_accuracy: float
+    validation_balanced_accuracy: float
     canary_loss: float | None
     canary_fall: float | None
     canary_se: float | None
+    canary_accuracy: float | None
+    canary_balanced_accuracy: float | None
     largest_influence: float | None
     variant: str | None
     verdict: str
@@ -41,12 +47,35 @@ class RoundEntry:
 
 
 @dataclass(frozen=True)
+class RoundDetails:
+    """What the ledger holds of a round for those who look at it, besides its labels.
+
+    Nothing of it is needed to go on with a run.
+
+    Parameters
+    ----------
+    class_losses : ndarray of shape (n_classes, 2)
+        Mean log loss of the validation rows of each class, and of the canary rows; NaN
+        for none.
+    tried : mapping of str to float
+        Canary loss of each variant of the rule that was tried; NaN without a guard.
+    spread : Spread
+        Histogram of the pool rows' largest influences before the round.
+    """
+
+    class_losses: Float64Array
+    tried: Mapping[str, float]
+    spread: Spread
+
+
+@dataclass(frozen=True)
 class AssignedLabels:
     """Labels in the order of assignment, with influences and probabilities.
 
     ``rows``, ``rounds`` and ``classes`` have shape (n,); ``influence`` and
     ``probability``, of every class, (n, n_classes). ``influence_se``, of shape (n,), is
-    the standard error of the influence of the label.
+    the standard error of the influence of the label; ``scores``, ``rank`` and
+    ``distance`` are as in `salutary.labeling.selection.Selection`.
     """
 
     rows: IntArray
@@ -55,6 +84,9 @@ class AssignedLabels:
     influence: Float64Array
     probability: Float64Array
     influence_se: Float64Array
+    scores: Float64Array
+    rank: Float64Array
+    distance: Float64Array
 
     def first(self, number: int) -> AssignedLabels:
         """The first labels, as many as ``number``."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from salutary.arrays import IntArray
 from salutary.labeling.steps import Coefficients
@@ -17,10 +18,17 @@ from salutary.ledgers.record import (
     AssignedLabels,
     FoldLabels,
     Record,
+    RoundDetails,
     RoundEntry,
     RowsAndClasses,
 )
-from salutary.ledgers.schema import APPLICATION, FORMAT, ROUND_QUERIES, SCHEMA
+from salutary.ledgers.schema import (
+    APPLICATION,
+    FORMAT,
+    OF_ROUNDS,
+    ROUND_QUERIES,
+    SCHEMA,
+)
 from salutary.ledgers.sealed import SealedFile, digest
 
 
@@ -32,7 +40,11 @@ class Ledger(SealedFile):
     SCHEMA = SCHEMA
 
     def begin(
-        self, facts: dict[str, Any], labels: list[Any], first: RoundEntry
+        self,
+        facts: dict[str, Any],
+        labels: list[Any],
+        first: RoundEntry,
+        details: RoundDetails,
     ) -> None:
         """Write the schema, the facts, the classes and round 0, in one transaction.
 
@@ -44,6 +56,8 @@ class Ledger(SealedFile):
             The classes, in their order.
         first : RoundEntry
             Round 0.
+        details : RoundDetails
+            The rest of round 0.
         """
         with self._transaction() as connection:
             self._begin(facts)
@@ -52,6 +66,7 @@ class Ledger(SealedFile):
                 [(code, str(label)) for code, label in enumerate(labels)],
             )
             self._insert_round(first)
+            self._insert_details(first.round, details)
             self._seal(first.round)
 
     def read(self) -> Record:
@@ -65,6 +80,10 @@ class Ledger(SealedFile):
                 self._fold_labels(fold) for fold in range(len(entries[0].folds))
             ),
         )
+
+    def table(self, query: str) -> pd.DataFrame:
+        """What a query finds, a gap as NaN."""
+        return pd.read_sql_query(query, self._connection)
 
     def is_sound(self) -> bool:
         """Whether the content is as it was written, and was not edited or damaged."""
@@ -80,6 +99,7 @@ class Ledger(SealedFile):
     def commit(
         self,
         entry: RoundEntry,
+        details: RoundDetails,
         labels: AssignedLabels,
         ids: list[str],
         of_folds: tuple[RowsAndClasses, ...],
@@ -89,6 +109,7 @@ class Ledger(SealedFile):
         Parameters
         ----------
         entry : RoundEntry
+        details : RoundDetails
         labels : AssignedLabels
             Labels of this round.
         ids : list of str
@@ -98,6 +119,7 @@ class Ledger(SealedFile):
         """
         with self._transaction():
             self._insert_round(entry)
+            self._insert_details(entry.round, details)
             self._insert_labels(entry.round, labels, ids)
             for fold, (rows, classes) in enumerate(of_folds):
                 self._insert_fold_labels(entry.round, fold, rows, classes)
@@ -111,7 +133,7 @@ class Ledger(SealedFile):
                 "(SELECT position FROM labels WHERE round = ?)",
                 (number,),
             )
-            for table in ("labels", "fold_labels", "fold_models", "rounds"):
+            for table in OF_ROUNDS:
                 connection.execute(f"DELETE FROM {table} WHERE round = ?", (number,))
 
     def _rounds(self) -> list[RoundEntry]:
@@ -142,13 +164,15 @@ class Ledger(SealedFile):
     def _labels(self) -> AssignedLabels:
         """All labels in the order of assignment."""
         rows = self._all(
-            "SELECT row, round, class, influence_se FROM labels ORDER BY position"
+            "SELECT row, round, class, influence_se, score, rank, distance FROM labels "
+            "ORDER BY position"
         )
         scores = self._all(
             "SELECT influence, probability FROM class_scores ORDER BY position, class"
         )
         n_classes = self._all("SELECT count(*) FROM classes")[0][0]
         columns = np.array([row[:3] for row in rows], dtype=np.intp).reshape(-1, 3)
+        figures = np.array([row[3:] for row in rows], dtype=np.float64).reshape(-1, 4)
         table = np.array(scores, dtype=np.float64).reshape(-1, n_classes, 2)
         return AssignedLabels(
             rows=columns[:, 0],
@@ -156,19 +180,26 @@ class Ledger(SealedFile):
             classes=columns[:, 2],
             influence=table[..., 0],
             probability=table[..., 1],
-            influence_se=np.array([row[3] for row in rows], dtype=np.float64),
+            influence_se=figures[:, 0],
+            scores=figures[:, 1],
+            rank=figures[:, 2],
+            distance=figures[:, 3],
         )
 
     def _insert_round(self, entry: RoundEntry) -> None:
         self._connection.execute(
-            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            f"INSERT INTO rounds VALUES ({', '.join('?' * 16)}, NULL)",
             (
                 entry.round,
                 entry.n_labeled,
                 entry.validation_loss,
+                entry.validation_accuracy,
+                entry.validation_balanced_accuracy,
                 entry.canary_loss,
                 entry.canary_fall,
                 entry.canary_se,
+                entry.canary_accuracy,
+                entry.canary_balanced_accuracy,
                 entry.largest_influence,
                 entry.variant,
                 entry.verdict,
@@ -184,13 +215,31 @@ class Ledger(SealedFile):
             ],
         )
 
+    def _insert_details(self, number: int, details: RoundDetails) -> None:
+        """SQLite keeps NaN as NULL."""
+        insert, spread = self._connection.executemany, details.spread
+        losses = enumerate(details.class_losses.tolist())
+        insert(
+            "INSERT INTO class_losses VALUES (?, ?, ?, ?)",
+            [(number, code, *pair) for code, pair in losses],
+        )
+        insert(
+            "INSERT INTO variants VALUES (?, ?, ?)",
+            [(number, *variant) for variant in details.tried.items()],
+        )
+        bins = (each.tolist() for each in (spread.lower, spread.upper, spread.n_rows))
+        insert(
+            "INSERT INTO influences VALUES (?, ?, ?, ?)",
+            [(number, *each) for each in zip(*bins, strict=True)],
+        )
+
     def _insert_labels(
         self, number: int, labels: AssignedLabels, ids: list[str]
     ) -> None:
         done = self._all("SELECT count(*) FROM labels")[0][0]
         positions = range(done, done + len(ids))
         self._connection.executemany(
-            "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             zip(
                 positions,
                 labels.rows.tolist(),
@@ -198,6 +247,9 @@ class Ledger(SealedFile):
                 [number] * len(ids),
                 labels.classes.tolist(),
                 labels.influence_se.tolist(),  # SQLite keeps NaN as NULL
+                labels.scores.tolist(),
+                labels.rank.tolist(),
+                labels.distance.tolist(),
                 strict=True,
             ),
         )

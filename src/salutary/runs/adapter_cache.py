@@ -52,13 +52,9 @@ class AdapterCache:
         """The classifier of a round, loaded if its folder is of the same rows."""
         name = str(number) if number >= 0 else "final"
         folder, made_of = self.folder / name, self._made_of(X, y, X_val, y_val)
-        if _made_of(folder) == made_of:
-            parameters = self.classifier.get_params()
-            # A damaged classifier is fine-tuned again.
-            with suppress(InputError):
-                return LoraClassifier.load(
-                    folder, **{place: parameters[place] for place in PLACES}
-                )
+        # A damaged classifier is fine-tuned again.
+        with suppress(InputError):
+            return self._loaded(folder, made_of)
         with self.stage(f"fine-tuning on {len(y)} rows") as report, reporting(report):
             model = clone(self.classifier).set_params(max_length=self.max_length)
             with cuts_told():
@@ -70,6 +66,28 @@ class AdapterCache:
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
         return model
+
+    def kept(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
+        """The classifier of a round, which is loaded and never fine-tuned.
+
+        Raises
+        ------
+        InputError
+            If it is gone, damaged or of other rows.
+        """
+        return self._loaded(
+            self.folder / str(number), self._made_of(X, y, X_val, y_val)
+        )
+
+    def _loaded(self, folder: Path, made_of: str) -> LoraClassifier:
+        if _made_of(folder) != made_of:
+            raise InputError(
+                f"{folder}: is gone, or not the model that this round left; restore it"
+            )
+        parameters = self.classifier.get_params()
+        return LoraClassifier.load(
+            folder, **{place: parameters[place] for place in PLACES}
+        )
 
     def _made_of(self, *rows: Any) -> str:
         """Digest of all that a round's classifier is made from."""

@@ -13,24 +13,23 @@ from threadpoolctl import threadpool_limits
 
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
-    Advice,
+    Comparison,
     compare,
     follow,
-    rows_of,
 )
 from salutary.advice.task import AdviceTask, FittedOption
 from salutary.arrays import FloatArray, IntArray
-from salutary.errors import InputError
+from salutary.errors import InputError, counted
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
 from salutary.ledgers.advice_ledger import AdviceLedger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import not_as_written, open_ledger
 from salutary.names import RELABELED
 from salutary.progress import Stage
 from salutary.runs.artifacts import (
     CONFIG,
     LABELS,
-    LEDGER,
     MODEL,
     REPORT,
     SWITCHES,
@@ -39,6 +38,7 @@ from salutary.runs.artifacts import (
 )
 from salutary.runs.kind import Request
 from salutary.runs.origins import (
+    begun,
     checked_sha256,
     data_of,
     refuse_other,
@@ -110,8 +110,8 @@ def advise_tables(
     Returns
     -------
     dict
-        The settings, the items of `Advice.to_dict`, the number of validation rows that
-        another table has as well, and the items of `Checks.to_dict`.
+        The settings, the items of `Comparison.to_dict`, the number of validation rows
+        that another table has as well, and the items of `Checks.to_dict`.
 
     Raises
     ------
@@ -223,7 +223,7 @@ def _settings(sources: Sources, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _outcome(advice: Advice, encoded: EncodedTables) -> dict[str, Any]:
+def _outcome(advice: Comparison, encoded: EncodedTables) -> dict[str, Any]:
     recurring = recurring_rows(encoded.tables)
     return {**advice.to_dict(), "recurring_validation_rows": recurring}
 
@@ -247,11 +247,13 @@ def _first_facts(
     return {
         "kind": ADVISING.name,
         "settings": request.fixed(),
-        "files": {name: str(path) for name, path in paths.items()},
+        "files": {name: str(path.absolute()) for name, path in paths.items()},
         "data": data,
         "versions": versions(request.sources),
         "embedder": encoded.embedder,
         "options": options_of(request),
+        "features": encoded.checks.features,
+        **begun(request),
     }
 
 
@@ -348,8 +350,8 @@ def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:
     n_validation = len(tables.validation_labels)
     if n_validation < FEWEST_VALIDATION:
         raise InputError(
-            f"{sources.validation_name}: has {rows_of(n_validation)}, too few to tune "
-            f"and to judge by; add rows, to {FEWEST_VALIDATION} or more"
+            f"{sources.validation_name}: has {counted(n_validation, 'row')}, too few "
+            f"to tune and to judge by; add rows, to {FEWEST_VALIDATION} or more"
         )
     if plan.splits > n_validation:
         raise InputError(

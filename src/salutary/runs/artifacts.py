@@ -20,7 +20,6 @@ from salutary.errors import InputError
 from salutary.files import read_json, write_whole
 from salutary.tables.encoding import ColumnTypes
 
-LEDGER = "ledger.sqlite"
 LABELS = "labels.parquet"
 SWITCHES = "switches.parquet"
 MODEL = "model.skops"

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,20 @@ from threadpoolctl import threadpool_limits
 
 from salutary.errors import InputError
 from salutary.files import claim, write_json, write_text
-from salutary.labeling.loop import LOG, Round, State, as_limit, describe, rounds, start
+from salutary.labeling.callbacks import Callbacks
+from salutary.labeling.loop import LOG, State, as_limit, describe, rounds, start
+from salutary.labeling.outcome import Round
 from salutary.ledgers.record import Record
 from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, damaged, not_as_written, open_ledger
 from salutary.progress import Stage
-from salutary.runs.artifacts import CONFIG, LEDGER, REPORT, check_clock
+from salutary.runs.artifacts import CONFIG, METRICS, REPORT, check_clock
+from salutary.runs.callbacks import round_end, run_begin
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
+from salutary.runs.metrics import add_metrics, write_metrics
 from salutary.runs.origins import (
+    begun,
     checked_sha256,
     data_of,
     refuse_other,
@@ -34,7 +41,7 @@ from salutary.runs.out import (
     report_if_finished,
 )
 from salutary.runs.repeating import config_text, options_of
-from salutary.runs.resume import commit, first_entry, n_whole_rounds, restored
+from salutary.runs.resume import begin, commit, n_whole_rounds, restored
 from salutary.tables.checks import Checks
 from salutary.tables.formats import file_sha256
 
@@ -45,6 +52,7 @@ def run_tables(
     stage: Stage,
     on_round: Callable[[Round], None],
     on_checks: Callable[[Checks], None] = lambda checks: None,
+    callbacks: Callbacks | None = None,
 ) -> dict[str, Any]:
     """Start or continue a run, and write its results.
 
@@ -58,6 +66,8 @@ def run_tables(
         Called with each round once the ledger holds it.
     on_checks : callable, optional
         Called with what is to be known of the tables, once nothing more is refused.
+    callbacks : Callbacks, optional
+        Told that the run begins, and of its rounds. Whoever calls tells the end.
 
     Returns
     -------
@@ -72,6 +82,7 @@ def run_tables(
         If the directory cannot be written to. The ledger is intact, and the run can be
         resumed.
     """
+    told = Callbacks() if callbacks is None else callbacks
     with threadpool_limits(limits=1, user_api="blas"):
         check_clock()
         check_directory(kind, request)
@@ -108,12 +119,17 @@ def run_tables(
                 else:
                     state = _continue(ledger, request, prepared, record)
             on_checks(prepared.checks)
-            for after, found in rounds(prepared.problem, request.limit, state):
+            write_metrics(request.out, ledger.read().entries)
+            told.begin(lambda: run_begin(request.out))
+            problem = prepared.problem
+            for after, found in rounds(problem, request.limit, state):
                 state = after
                 if found is not None:
-                    commit(ledger, found, prepared.ids)
+                    entry, ids = commit(ledger, found, prepared.ids)
+                    add_metrics(request.out, entry)
                     LOG.info(describe(found))
                     on_round(found)
+                    told.round(partial(round_end, entry, found, problem.classes, ids))
             with stage("writing the results"):
                 return _finish(ledger, kind, request, prepared, state)
 
@@ -181,14 +197,16 @@ def _begin(
     facts = {
         "kind": kind.name,
         "settings": {**request.fixed(), "budget": request.budget},
-        "files": {name: str(path) for name, path in paths.items()},
+        "files": {name: str(path.absolute()) for name, path in paths.items()},
         "data": data,
         "versions": versions(request.sources),
         "embedder": prepared.embedder,
         "options": options_of(request),
+        "features": prepared.checks.features,
+        **begun(request),
     }
     LOG.info("%s: the ledger of 'salutary %s' begins", request.out, kind.name)
-    ledger.begin(facts, problem.classes.tolist(), first_entry(problem, state))
+    begin(ledger, facts, problem, state)
     return state
 
 
@@ -238,9 +256,10 @@ def _finish(
     # may belong to different budgets.
     (out / REPORT).unlink(missing_ok=True)
     kind.write(finished)
+    write_metrics(out, record.entries, state.best_round)
     write_text(out / CONFIG, config_text(kind.name, facts["options"]))
     write_json(out / REPORT, report)
-    names = (*kind.results(request.sources), CONFIG, REPORT)
+    names = (*kind.results(request.sources), METRICS, CONFIG, REPORT)
     written = {name: file_sha256(out / name) for name in names}
     ledger.set_facts(report=report, results=written)
     LOG.info("%s: finished, %d results", out, len(written))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from salutary.arrays import IntArray
 from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.deep.fine_tuning import FineTuning, part_validation
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.texts import as_texts, warn_of_cut_in
 from salutary.deep.vectors import FILE
-from salutary.files import write_json, write_text
+from salutary.files import write_json
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rules import find_rule
 from salutary.names import RuleName
 from salutary.progress import Stage
 from salutary.runs.adapter_cache import AdapterCache, check_rounds
-from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS, METRICS
+from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.label import agreement_of, write_labels
 from salutary.runs.report import counts_by_class, figures_of, run_figures
@@ -70,12 +67,15 @@ class TextProblem:
         Fingerprint of the language model before fine-tuning.
     checks : Checks
         Without drift, as the texts have no vectors yet.
+    cache : AdapterCache
+        The fine-tuned models of the rounds.
     """
 
     problem: FineTuning
     tables: Tables
     embedder: str
     checks: Checks
+    cache: AdapterCache
 
     @property
     def ids(self) -> pa.Array:
@@ -135,19 +135,17 @@ class FineTuneRun:
         folder = request.out / ROUNDS
         cache = AdapterCache(folder, classifier, base, model.max_length, stage)
         problem = _problem(request, tables, texts, cache)
-        return TextProblem(problem, tables, base, check_tables(tables))
+        return TextProblem(problem, tables, base, check_tables(tables), cache)
 
     def results(self, sources: Sources) -> tuple[str, ...]:
-        """Names of the files of the labels, the metrics and the adapter."""
+        """Names of the files of the labels and the adapter."""
         files = (*ADAPTER_FILES, COLUMNS)
-        return LABELS, METRICS, *(f"{ADAPTER}/{name}" for name in files)
+        return LABELS, *(f"{ADAPTER}/{name}" for name in files)
 
     def write(self, finished: FinishedRun) -> None:
-        """Write the labels, the metrics and the adapter."""
+        """Write the labels and the adapter."""
         request, task = finished.request, finished.prepared.problem
         write_labels(finished)
-        lines = [json.dumps(metrics) for metrics in _metrics(finished)]
-        write_text(request.out / METRICS, "".join(f"{line}\n" for line in lines))
         model = finished.state.best.model
         if request.settings.refit_on_validation:
             model = task.with_validation(final_snapshot(finished))
@@ -165,6 +163,7 @@ class FineTuneRun:
             **run_figures(finished, task.codes[task.own_rows]),
             "train_by_class": counts_by_class(task.classes, task.codes[task.labeled]),
             "labels_trained_on": len(final_snapshot(finished)),
+            "epochs": _epochs(finished),
             "verdict": _verdict(finished),
             "agreement": agreement_of(finished),
         }
@@ -237,32 +236,14 @@ def final_snapshot(finished: FinishedRun) -> Snapshot:
     return task.worth_adding(first, best)
 
 
-def _metrics(finished: FinishedRun) -> Iterator[dict[str, Any]]:
-    """Figures of the deep model of each round."""
+def _epochs(finished: FinishedRun) -> list[int]:
+    """Epochs that the deep model was fine-tuned for in each round, from round 0."""
     task: FineTuning = finished.prepared.problem
-    for entry in finished.record.entries:
-        rows, labels = finished.record.labels_by(entry)
-        snapshot = task.fine_tuned(entry.round, rows, labels)
-        yield {
-            "round": entry.round,
-            "n_labeled": entry.n_labeled,
-            "epochs": snapshot.model.n_epochs_,
-            "validation_loss": entry.validation_loss,
-            "validation_accuracy": _accuracy(task, snapshot, task.own_rows),
-            "canary_loss": entry.canary_loss,
-            "canary_accuracy": _accuracy(task, snapshot, task.canary_rows),
-            "canary_fall": entry.canary_fall,
-            "canary_se": entry.canary_se,
-            "verdict": entry.verdict,
-            "seconds": entry.seconds,
-        }
-
-
-def _accuracy(task: FineTuning, snapshot: Snapshot, rows: IntArray) -> float | None:
-    if not len(rows):
-        return None
-    guesses = task.logits(snapshot, rows).argmax(axis=1)
-    return float(np.mean(guesses == task.codes[rows]))
+    record = finished.record
+    return [
+        task.fine_tuned(entry.round, *record.labels_by(entry)).model.n_epochs_
+        for entry in record.entries
+    ]
 
 
 def _verdict(finished: FinishedRun) -> dict[str, Any] | None:

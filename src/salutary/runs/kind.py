@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,9 @@ class Request:
     options : dict
         The options of the command that repeat the run from any folder, by their names:
         texts, numbers, booleans and lists of them.
+    command : sequence of str
+        The words of the command line as they were typed, the program's name first;
+        empty if there was none.
     jobs : int, default=1
         Number of threads, see `Problem`. It changes no result, so a run may go on with
         another.
@@ -47,6 +50,7 @@ class Request:
     out: Path
     resume: bool
     options: Mapping[str, Any] = field(default_factory=dict)
+    command: Sequence[str] = ()
     jobs: int = 1
 
     def fixed(self) -> dict[str, Any]:

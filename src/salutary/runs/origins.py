@@ -6,6 +6,7 @@ import errno
 import platform
 import warnings
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +44,15 @@ def versions(sources: Sources) -> dict[str, str]:
     for_texts = filter(find_spec, VERSIONED_WITH_TEXTS) if has_texts else ()
     packages = {name: version(name) for name in (*VERSIONED, *for_texts)}
     return {"python": platform.python_version(), **packages}
+
+
+def begun(request: Request) -> dict[str, Any]:
+    """When a run begins, in UTC, and the command line if there is one."""
+    now = datetime.now(UTC)
+    return {
+        "started": now.isoformat(timespec="seconds"),
+        "command": list(request.command),
+    }
 
 
 def warn_of_versions(before: dict[str, str], now_of: dict[str, str]) -> None:

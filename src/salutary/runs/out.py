@@ -9,8 +9,9 @@ from typing import Any
 
 from salutary.errors import InputError
 from salutary.files import LOCK, refuse_links, writable
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, AnyLedger
-from salutary.runs.artifacts import CONFIG, LEDGER
+from salutary.runs.artifacts import CONFIG, METRICS
 from salutary.runs.kind import DirectoryKind, Request
 from salutary.runs.repeating import command_of
 from salutary.tables.formats import file_sha256
@@ -43,7 +44,7 @@ def check_directory(kind: DirectoryKind, request: Request) -> None:
         return
     ours = {LOCK, LEDGER, f"{LEDGER}-journal", *kind.scratch}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    results = (*kind.results(request.sources), CONFIG)
+    results = (*kind.results(request.sources), METRICS, CONFIG)
     ours_too = {Path(name).parts[0] for name in results}
     if ours_too & {*others}:
         raise InputError(

@@ -10,6 +10,7 @@ from salutary.errors import InputError
 from salutary.files import refuse_links, toml_lines
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import (
     UNREADABLE,
     application_of,
@@ -17,7 +18,7 @@ from salutary.ledgers.sealed import (
     not_as_written,
     open_ledger,
 )
-from salutary.runs.artifacts import CONFIG, LEDGER
+from salutary.runs.artifacts import CONFIG
 from salutary.runs.kind import Request
 
 

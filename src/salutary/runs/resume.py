@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from salutary.labeling.fitting import Snapshot
-from salutary.labeling.loop import Canary, Round, State, as_limit, canary_loss
+from salutary.labeling.loop import Canary, State, as_limit, outcome_at_start
+from salutary.labeling.outcome import Outcome, Round
 from salutary.labeling.steps import Coefficients, Steps
-from salutary.ledgers.record import AssignedLabels, Record, RoundEntry
+from salutary.ledgers.record import AssignedLabels, Record, RoundDetails, RoundEntry
 from salutary.ledgers.run_ledger import Ledger
 
 
@@ -42,7 +45,9 @@ def restored(record: Record, problem: Steps, n_rows: int) -> State:
             )
         )
 
+    at_start = snapshot(first)
     at_best, of_folds = snapshot(best), tuple(folds(entry) for entry in record.entries)
+    logits_at_start = problem.canary_logits(at_start, of_folds[0])
     return State(
         latest=snapshot(last),
         folds=of_folds[-1],
@@ -51,9 +56,10 @@ def restored(record: Record, problem: Steps, n_rows: int) -> State:
         best=at_best,
         best_round=best.round,
         canary=Canary(
-            problem.canary_logits(snapshot(first), of_folds[0]),
+            logits_at_start,
             problem.canary_logits(at_best, of_folds[best.round]),
         ),
+        first=outcome_at_start(problem, at_start, logits_at_start),
         termination=record.termination,
     )
 
@@ -95,22 +101,10 @@ def n_whole_rounds(record: Record, batch_size: int, budget: int) -> int:
     return len(record.entries) - 1
 
 
-def first_entry(problem: Steps, state: State) -> RoundEntry:
-    """Round 0: the model fitted on the labeled set."""
-    return RoundEntry(
-        round=0,
-        n_labeled=problem.n_trained_on(state.latest),
-        validation_loss=problem.validation_loss(state.latest),
-        canary_loss=_or_none(canary_loss(problem, state.canary.start)),
-        canary_fall=None,
-        canary_se=None,
-        largest_influence=None,
-        variant=None,
-        verdict="kept",
-        seconds=0.0,
-        model=coefficients_of(state.latest),
-        folds=tuple(coefficients_of(snapshot) for snapshot in state.folds),
-    )
+def begin(ledger: Ledger, facts: dict[str, Any], problem: Steps, state: State) -> None:
+    """Write the facts of a run and round 0, the start, to the ledger."""
+    entry = _entry(state.first, state.latest, state.folds)
+    ledger.begin(facts, problem.classes.tolist(), entry, _details(state.first))
 
 
 def coefficients_of(snapshot: Snapshot) -> Coefficients:
@@ -118,17 +112,18 @@ def coefficients_of(snapshot: Snapshot) -> Coefficients:
     return snapshot.model.coef_, snapshot.model.intercept_
 
 
-def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
-    """Write a round to the ledger; ``ids`` are the names of the pool rows."""
-    figures = record.summary()
-    for name in ("canary_loss", "canary_fall", "canary_se"):
-        figures[name] = _or_none(getattr(record, name))
-    entry = RoundEntry(
-        **figures,
-        verdict=record.verdict,
-        model=coefficients_of(record.snapshot),
-        folds=tuple(coefficients_of(snapshot) for snapshot in record.folds),
-    )
+def commit(
+    ledger: Ledger, record: Round, ids: pa.Array
+) -> tuple[RoundEntry, list[str]]:
+    """Write a round to the ledger; ``ids`` are the names of the pool rows.
+
+    Returns
+    -------
+    entry : RoundEntry
+        As the ledger has it.
+    named : list of str
+        Names of the rows that the round has labeled.
+    """
     chosen = record.selection
     labels = AssignedLabels(
         rows=chosen.rows,
@@ -137,11 +132,31 @@ def commit(ledger: Ledger, record: Round, ids: pa.Array) -> None:
         influence=chosen.influence,
         probability=chosen.probability,
         influence_se=chosen.influence_se,
+        scores=chosen.scores,
+        rank=chosen.rank,
+        distance=chosen.distance,
     )
     named = [str(ids[row]) for row in chosen.rows.tolist()]
     of_folds = tuple((snapshot.rows, snapshot.labels) for snapshot in record.folds)
-    ledger.commit(entry, labels, named, of_folds)
+    entry = _entry(record, record.snapshot, record.folds)
+    ledger.commit(entry, _details(record), labels, named, of_folds)
+    return entry, named
 
 
-def _or_none(number: float) -> float | None:
-    return None if np.isnan(number) else number
+def _entry(
+    outcome: Outcome, snapshot: Snapshot, folds: tuple[Snapshot, ...]
+) -> RoundEntry:
+    figures: dict[str, Any] = {
+        name: None if isinstance(value, float) and np.isnan(value) else value
+        for name, value in outcome.summary().items()
+    }
+    return RoundEntry(
+        **figures,
+        model=coefficients_of(snapshot),
+        folds=tuple(coefficients_of(fold) for fold in folds),
+    )
+
+
+def _details(outcome: Outcome) -> RoundDetails:
+    losses = outcome.validation.class_losses, outcome.canary.class_losses
+    return RoundDetails(np.column_stack(losses), outcome.tried, outcome.spread)

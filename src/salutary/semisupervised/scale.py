@@ -52,5 +52,5 @@ def _deviations(X: Matrix) -> Float64Array:
         for batch in gen_batches(X.shape[0], BLOCK_ROWS):
             scaler.partial_fit(X[batch])
         # What overflows is large, whatever it is.
-        deviations: Float64Array = np.sqrt(scaler.var_)
-        return np.nan_to_num(deviations, nan=np.inf, posinf=np.inf)
+        deviations = np.sqrt(scaler.var_)
+    return np.asarray(np.nan_to_num(deviations, nan=np.inf, posinf=np.inf))

@@ -72,7 +72,7 @@ def _remedy(
     tables: Mapping[str, pa.Table], further: Mapping[str, list[str]], sources: Sources
 ) -> str:
     """What to do about columns that the training table lacks."""
-    drop = "drop what is further, or add it there"
+    drop = f"drop what {sources.train} lacks, or add it there"
     names = [
         column
         for column in further.get("pool", ())

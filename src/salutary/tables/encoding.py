@@ -108,21 +108,24 @@ class ColumnTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If ``X`` is no table, a column has values of several types, or
             `cast_features` refuses it.
         """
-        return cast_features(as_table(X, list(self.kinds)), self.kinds, "table")
+        return cast_features(as_table(X, list(self.kinds), "X"), self.kinds, "X")
 
 
-def as_table(X: Any, names: list[str]) -> pa.Table:
+def as_table(X: Any, names: list[str], called: str) -> pa.Table:
     """Some columns of a table as Arrow has them; what is absent is left.
 
     Parameters
     ----------
     X : DataFrame of pandas or polars, or pyarrow.Table
     names : list of str
+    called : str
+        What the caller calls it, for messages.
 
     Raises
     ------
     InputError
-        If ``X`` is no table, a column occurs twice, or has values of several types.
+        If ``X`` is no table, has no rows, or a column occurs twice, or has values of
+        several types.
     """
     if isinstance(X, pa.Table):
         found = Counter(X.column_names)
@@ -130,13 +133,13 @@ def as_table(X: Any, names: list[str]) -> pa.Table:
         found = Counter(X.columns)
     else:
         raise InputError(
-            f"table: is of type {type(X).__name__}; pass a DataFrame of pandas or "
+            f"{called}: is of type {type(X).__name__}; pass a DataFrame of pandas or "
             "polars, or a pyarrow.Table"
         )
     repeated = [name for name in names if found[name] > 1]
     if repeated:
         raise InputError(
-            f"table: column {repeated[0]!r} occurs more than once; rename one"
+            f"{called}: column {repeated[0]!r} occurs more than once; rename one"
         )
     columns = {}
     for name in names:
@@ -151,11 +154,14 @@ def as_table(X: Any, names: list[str]) -> pa.Table:
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             cause = " ".join(str(error).split())
             raise InputError(
-                f"table: column {name!r}: cannot be read ({cause}); make its values "
+                f"{called}: column {name!r}: cannot be read ({cause}); make its values "
                 "all text, or all numbers"
             ) from None
         columns[name] = column
-    return pa.table(columns)
+    table = pa.table(columns)
+    if columns and table.num_rows == 0:
+        raise InputError(f"{called}: has no rows; pass a table with at least one")
+    return table
 
 
 class Numbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

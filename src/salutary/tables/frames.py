@@ -15,6 +15,9 @@ from salutary.tables.encoding import ColumnTypes, as_table, table_encoder
 from salutary.tables.identifiers import id_like
 from salutary.tables.lookup import instead_of
 
+CALLED = {"train": "X", "validation": "X_val", "pool": "X_pool"}
+"""What the caller calls the tables, and so do messages."""
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -74,10 +77,15 @@ def prepare_frames(
         if column not in names:
             others = instead_of(str(column), names, "pass names of columns")
             raise InputError(f"keep: X has no column {column!r}; {others}")
-    tables = {name: as_table(frame, names) for name, frame in frames.items()}
+    tables = {
+        name: as_table(frame, names, CALLED[name]) for name, frame in frames.items()
+    }
     train = tables["train"]
     pool = tables.get("pool", train)
-    kinds = column_kinds(train, pool, names)
+    try:
+        kinds = column_kinds(train, pool, names)
+    except InputError as error:
+        raise InputError(f"X: {error}") from None
     found = id_like(tables, kinds)
     left_out = {name: what for name, what in found.items() if name not in keep}
     kinds = {name: kind for name, kind in kinds.items() if name not in left_out}
@@ -86,18 +94,19 @@ def prepare_frames(
             f"X: has no column besides {', '.join(map(repr, left_out))}, which names "
             f"rows; add features, or pass keep=[{next(iter(left_out))!r}]"
         )
-    filled = [
-        cast_features(tables[name], kinds, "table").notna().any(axis=0)
-        for name in ("train", "pool")
-        if name in tables
-    ]
+    # Validation rows too, so that what is refused of them is refused as theirs.
+    filled = {
+        name: cast_features(table, kinds, CALLED[name]).notna().any(axis=0)
+        for name, table in tables.items()
+    }
+    del filled["validation"]
     used = {
         column: kinds.get(column, "vector")
-        for column in filled[0].index
-        if any(found[column] for found in filled)
+        for column in filled["train"].index
+        if any(found[column] for found in filled.values())
     }
     if not used:
-        raise InputError("table: no feature has a value; fill at least one column")
+        raise InputError("X: no feature has a value; fill at least one column")
     return Preparation(
         frames={name: _without(frame, left_out) for name, frame in frames.items()},
         encoder=Pipeline(

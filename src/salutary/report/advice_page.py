@@ -1,0 +1,85 @@
+"""What a page says of a comparison by ``salutary advise --out``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salutary.displays.advice import AdviceDisplay
+from salutary.report.answer import Answer, baselines, beyond_both_tables
+from salutary.report.made import (
+    MOST_FEATURES,
+    commands_of,
+    features_of,
+    next_steps,
+    settings_of,
+    tables_of,
+)
+from salutary.report.plots import picture
+from salutary.report.warnings import warnings_of
+
+HEADLINES = {
+    "better": "Labels that no person gave would help.",
+    "worse": "A model does better without labels that no person gave.",
+    "no difference": "Whether labels that no person gave would help is not sure.",
+    "no labels": "No label would be given.",
+}
+
+
+def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the template of a comparison shows.
+
+    Parameters
+    ----------
+    run_dir : Path
+    facts : mapping
+        Of its ledger.
+    """
+    report = facts.get("report") or {}
+    outcome = report.get("outcome")
+    features = features_of(report)
+    context = {
+        "title": f"salutary advise: {run_dir.name}",
+        "kicker": f"salutary advise · {run_dir.name}",
+        "mood": "open",
+        "verdict": outcome,
+        "baselines": baselines(outcome),
+        "answer": _answer(outcome),
+        "warnings": warnings_of(report),
+        "forest": None,
+        "features": features[:MOST_FEATURES],
+        "n_features_hidden": max(0, len(features) - MOST_FEATURES),
+        "next_steps": next_steps(run_dir, facts, report, None),
+        "commands": commands_of(run_dir, facts),
+        "tables": tables_of(facts, report),
+        "settings": settings_of(facts),
+    }
+    if outcome is not None:
+        display = AdviceDisplay.from_verdict(outcome)
+        context["forest"] = picture(
+            "forest",
+            display.plot,
+            "How much higher the loss of each option is than that of the advised one",
+            "Right of zero is worse. An option whose bar reaches zero may do as well "
+            "as the advised one.",
+            display.frame,
+            height=1.2 + 0.34 * len(display.frame),
+            columns=None,
+        )
+    return context
+
+
+def _answer(outcome: Mapping[str, Any] | None) -> Answer:
+    if outcome is None:
+        return Answer(
+            "The comparison has not finished.",
+            "It goes on by 'salutary resume'.",
+            "",
+            None,
+        )
+    beyond = beyond_both_tables(outcome, "labels")
+    headline = HEADLINES[outcome["finding"]]
+    if outcome["difference"] is None and outcome["finding"] == "no labels":
+        beyond = f"No option with labels that no person gave was kept. {beyond}"
+    return Answer(headline, beyond, "", outcome["sentence"])

@@ -1,0 +1,202 @@
+"""Whether a run's labels helped, in words that need no knowledge of how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from salutary.advice.verdict import ASSIGNED
+from salutary.displays.frames import RunFrames
+from salutary.names import TRAIN_AND_VALIDATION
+from salutary.report.visible import number, visible, with_error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader sees first.
+
+    Parameters
+    ----------
+    headline : str
+        Whether it helped, in one sentence.
+    beyond : str
+        How much it helps beyond training on both tables.
+    held_out : str
+        What the run did to the loss that it was judged by itself.
+    advice : str or None
+        The sentence of the verdict.
+    """
+
+    headline: str
+    beyond: str
+    held_out: str
+    advice: str | None
+
+
+HEADLINES = {
+    "better": "Yes, the {labels} help.",
+    "worse": "No: a model does better without the {labels}.",
+    "no difference": "Whether the {labels} help is not sure.",
+    "no labels": "No {label} was given, as none was seen to help.",
+}
+
+
+def answer_of(
+    frames: RunFrames,
+    outcome: Mapping[str, Any],
+    label: str,
+    labels: str,
+    least_z: float = 0.0,
+) -> Answer:
+    """Say whether a run's labels helped.
+
+    Parameters
+    ----------
+    frames : RunFrames
+    outcome : mapping
+        Figures of the run as in run.json; empty if it has not finished.
+    label, labels : str
+        What the run assigns: "label" or "switch", and more of them.
+    least_z : float, default=0.0
+        The standard errors that an influence had to reach.
+    """
+    verdict = frames.verdict
+    kept = int((~frames.labels["undone"]).sum())
+    held_out = _held_out(frames, kept)
+    if not outcome:
+        headline = "The run has not finished, so nothing judges it yet."
+        return Answer(headline, "It goes on by 'salutary resume'.", held_out, None)
+    if verdict is None:
+        headline = f"Nothing can tell whether the {labels} help."
+        if not kept:
+            headline = f"No {label} was given."
+        beyond = (
+            "The run had no guard, so no validation row is left that did not choose "
+            f"the {labels}. 'salutary advise' compares them with training on both "
+            "tables."
+        )
+        return Answer(headline, beyond, held_out, None)
+    headline = HEADLINES[verdict["finding"]].format(label=label, labels=labels)
+    beyond = beyond_both_tables(verdict, labels)
+    if not kept:
+        if least_z:
+            headline = (
+                f"No {label} was given: none reached {least_z:g} standard errors."
+            )
+        if len(frames.labels):
+            headline = f"No: all {labels} were undone, as they were not seen to help."
+        beyond = "Nothing is gained beyond training on both tables."
+    return Answer(headline, beyond, held_out, verdict["sentence"])
+
+
+def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
+    """How the best use of the labels compares with training on both tables."""
+    options = {row["option"]: row for row in verdict["options"]}
+    having = [row for name, row in options.items() if name.startswith(ASSIGNED)]
+    both = options.get(TRAIN_AND_VALIDATION)
+    if not having or both is None:
+        return "They were not compared with training on both tables."
+    best = min(having, key=lambda row: row["loss"])
+    loss = str(verdict["objective"]).replace("_", " ")
+    behind = best["loss"] - both["loss"]
+    word = "higher (worse)" if behind > 0 else "lower (better)"
+    text = (
+        f"Beyond training on both tables: with the {labels} the {loss} is "
+        f"{number(abs(behind))} {word}, {number(best['loss'])} instead of "
+        f"{number(both['loss'])}"
+    )
+    limits = _limits(verdict, best, both)
+    text += _how_sure(limits)
+    advised = options[verdict["option"]]
+    if advised not in (best, both):
+        text += _beside_the_advised(advised["option"], best, is_all=limits is None)
+    return text
+
+
+def _beside_the_advised(advised: str, best: Mapping[str, Any], is_all: bool) -> str:
+    """How the labels compare with what is advised, if that is a third option."""
+    behind, lower, upper = best["difference"], best["lower"], best["upper"]
+    word = "higher (worse)" if behind > 0 else "lower (better)"
+    text = " Of that difference this run has no interval." if is_all else ""
+    text += f" Beside {visible(advised)!r}, it is {number(abs(behind))} {word}"
+    return text + _how_sure((lower, upper))
+
+
+def _how_sure(limits: tuple[float, float] | None) -> str:
+    """The end of a sentence about a difference, with its 95% interval."""
+    if limits is None:
+        return "."
+    lower, upper = limits
+    if lower <= 0 <= upper:
+        return (
+            f", maybe by chance: the 95% interval is from {number(-lower)} better "
+            f"to {number(upper)} worse."
+        )
+    low, high = sorted((abs(lower), abs(upper)))
+    return f" (95% interval {number(low)} to {number(high)})."
+
+
+def _limits(
+    verdict: Mapping[str, Any], best: Mapping[str, Any], both: Mapping[str, Any]
+) -> tuple[float, float] | None:
+    """The 95% interval of how much higher the labels' loss is, if the verdict has it.
+
+    The verdict's own differences are used where they compare the same two; they allow
+    for several options with labels. Runs of old have no ``beyond``.
+    """
+    mean = best["loss"] - both["loss"]
+    for found in (verdict.get("beyond"), verdict["difference"]):
+        if found is not None and np.isclose(found["mean"], mean, atol=1e-12):
+            return found["lower"], found["upper"]
+    if both["option"] == verdict["option"]:
+        return best["lower"], best["upper"]
+    if best["option"] == verdict["option"]:
+        return -both["upper"], -both["lower"]
+    return None
+
+
+def _held_out(frames: RunFrames, kept: int) -> str:
+    """What the rounds that were kept did to the held-out loss."""
+    rounds = frames.rounds.set_index("round")
+    first, best = rounds.loc[0], rounds.loc[frames.best_round]
+    if not kept:
+        return "The model is the one of the training table alone."
+    name, column = "held-out", "canary_loss"
+    if np.isnan(first[column]):
+        name, column = "validation", "validation_loss"
+    before, after = first[column], best[column]
+    fall = abs(before - after)
+    size = with_error(fall, best["canary_se"] if name == "held-out" else None)
+    word = "fell" if after <= before else "rose"
+    text = (
+        f"Beyond the training table alone: the {name} loss {word} from "
+        f"{number(before)} to {number(after)}, by {size}"
+    )
+    if name == "validation":
+        return f"{text}, on the rows that chose them, so that says little."
+    if fall <= 2 * best["canary_se"]:
+        return f"{text}, which may be chance."
+    return f"{text}."
+
+
+def baselines(verdict: Mapping[str, Any] | None) -> Sequence[Mapping[str, Any]]:
+    """The options of a verdict, each with what a page shows of it."""
+    if verdict is None:
+        return []
+    rows = []
+    for row in verdict["options"]:
+        is_advised = row["option"] == verdict["option"]
+        weight = row["validation_weight"]
+        name = row["option"] + (f", weight {weight:g}" if weight not in (0, 1) else "")
+        rows.append(
+            {
+                **row,
+                "name": f"{name} (advised)" if is_advised else name,
+                "advised": is_advised,
+                "same": row["lower"] == row["upper"] == 0,
+            }
+        )
+    return rows

@@ -1,0 +1,117 @@
+"""Which labels of a run to distrust, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+UNSURE = "within two standard errors of nothing"
+AGAINST = "against the model's own guess"
+FAR = "far from all training rows"
+UNSEEN = "a value never seen in training"
+UNDONE = "its round was undone"
+REASONS = (UNSURE, AGAINST, FAR, UNSEEN, UNDONE)
+"""Reasons to distrust a label, in the order in which a page names them."""
+
+WEIGHTS = np.array([1, 1, 2, 2, 1])
+"""How much each reason counts: what TRAIN knows nothing about counts double."""
+
+HARDLY = 0.05
+"""A label against the model's guess counts double up to this probability."""
+
+RULE = (
+    "First come those with the most reasons. A value or distance that the training "
+    f"rows know nothing of counts double, and so does a probability of at most {HARDLY}"
+    " against the model's guess. Among equals the less probable label comes first."
+)
+"""How labels are ordered by doubt, for readers of a page."""
+
+ERRORS = 2.0
+"""A label is unsure if its influence is at most so many of its standard errors."""
+
+FENCE = 3.0
+"""A row is far if its distance is above the labels' upper quartile by so many times
+the distance between the quartiles: what Tukey calls far out.
+"""
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """The reasons to distrust each label.
+
+    Parameters
+    ----------
+    reasons : DataFrame
+        A row for each label, in order of assignment, and a column of booleans for each
+        of `REASONS`.
+    far : float
+        From which distance on a row counts as far; NaN if that is not known.
+    typical : float
+        The median distance.
+    """
+
+    reasons: pd.DataFrame
+    far: float
+    typical: float
+
+    @property
+    def masks(self) -> list[int]:
+        """The reasons of each label as the bits of a number."""
+        bits = 1 << np.arange(len(REASONS))
+        found: list[int] = (self.reasons.to_numpy() @ bits).tolist()
+        return found
+
+    def of(self, position: int) -> list[str]:
+        """The reasons to distrust a label."""
+        row = self.reasons.iloc[position]
+        return [name for name in REASONS if row[name]]
+
+
+def find_doubts(labels: pd.DataFrame, unseen: list[bool] | None) -> Doubts:
+    """Find the reasons to distrust each label.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        As in `RunFrames`.
+    unseen : list of bool or None
+        Whether a label's row has a value that no training row has; None if that is not
+        known.
+    """
+    known = labels["distance"][np.isfinite(labels["distance"])]
+    low, typical, high = (
+        known.quantile([0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
+    )
+    far = high + FENCE * (high - low)
+    reasons = pd.DataFrame(
+        {
+            UNSURE: labels["influence"] <= ERRORS * labels["influence_se"],
+            AGAINST: labels["guess"].notna() & (labels["guess"] != labels["label"]),
+            FAR: labels["distance"] > far,
+            UNSEEN: [False] * len(labels) if unseen is None else unseen,
+            UNDONE: labels["undone"].astype(bool),
+        },
+        columns=[*REASONS],
+    )
+    return Doubts(
+        reasons.astype(bool).reset_index(drop=True), float(far), float(typical)
+    )
+
+
+def most_doubtful(labels: pd.DataFrame, doubts: Doubts, number: int) -> list[int]:
+    """Positions of the labels that there is most reason to distrust.
+
+    Of the labels that were kept, if any was: those that were undone are in no result.
+    In the order of `RULE`.
+    """
+    kept = ~labels["undone"].to_numpy(dtype=bool)
+    among = np.flatnonzero(kept) if kept.any() else np.arange(len(labels))
+    probability = labels["probability"].to_numpy(dtype=float)
+    reasons = doubts.reasons
+    weight = reasons.to_numpy() @ WEIGHTS
+    weight += reasons[AGAINST].to_numpy() & (probability <= HARDLY)
+    order = np.lexsort((among, probability[among], -weight[among]))
+    chosen = among[order]
+    return [int(position) for position in chosen if weight[position]][:number]

@@ -1,0 +1,220 @@
+"""``--callback``: plug-ins that are found by their names, and told of a run."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from salutary import RoundEnd, RunBegin, RunCallback, RunEnd
+from salutary.cli import callbacks
+from salutary.cli.main import main
+
+Plug = Callable[..., None]
+
+
+class Notes(RunCallback):
+    """Writes what it is told to a file, and prints that it does."""
+
+    path: Path
+
+    def _note(self, *words: Any) -> None:
+        print("noted")
+        with self.path.open("a") as file:
+            file.write(json.dumps(words, default=str) + "\n")
+
+    def on_run_begin(self, begin: RunBegin) -> None:
+        self._note("begin", begin.run, begin.done, [*begin.settings], [*begin.facts])
+
+    def on_round_end(self, end: RoundEnd) -> None:
+        self._note("round", end.figures, end.labels)
+
+    def on_run_end(self, end: RunEnd) -> None:
+        self._note("end", end.outcome, end.rounds, end.labels, [*end.files])
+
+
+class Raises(RunCallback):
+    def on_round_end(self, end: RoundEnd) -> None:
+        raise OSError("no\nroom")
+
+
+class NotOne:
+    """Lacks all three methods."""
+
+
+def broken() -> None:
+    raise ZeroDivisionError("1 / 0")
+
+
+def needs_more() -> None:
+    from salutary.errors import needs
+
+    with needs("mlflow"):
+        raise ModuleNotFoundError("No module named 'mlflow'", name="mlflow")
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is installed: the objects of this module by the names of the group."""
+    found = {
+        "notes": Notes,
+        "raises": Raises,
+        "not-one": NotOne,
+        "broken": broken,
+        "needs-more": needs_more,
+    }
+
+    class Plugin(EntryPoint):
+        def load(self) -> Any:
+            return found[self.name]
+
+    monkeypatch.setattr(
+        callbacks,
+        "entry_points",
+        lambda group: [Plugin(name, "tests:it", group) for name in found],
+    )
+    monkeypatch.setattr(Notes, "path", tmp_path / "notes", raising=False)
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Callable[[], Iterator[list[Any]]]:
+    def notes() -> Iterator[list[Any]]:
+        for line in (tmp_path / "notes").read_text().splitlines():
+            yield json.loads(line)
+
+    return notes
+
+
+def test_a_callback_is_told_of_the_run_and_prints_to_standard_error(
+    run: Callable[..., Path],
+    notes: Callable[[], Iterator[list[Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = run("--callback", "notes", "--json", "-q")
+    told, said = [*notes()], capsys.readouterr()
+    assert json.loads(said.out) == json.loads((out / "run.json").read_text())
+    assert said.err == "noted\n" * 5
+    assert [words[0] for words in told] == ["begin", *["round"] * 3, "end"]
+    _, _, done, settings, facts = told[0]
+    assert done == 0
+    assert {"budget", "rule", "C"} <= {*settings}
+    assert {"files", "data", "versions", "options"} <= {*facts}
+    _, outcome, rounds, labels, files = told[-1]
+    assert outcome == json.loads((out / "run.json").read_text())["outcome"]
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    assert rounds == [json.loads(line) for line in lines]
+    written = pq.read_table(out / "labels.parquet").to_pandas()
+    columns = ["id", "label", "influence", "influence_se", "probability", "round"]
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(labels)[columns], written[columns], check_dtype=False
+    )
+    assert files == ["labels.parquet", "model.skops", *files[2:]]
+    assert {"run.json", "config.toml", "metrics.jsonl"} <= {*files}
+    each = [label for words in told[1:-1] for label in words[2]]
+    assert [label["id"] for label in each] == written["id"].tolist()
+    assert [label["influence"] for label in each] == written["influence"].tolist()
+    for words, expected in zip(told[1:-1], rounds[1:], strict=True):
+        assert {**words[1], "undone": False} == expected
+
+
+@pytest.mark.slow
+def test_after_a_kill_each_round_is_told_once(
+    arguments: list[str],
+    folder: Path,
+    killed: Callable[[str], None],
+    notes: Callable[[], Iterator[list[Any]]],
+) -> None:
+    killed(f"""
+import os, signal
+from pathlib import Path
+from tests.cli import test_callbacks
+from salutary.cli import callbacks
+from salutary.cli.main import main
+class Plugin:
+    name, dist = "notes", None
+    def load(self):
+        return test_callbacks.Notes
+test_callbacks.Notes.path = Path({str(folder / "notes")!r})
+told = test_callbacks.Notes.on_round_end
+def dying(self, end):
+    told(self, end)
+    if end.figures["round"] == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+test_callbacks.Notes.on_round_end = dying
+callbacks.entry_points = lambda group: [Plugin()]
+main({[*arguments, "--callback", "notes"]!r})
+""")
+    main(["resume", str(folder / "run"), "-q"])
+    told = [*notes()]
+    assert [words[0] for words in told] == [
+        *("begin", "round", "round", "begin", "round", "end")
+    ]
+    assert [words[1]["round"] for words in told if words[0] == "round"] == [1, 2, 3]
+    begins = [words for words in told if words[0] == "begin"]
+    assert [done for _, _, done, *_ in begins] == [0, 2]
+    assert begins[0][1] == begins[1][1]  # the name of the run
+    # A finished run is told of whole, and is not changed.
+    before = (folder / "run" / "ledger.sqlite").read_bytes()
+    main(["resume", str(folder / "run"), "-q"])
+    begun, ended = [*notes()][6:]
+    assert (begun[0], begun[2]) == ("begin", 3)
+    assert ended == told[-1]
+    assert (folder / "run" / "ledger.sqlite").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_one_that_raises_is_warned_of_and_the_run_goes_on(
+    run: Callable[..., Path], run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = (run_dir / "labels.parquet").read_bytes()
+    run_dir.rename(run_dir.with_name("other"))
+    out = run("--callback", "raises", "-q")
+    assert capsys.readouterr().err == (
+        "warning: the callback Raises raised in on_round_end: OSError: no room; the "
+        "run goes on\n"
+    )
+    assert (out / "labels.parquet").read_bytes() == labels
+
+
+def test_none_is_run_unasked(
+    run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_for(group: str) -> list[EntryPoint]:
+        raise AssertionError(group)
+
+    monkeypatch.setattr(callbacks, "entry_points", looked_for)
+    assert "callback" not in (run("-q") / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("note", "no installed package has it; did you mean 'notes'?"),
+        ("zzz", "there are: broken, needs-more, not-one, notes, raises"),
+        ("not-one", "makes a NotOne, which lacks on_run_begin"),
+        ("broken", "cannot be loaded (ZeroDivisionError: 1 / 0); reinstall its"),
+        ("needs-more", "is not installed; pip install 'salutary[mlflow]'"),
+    ],
+)
+def test_what_cannot_be_called_is_refused_before_anything_is_written(
+    name: str,
+    message: str,
+    arguments: list[str],
+    folder: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
+    line = refusal([*arguments, "--callback", name])
+    assert line.startswith(f"salutary: --callback {name}: ")
+    assert message in line
+    assert not (folder / "run").exists()
+
+
+def test_one_is_named_once(
+    arguments: list[str], refusal: Callable[[list[str]], str]
+) -> None:
+    line = refusal([*arguments, "--callback", "notes", "--callback=notes"])
+    assert "--callback notes: is given more than once" in line
