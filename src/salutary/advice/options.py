@@ -47,16 +47,15 @@ def validation_only(task: AdviceTask) -> FittedOption:
 
 def train_and_validation(task: AdviceTask) -> FittedOption:
     """Fit the training and the validation rows: all that a person has labeled."""
-    rows = join(task.train, task.validation)
-    return FittedOption(task.fit(task.both_C, rows), task.both_C, 1.0)
+    return FittedOption(task.both, task.both_C, 1.0)
 
 
 def weighted_validation(task: AdviceTask) -> FittedOption:
     """Fit the training and the validation rows, with a tuned weight of the latter."""
-    found = {
-        weight: task.best_C(task.with_train(weight))
-        for weight in (1.0, *VALIDATION_WEIGHTS)
-    }
+    found, C = {}, task.both_C
+    for weight in (1.0, *VALIDATION_WEIGHTS):
+        found[weight] = task.best_C(task.with_train(weight), near=C)
+        C, _ = found[weight]
     weight = min(found, key=lambda weight: found[weight][1])
     C, _ = found[weight]
     rows = join(task.train, weighed(task.validation, weight))

@@ -115,6 +115,11 @@ class AdviceTask:
         )[0]
 
     @cached_property
+    def both(self) -> Any:
+        """The model of training and validation rows, which is also a fallback."""
+        return self.fit(self.both_C, join(self.train, self.validation))
+
+    @cached_property
     def with_pool(self) -> Tuning | None:
         """What all methods that use a whole pool are tuned by; None for too few rows.
 
@@ -157,9 +162,9 @@ class AdviceTask:
         pool = ArrayPool.of(self.unlabeled)
         return run(self._problem(rule, pool, AddRow()), self.budget)
 
-    def best_C(self, parts: Parts) -> tuple[float, float]:
+    def best_C(self, parts: Parts, near: float | None = None) -> tuple[float, float]:
         """The best C, and its loss, see `salutary.labeling.tuning.best_C`."""
-        return best_C(parts, self.classes, self.penalties, self.estimator)
+        return best_C(parts, self.classes, self.penalties, self.estimator, near)
 
     def fit(self, C: float, rows: LabeledRows, previous: Any = None) -> Any:
         """Fit the rows, see `salutary.labeling.tuning.fit_penalized`."""

@@ -340,6 +340,7 @@ def _scores(
             "influence_se": chosen.influence_se,
             "probability": chosen.assigned_probability,
         }
+    assert encoded.pool is not None  # its rows have got these labels
     nothing = np.full(found.n_labels, np.nan)
     chance = found.model.predict_proba(encoded.pool[pool_rows[found.rows]])
     likely = chance[np.arange(found.n_labels), found.labels]

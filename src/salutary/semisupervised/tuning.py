@@ -114,14 +114,20 @@ class Tuning:
     def tuned(self, method: Method) -> Tuned:
         """Choose a setting of a method, or none, and fit it on all rows.
 
-        The pool is left alone where some fold could not judge some class.
+        Along a path the pool counts more and more, beginning with not at all, so the
+        path is left once the loss rises. The pool is left alone where some fold could
+        not judge some class.
         """
         rare = unjudged(self.task.rows)
-        found = [
-            candidate
-            for path in ([] if len(rare) else method.paths(self.plain.setting.C))
-            for candidate in judged(self.parts, self.held, method, path)
-        ]
+        found: list[Candidate] = []
+        for path in [] if len(rare) else method.paths(self.plain.setting.C):
+            alike = path[0].C == self.plain.setting.C
+            lowest = self.plain.loss if alike else np.inf
+            for candidate in judged(self.parts, self.held, method, path):
+                found.append(candidate)
+                if candidate.loss >= lowest:
+                    break
+                lowest = candidate.loss
         chosen = choose(self.plain, found, self.held.weight)
         used = PLAIN if chosen is self.plain else method
         (model,) = used.models(self.task, [chosen.setting])
