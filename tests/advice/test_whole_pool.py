@@ -5,13 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from salutary.advice import cross_fitting
 from salutary.advice.comparison import going_on
-from salutary.advice.cross_fitting import Judged, cross_fit, leading
+from salutary.advice.cross_fitting import (
+    FoldResult,
+    Judged,
+    cross_fit,
+    judge_fold,
+    leading,
+)
 from salutary.advice.measure import Measure
 from salutary.advice.options import (
     OPTIONS,
@@ -163,22 +170,32 @@ def test_options_that_do_not_go_on_keep_the_repeats_they_have(
 
 
 def test_the_option_with_the_lowest_loss_so_far_leads() -> None:
-    rows = LabeledRows(np.zeros((4, 1)), np.arange(4) % 2, np.ones(4))
-    held = np.array([0, 1]), np.array([2, 3])
-    one = {"a": judged(0.5, 0.5), "b": judged(0.1, 0.1)}
-    two = {"a": judged(0.5, 0.5), "b": judged(2.0, 0.1)}
+    """Of those that the last fold still has."""
 
-    def results(found: dict[str, Judged]) -> dict[str, object]:
-        return {name: _Fold(option.logits[0]) for name, option in found.items()}
+    def fold(**losses: float) -> dict[str, FoldResult]:
+        none = np.zeros((1, 2))
+        return {
+            name: FoldResult(none, 1.0, 0.0, 0, loss) for name, loss in losses.items()
+        }
 
-    folds = list(zip(held, map(results, (one, two)), strict=True))
-    assert leading(folds[:1], rows) == "b"  # type: ignore[arg-type]
-    assert leading(folds, rows) == "a"  # type: ignore[arg-type]
+    folds = [fold(a=0.5, b=0.1, c=0.0), fold(a=0.5, b=2.0, c=0.0)]
+    assert leading(folds[:1]) == "c"
+    assert leading(folds) == "c"
+    assert leading([*folds, fold(a=0.5, b=0.1)]) == "a"
 
 
-class _Fold:
-    def __init__(self, logits: np.ndarray) -> None:
-        self.logits = logits
+def test_the_loss_of_a_fold_is_that_of_scikit_learn(digits: AdviceTask) -> None:
+    weight = np.random.RandomState(0).uniform(0, 2, 60)
+    task = replace(digits, validation=replace(digits.validation, weight=weight))
+    held = task.validation.take(np.arange(20))
+    (result,) = judge_fold(task, held, {"both": train_and_validation}).values()
+    chance = softmax(result.logits, axis=1)
+    labels = np.arange(10)
+    expected = log_loss(held.labels, chance, sample_weight=held.weight, labels=labels)
+    assert result.loss == pytest.approx(expected)
+    weightless = replace(held, weight=np.zeros(20))
+    (result,) = judge_fold(task, weightless, {"both": train_and_validation}).values()
+    assert result.loss == 0
 
 
 def test_the_advice_names_the_method_that_is_surely_better() -> None:

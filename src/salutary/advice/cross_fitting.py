@@ -30,12 +30,15 @@ class FoldResult:
         The values that the fit was tuned to.
     n_labels : int
         Number of labels that the option assigned or switched.
+    loss : float
+        Weighted mean log loss of the held-out rows, in nats; 0 if none has a weight.
     """
 
     logits: Float64Array
     C: float
     validation_weight: float
     n_labels: int
+    loss: float
 
 
 FoldResults = dict[str, FoldResult]
@@ -113,7 +116,7 @@ def cross_fit(
         if number not in known:
             line = f"fold {number + 1} of {n_folds}"
             if done:
-                line += f", so far {leading(done, rows)!r} leads"
+                line += f", so far {leading([results for _, results in done])!r} leads"
             tell = partial(fitted, line)
             known[number] = judge_fold(seen, rows.take(held), options, tell)
             for _ in range(n_options - len(options)):
@@ -142,32 +145,22 @@ def judge_fold(
     results = {}
     for name, option in options.items():
         found = option(seen)
+        logits = _logits(found.model, held, seen.classes)
+        losses, weight = row_log_loss(logits, held.labels), held.weight
         results[name] = FoldResult(
-            logits=_logits(found.model, held, seen.classes),
+            logits=logits,
             C=found.C,
             validation_weight=found.validation_weight,
             n_labels=found.n_labels,
+            loss=float(weight @ losses / weight.sum()) if weight.any() else 0.0,
         )
         fitted()
     return results
 
 
-def leading(folds: Sequence[tuple[IntArray, FoldResults]], rows: LabeledRows) -> str:
-    """The option with the lowest log loss on the rows that were held out so far.
-
-    Of options that the last fold has.
-    """
-
-    def loss(name: str) -> float:
-        return sum(
-            float(
-                row_log_loss(results[name].logits, rows.labels[held])
-                @ rows.weight[held]
-            )
-            for held, results in folds
-        )
-
-    return min(folds[-1][1], key=loss)
+def leading(folds: Sequence[FoldResults]) -> str:
+    """The option with the lowest mean loss so far, of those that the last fold has."""
+    return min(folds[-1], key=lambda name: sum(fold[name].loss for fold in folds))
 
 
 def together(

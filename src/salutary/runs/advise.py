@@ -17,6 +17,7 @@ from salutary.advice.comparison import (
     compare,
     follow,
 )
+from salutary.advice.cross_fitting import FoldResults
 from salutary.advice.task import AdviceTask, FittedOption
 from salutary.arrays import FloatArray, IntArray
 from salutary.errors import InputError, counted
@@ -30,6 +31,7 @@ from salutary.progress import Stage
 from salutary.runs.artifacts import (
     CONFIG,
     LABELS,
+    METRICS,
     MODEL,
     REPORT,
     SWITCHES,
@@ -37,6 +39,7 @@ from salutary.runs.artifacts import (
     write_model,
 )
 from salutary.runs.kind import Request
+from salutary.runs.metrics import add_line, fold_figures, write_lines
 from salutary.runs.origins import (
     begun,
     checked_sha256,
@@ -257,6 +260,24 @@ def _first_facts(
     }
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """The folds that a ledger holds; a new one also gets its line in metrics.jsonl."""
+
+    ledger: AdviceLedger
+    out: Path
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.ledger
+
+    def __getitem__(self, number: int) -> FoldResults:
+        return self.ledger[number]
+
+    def __setitem__(self, number: int, results: FoldResults) -> None:
+        self.ledger[number] = results
+        add_line(self.out, fold_figures(number, results))
+
+
 def _finish(
     ledger: AdviceLedger,
     request: Request,
@@ -267,7 +288,9 @@ def _finish(
     """Compare, follow the advice, and write the results, each file whole."""
     plan, facts, out = request.settings, ledger.facts(), request.out
     task = _task(encoded, plan)
-    advice = compare(task, plan.splits, plan.repeats, fitted, ledger)
+    _write_metrics(ledger, plan, out)
+    folds = _Watched(ledger, out)
+    advice = compare(task, plan.splits, plan.repeats, fitted, folds)
     with stage("fitting what is advised"):
         found, pool_rows = follow(task, advice.option)
     with stage("writing the results"), threadpool_limits(limits=1, user_api="blas"):
@@ -288,11 +311,20 @@ def _finish(
                 "labels": found.n_labels,
             },
         }
+        _write_metrics(ledger, plan, out)
         write_text(out / CONFIG, config_text(ADVISING.name, facts["options"]))
         write_json(out / REPORT, report)
-        written = {name: file_sha256(out / name) for name in (*names, CONFIG, REPORT)}
+        written = {
+            name: file_sha256(out / name) for name in (*names, METRICS, CONFIG, REPORT)
+        }
         ledger.set_facts(report=report, results=written)
     return report
+
+
+def _write_metrics(ledger: AdviceLedger, plan: Plan, out: Path) -> None:
+    """Write metrics.jsonl whole: all folds that the ledger has."""
+    numbers = range(plan.splits * plan.repeats)
+    write_lines(out, [fold_figures(k, ledger[k]) for k in numbers if k in ledger])
 
 
 def _write_labels(
