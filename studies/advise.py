@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 
 from salutary.advice.cross_fitting import cross_fit
 from salutary.advice.measure import Measure
-from salutary.advice.options import AdviceTask, options_of
+from salutary.advice.options import options_of
+from salutary.advice.task import AdviceTask
 from salutary.advice.verdict import ASSIGNED
 from salutary.influence.objectives import log_losses
 from salutary.labeling.guard import mean_decrease

@@ -20,7 +20,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import ttest_1samp
 
-from salutary.advice.options import AdviceTask, options_of
+from salutary.advice.options import options_of
+from salutary.advice.task import AdviceTask
 from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import probabilities

@@ -71,3 +71,10 @@ TRAIN_AND_VALIDATION = "train + validation"
 SALUTARY = "salutary"
 RELABELED = "relabeled"
 """Options whose labels no person gave: added to pool rows, or switched."""
+
+WHOLE_POOL: dict[str, SemiSupervisedMethod] = {
+    "information maximization": "information_maximization",
+    "whole-pool self-training": "self_training",
+    "label spreading": "label_spreading",
+}
+"""Options that train on both tables and let all of the pool take part, by method."""

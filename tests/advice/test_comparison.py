@@ -20,7 +20,8 @@ from salutary import advise
 from salutary.advice import comparison as module
 from salutary.advice.comparison import Comparison, compare
 from salutary.advice.cross_fitting import Judged, cross_fit
-from salutary.advice.options import OPTIONS, POOL_OPTIONS, AdviceTask
+from salutary.advice.options import OPTIONS, POOL_OPTIONS
+from salutary.advice.task import AdviceTask
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
@@ -363,7 +364,7 @@ def test_where_it_stands_is_printed_if_wanted(
     assert capsys.readouterr().out == ""
     small(verbose=1)
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["fold 1 of 2", "fold 2 of 2"]
+    assert lines == ["fold 1 of 2", "fold 2 of 2, so far 'train + validation' leads"]
 
 
 def test_it_is_a_public_name_that_no_module_hides() -> None:

@@ -15,7 +15,6 @@ from salutary import SalutaryClassifier
 from salutary.advice.options import (
     OPTIONS,
     POOL_OPTIONS,
-    AdviceTask,
     options_of,
     salutary,
     salutary_and_validation,
@@ -26,6 +25,7 @@ from salutary.advice.options import (
     validation_only,
     weighted_validation,
 )
+from salutary.advice.task import AdviceTask
 from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts

@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import salutary
 from salutary.advice import comparison, cross_fitting
 from salutary.cli.main import main
+from salutary.names import WHOLE_POOL
 from tests.words import once
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,7 @@ def following(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
         ("train + validation", None),
         ("salutary + validation", "labels.parquet"),
         ("self-training", "labels.parquet"),
+        ("whole-pool self-training", "labels.parquet"),
         ("relabeled", "switches.parquet"),
     ],
 )
@@ -76,6 +79,7 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
     outcome = json.loads((out / "run.json").read_text())["outcome"]
     assert outcome["option"] == option
     expected = {"config.toml", "ledger.sqlite", "model.skops", "run.json", "run.lock"}
+    expected.add("metrics.jsonl")
     if outcome["labels"]:
         assert labels is not None
         expected.add(labels)
@@ -88,10 +92,22 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
             old = frames["train"]["kind"].to_numpy()[table["row"]]
             np.testing.assert_array_equal(table["old_label"], old)
             assert (table["label"] != table["old_label"]).all()
-        assert np.isnan(table["influence"]).all() == (option == "self-training")
+        assert np.isnan(table["influence"]).all() == ("self-training" in option)
+        assert table["probability"].between(0, 1).all()
     else:
-        assert option in ("train + validation", "relabeled")
+        assert option in ("train + validation", "relabeled", *WHOLE_POOL)
     assert {path.name for path in out.iterdir()} == expected
+    lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+    of_folds = {line["fold"]: line["options"] for line in lines}
+    assert list(of_folds) == [1, 2]
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as ledger:
+        query = "SELECT n_rows FROM fits WHERE position = 0 ORDER BY fold"
+        sizes = ledger.execute(query)
+        held = [size for (size,) in sizes]
+    for name, row in zip(of_folds[1], outcome["options"], strict=True):
+        assert row["option"] == name
+        losses = [options[name]["loss"] for options in of_folds.values()]
+        assert row["loss"] == pytest.approx(np.average(losses, weights=held))
     main(["predict", str(out), str(folder / "pool.csv"), "--out", f"{folder}/p.csv"])
     predicted = pd.read_csv(folder / "p.csv")["prediction"]
     right = (predicted == frames["pool"]["kind"]).mean()
@@ -109,7 +125,7 @@ def test_without_an_out_the_advice_is_the_same(
     assert said in capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.parametrize("after", [1, 8, 12])
+@pytest.mark.parametrize("after", [1, 8, 15])
 def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
     after: int,
     words: list[str],
@@ -142,17 +158,19 @@ def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
     before = len(counted)
     capsys.readouterr()
     main(["resume", str(folder / "advised")])
-    # Two folds of ten fits each.
-    n_known = after // 10
+    # Two folds of thirteen fits each.
+    n_known = after // 13
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if re.match(r"\d of 2 folds", line)]
     was = "was" if n_known == 1 else "were"
     taken = f"{n_known} of 2 folds {was} taken from {folder / 'advised'}"
     assert told == ([taken] if n_known else [])
     folds = [line for line in lines if line.startswith("fold ")]
-    assert folds == [f"fold {number + 1} of 2" for number in range(n_known, 2)]
-    # A fold has ten fits; the one that was interrupted is judged again.
-    assert len(counted) - before == (2 if after < 10 else 1)
+    assert [line.split(",")[0] for line in folds] == [
+        f"fold {number + 1} of 2" for number in range(n_known, 2)
+    ]
+    # A fold has thirteen fits; the one that was interrupted is judged again.
+    assert len(counted) - before == (2 if after < 13 else 1)
     assert files(folder / "advised") == alone
     main([*words, "--resume"])
     assert files(folder / "advised") == alone

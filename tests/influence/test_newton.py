@@ -166,7 +166,8 @@ def test_the_optimum_is_found_from_afar(n_classes: int) -> None:
     start = rng.normal(size=model.coef.shape) * 30
     start -= start.mean(axis=0)
     afar = SoftmaxModel(start, model.intercept * 0, model.l2, True)
-    found, converged = minimize(afar, training_rows)
-    assert converged
+    optimum = minimize(afar, training_rows)
+    assert optimum.converged
+    found = optimum.model
     assert_allclose(found.coef, model.coef, atol=1e-6 * np.abs(model.coef).max())
     assert np.abs(training_objective(found, training_rows)[1]).max() < 1e-8

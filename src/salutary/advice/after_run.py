@@ -9,7 +9,8 @@ import numpy as np
 
 from salutary.advice.cross_fitting import Judged, judge_fold, together
 from salutary.advice.measure import Measure
-from salutary.advice.options import OPTIONS, AdviceTask, FittedOption, Option
+from salutary.advice.options import OPTIONS, Option
+from salutary.advice.task import AdviceTask, FittedOption
 from salutary.advice.verdict import ASSIGNED, Verdict, reach_verdict
 from salutary.arrays import FloatArray, as_float64
 from salutary.influence.objectives import bind

@@ -6,18 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from salutary.advice.cross_fitting import KnownFolds, cross_fit
+from salutary.advice.cross_fitting import Judged, KnownFolds, cross_fit
 from salutary.advice.measure import Measure
-from salutary.advice.options import AdviceTask, FittedOption, options_of
-from salutary.advice.verdict import Verdict, reach_verdict
+from salutary.advice.options import options_of
+from salutary.advice.task import AdviceTask, FittedOption
+from salutary.advice.verdict import ASSIGNED, Verdict, reach_verdict
 from salutary.arrays import IntArray, as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
@@ -94,10 +96,13 @@ def compare(
     Comparison
     """
     used, _ = drawn(task)
+    measure = Measure(used.validation.truth)
     with threadpool_limits(limits=1, user_api="blas"):
-        judged = cross_fit(used, n_splits, n_repeats, fitted, known)
+        judged = cross_fit(
+            used, n_splits, n_repeats, fitted, known, partial(going_on, measure)
+        )
     return Comparison(
-        verdict=reach_verdict(judged, Measure(used.validation.truth)),
+        verdict=reach_verdict(judged, measure),
         n_train=len(task.train),
         n_validation=len(task.validation),
         n_pool=_n_rows(task),
@@ -106,6 +111,21 @@ def compare(
         repeats=n_repeats,
         classes_not_validated=absent_classes(task.classes, task.validation.labels),
     )
+
+
+def going_on(measure: Measure, judged: Mapping[str, Judged]) -> list[str]:
+    """The options that another repeat may still bring forward.
+
+    Options with labels that no person gave are left out once the 95% interval of how
+    far they are behind the best one of all leaves out zero.
+    """
+    best = min(judged, key=lambda name: measure.loss(judged[name]))
+    return [
+        name
+        for name, found in judged.items()
+        if not name.startswith(ASSIGNED)
+        or measure.difference(found, judged[best]).lower <= 0
+    ]
 
 
 def follow(task: AdviceTask, option: str) -> tuple[FittedOption, IntArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -10,8 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from salutary.advice.options import AdviceTask, Option, options_of
+from salutary.advice.options import Option, options_of
+from salutary.advice.task import AdviceTask
 from salutary.arrays import Float64Array, IntArray
+from salutary.influence.objectives import row_log_loss
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import probabilities
@@ -28,12 +30,15 @@ class FoldResult:
         The values that the fit was tuned to.
     n_labels : int
         Number of labels that the option assigned or switched.
+    loss : float
+        Weighted mean log loss of the held-out rows, in nats; 0 if none has a weight.
     """
 
     logits: Float64Array
     C: float
     validation_weight: float
     n_labels: int
+    loss: float
 
 
 FoldResults = dict[str, FoldResult]
@@ -72,6 +77,7 @@ def cross_fit(
     n_repeats: int,
     fitted: Callable[[str], None],
     known: KnownFolds | None = None,
+    going_on: Callable[[dict[str, Judged]], Collection[str]] = list,
 ) -> dict[str, Judged]:
     """Judge every option of a task by repeated, stratified cross-fitting.
 
@@ -84,10 +90,14 @@ def cross_fit(
     n_repeats : int
         Number of times the rows are split anew into folds.
     fitted : callable
-        Called with a line about the progress after each fit.
+        Called with a line about the progress after each fit, and for each option
+        that no longer goes on.
     known : KnownFolds, optional
         Those in it are not computed again and not told of, and each new one is put into
         it, so that an interrupted comparison can go on.
+    going_on : callable, optional
+        Given the results of all repeats so far, after each, says which options go on to
+        the next. The others keep what they have. By default all go on.
 
     Returns
     -------
@@ -95,15 +105,24 @@ def cross_fit(
         The results by option, in the order of `options_of`.
     """
     rows, options = task.validation, options_of(task)
+    n_options = len(options)
     known = {} if known is None else known
     n_folds = n_splits * n_repeats
-    held_of = []
+    done: list[tuple[IntArray, FoldResults]] = []
     for number, (seen, held) in enumerate(_folds(task, n_splits, n_repeats)):
-        held_of.append(held)
+        if number and number % n_splits == 0:
+            left = going_on(together(done, len(rows)))
+            options = {name: options[name] for name in options if name in left}
         if number not in known:
-            tell = partial(fitted, f"fold {number + 1} of {n_folds}")
+            line = f"fold {number + 1} of {n_folds}"
+            if done:
+                line += f", so far {leading([results for _, results in done])!r} leads"
+            tell = partial(fitted, line)
             known[number] = judge_fold(seen, rows.take(held), options, tell)
-    return together([(held, known[k]) for k, held in enumerate(held_of)], len(rows))
+            for _ in range(n_options - len(options)):
+                tell()
+        done.append((held, known[number]))
+    return together(done, len(rows))
 
 
 def judge_fold(
@@ -126,14 +145,22 @@ def judge_fold(
     results = {}
     for name, option in options.items():
         found = option(seen)
+        logits = _logits(found.model, held, seen.classes)
+        losses, weight = row_log_loss(logits, held.labels), held.weight
         results[name] = FoldResult(
-            logits=_logits(found.model, held, seen.classes),
+            logits=logits,
             C=found.C,
             validation_weight=found.validation_weight,
             n_labels=found.n_labels,
+            loss=float(weight @ losses / weight.sum()) if weight.any() else 0.0,
         )
         fitted()
     return results
+
+
+def leading(folds: Sequence[FoldResults]) -> str:
+    """The option with the lowest mean loss so far, of those that the last fold has."""
+    return min(folds[-1], key=lambda name: sum(fold[name].loss for fold in folds))
 
 
 def together(
@@ -144,17 +171,18 @@ def together(
     Parameters
     ----------
     folds : sequence of (ndarray of row numbers, FoldResults)
-        Every row is held out equally often.
+        Every row is held out equally often. An option may be missing from all folds of
+        the last repeats.
     n_rows : int
     """
-    n_repeats = sum(len(held) for held, _ in folds) // n_rows
-    order = np.argsort(np.concatenate([held for held, _ in folds]), kind="stable")
 
     def judged(name: str) -> Judged:
-        found = [results[name] for _, results in folds]
+        having = [(held, results[name]) for held, results in folds if name in results]
+        order = np.argsort(np.concatenate([held for held, _ in having]), kind="stable")
+        found = [result for _, result in having]
         logits = np.concatenate([result.logits for result in found])[order]
         return Judged(
-            logits.reshape(n_rows, n_repeats, -1).transpose(1, 0, 2),
+            logits.reshape(n_rows, len(order) // n_rows, -1).transpose(1, 0, 2),
             np.array([result.C for result in found]),
             np.array([result.validation_weight for result in found]),
             np.array([result.n_labels for result in found], dtype=np.intp),

@@ -21,6 +21,7 @@ from salutary.names import (
     TRAIN_AND_VALIDATION,
     TRAIN_ONLY,
     VALIDATION_ONLY,
+    WHOLE_POOL,
 )
 
 ACTIONS = {
@@ -42,10 +43,14 @@ ACTIONS = {
     f"{SALUTARY} + validation": (
         "use the salutary labels, and train on the validation rows as well"
     ),
+    **{
+        name: f"train on both tables and, without labels, on the whole pool ({name})"
+        for name in WHOLE_POOL
+    },
 }
 """How to follow an option, in words, by its name."""
 
-ASSIGNED = (RELABELED, SALUTARY, "self-training")
+ASSIGNED = (RELABELED, SALUTARY, "self-training", *WHOLE_POOL)
 """How the names of options begin whose labels no person gave."""
 
 UNSEEN = "labels that no person gave cannot be judged, as VAL lacks a class: "

@@ -192,4 +192,5 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
     if "out" in report:
         labels = "labels, " if report["labels"] else ""
         out = printable(str(report["out"]))
-        yield f"In {out}: {labels}model.skops, run.json, config.toml, ledger.sqlite"
+        files = "model.skops, metrics.jsonl, run.json, config.toml, ledger.sqlite"
+        yield f"In {out}: {labels}{files}"

@@ -19,7 +19,7 @@ from salutary.advice.comparison import (
     compare,
     follow,
 )
-from salutary.advice.options import AdviceTask
+from salutary.advice.task import AdviceTask
 from salutary.arrays import as_float64
 from salutary.deep.rows import joined
 from salutary.errors import counted

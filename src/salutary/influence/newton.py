@@ -245,8 +245,8 @@ class _Candidates:
         start = replace(model, coef=coef[:, :n_features], intercept=intercept)
         row, label = self.rows[place, :n_features], int(self.labels[place])
         rows = self.training.with_row(row, label, self.weight[place])
-        optimum, converged = minimize(start, rows)
-        return basis @ optimum.parameters, converged
+        found = minimize(start, rows)
+        return basis @ found.model.parameters, found.converged
 
     def _first_step(self) -> Float64Array:
         """Newton's step at the model, in closed form.

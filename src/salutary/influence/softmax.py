@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import helmert
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -100,11 +102,49 @@ def softmax_model(model: LogisticRegression) -> SoftmaxModel:
     check_is_fitted(model)
     coef = np.asarray(model.coef_, dtype=np.float64)
     intercept = np.broadcast_to(model.intercept_, coef.shape[:1]).astype(np.float64)
-    l2 = 1.0 / model.C
-    if len(model.classes_) == 2:
+    n_classes = len(model.classes_)
+    if n_classes == 2:
         coef, intercept = np.vstack([-coef, coef]) / 2, np.r_[-intercept, intercept] / 2
-        l2 *= 2
+    l2 = penalty_strength(model.C, n_classes)
     return SoftmaxModel(coef, intercept, l2, bool(model.fit_intercept))
+
+
+def penalty_strength(C: float, n_classes: int) -> float:
+    """The ``l2`` of a `SoftmaxModel` for a C of scikit-learn, see `softmax_model`."""
+    return (2.0 if n_classes == 2 else 1.0) / C
+
+
+def as_fitted(
+    regression: LogisticRegression,
+    model: SoftmaxModel,
+    classes: NDArray[Any],
+    n_iter: int,
+) -> LogisticRegression:
+    """Make an unfitted ``LogisticRegression`` a softmax model; undoes `softmax_model`.
+
+    Parameters
+    ----------
+    regression : LogisticRegression
+        Gets the attributes that scikit-learn would leave it with after a fit.
+    model : SoftmaxModel
+        Of as many classes as ``classes``. Of two, one row of coefficients is minus the
+        other.
+    classes : ndarray of shape (n_classes,), sorted
+    n_iter : int
+        Number of iterations of the fit.
+
+    Returns
+    -------
+    LogisticRegression
+        ``regression``.
+    """
+    coef, intercept = model.coef, model.intercept
+    if len(classes) == 2:
+        coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+    regression.classes_, regression.n_features_in_ = classes, model.n_features
+    regression.coef_, regression.intercept_ = coef.copy(), intercept.copy()
+    regression.n_iter_ = np.array([n_iter], dtype=np.int32)
+    return regression
 
 
 def check_objective(model: LogisticRegression) -> None:
@@ -315,5 +355,7 @@ def reduced_curvatures(
     basis: Float64Array, probability: FloatArray, weight: FloatArray
 ) -> Float64Array:
     """Curvatures of rows in reduced coordinates, shape (n_rows, K - 1, K - 1)."""
+    if probability.shape[1] == 2:
+        return np.asarray(2 * weight * probability.prod(axis=1))[:, None, None]
     roots = curvature_roots(basis, probability, weight)
     return roots @ roots.transpose(0, 2, 1)

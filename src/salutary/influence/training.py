@@ -9,13 +9,14 @@ from scipy import sparse
 from scipy.special import softmax
 
 from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix
-from salutary.influence.factored import factor_model
 from salutary.influence.objectives import row_log_loss
 from salutary.influence.softmax import (
+    Hessian,
     SoftmaxModel,
     log_loss_gradient,
     parameter_gradient,
 )
+from salutary.influence.solvers import factor
 
 MOST_STEPS = 100
 """Limit of Newton steps; few candidates take more than twenty."""
@@ -24,7 +25,7 @@ MOST_HALVINGS = 60
 """Limit of halvings of one step."""
 
 LAST_DECREMENT = 1e-14
-"""Squared Newton decrement, relative to the objective, whose step is the last."""
+"""Squared Newton decrement, relative to the objective, below which nothing is left."""
 
 SUFFICIENT_DECREASE = 1e-4
 """Share of the decrease that the gradient promises, at which a step is taken."""
@@ -61,6 +62,24 @@ class TrainingRows:
         )
 
 
+@dataclass(frozen=True)
+class Optimum:
+    """Where Newton's method ended.
+
+    Parameters
+    ----------
+    model : SoftmaxModel
+    n_steps : int
+    converged : bool
+        False if steps ran out, or if the Hessian was too ill-conditioned to trust the
+        last step.
+    """
+
+    model: SoftmaxModel
+    n_steps: int
+    converged: bool
+
+
 def training_objective(
     model: SoftmaxModel, rows: TrainingRows
 ) -> tuple[float, Float64Array]:
@@ -72,16 +91,28 @@ def training_objective(
         In nats.
     gradient : ndarray of shape (n_classes, n_features + fit_intercept), float64
     """
+    value, gradient, _ = _evaluated(model, rows)
+    return value, gradient
+
+
+def _evaluated(
+    model: SoftmaxModel, rows: TrainingRows
+) -> tuple[float, Float64Array, Float64Array]:
+    """The training objective, its gradient, and the probabilities behind both."""
     logits = model.logits(rows.X)
+    probability = softmax(logits, axis=1)
     loss = float(rows.weight @ row_log_loss(logits, rows.labels))
-    slope = log_loss_gradient(softmax(logits, axis=1), rows.labels)
+    slope = log_loss_gradient(probability, rows.labels)
     slope *= rows.weight[:, None]
     gradient = parameter_gradient(rows.X, slope, model.fit_intercept)
     gradient[:, : model.n_features] += model.l2 * model.coef
-    return loss + model.l2 / 2 * float(np.sum(model.coef**2)), gradient
+    value = loss + model.l2 / 2 * float(np.sum(model.coef**2))
+    return value, gradient, probability
 
 
-def minimize(model: SoftmaxModel, rows: TrainingRows) -> tuple[SoftmaxModel, bool]:
+def minimize(
+    model: SoftmaxModel, rows: TrainingRows, tolerance: float = LAST_DECREMENT
+) -> Optimum:
     """The optimum on the given rows, by Newton's method with a line search.
 
     Parameters
@@ -89,39 +120,52 @@ def minimize(model: SoftmaxModel, rows: TrainingRows) -> tuple[SoftmaxModel, boo
     model : SoftmaxModel
         Where to start.
     rows : TrainingRows
+    tolerance : float, default=1e-14
+        Squared Newton decrement, relative to the objective, whose step is the last.
+        What is left after that step is about its square.
 
     Returns
     -------
-    optimum : SoftmaxModel
-    converged : bool
-        False if steps ran out, or if the Hessian was too ill-conditioned to trust the
-        last step.
+    Optimum
 
     Notes
     -----
     Each step factors the Hessian anew, as `salutary.influence.solvers.factor` chooses.
     Unlike steps by the factor of another model, they come to the optimum from anywhere.
     """
-    value, gradient = training_objective(model, rows)
-    for _ in range(MOST_STEPS):
-        factored = factor_model(model, rows.X, rows.weight)
-        solution = factored.solver.solve(factored.hessian.basis @ gradient)
-        step = -factored.hessian.basis.T @ solution.value
+    value, gradient, probability = _evaluated(model, rows)
+    for n_steps in range(1, MOST_STEPS + 1):
+        step, trusted = _newton_step(model, rows, gradient, probability)
         decrement = -float(np.vdot(gradient, step))
         if decrement <= LAST_DECREMENT * value:
-            return _moved(model, step), solution.trusted
+            return Optimum(_moved(model, step), n_steps, trusted)
         length = 1.0
         for _ in range(MOST_HALVINGS):
             after = _moved(model, length * step)
-            value_after, gradient_after = training_objective(after, rows)
+            value_after, gradient_after, probability = _evaluated(after, rows)
             promised = SUFFICIENT_DECREASE * length * decrement
             if value_after <= value * (1 + ROUNDING) - promised:
                 break
             length /= 2
         else:
-            return model, False
+            return Optimum(model, n_steps, False)
+        if decrement <= tolerance * value and length == 1:
+            return Optimum(after, n_steps, trusted)
         model, value, gradient = after, value_after, gradient_after
-    return model, False
+    return Optimum(model, n_steps, False)
+
+
+def _newton_step(
+    model: SoftmaxModel,
+    rows: TrainingRows,
+    gradient: Float64Array,
+    probability: Float64Array,
+) -> tuple[Float64Array, bool]:
+    """The step to the minimum of the quadratic model, and whether to trust it."""
+    block = (rows.X, probability, rows.weight)
+    hessian = Hessian(model, lambda: [block], len(rows.labels))
+    solution = factor(hessian).solve(hessian.basis @ gradient)
+    return -hessian.basis.T @ solution.value, solution.trusted
 
 
 def _moved(model: SoftmaxModel, step: Float64Array) -> SoftmaxModel:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import Float64Array, IntArray
+from salutary.arrays import Float64Array, IntArray, as_float64
 from salutary.influence.inputs import class_weights
-from salutary.influence.training import TrainingRows
+from salutary.influence.softmax import (
+    SoftmaxModel,
+    as_fitted,
+    penalty_strength,
+    softmax_model,
+)
+from salutary.influence.training import TrainingRows, minimize
 from salutary.labeling.definition import Definition
 from salutary.labeling.rows import LabeledRows
 
@@ -28,9 +32,6 @@ TRIAL_TOLERANCE = 1e-3
 
 NEWTON_LIMIT = 200
 """Largest number of coefficients for which Newton's method is faster than L-BFGS."""
-
-ONE_NEWTON = Lock()
-"""Held while scikit-learn fits by Newton's method, see `_fit_by_newton`."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def fit_converged(
     classes: NDArray[np.generic],
     previous: LogisticRegression | None = None,
     tolerance: float = REFIT_TOLERANCE,
+    C: float | None = None,
 ) -> LogisticRegression:
     """Fit a clone to convergence, because influences are exact only at the optimum.
 
@@ -134,6 +136,8 @@ def fit_converged(
         A model of the same classes and features; the fit starts from its coefficients.
     tolerance : float, default=1e-8
         Tolerance of the fit, unless that of the estimator is smaller.
+    C : float, optional
+        In place of the estimator's.
 
     Returns
     -------
@@ -142,40 +146,66 @@ def fit_converged(
     model = clone(estimator).set_params(
         tol=min(estimator.tol, tolerance),
         max_iter=max(estimator.max_iter, REFIT_STEPS),
-        warm_start=previous is not None,
-        solver=_solver(estimator, rows.X.shape[1], len(classes)),
+        C=estimator.C if C is None else C,
     )
-    if previous is not None:
-        model.coef_ = previous.coef_.copy()
-        model.intercept_ = np.array(previous.intercept_, ndmin=1)
-    if model.solver == "newton-cholesky":
-        _fit_by_newton(model, rows, classes)
-    else:
-        model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
-    return model.set_params(warm_start=estimator.warm_start, solver=estimator.solver)
+    if _newton_is_faster(estimator, rows, classes):
+        found = _fit_by_newton(model, rows, classes, previous)
+        if found is not None:
+            return found
+    return _fit_by_scikit_learn(model, rows, classes, previous)
 
 
 def _fit_by_newton(
-    model: LogisticRegression, rows: LabeledRows, classes: NDArray[np.generic]
-) -> None:
-    """Fit, in one thread at a time, and without a warning if Newton's method fails.
+    model: LogisticRegression,
+    rows: LabeledRows,
+    classes: NDArray[np.generic],
+    previous: LogisticRegression | None,
+) -> LogisticRegression | None:
+    """Fit by Newton's method; None where it does not converge."""
+    labels, weight = rows.labels, np.asarray(rows.weight, dtype=np.float64)
+    present = np.unique(labels)
+    if len(present) < len(classes):
+        classes, labels = classes[present], np.searchsorted(present, labels)
+    if len(classes) < 2 or not weight.sum() > 0:
+        return None  # scikit-learn says what is wrong
+    l2, fit_intercept = penalty_strength(model.C, len(classes)), model.fit_intercept
+    if previous is None:
+        coef = np.zeros((len(classes), rows.X.shape[1]))
+        start = SoftmaxModel(coef, coef.sum(axis=1), l2, bool(fit_intercept))
+    else:
+        start = replace(softmax_model(previous), l2=l2)
+    model.classes_ = classes
+    factors = class_weights(model, classes[labels], weight)
+    if factors is not None:
+        weight = weight * factors[labels]
+    found = minimize(start, TrainingRows(as_float64(rows.X), labels, weight), model.tol)
+    if not found.converged:
+        return None
+    return as_fitted(model, found.model, classes, found.n_steps)
 
-    scikit-learn then continues with L-BFGS by itself. It learns of the failure by a
-    warning that it turns into an error for that moment, and until Python 3.14 filters
-    of warnings belong to all threads at once.
-    """
-    with ONE_NEWTON, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="(?s).*resort to lbfgs")
-        model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
+
+def _fit_by_scikit_learn(
+    model: LogisticRegression,
+    rows: LabeledRows,
+    classes: NDArray[np.generic],
+    previous: LogisticRegression | None,
+) -> LogisticRegression:
+    warm_start = model.warm_start
+    if previous is not None:
+        model.set_params(warm_start=True)
+        model.coef_ = previous.coef_.copy()
+        model.intercept_ = np.array(previous.intercept_, ndmin=1)
+    model.fit(rows.X, classes[rows.labels], sample_weight=rows.weight)
+    return model.set_params(warm_start=warm_start)
 
 
-def _solver(estimator: LogisticRegression, n_features: int, n_classes: int) -> str:
-    """The estimator's solver; for few coefficients, Newton's instead of the default.
+def _newton_is_faster(
+    estimator: LogisticRegression, rows: LabeledRows, classes: NDArray[np.generic]
+) -> bool:
+    """Whether to fit by Newton's method in place of scikit-learn's default solver.
 
     The optimum is the same. From a start nearby, Newton's method takes three or four
     steps, L-BFGS up to hundreds (`speed/bank_loop.py`).
     """
-    n_coefficients = n_features * (1 if n_classes == 2 else n_classes)
-    if estimator.solver == "lbfgs" and n_coefficients <= NEWTON_LIMIT:
-        return "newton-cholesky"
-    return str(estimator.solver)
+    n_coefficients = rows.X.shape[1] * (1 if len(classes) == 2 else len(classes))
+    return bool(estimator.solver == "lbfgs") and n_coefficients <= NEWTON_LIMIT

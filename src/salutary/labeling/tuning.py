@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -64,8 +63,7 @@ def fit_penalized(
         return DummyClassifier().fit(rows.X, classes[rows.labels])
     if estimator is None:
         estimator = LogisticRegression()
-    estimator = clone(estimator).set_params(C=C)
-    return fit_converged(estimator, rows, classes, previous, tolerance)
+    return fit_converged(estimator, rows, classes, previous, tolerance, C)
 
 
 def probabilities(model: Any, X: Matrix, classes: NDArray[Any]) -> Float64Array:
@@ -88,13 +86,15 @@ def probabilities(model: Any, X: Matrix, classes: NDArray[Any]) -> Float64Array:
 
 
 def lowest_loss(
-    penalties: Sequence[float], loss_of: Callable[[float], float]
+    penalties: Sequence[float],
+    loss_of: Callable[[float], float],
+    near: float | None = None,
 ) -> tuple[float, float]:
     """Find the C with the lowest loss, and this loss.
 
-    The search starts with the strongest penalty and ends when the loss rises, as models
-    with weaker penalties fit noise and take longest to fit. It finds the lowest loss
-    unless the loss has several local minima.
+    The search goes to weaker penalties while the loss falls; if it does not fall at
+    once, to stronger ones while it does not rise. It finds the lowest loss unless the
+    loss has several local minima.
 
     Parameters
     ----------
@@ -102,6 +102,8 @@ def lowest_loss(
         Values of C, ascending. Of values with equal losses, the smallest is taken.
     loss_of : callable
         Loss for a value of C, on rows that its models were not fitted on.
+    near : float, optional
+        The value to begin with, one of ``penalties``; by default that in the middle.
 
     Returns
     -------
@@ -112,13 +114,20 @@ def lowest_loss(
     >>> lowest_loss([0.1, 1.0, 10.0, 100.0], lambda C: abs(C - 2))
     (1.0, 1.0)
     """
-    best, lowest = penalties[0], np.inf
-    for C in penalties:
-        loss = loss_of(C)
-        if loss >= lowest:
-            break
-        best, lowest = C, loss
-    return best, lowest
+
+    def walk(place: int, lowest: float, step: int) -> tuple[int, float]:
+        while 0 <= place + step < len(penalties):
+            loss = loss_of(penalties[place + step])
+            if loss > lowest or (loss == lowest and step > 0):
+                break
+            place, lowest = place + step, loss
+        return place, lowest
+
+    start = len(penalties) // 2 if near is None else list(penalties).index(near)
+    best, lowest = walk(start, loss_of(penalties[start]), 1)
+    if best == start:
+        best, lowest = walk(start, lowest, -1)
+    return penalties[best], lowest
 
 
 def best_C(
@@ -126,6 +135,7 @@ def best_C(
     classes: NDArray[Any],
     penalties: Sequence[float],
     estimator: LogisticRegression | None = None,
+    near: float | None = None,
 ) -> tuple[float, float]:
     """Find the C with the lowest log loss on rows that its models were not fitted on.
 
@@ -138,6 +148,8 @@ def best_C(
         Values of C, see `lowest_loss`.
     estimator : LogisticRegression, optional
         See `fit_penalized`.
+    near : float, optional
+        Where the search begins, see `lowest_loss`.
 
     Returns
     -------
@@ -157,7 +169,7 @@ def best_C(
             loss += float(log_losses(chance, judged.labels) @ judged.weight)
         return loss
 
-    return lowest_loss(penalties, loss_of)
+    return lowest_loss(penalties, loss_of, near)
 
 
 def best_C_by_validation(

@@ -30,6 +30,7 @@ CREATE TABLE fits (
     C REAL NOT NULL,
     validation_weight REAL NOT NULL,
     n_labels INTEGER NOT NULL,
+    loss REAL NOT NULL,
     digest TEXT NOT NULL,
     PRIMARY KEY (fold, position)
 );
@@ -52,8 +53,8 @@ CREATE TABLE fits (
 
     def __getitem__(self, number: int) -> FoldResults:
         rows = self._all(
-            "SELECT option, logits, n_rows, C, validation_weight, n_labels FROM fits "
-            "WHERE fold = ? ORDER BY position",
+            "SELECT option, logits, n_rows, C, validation_weight, n_labels, loss "
+            "FROM fits WHERE fold = ? ORDER BY position",
             number,
         )
         return {
@@ -70,7 +71,7 @@ CREATE TABLE fits (
                     *(number, position, option),
                     np.ascontiguousarray(found.logits, dtype="<f8").tobytes(),
                     *(len(found.logits), float(found.C)),
-                    *(float(found.validation_weight), found.n_labels),
+                    *(float(found.validation_weight), found.n_labels, found.loss),
                 ]
                 marks = ", ".join("?" * (len(content) + 1))
                 connection.execute(

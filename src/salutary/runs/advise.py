@@ -17,8 +17,9 @@ from salutary.advice.comparison import (
     compare,
     follow,
 )
-from salutary.advice.options import AdviceTask, FittedOption
-from salutary.arrays import IntArray
+from salutary.advice.cross_fitting import FoldResults
+from salutary.advice.task import AdviceTask, FittedOption
+from salutary.arrays import FloatArray, IntArray
 from salutary.errors import InputError, counted
 from salutary.files import claim, write_json, write_text
 from salutary.labeling.selection import Selection
@@ -30,6 +31,7 @@ from salutary.progress import Stage
 from salutary.runs.artifacts import (
     CONFIG,
     LABELS,
+    METRICS,
     MODEL,
     REPORT,
     SWITCHES,
@@ -37,6 +39,7 @@ from salutary.runs.artifacts import (
     write_model,
 )
 from salutary.runs.kind import Request
+from salutary.runs.metrics import add_line, fold_figures, write_lines
 from salutary.runs.origins import (
     begun,
     checked_sha256,
@@ -257,6 +260,24 @@ def _first_facts(
     }
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """The folds that a ledger holds; a new one also gets its line in metrics.jsonl."""
+
+    ledger: AdviceLedger
+    out: Path
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.ledger
+
+    def __getitem__(self, number: int) -> FoldResults:
+        return self.ledger[number]
+
+    def __setitem__(self, number: int, results: FoldResults) -> None:
+        self.ledger[number] = results
+        add_line(self.out, fold_figures(number, results))
+
+
 def _finish(
     ledger: AdviceLedger,
     request: Request,
@@ -267,7 +288,9 @@ def _finish(
     """Compare, follow the advice, and write the results, each file whole."""
     plan, facts, out = request.settings, ledger.facts(), request.out
     task = _task(encoded, plan)
-    advice = compare(task, plan.splits, plan.repeats, fitted, ledger)
+    _write_metrics(ledger, plan, out)
+    folds = _Watched(ledger, out)
+    advice = compare(task, plan.splits, plan.repeats, fitted, folds)
     with stage("fitting what is advised"):
         found, pool_rows = follow(task, advice.option)
     with stage("writing the results"), threadpool_limits(limits=1, user_api="blas"):
@@ -288,11 +311,20 @@ def _finish(
                 "labels": found.n_labels,
             },
         }
+        _write_metrics(ledger, plan, out)
         write_text(out / CONFIG, config_text(ADVISING.name, facts["options"]))
         write_json(out / REPORT, report)
-        written = {name: file_sha256(out / name) for name in (*names, CONFIG, REPORT)}
+        written = {
+            name: file_sha256(out / name) for name in (*names, METRICS, CONFIG, REPORT)
+        }
         ledger.set_facts(report=report, results=written)
     return report
+
+
+def _write_metrics(ledger: AdviceLedger, plan: Plan, out: Path) -> None:
+    """Write metrics.jsonl whole: all folds that the ledger has."""
+    numbers = range(plan.splits * plan.repeats)
+    write_lines(out, [fold_figures(k, ledger[k]) for k in numbers if k in ledger])
 
 
 def _write_labels(
@@ -305,10 +337,6 @@ def _write_labels(
     """Write the labels of an option, in their order; the name of the file."""
     tables, of_training = encoded.tables, option.startswith(RELABELED)
     classes, label_type = tables.classes, tables.label_type
-    chosen = Selection.empty(len(classes))
-    for record in found.rounds:
-        chosen = chosen.followed_by(record.selection)
-    nothing = np.full(found.n_labels, np.nan)  # self-training has no influences
     numbers = [[record.number] * len(record.selection) for record in found.rounds]
     columns: dict[str, Any] = {}
     if of_training:
@@ -319,18 +347,36 @@ def _write_labels(
         assert tables.ids is not None  # there is a pool, and its rows have names
         columns["id"] = tables.ids.take(pa.array(pool_rows[found.rows]))
     columns["label"] = pa.array(classes[found.labels].tolist(), type=label_type)
-    scored = {
-        "influence": chosen.assigned_influence,
-        "influence_se": chosen.influence_se,
-        "probability": chosen.assigned_probability,
-    }
-    for name, values in scored.items():
-        columns[name] = values if found.rounds else nothing
+    columns.update(_scores(found, encoded, pool_rows))
     columns["round"] = np.concatenate(numbers) if numbers else np.zeros(found.n_labels)
     columns["option"] = pa.array([option] * found.n_labels, type=pa.string())
     name = SWITCHES if of_training else LABELS
     write_table(pa.table(columns), out / name)
     return name
+
+
+def _scores(
+    found: FittedOption, encoded: EncodedTables, pool_rows: IntArray
+) -> dict[str, FloatArray]:
+    """Columns with the influence and the probability of each label.
+
+    Labels of a run have them from when they were assigned. Others have no influence,
+    and the probability that the option's model gives them.
+    """
+    if found.rounds:
+        chosen = Selection.empty(len(encoded.tables.classes))
+        for record in found.rounds:
+            chosen = chosen.followed_by(record.selection)
+        return {
+            "influence": chosen.assigned_influence,
+            "influence_se": chosen.influence_se,
+            "probability": chosen.assigned_probability,
+        }
+    assert encoded.pool is not None  # its rows have got these labels
+    nothing = np.full(found.n_labels, np.nan)
+    chance = found.model.predict_proba(encoded.pool[pool_rows[found.rows]])
+    likely = chance[np.arange(found.n_labels), found.labels]
+    return {"influence": nothing, "influence_se": nothing, "probability": likely}
 
 
 def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:

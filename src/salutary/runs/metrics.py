@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: a line of figures for each round, to watch a run by.
+"""``metrics.jsonl``: a line of figures for each round or fold, to watch a run by.
 
 The ledger holds all of it. The file is made of the ledger whole when a run begins, goes
 on or ends; in between each round adds its line, so that ten thousand rounds write the
@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from salutary.advice.cross_fitting import FoldResults
 from salutary.files import write_text
 from salutary.ledgers.record import RoundEntry
 from salutary.runs.artifacts import METRICS
@@ -46,21 +47,44 @@ def write_metrics(
     out: Path, entries: Iterable[RoundEntry], best_round: int | None = None
 ) -> None:
     """Write the file whole: all rounds that the ledger has."""
-    lines = (_line(entry, best_round) for entry in entries)
-    write_text(out / METRICS, "".join(lines))
+    write_lines(out, (_figures(entry, best_round) for entry in entries))
 
 
 def add_metrics(out: Path, entry: RoundEntry) -> None:
     """Add the line of a round that the ledger has got."""
+    add_line(out, _figures(entry))
+
+
+def _figures(entry: RoundEntry, best_round: int | None = None) -> dict[str, Any]:
+    # Before the end no round is undone.
+    return figures_of(entry, entry.round if best_round is None else best_round)
+
+
+def fold_figures(number: int, results: FoldResults) -> dict[str, Any]:
+    """Figures of a fold of a comparison: each option's loss, C and number of labels."""
+    return {
+        "fold": number + 1,
+        "options": {
+            name: {"loss": found.loss, "C": found.C, "labels": int(found.n_labels)}
+            for name, found in results.items()
+        },
+    }
+
+
+def write_lines(out: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Write the file whole."""
+    write_text(out / METRICS, "".join(map(_line, lines)))
+
+
+def add_line(out: Path, figures: dict[str, Any]) -> None:
+    """Add a line to the file."""
     with open(out / METRICS, "a", encoding="utf-8", opener=_no_link) as file:
-        file.write(_line(entry))
+        file.write(_line(figures))
 
 
 def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
-def _line(entry: RoundEntry, best_round: int | None = None) -> str:
-    # Before the end no round is undone.
-    best_round = entry.round if best_round is None else best_round
-    return json.dumps(figures_of(entry, best_round), allow_nan=False) + "\n"
+def _line(figures: dict[str, Any]) -> str:
+    return json.dumps(figures, allow_nan=False) + "\n"

@@ -30,6 +30,7 @@ from salutary.arrays import Float64Array, Matrix
 from salutary.influence.inputs import class_weights
 from salutary.influence.softmax import (
     SoftmaxModel,
+    as_fitted,
     centered,
     parameter_gradient,
     softmax_model,
@@ -160,7 +161,7 @@ def fit_information(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return as_regression(optimum, start, n_iter)
+    return as_fitted(clone(start), optimum, start.classes_, n_iter)
 
 
 def class_frequencies(
@@ -328,29 +329,3 @@ def _with_parameters(model: SoftmaxModel, parameters: Float64Array) -> SoftmaxMo
     coef = parameters[:, : model.n_features]
     intercept = parameters[:, -1] if model.fit_intercept else model.intercept
     return replace(model, coef=coef, intercept=intercept)
-
-
-def as_regression(
-    model: SoftmaxModel, fitted: LogisticRegression, n_iter: int
-) -> LogisticRegression:
-    """A softmax model as a fitted ``LogisticRegression``.
-
-    The inverse of `salutary.influence.softmax.softmax_model`.
-
-    Parameters
-    ----------
-    model : SoftmaxModel
-    fitted : LogisticRegression
-        Of the same classes and features, with the settings that the result gets.
-    n_iter : int
-        Number of iterations of the fit.
-    """
-    coef, intercept = model.coef, model.intercept
-    if len(fitted.classes_) == 2:
-        coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
-    regression = clone(fitted)
-    regression.classes_ = fitted.classes_
-    regression.n_features_in_ = fitted.n_features_in_
-    regression.coef_, regression.intercept_ = coef.copy(), intercept.copy()
-    regression.n_iter_ = np.array([n_iter], dtype=np.int32)
-    return regression

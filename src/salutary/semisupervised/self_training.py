@@ -80,7 +80,7 @@ def models(
             labels, rows = balanced_share(model.predict_proba(X), setting.share)
             known = np.searchsorted(task.classes, model.classes_)[labels[rows]]
             labeled = LabeledRows(X[rows], known, weight[rows])
-            model = task.fit_with_pool(setting.C, labeled, setting.weight)
+            model = task.fit_with_pool(setting.C, labeled, setting.weight, model)
         yield model
 
 

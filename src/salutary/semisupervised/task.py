@@ -80,7 +80,11 @@ class SemiSupervisedTask:
         )
 
     def fit_with_pool(
-        self, C: float, pool: LabeledRows, weight: float
+        self,
+        C: float,
+        pool: LabeledRows,
+        weight: float,
+        previous: LogisticRegression | None = None,
     ) -> LogisticRegression:
         """Fit the labeled rows and pool rows that got a label.
 
@@ -92,13 +96,15 @@ class SemiSupervisedTask:
             is the plain one.
         weight : float
             Weight of all of them together, in units of that of all labeled rows.
+        previous : LogisticRegression, optional
+            Where the fit starts; by default, from the plain model.
         """
         total = pool.weight.sum()
         if not total > 0:
             return self.plain(C)
         share = pool.weight / total * weight * self.rows.weight.sum()
         added = LabeledRows(pool.X, pool.labels, share)
-        return self.fit(C, join(self.rows, added), self.plain(C))
+        return self.fit(C, join(self.rows, added), previous or self.plain(C))
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Method:
     ----------
     paths : callable
         C -> settings to choose from, where C does best without a pool. They come in
-        paths, along which fits share work.
+        paths, along which the pool counts more and more and fits share work.
     models : callable
         (task, settings) -> an iterator of the fitted model of each setting. The
         settings are a path, or one setting alone.

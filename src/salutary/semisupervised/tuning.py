@@ -91,12 +91,75 @@ Part = tuple[SemiSupervisedTask, LabeledRows]
 """A task without some of its rows, and these rows, of classes that the others have."""
 
 
-def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
-    """Choose a setting by cross-validation, and fit it on all rows.
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """What every method of a task is judged by, and judged against.
+
+    Parameters
+    ----------
+    task : SemiSupervisedTask
+    parts : list of Part
+        Of a cross-validation; one or more.
+    held : HeldOut
+        The held-out rows of all parts.
+    plain : Candidate
+        The regression that knows of no pool, under its best C.
+    """
+
+    task: SemiSupervisedTask
+    parts: list[Part]
+    held: HeldOut
+    plain: Candidate
+
+    def tuned(self, method: Method) -> Tuned:
+        """Choose a setting of a method, or none, and fit it on all rows.
+
+        Along a path the pool counts more and more, beginning with not at all, so the
+        path is left once the loss rises. The pool is left alone where some fold could
+        not judge some class.
+        """
+        rare = unjudged(self.task.rows)
+        found: list[Candidate] = []
+        for path in [] if len(rare) else method.paths(self.plain.setting.C):
+            alike = path[0].C == self.plain.setting.C
+            lowest = self.plain.loss if alike else np.inf
+            for candidate in judged(self.parts, self.held, method, path):
+                found.append(candidate)
+                if candidate.loss >= lowest:
+                    break
+                lowest = candidate.loss
+        chosen = choose(self.plain, found, self.held.weight)
+        used = PLAIN if chosen is self.plain else method
+        (model,) = used.models(self.task, [chosen.setting])
+        return Tuned(tempered(model, chosen.temperature), chosen, self.plain)
+
+
+def begin_tuning(task: SemiSupervisedTask) -> Tuning | None:
+    """Split the rows of a task, and tune the regression that knows of no pool.
 
     All settings are judged by the log loss after calibration, on the same rows and with
-    the same 2,000 rows drawn from a larger pool. The pool is left alone where some fold
-    could not judge some class.
+    the same 2,000 rows drawn from a larger pool.
+
+    Parameters
+    ----------
+    task : SemiSupervisedTask
+
+    Returns
+    -------
+    Tuning, or None if too few rows are labeled to hold any out.
+    """
+    parts = tuning_parts(task)
+    if not parts:
+        return None
+    pairs = [(part.rows, held) for part, held in parts]
+    held = held_out(parts)
+    C, _ = best_C(pairs, task.classes, PENALTIES, task.estimator)
+    plain = next(judged(parts, held, PLAIN, [Setting(C)]))
+    return Tuning(task, parts, held, plain)
+
+
+def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
+    """Choose a setting by cross-validation, and fit it on all rows.
 
     Parameters
     ----------
@@ -107,21 +170,8 @@ def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
     -------
     Tuned, or None if too few rows are labeled to hold any out.
     """
-    parts = tuning_parts(task)
-    if not parts:
-        return None
-    pairs = [(part.rows, held) for part, held in parts]
-    held = held_out(parts)
-    C, _ = best_C(pairs, task.classes, PENALTIES, task.estimator)
-    plain = next(judged(parts, held, PLAIN, [Setting(C)]))
-    found = [
-        candidate
-        for path in ([] if len(unjudged(task.rows)) else method.paths(C))
-        for candidate in judged(parts, held, method, path)
-    ]
-    chosen = choose(plain, found, held.weight)
-    (model,) = (PLAIN if chosen is plain else method).models(task, [chosen.setting])
-    return Tuned(tempered(model, chosen.temperature), chosen, plain)
+    tuning = begin_tuning(task)
+    return None if tuning is None else tuning.tuned(method)
 
 
 def choose(
