@@ -45,7 +45,7 @@ SURE = 2.0
 """Standard errors by which people's labels must be better without some of them."""
 
 SURE_OF_SIX = 2.64
-"""And by which labels that no person gave must be, in the best of six options."""
+"""And by which assigned labels must be, in the best of six options."""
 
 CHOSEN_ON = ("bank", "celeba", "diabetic", "musk", "mnist")
 """Data sets that the preference was chosen on; the rest of the nine check it."""
@@ -60,7 +60,7 @@ A trial is a data set, a draw of its rows, and none or 40% of the training label
 (symmetric). In each, `salutary advise` compares the options by one cross-fitting in
 {SPLITS} folds of the validation rows. It advises "train + validation" unless another
 option with people's labels alone is better by more than {SURE:g} standard errors of the
-difference, and labels that no person gave only if they are better than that by more
+difference, and assigned labels only if they are better than that by more
 than {SURE_OF_SIX:g}, as they are the best of six options; then every option is fitted
 on all training and validation rows and the pool, tunes anew, and is judged by the test
 rows, which nothing else looks at. An option is within a

@@ -67,7 +67,7 @@ Differences are in log loss on the test rows, model less reference, with their p
 standard errors; below zero the model is better. Significant is more than {SURE:g}
 standard errors.
 
-A verdict says of labels that no person gave that they are better, worse, or make no
+A verdict says of assigned labels that they are better, worse, or make no
 sure difference to the best use of people's labels, or that none was kept. Two verdicts
 contradict each other if one says better and the other says worse.
 

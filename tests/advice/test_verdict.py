@@ -66,7 +66,7 @@ def test_labels_that_add_nothing_sure_are_not_advised() -> None:
     )
     assert (found.option, found.finding) == ("train + validation", "no difference")
     assert found.sentence == (
-        "Advice: train on both tables; labels that no person gave add nothing that is "
+        "Advice: train on both tables; assigned labels add nothing that is "
         "sure: the log loss of 'salutary + validation' is 0.0250 lower (95% interval "
         "-0.0794 to 0.1294 for the best of 2 options, maybe by chance)."
     )
@@ -97,7 +97,7 @@ def test_labels_that_harm_are_said_to() -> None:
     assert (found.option, found.finding) == ("train + weighted validation", "worse")
     assert found.sentence == (
         "Advice: train on both tables, with a tuned weight of the validation rows "
-        "(about 5); labels that no person gave do worse here: the log loss of "
+        "(about 5); assigned labels do worse here: the log loss of "
         "'relabeled' is 0.3000 higher (95% interval 0.3000 to 0.3000)."
     )
 
@@ -179,6 +179,24 @@ def test_the_sentence_names_the_option_that_is_furthest_ahead(data: Any) -> None
     behind = verdict.table.set_index("option")["difference"]
     if behind.min() < -5e-5:
         assert repr(behind.idxmin()) in verdict.sentence
+
+
+@given(LOSSES, LOSSES, LOSSES, LOSSES)
+def test_the_sentence_and_the_table_have_one_interval(
+    both: list[float], train: list[float], labels: list[float], more: list[float]
+) -> None:
+    found = verdict_of(
+        judged(
+            train__validation=both, train_only=train, salutary=labels, relabeled=more
+        )
+    )
+    for row in found.table.to_dict("records"):
+        lower, upper = row["lower"], row["upper"]
+        if row["difference"] < 0:
+            lower, upper = -upper, -lower
+        named = f"{row['option']!r} is {abs(row['difference']):.4f} "
+        if named in found.sentence:
+            assert f"interval {lower:z.4f} to {upper:z.4f}" in found.sentence
 
 
 def test_the_best_of_two_options_must_be_surer_than_one_alone() -> None:

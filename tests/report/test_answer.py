@@ -15,7 +15,12 @@ def answer(**how):
     ("finding", "behind", "headline", "beyond"),
     [
         ("better", -0.1, "Yes, the labels help.", "0.1000 lower (better)"),
-        ("worse", 0.1, "No: a model does better without", "0.1000 higher (worse)"),
+        (
+            "worse",
+            0.1,
+            "No: the best model without the labels is better",
+            "0.1000 higher (worse)",
+        ),
         ("no difference", 0.01, "is not sure", "0.0200 better to 0.0400 worse"),
     ],
 )
@@ -60,8 +65,9 @@ def test_what_is_better_than_both_is_named():
     found["option"] = "train only"
     found["options"][1]["loss"] = 0.3
     text = beyond_both_tables(found, "x")
-    assert "Beside 'train only', it is 0.1000 higher" in text
-    assert "(95% interval 0.0800 to 0.1200)" in text
+    assert "'train only', the best without them, has 0.3000: with the x it is" in text
+    assert "it is 0.1000 higher (worse) (95% interval 0.0800 to 0.1200)" in text
+    assert text.index("the best without") < text.index("Training on both tables")
 
 
 def test_the_interval_beyond_both_tables_is_there_whatever_is_advised():

@@ -116,7 +116,7 @@ def compare(
 def going_on(measure: Measure, judged: Mapping[str, Judged]) -> list[str]:
     """The options that another repeat may still bring forward.
 
-    Options with labels that no person gave are left out once the 95% interval of how
+    Options with assigned labels are left out once the 95% interval of how
     far they are behind the best one of all leaves out zero.
     """
     best = min(judged, key=lambda name: measure.loss(judged[name]))

@@ -228,5 +228,5 @@ class FittedOption:
 
     @property
     def n_labels(self) -> int:
-        """Number of labels that no person gave."""
+        """Number of assigned labels."""
         return len(self.rows)

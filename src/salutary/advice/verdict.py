@@ -6,7 +6,7 @@ fitted estimators and `Advice` all show this one object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -53,7 +53,7 @@ ACTIONS = {
 ASSIGNED = (RELABELED, SALUTARY, "self-training", *WHOLE_POOL)
 """How the names of options begin whose labels no person gave."""
 
-UNSEEN = "labels that no person gave cannot be judged, as VAL lacks a class: "
+UNSEEN = "assigned labels cannot be judged, as VAL lacks a class: "
 """Why such labels are not advised although they seem better."""
 
 Finding = Literal["better", "worse", "no difference", "no labels"]
@@ -90,7 +90,8 @@ class Verdict:
         - ``accuracy``, and ``loss``, the value of the objective (the log loss in nats),
           on validation rows that the option was not fitted on;
         - ``difference``, ``lower``, ``upper``: how much higher the loss is than that of
-          the advised option, and the ends of the 95% interval of that difference;
+          the advised option, and the ends of the 95% interval of that difference. If
+          one of the two has assigned labels, it allows for the number of such options;
         - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
           weight of 0 means that the option was not fitted on validation rows;
         - ``labels``: mean number of labels over all fits.
@@ -102,7 +103,7 @@ class Verdict:
     -----
     Training on both tables is advised unless something is surely better: unless the 95%
     interval of the difference leaves out zero. Of other options with people's labels
-    alone that are, the one with the lowest loss is best. Labels that no person gave
+    alone that are, the one with the lowest loss is best. Assigned labels
     must be surely better than that. ``docs/studies/advise`` compares this with other
     ways to decide.
     """
@@ -161,12 +162,12 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
         finding = _finding(difference)
         if finding == "better" and _sees_every_class(judged, measure):
             option = labeled
-    table = _table(judged, measure, losses, option)
 
     def beside(name: str) -> Difference:
         among = len(having) if {name, option} & {*having} else 1
         return measure.difference(judged[name], judged[option], among)
 
+    table = _table(judged, measure, losses, beside)
     other = _compared_with(option, without, labeled, losses)
     compared = ""
     if other is not None:
@@ -247,8 +248,8 @@ def _reason(finding: Finding, option: str, compared: str) -> str:
     """Why an option is advised, given how it compares with another."""
     before = {
         "better": "" if option.startswith(ASSIGNED) else UNSEEN,
-        "worse": "labels that no person gave do worse here: ",
-        "no difference": "labels that no person gave add nothing that is sure: ",
+        "worse": "assigned labels do worse here: ",
+        "no difference": "assigned labels add nothing that is sure: ",
         "no labels": "no label was kept; ",
     }
     return (before[finding] + compared).removesuffix("; ")
@@ -305,11 +306,11 @@ def _table(
     judged: Mapping[str, Judged],
     measure: Measure,
     losses: Mapping[str, float],
-    option: str,
+    beside: Callable[[str], Difference],
 ) -> pd.DataFrame:
     rows = []
     for name, found in judged.items():
-        behind = measure.difference(found, judged[option])
+        behind = beside(name)
         rows.append(
             {
                 "option": name,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "people": ("people's labels alone", style.PEOPLE),
-    "assigned": ("with labels that no person gave", style.ASSIGNED),
+    "assigned": ("with assigned labels", style.ASSIGNED),
 }
 """Name in the legend and look of each kind of option."""
 
@@ -40,7 +40,7 @@ class AdviceDisplay:
     ----------
     frame : DataFrame
         A row for each option, with the columns option, loss, difference, lower, upper
-        and assigned (whether it has labels that no person gave).
+        and assigned (whether it has assigned labels).
     option : str
         The option that the others are compared with.
     objective : str, default="loss"
@@ -52,7 +52,7 @@ class AdviceDisplay:
     figure_ : matplotlib Figure
     artists_ : dict of str to Artist
         What was drawn: "people" and "assigned", the markers of options without and with
-        labels that no person gave, and "people bars" and "assigned bars".
+        assigned labels, and "people bars" and "assigned bars".
 
     See Also
     --------

@@ -65,7 +65,7 @@ PROMISED: dict[str, Any] = {
 
 PEOPLE: dict[str, Any] = {"color": LIGHT["gray"], "marker": "o"}
 ASSIGNED: dict[str, Any] = {"color": LIGHT["purple"], "marker": "D"}
-"""Options without and with labels that no person gave."""
+"""Options without and with assigned labels."""
 
 CLASSES: tuple[dict[str, Any], ...] = tuple(
     {"color": LIGHT[color], "marker": marker}

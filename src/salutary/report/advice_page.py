@@ -20,9 +20,9 @@ from salutary.report.plots import picture
 from salutary.report.warnings import warnings_of
 
 HEADLINES = {
-    "better": "Labels that no person gave would help.",
-    "worse": "A model does better without labels that no person gave.",
-    "no difference": "Whether labels that no person gave would help is not sure.",
+    "better": "Assigned labels would help.",
+    "worse": "A model does better without assigned labels.",
+    "no difference": "Whether assigned labels would help is not sure.",
     "no labels": "No label would be given.",
 }
 
@@ -81,5 +81,5 @@ def _answer(outcome: Mapping[str, Any] | None) -> Answer:
     beyond = beyond_both_tables(outcome, "labels")
     headline = HEADLINES[outcome["finding"]]
     if outcome["difference"] is None and outcome["finding"] == "no labels":
-        beyond = f"No option with labels that no person gave was kept. {beyond}"
+        beyond = f"No option with assigned labels was kept. {beyond}"
     return Answer(headline, beyond, "", outcome["sentence"])

@@ -38,7 +38,7 @@ class Answer:
 
 HEADLINES = {
     "better": "Yes, the {labels} help.",
-    "worse": "No: a model does better without the {labels}.",
+    "worse": "No: the best model without the {labels} is better.",
     "no difference": "Whether the {labels} help is not sure.",
     "no labels": "No {label} was given, as none was seen to help.",
 }
@@ -93,7 +93,10 @@ def answer_of(
 
 
 def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
-    """How the best use of the labels compares with training on both tables."""
+    """How the best use of the labels compares with training on both tables.
+
+    What is advised comes first where it is neither of the two.
+    """
     options = {row["option"]: row for row in verdict["options"]}
     having = [row for name, row in options.items() if name.startswith(ASSIGNED)]
     both = options.get(TRAIN_AND_VALIDATION)
@@ -101,28 +104,29 @@ def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
         return "They were not compared with training on both tables."
     best = min(having, key=lambda row: row["loss"])
     loss = str(verdict["objective"]).replace("_", " ")
-    behind = best["loss"] - both["loss"]
-    word = "higher (worse)" if behind > 0 else "lower (better)"
-    text = (
-        f"Beyond training on both tables: with the {labels} the {loss} is "
-        f"{number(abs(behind))} {word}, {number(best['loss'])} instead of "
-        f"{number(both['loss'])}"
-    )
     limits = _limits(verdict, best, both)
-    text += _how_sure(limits)
     advised = options[verdict["option"]]
+    text = (
+        f"With the {labels} ({best['option']!r}) the {loss} is {number(best['loss'])}."
+    )
     if advised not in (best, both):
-        text += _beside_the_advised(advised["option"], best, is_all=limits is None)
+        text += (
+            f" {visible(advised['option'])!r}, the best without them, has "
+            f"{number(advised['loss'])}: with the {labels} it is "
+            f"{_behind(best['difference'])}{_how_sure((best['lower'], best['upper']))}"
+        )
+    text += (
+        f" Training on both tables has {number(both['loss'])}: beyond that, with the "
+        f"{labels} it is {_behind(best['loss'] - both['loss'])}{_how_sure(limits)}"
+    )
+    if limits is None:
+        text += " Of that difference this run has no interval."
     return text
 
 
-def _beside_the_advised(advised: str, best: Mapping[str, Any], is_all: bool) -> str:
-    """How the labels compare with what is advised, if that is a third option."""
-    behind, lower, upper = best["difference"], best["lower"], best["upper"]
-    word = "higher (worse)" if behind > 0 else "lower (better)"
-    text = " Of that difference this run has no interval." if is_all else ""
-    text += f" Beside {visible(advised)!r}, it is {number(abs(behind))} {word}"
-    return text + _how_sure((lower, upper))
+def _behind(difference: float) -> str:
+    word = "higher (worse)" if difference > 0 else "lower (better)"
+    return f"{number(abs(difference))} {word}"
 
 
 def _how_sure(limits: tuple[float, float] | None) -> str:
@@ -163,7 +167,11 @@ def _held_out(frames: RunFrames, kept: int) -> str:
     rounds = frames.rounds.set_index("round")
     first, best = rounds.loc[0], rounds.loc[frames.best_round]
     if not kept:
-        return "The model is the one of the training table alone."
+        return (
+            "The model that is left is that of the training table alone. Under the C "
+            f"of the run its validation loss is {number(first['validation_loss'])}; "
+            "what it is compared with has a tuned C."
+        )
     name, column = "held-out", "canary_loss"
     if np.isnan(first[column]):
         name, column = "validation", "validation_loss"

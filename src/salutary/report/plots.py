@@ -164,8 +164,9 @@ def _about_the_curve(frames: RunFrames, drawn: pd.DataFrame) -> str:
     text = (
         "Lower is better. The held-out line is of the guard's own runs, and these same "
         "rows chose the round to end with, so its end may look too good. The verdict "
-        "above judges by rows that had no part in choosing. The band is one standard "
-        "error of the fall since the start: smaller differences may be chance."
+        "above lets each part of the rows judge a round that the others chose; where "
+        "all choose the same round, the two figures are the same. The band is one "
+        "standard error of the fall since the start: smaller differences may be chance."
     )
     if drawn["undone"].any():
         text += " Rounds on gray were undone."

@@ -195,9 +195,9 @@ def _kicker(page: RunPage) -> str:
     began += " UTC" if began else ""
     parts = (
         f"salutary {page.facts['kind']}",
-        visible(page.run_dir.name, 60),
+        f"run {visible(page.run_dir.name, 60)}",
         began,
-        f"{counted} in {rounds} round{'' if rounds == 1 else 's'}",
+        f"{rounds} round{'' if rounds == 1 else 's'}: {counted}",
     )
     return " · ".join(part for part in parts if part)
 

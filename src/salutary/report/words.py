@@ -52,7 +52,9 @@ def words_of(
                 "influence",
                 f"By how much the {objective} on the validation rows would fall"
                 f"{nats}, by a first-order estimate, if this one {done} were "
-                "added. Above zero helps.",
+                "added. Above zero helps. The estimate may be many times too high "
+                "where few rows or a weak penalty (a large C) hold the model; its sign "
+                "and order say more than its size.",
             )
         )
         found.append(("\u00b1", "One standard error."))
