@@ -187,7 +187,10 @@ def test_the_sentence_and_the_table_have_one_interval(
 ) -> None:
     found = verdict_of(
         judged(
-            train__validation=both, train_only=train, salutary=labels, relabeled=more
+            train__validation=both,
+            train_only=train,
+            salutary=labels,
+            relabeled=more,
         )
     )
     for row in found.table.to_dict("records"):
