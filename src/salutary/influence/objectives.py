@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from salutary.arrays import FloatArray, IntArray
-from salutary.influence.softmax import log_loss_gradient
+from salutary.influence.softmax import class_probability, log_loss_gradient
 from salutary.names import ObjectiveName
 
 LARGEST_COST = 1e30
@@ -77,7 +77,11 @@ def row_log_loss(logits: FloatArray, labels: IntArray) -> FloatArray:
     >>> row_log_loss(np.zeros((2, 4)), np.array([0, 3])).round(4)
     array([1.3863, 1.3863])
     """
-    rows, top = np.arange(len(labels)), logits.argmax(axis=1)
+    rows = np.arange(len(labels))
+    if logits.shape[1] == 2:  # the same, and faster
+        ahead = logits[rows, 1 - labels] - logits[rows, labels]
+        return np.logaddexp(ahead.dtype.type(0), ahead)
+    top = logits.argmax(axis=1)
     below = logits - logits[rows, top][:, None]
     odds = np.exp(below)
     odds[rows, top] = 0.0
@@ -140,7 +144,7 @@ class LogLoss:
     def __call__(self, logits: FloatArray) -> tuple[float, FloatArray]:
         share = self.weight / self.weight.sum()
         value = float(share @ row_log_loss(logits, self.labels))
-        gradient = log_loss_gradient(softmax(logits, axis=1), self.labels)
+        gradient = log_loss_gradient(class_probability(logits), self.labels)
         return value, gradient * share[:, None]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import helmert
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.utils.validation import check_is_fitted
 
@@ -63,8 +63,22 @@ class SoftmaxModel:
 
     def probability(self, X: Matrix) -> Float64Array:
         """Class probabilities of rows, shape (n_rows, n_classes), float64."""
-        probability: Float64Array = softmax(self.logits(X), axis=1)
+        return class_probability(self.logits(X))
+
+
+def class_probability(logits: Float64Array) -> Float64Array:
+    """Class probabilities of rows from their logits, both (n_rows, n_classes).
+
+    Of two classes by the logistic function: it is the same and several times faster, as
+    NumPy reduces short axes slowly.
+    """
+    if logits.shape[1] == 2:
+        probability = np.empty_like(logits)
+        expit(logits[:, 1] - logits[:, 0], out=probability[:, 1])
+        expit(logits[:, 0] - logits[:, 1], out=probability[:, 0])
         return probability
+    found: Float64Array = softmax(logits, axis=1)
+    return found
 
 
 def softmax_model(model: LogisticRegression) -> SoftmaxModel:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
-from scipy.special import softmax
 
 from salutary.arrays import Float64Array, FloatArray, IntArray, Matrix
 from salutary.influence.objectives import row_log_loss
 from salutary.influence.softmax import (
     Hessian,
     SoftmaxModel,
+    class_probability,
     log_loss_gradient,
     parameter_gradient,
 )
@@ -100,7 +100,7 @@ def _evaluated(
 ) -> tuple[float, Float64Array, Float64Array]:
     """The training objective, its gradient, and the probabilities behind both."""
     logits = model.logits(rows.X)
-    probability = softmax(logits, axis=1)
+    probability = class_probability(logits)
     loss = float(rows.weight @ row_log_loss(logits, rows.labels))
     slope = log_loss_gradient(probability, rows.labels)
     slope *= rows.weight[:, None]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import brentq
-from scipy.special import softmax
 
 from salutary.arrays import Float64Array, FloatArray, Matrix, as_float64
 from salutary.influence.factored import FactoredModel
-from salutary.influence.softmax import parameter_gradient
+from salutary.influence.softmax import class_probability, parameter_gradient
 from salutary.labeling.definition import Definition
 from salutary.labeling.edits import TrainingEdit
 from salutary.labeling.rows import LabeledRows
@@ -92,7 +90,7 @@ def pick_greedily(
     while len(picked) < size and free.any():
         gradient = _slope(factored, X_seen, objective(seen_logits)[1])
         slope = _logits(X, factored.solved(gradient + unseen), factored)
-        probability = softmax(logits, axis=1)
+        probability = class_probability(logits)
         influence = np.einsum("ik,ik->i", probability, slope)[:, None] - slope
         if factored.class_weight is not None:
             influence = influence * factored.class_weight
@@ -105,10 +103,12 @@ def pick_greedily(
         won.append(float(score[best]))
         free[best] = False
 
-        pull = _pull_of(problem.edit, shortlist, best, factored.class_weight)
-        move = factored.solved(_slope(factored, X[[best]], pull(logits[best])[None]))
+        pulls = _pulls(problem.edit, shortlist, best, factored.class_weight)
+        pull = probability[[best]] @ pulls
+        move = factored.solved(_slope(factored, X[[best]], pull))
         change = _logits(X, move, factored)
-        length = _length(logits[best], change[best], pull, float(weight[best]))
+        along = pulls @ change[best]
+        length = _length(logits[best], change[best], along, float(weight[best]))
         logits = logits + length * change
         seen_logits = seen_logits + length * _logits(X_seen, move, factored)
     picks = shortlist.take(np.array(picked, dtype=np.intp))
@@ -155,38 +155,39 @@ def _logits(
     return logits
 
 
-def _pull_of(
+def _pulls(
     edit: TrainingEdit,
     shortlist: Selection,
     place: int,
     class_weight: FloatArray | None,
-) -> Callable[[Float64Array], Float64Array]:
-    """The pull of a pick, as a function of the logits of its row.
+) -> Float64Array:
+    """The pull of a pick where its row is certainly of each class, (K, K).
 
-    The function must not hold large arrays: SciPy's solvers keep it in a reference
-    cycle until the next garbage collection.
+    A pull is linear in the probabilities, so any other is their mean of these.
     """
-    row, label = shortlist.rows[[place]], shortlist.labels[[place]]
-
-    def pull(logits: Float64Array) -> Float64Array:
-        return np.asarray(edit.pull(softmax(logits)[None], row, label, class_weight)[0])
-
-    return pull
+    certain = np.eye(shortlist.probability.shape[1])
+    places = np.full(len(certain), place)
+    rows, labels = shortlist.rows[places], shortlist.labels[places]
+    return np.asarray(edit.pull(certain, rows, labels, class_weight))
 
 
 def _length(
-    logits: Float64Array,
-    change: Float64Array,
-    pull: Callable[[Float64Array], Float64Array],
-    weight: float,
+    logits: Float64Array, change: Float64Array, along: Float64Array, weight: float
 ) -> float:
-    """How far the parameters move along a pick's pull; at most by its weight."""
-    curvature = float(pull(logits) @ change)  # of the other rows: Delta' H Delta
+    """How far the parameters move along a pick's pull; at most by its weight.
+
+    ``along`` is how much each class, if certain, pulls along the change of the logits.
+    """
+
+    def pull(length: float) -> float:
+        moved = logits + length * change
+        chance = np.exp(moved - moved.max())
+        return float(chance @ along / chance.sum())
+
+    curvature = pull(0.0)  # of the other rows: Delta' H Delta
 
     def slope(length: float) -> float:
-        return length * curvature - weight * float(
-            pull(logits + length * change) @ change
-        )
+        return length * curvature - weight * pull(length)
 
     if slope(weight) <= 0:  # by rounding: the model is certain of the row's label
         return weight
