@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from salutary.arrays import Float64Array, IntArray
 from salutary.labeling.standing import Spread
 from salutary.labeling.steps import Coefficients, Termination
+from salutary.ledgers.decisions import Decision
 
 RowsAndClasses = tuple[IntArray, IntArray]
 """Pool rows in the order they were labeled, and their classes, each of shape (n,)."""
@@ -114,12 +115,15 @@ class Record:
         Labels of all rounds, also of those that were undone.
     fold_labels : tuple of FoldLabels
         Labels that each fold of the guard assigned.
+    decisions : tuple of Decision
+        What people have decided about labels, in order.
     """
 
     facts: dict[str, Any]
     entries: list[RoundEntry]
     labels: AssignedLabels
     fold_labels: tuple[FoldLabels, ...]
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def best(self) -> RoundEntry:
