@@ -91,8 +91,12 @@ class AssignedLabels:
 
     def first(self, number: int) -> AssignedLabels:
         """The first labels, as many as ``number``."""
+        return self.take(np.arange(len(self.rows))[:number])
+
+    def take(self, places: IntArray) -> AssignedLabels:
+        """The labels at some places."""
         columns = {
-            field.name: getattr(self, field.name)[:number] for field in fields(self)
+            field.name: getattr(self, field.name)[places] for field in fields(self)
         }
         return AssignedLabels(**columns)
 
