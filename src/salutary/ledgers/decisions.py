@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -218,8 +219,8 @@ class DecidedFile(SealedFile):
             if content[0] != count or _digest(before, tuple(content)) != written:
                 return False
             count, before = count + 1, written
-        fact = self.facts().get("decisions", _fact(0, None))
-        return bool(fact == _fact(count, before))
+        fact = self._all("SELECT value FROM run WHERE key = 'decisions'")
+        return fact == ([(json.dumps(_fact(count, before)),)] if count else [])
 
 
 def _digest(before: str | None, content: tuple[Any, ...]) -> str:
