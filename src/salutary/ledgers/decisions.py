@@ -104,14 +104,44 @@ def current_decisions(decisions: Iterable[Decision]) -> dict[int, Decision]:
     >>> current_decisions([*made, Decision(3, 7, "r7", "undo", None, "review", "")])
     {}
     """
-    stacks: dict[int, list[Decision]] = {}
-    for decision in decisions:
-        stack = stacks.setdefault(decision.row, [])
-        if decision.decision != "undo":
-            stack.append(decision)
-        elif stack:
-            stack.pop()
-    return {row: stack[-1] for row, stack in stacks.items() if stack}
+    held = HeldDecisions()
+    held.add(decisions)
+    return held.holds
+
+
+class HeldDecisions:
+    """Which decisions hold, kept up to date as further ones are made.
+
+    Attributes
+    ----------
+    holds : dict of int to Decision
+        The decision that holds for each row.
+    last : dict of int to int
+        Position of the last decision about each row, as a `NewDecision` expects it.
+    count : int
+        Number of decisions.
+    """
+
+    def __init__(self) -> None:
+        self.holds: dict[int, Decision] = {}
+        self.last: dict[int, int] = {}
+        self.count = 0
+        self._stacks: dict[int, list[Decision]] = {}
+
+    def add(self, decisions: Iterable[Decision]) -> None:
+        """Take in decisions, in the order in which they were made."""
+        for decision in decisions:
+            row = decision.row
+            stack = self._stacks.setdefault(row, [])
+            if decision.decision != "undo":
+                stack.append(decision)
+            elif stack:
+                stack.pop()
+            self.holds.pop(row, None)
+            if stack:
+                self.holds[row] = stack[-1]
+            self.last[row] = decision.position
+            self.count += 1
 
 
 def last_positions(decisions: Iterable[Decision]) -> dict[int, int]:
@@ -127,10 +157,11 @@ class DecidedFile(SealedFile):
     none can be edited, added or removed unseen.
     """
 
-    def decisions(self, row: int | None = None) -> list[Decision]:
-        """All decisions in their order, or those about a row."""
+    def decisions(self, row: int | None = None, after: int = 0) -> list[Decision]:
+        """Decisions in their order: those after the first so many, or about a row."""
         if row is None:
-            found = self._all("SELECT * FROM decisions ORDER BY position")
+            query = "SELECT * FROM decisions WHERE position >= ? ORDER BY position"
+            found = self._all(query, after)
         else:
             query = "SELECT * FROM decisions WHERE row = ? ORDER BY position"
             found = self._all(query, row)

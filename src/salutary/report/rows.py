@@ -53,7 +53,7 @@ class OwnRows:
 
     def of(self, position: int) -> list[tuple[str, str]]:
         """Names and values of the columns of a label's row, each on a line."""
-        return [(name, _shown(value)) for name, value in self.values(position)]
+        return [(name, shown_value(value)) for name, value in self.values(position)]
 
     def values(self, position: int) -> list[tuple[str, pa.Scalar]]:
         """The same as they are in the table."""
@@ -191,7 +191,8 @@ def _plain(value: Any) -> str:
     return short(value) if isinstance(value, float) else visible(value, 60)
 
 
-def _shown(value: pa.Scalar) -> str:
+def shown_value(value: pa.Scalar) -> str:
+    """A value of a table as a page shows it, on a line."""
     try:
         return visible(value.as_py())
     except (ValueError, OverflowError):  # a date beyond Python's calendar
