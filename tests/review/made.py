@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import select
 import signal
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from salutary.labeling.standing import Spread
 from salutary.ledgers.record import AssignedLabels, RoundDetails, RoundEntry
@@ -40,12 +41,9 @@ def made_run(
     folder.mkdir(parents=True, exist_ok=True)
     columns = columns or {"size": [str(row) for row in range(n_labels)]}
     ids = [f"p{row}" for row in range(n_labels)] if ids is None else ids
-    with (folder / "pool.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    pq.write_table(pa.table(columns), folder / "pool.parquet")
     (folder / "train.csv").write_text("y,size\ngood,1\nbad,2\n")
-    paths = {name: folder / f"{name}.csv" for name in ("train", "pool")}
+    paths = {"train": folder / "train.csv", "pool": folder / "pool.parquet"}
     outcome = {"termination": "budget", "refused_rounds": 0, "labels": n_labels}
     outcome |= {"validation_loss": [0.5, 0.4], "guessing_loss": 0.7, "verdict": None}
     facts: dict[str, Any] = {

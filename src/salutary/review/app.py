@@ -42,6 +42,7 @@ class Pages:
 
     def __init__(self, reviewed: Reviewed) -> None:
         self._reviewed = reviewed
+        self._templates = environment_of("salutary.review")
 
     def app(self, secret: str) -> Starlette:
         """The application, all of whose paths begin with a secret."""
@@ -146,25 +147,21 @@ class Pages:
         reviewed = self._reviewed
         out = reviewed.page.run_dir
         context = {"clash": "", "view": template.removesuffix(".html"), **context}
-        text = (
-            environment_of("salutary.review")
-            .get_template(template)
-            .render(
-                {
-                    "name": out.name,
-                    "place_of_rows": None if reviewed.page.has_ids else "pool",
-                    "orders": ORDERS,
-                    "order": order,
-                    "decided": reviewed.n_decided,
-                    "total": len(reviewed),
-                    "refit": f"salutary resume {shlex.quote(str(out))}",
-                    "words": decision_words,
-                    "why_not": reviewed.page.rows.why_not,
-                    "all_classes": reviewed.classes,
-                    "keys": KEYS,
-                    **context,
-                }
-            )
+        text = self._templates.get_template(template).render(
+            {
+                "name": out.name,
+                "place_of_rows": None if reviewed.page.has_ids else "pool",
+                "orders": ORDERS,
+                "order": order,
+                "decided": reviewed.n_decided,
+                "total": len(reviewed),
+                "refit": f"salutary resume {shlex.quote(str(out))}",
+                "words": decision_words,
+                "why_not": reviewed.page.rows.why_not,
+                "all_classes": reviewed.classes,
+                "keys": KEYS,
+                **context,
+            }
         )
         return HTMLResponse(text.encode("utf-8", "backslashreplace"))
 
