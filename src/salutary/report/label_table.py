@@ -98,9 +98,9 @@ def table_data(
     for name in ("influence", "influence_se", "probability", "distance"):
         values[name] = [_number(value) for value in shown[name]]
     values["rank"] = [_whole(value) for value in shown["rank"]]
-    headings = HEADINGS
+    headings = [*HEADINGS]
     if decided:
-        headings = (*HEADINGS, ("decision", "decision", "text"))
+        headings.append(("decision", "decision", "text"))
         values["decision"] = [decision_words(decided.get(row)) for row in shown["row"]]
     return {
         "columns": [

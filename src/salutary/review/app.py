@@ -93,7 +93,8 @@ class Pages:
         """Store a decision, and say what holds then."""
         reviewed = self._reviewed
         asked = await _asked(request)
-        row, code = asked.get("row"), asked.get("class")
+        row: Any = asked.get("row")
+        code = asked.get("class")
         known = type(code) is int and 0 <= code < len(reviewed.classes)
         if not reviewed.has(row) or asked.get("decision") not in DECISIONS:
             raise HTTPException(400, "There is no such label or decision.")

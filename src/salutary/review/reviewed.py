@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from salutary.arrays import IntArray
 from salutary.ledgers.decisions import HeldDecisions, NewDecision
@@ -78,8 +79,8 @@ class Reviewed:
         undone = labels["undone"].to_numpy(dtype=bool)
         found = {
             "doubt": by_doubt(labels, self.page.doubts),
-            "influence": np.argsort(labels["influence"], kind="stable").to_numpy(),
-            "probability": np.argsort(labels["probability"], kind="stable").to_numpy(),
+            "influence": _ascending(labels["influence"]),
+            "probability": _ascending(labels["probability"]),
             "assigned": np.arange(len(labels)),
         }
         return {name: order[~undone[order]] for name, order in found.items()}
@@ -204,3 +205,8 @@ class Reviewed:
             }
             for code in codes
         ]
+
+
+def _ascending(values: pd.Series[float]) -> IntArray:
+    """Places of values, the smallest first; of equals, the first."""
+    return np.argsort(values.to_numpy(dtype=float), kind="stable")

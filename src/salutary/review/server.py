@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_urlsafe
+from threading import Thread
 from typing import Any
 
 from salutary.displays.frames import RunFrames
@@ -79,7 +80,8 @@ def review(
         _ = reviewed.orders  # reads the tables, before anybody waits for a page
         on_start(address)
         if browser:
-            webbrowser.open(address)
+            # Beside, as a browser on a terminal would keep the review from starting.
+            Thread(target=webbrowser.open, args=[address], daemon=True).start()
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
         reviewed.refresh()

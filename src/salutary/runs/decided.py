@@ -16,13 +16,22 @@ from salutary.errors import InputError
 from salutary.files import refuse_links
 from salutary.labeling.fitting import Snapshot, fit
 from salutary.labeling.problem import Problem
-from salutary.ledgers.decisions import Decision, NewDecision, current_decisions
+from salutary.ledgers.decisions import (
+    Decision,
+    DecisionName,
+    NewDecision,
+    current_decisions,
+)
 from salutary.ledgers.record import AssignedLabels
 from salutary.ledgers.run_ledger import Ledger
 from salutary.ledgers.schema import APPLICATION, LEDGER
 from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
 
-DECIDED = {"accept": "accepted", "change": "changed", "reject": "rejected"}
+DECIDED: dict[DecisionName, str] = {
+    "accept": "accepted",
+    "change": "changed",
+    "reject": "rejected",
+}
 """Decisions, and what they make of a label."""
 
 
