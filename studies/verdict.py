@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
@@ -111,8 +112,14 @@ def measure(size: int, data: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def write_tables(folder: Path, data: str, size: int) -> None:
-    """Draw the rows of a cell, and write them as the tables of a user."""
+def write_tables(
+    folder: Path, data: str, size: int, seed: int | None = None
+) -> NDArray[Any]:
+    """Draw the rows of a cell, and write them as the tables of a user.
+
+    The draw is that of a seed, by default that of its size. The labels of the pool's
+    rows are returned.
+    """
     rows = load(find_data_set(data), None if data == "digits" else real_data())
     X, y = rows.X, rows.y
     if not hasattr(X, "iloc"):
@@ -120,17 +127,20 @@ def write_tables(folder: Path, data: str, size: int) -> None:
         if flat.shape[1] > COMPONENTS:
             flat = PCA(COMPONENTS, random_state=0).fit_transform(flat)
         X = pd.DataFrame(flat).add_prefix("x")
-    order = np.random.default_rng(size).permutation(len(y))
+    rng = np.random.default_rng(size if seed is None else [size, seed])
+    order = rng.permutation(len(y))
     known = np.isin(y, y[order[:size]])
     order = order[known[order]]
     n_pool = min(POOL, (len(order) - 2 * size) // 2)
     ends = np.cumsum([size, size, n_pool, TEST])
     names = ("train", "validation", "pool", "test")
-    for name, part in zip(names, np.split(order, ends)[:4], strict=True):
+    parts = dict(zip(names, np.split(order, ends)[:4], strict=True))
+    for name, part in parts.items():
         frame = X.iloc[part].reset_index(drop=True)
         if name != "pool":
             frame = frame.assign(label=y[part])
         frame.to_parquet(folder / f"{name}.parquet")
+    return np.asarray(y[parts["pool"]])
 
 
 def _behind(folder: Path, run: str, trained_on: list[str]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
 from studies import writing
 from studies.advise import Advised, Policies, advised, chosen, followed
+from studies.review import Reviews, decisions, looked_at
 from studies.rules_runs import (
     GUARD,
     Drawn,
@@ -234,3 +235,37 @@ def test_goals_of_fine_tuning_are_paired_over_the_draws() -> None:
         "the same, if the folds say so": "+0.000 ± 0.000",
     }
     assert isinstance(goals.plot(), Figure)
+
+
+def test_a_reviewer_who_knows_the_truth_only_decides_against_wrong_labels() -> None:
+    labels = pd.DataFrame({"row": [5, 2, 0], "label": ["a", "b", "b"]})
+    truth = np.array(["b", "?", "a", "?", "?", "a"])
+    order = np.array([2, 0, 1])
+    assert looked_at(order, "all", 0).tolist() == [2, 0, 1]
+    assert looked_at(np.arange(50), "doubtful", 0).tolist() == list(range(20))
+    drawn = looked_at(np.arange(50), "random", 0)
+    assert len({*drawn.tolist()}) == 20
+    corrected = decisions(labels, order, truth, "change")
+    assert [(one.row, one.decision, one.label) for one in corrected] == [
+        *((0, "accept", "b"), (5, "accept", "a"), (2, "change", "a")),
+    ]
+    (rejected,) = decisions(labels, order[2:], truth, "reject")
+    assert (rejected.row, rejected.decision, rejected.label) == (2, "reject", None)
+
+
+def test_a_review_is_compared_with_none_on_the_same_draw() -> None:
+    rng = np.random.default_rng(0)
+    none, after = rng.normal(size=(2, 6))
+    draws = {"data": "x", "seed": range(6), "labels": 10.0}
+    found = pd.concat(
+        [
+            pd.DataFrame({**draws, "review": "none", "log_loss": none}),
+            pd.DataFrame({**draws, "review": "some", "log_loss": after}).sample(
+                frac=1, random_state=0
+            ),
+        ]
+    ).assign(accuracy=0.5, looked=20, wrong=2)
+    row = Reviews(found).changes().iloc[0]
+    assert row["draws"] == 6
+    expected = ttest_rel(after, none).statistic
+    assert row["log_loss"] / row["log_loss_se"] == pytest.approx(expected)

@@ -2,14 +2,19 @@
 
 import numpy as np
 
+from salutary.ledgers.record import AssignedLabels, Record
 from salutary.report.doubts import (
     AGAINST,
+    DISAGREED,
     FAR,
     UNDONE,
     UNSEEN,
     UNSURE,
+    by_doubt,
     find_doubts,
     most_doubtful,
+    reasons_in_words,
+    rows_of_other_labels,
 )
 from tests.report.made import frames
 
@@ -66,3 +71,32 @@ def test_no_labels():
     labels = frames(n_labels=0, undone=0).labels
     doubts = find_doubts(labels, None)
     assert most_doubtful(labels, doubts, 3) == doubts.masks == []
+
+
+def test_a_fold_that_gave_a_row_another_label_is_named_and_moves_nothing():
+    labels = frames(n_labels=4, undone=0).labels
+    labels["influence"], labels["influence_se"] = 1.0, 0.1
+    labels["distance"], labels["guess"] = 1.0, labels["label"]
+    labels["probability"] = [0.4, 0.3, 0.2, 0.1]
+    labels.loc[0, "influence_se"] = 0.9
+    doubts = find_doubts(labels, None, [False, True, False, False])
+    assert doubts.of(1) == [DISAGREED]
+    assert most_doubtful(labels, doubts, 4) == [0]
+    assert by_doubt(labels, doubts).tolist() == [0, 3, 2, 1]
+    (words,) = reasons_in_words(doubts, labels.iloc[1], 1, {}, "labels")
+    assert words == DISAGREED
+
+
+def test_rows_that_folds_gave_another_label():
+    def part(*pairs):
+        rows, classes = np.array(pairs).reshape(-1, 2).T
+        return rows, classes, np.ones(len(rows), dtype=np.intp)
+
+    empty = np.zeros((2, 2))
+    nothing = np.zeros(2)
+    rows, classes, rounds = part((7, 0), (3, 1))
+    labels = AssignedLabels(
+        *(rows, rounds, classes, empty, empty, nothing, nothing, nothing, nothing)
+    )
+    folds = (part((3, 1), (9, 0)), part((7, 1)), part())
+    assert rows_of_other_labels(Record({}, [], labels, folds)) == {7}

@@ -37,6 +37,7 @@ from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
 from salutary.cli.report import report
 from salutary.cli.resume import resume
+from salutary.cli.review import review
 from salutary.cli.terminal import be_quiet, printable, show_logs, tell
 from salutary.errors import InputError
 
@@ -57,7 +58,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(check, advise, label, relabel, finetune, resume),
-    *(explain, report, predict, evaluate, cache, demo),
+    *(explain, report, review, predict, evaluate, cache, demo),
 )
 for command in COMMANDS:
     app.command(cls=PanelCommand)(command)

@@ -30,6 +30,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         _by_class(outcome),
         *_tuned(report, "both tables"),
         *_losses(report),
+        *_decided(outcome),
         *_about_pool(outcome),
         *_warnings(outcome),
         *_advice(report),
@@ -142,6 +143,20 @@ def _deep_losses(outcome: dict[str, Any]) -> Iterator[str]:
     yield _validation_line(outcome)
     if outcome["canary_rows"]:
         yield _canary_line(outcome, " that influence never saw")
+
+
+def _decided(outcome: dict[str, Any]) -> Iterator[str]:
+    """What people have decided, and what the labels are then."""
+    decided = outcome.get("decisions")
+    if decided is None:
+        return
+    before, after = decided["validation_loss"]
+    counts = ", ".join(f"{decided[w]} {w}" for w in ("accepted", "changed", "rejected"))
+    yield _line(
+        "decisions",
+        f"{counts}; fitted again with {counted(decided['labels'], 'label')}, "
+        f"validation loss {before:.4f} -> {after:.4f}",
+    )
 
 
 def _validation_line(outcome: dict[str, Any]) -> str:

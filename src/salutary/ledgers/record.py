@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from salutary.arrays import Float64Array, IntArray
 from salutary.labeling.standing import Spread
 from salutary.labeling.steps import Coefficients, Termination
+from salutary.ledgers.decisions import Decision
 
 RowsAndClasses = tuple[IntArray, IntArray]
 """Pool rows in the order they were labeled, and their classes, each of shape (n,)."""
@@ -90,8 +91,12 @@ class AssignedLabels:
 
     def first(self, number: int) -> AssignedLabels:
         """The first labels, as many as ``number``."""
+        return self.take(np.arange(len(self.rows))[:number])
+
+    def take(self, places: IntArray) -> AssignedLabels:
+        """The labels at some places."""
         columns = {
-            field.name: getattr(self, field.name)[:number] for field in fields(self)
+            field.name: getattr(self, field.name)[places] for field in fields(self)
         }
         return AssignedLabels(**columns)
 
@@ -114,12 +119,15 @@ class Record:
         Labels of all rounds, also of those that were undone.
     fold_labels : tuple of FoldLabels
         Labels that each fold of the guard assigned.
+    decisions : tuple of Decision
+        What people have decided about labels, in order.
     """
 
     facts: dict[str, Any]
     entries: list[RoundEntry]
     labels: AssignedLabels
     fold_labels: tuple[FoldLabels, ...]
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def best(self) -> RoundEntry:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from salutary.arrays import IntArray
 from salutary.labeling.steps import Coefficients
+from salutary.ledgers.decisions import DecidedFile
 from salutary.ledgers.record import (
     AssignedLabels,
     FoldLabels,
@@ -29,11 +30,11 @@ from salutary.ledgers.schema import (
     ROUND_QUERIES,
     SCHEMA,
 )
-from salutary.ledgers.sealed import SealedFile, digest
+from salutary.ledgers.sealed import digest
 
 
-class Ledger(SealedFile):
-    """The open SQLite file of a run; see `SealedFile`."""
+class Ledger(DecidedFile):
+    """The open SQLite file of a run; see `DecidedFile`."""
 
     APPLICATION = APPLICATION
     FORMAT = FORMAT
@@ -79,6 +80,7 @@ class Ledger(SealedFile):
             fold_labels=tuple(
                 self._fold_labels(fold) for fold in range(len(entries[0].folds))
             ),
+            decisions=tuple(self.decisions()),
         )
 
     def table(self, query: str) -> pd.DataFrame:
@@ -93,6 +95,7 @@ class Ledger(SealedFile):
             len(numbers) > 0
             and not self._all("PRAGMA foreign_key_check")  # no rows of a lost round
             and self._facts_are_sound()
+            and self._decisions_are_sound()
             and all(digests[number] == self._digest_of(number) for number in numbers)
         )
 

@@ -8,7 +8,7 @@ LEDGER = "ledger.sqlite"
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is recognized."""
 
-FORMAT = 7
+FORMAT = 8
 """SQLite's user_version: the version of the schema below and of a run's matrices."""
 
 SCHEMA = """
@@ -85,6 +85,17 @@ CREATE TABLE class_scores (
     influence REAL NOT NULL,
     probability REAL NOT NULL,
     PRIMARY KEY (position, class)
+);
+CREATE TABLE decisions (
+    position INTEGER PRIMARY KEY,
+    row INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    label TEXT,
+    source TEXT NOT NULL,
+    time TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    UNIQUE (row, position)
 );
 CREATE VIEW assigned AS
     SELECT labels.position, labels.row, labels.id, labels.round, classes.label,

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from salutary.arrays import IntArray
+from salutary.ledgers.record import Record
+from salutary.report.visible import number, visible
 
 UNSURE = "within two standard errors of nothing"
 AGAINST = "against the model's own guess"
 FAR = "far from all training rows"
 UNSEEN = "a value never seen in training"
 UNDONE = "its round was undone"
-REASONS = (UNSURE, AGAINST, FAR, UNSEEN, UNDONE)
+DISAGREED = "a fold of the guard gave it another label"
+REASONS = (UNSURE, AGAINST, FAR, UNSEEN, UNDONE, DISAGREED)
 """Reasons to distrust a label, in the order in which a page names them."""
 
-WEIGHTS = np.array([1, 1, 2, 2, 1])
-"""How much each reason counts: what TRAIN knows nothing about counts double."""
+WEIGHTS = np.array([1, 1, 2, 2, 1, 0])
+"""How much each reason counts: what TRAIN knows nothing about counts double.
+
+That folds disagree is shown beside other reasons and moves no label.
+"""
 
 HARDLY = 0.05
 """A label against the model's guess counts double up to this probability."""
@@ -69,7 +79,11 @@ class Doubts:
         return [name for name in REASONS if row[name]]
 
 
-def find_doubts(labels: pd.DataFrame, unseen: list[bool] | None) -> Doubts:
+def find_doubts(
+    labels: pd.DataFrame,
+    unseen: list[bool] | None,
+    disagreed: list[bool] | None = None,
+) -> Doubts:
     """Find the reasons to distrust each label.
 
     Parameters
@@ -79,6 +93,8 @@ def find_doubts(labels: pd.DataFrame, unseen: list[bool] | None) -> Doubts:
     unseen : list of bool or None
         Whether a label's row has a value that no training row has; None if that is not
         known.
+    disagreed : list of bool, optional
+        Whether a fold of the guard has given the row another label.
     """
     known = labels["distance"][np.isfinite(labels["distance"])]
     low, typical, high = (
@@ -92,6 +108,7 @@ def find_doubts(labels: pd.DataFrame, unseen: list[bool] | None) -> Doubts:
             FAR: labels["distance"] > far,
             UNSEEN: [False] * len(labels) if unseen is None else unseen,
             UNDONE: labels["undone"].astype(bool),
+            DISAGREED: [False] * len(labels) if disagreed is None else disagreed,
         },
         columns=[*REASONS],
     )
@@ -108,10 +125,78 @@ def most_doubtful(labels: pd.DataFrame, doubts: Doubts, number: int) -> list[int
     """
     kept = ~labels["undone"].to_numpy(dtype=bool)
     among = np.flatnonzero(kept) if kept.any() else np.arange(len(labels))
-    probability = labels["probability"].to_numpy(dtype=float)
-    reasons = doubts.reasons
-    weight = reasons.to_numpy() @ WEIGHTS
-    weight += reasons[AGAINST].to_numpy() & (probability <= HARDLY)
-    order = np.lexsort((among, probability[among], -weight[among]))
-    chosen = among[order]
+    weight = _weights(labels, doubts)
+    chosen = among[_order(labels, weight, among)]
     return [int(position) for position in chosen if weight[position]][:number]
+
+
+def by_doubt(labels: pd.DataFrame, doubts: Doubts) -> IntArray:
+    """Positions of all labels, those that there is most reason to distrust first."""
+    every = np.arange(len(labels))
+    return _order(labels, _weights(labels, doubts), every)
+
+
+def _weights(labels: pd.DataFrame, doubts: Doubts) -> IntArray:
+    reasons = doubts.reasons
+    probability = labels["probability"].to_numpy(dtype=float)
+    weight: IntArray = reasons.to_numpy() @ WEIGHTS
+    return weight + (reasons[AGAINST].to_numpy() & (probability <= HARDLY))
+
+
+def _order(labels: pd.DataFrame, weight: IntArray, among: IntArray) -> IntArray:
+    probability = labels["probability"].to_numpy(dtype=float)
+    return np.lexsort((among, probability[among], -weight[among]))
+
+
+def rows_of_other_labels(record: Record) -> set[int]:
+    """Rows that a fold of the guard has given another label than the run."""
+    if not record.fold_labels:
+        return set()
+    own = dict(
+        zip(record.labels.rows.tolist(), record.labels.classes.tolist(), strict=True)
+    )
+    return {
+        row
+        for rows, classes, _ in record.fold_labels
+        for row, code in zip(rows.tolist(), classes.tolist(), strict=True)
+        if own.get(row, code) != code
+    }
+
+
+def near(distance: float) -> str:
+    """A distance, to three digits."""
+    return f"{distance:.3g}"
+
+
+def reasons_in_words(
+    doubts: Doubts,
+    label: Any,
+    position: int,
+    unseen: Mapping[int, Sequence[str]],
+    unit: str,
+) -> list[str]:
+    """Why to distrust a label, with the figures.
+
+    Parameters
+    ----------
+    doubts : Doubts
+    label : Series
+        A row of the labels of `RunFrames`.
+    position : int
+        Its place there.
+    unseen : mapping of int to sequence of str
+        As in `salutary.report.rows.OwnRows`.
+    unit : str
+        What the run assigns, in the plural.
+    """
+    words = {
+        UNSURE: f"its influence is {UNSURE}",
+        AGAINST: f"{AGAINST}: {visible(label['guess'], 60)}, with probability "
+        f"{number(label['guess_probability'], 2)}",
+        FAR: f"{FAR}: the nearest is {near(label['distance'])} away; for half of the "
+        f"{unit} it is within {near(doubts.typical)}",
+        UNSEEN: "; ".join(unseen.get(position, ())),
+        UNDONE: f"{UNDONE}: round {label['round']}",
+        DISAGREED: DISAGREED,
+    }
+    return [words[reason] for reason in doubts.of(position)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from salutary.ledgers.decisions import Decision
+from salutary.report.decided import decision_words
 from salutary.report.doubts import REASONS, Doubts
 from salutary.report.visible import decimals, number, short, visible
 
@@ -24,7 +26,14 @@ LONGEST_ID = 60
 WORDS = dict(
     zip(
         REASONS,
-        ("unsure", "against its guess", "far", "unseen value", "undone"),
+        (
+            "unsure",
+            "against its guess",
+            "far",
+            "unseen value",
+            "undone",
+            "folds differ",
+        ),
         strict=True,
     )
 )
@@ -50,7 +59,11 @@ ERROR = [key for key, *_ in HEADINGS].index("influence_se")
 
 
 def table_data(
-    labels: pd.DataFrame, classes: Sequence[str], doubts: Doubts, called: str = "id"
+    labels: pd.DataFrame,
+    classes: Sequence[str],
+    doubts: Doubts,
+    called: str = "id",
+    decided: Mapping[int, Decision] | None = None,
 ) -> dict[str, Any]:
     """The table's columns, as short as JSON can hold them.
 
@@ -62,6 +75,8 @@ def table_data(
     doubts : Doubts
     called : str, default="id"
         Heading of the column that names rows.
+    decided : mapping of int to Decision, optional
+        What people have decided, by row; without any there is no column of it.
 
     Returns
     -------
@@ -83,12 +98,16 @@ def table_data(
     for name in ("influence", "influence_se", "probability", "distance"):
         values[name] = [_number(value) for value in shown[name]]
     values["rank"] = [_whole(value) for value in shown["rank"]]
+    headings = [*HEADINGS]
+    if decided:
+        headings.append(("decision", "decision", "text"))
+        values["decision"] = [decision_words(decided.get(row)) for row in shown["row"]]
     return {
         "columns": [
             [key, called if key == "id" else heading, kind]
-            for key, heading, kind in HEADINGS
+            for key, heading, kind in headings
         ],
-        "values": [values[key] for key, *_ in HEADINGS],
+        "values": [values[key] for key, *_ in headings],
         "classes": [visible(name, LONGEST_ID) for name in classes],
         "doubts": [WORDS[reason] for reason in REASONS],
         "page": PAGE,

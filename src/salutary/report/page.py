@@ -101,14 +101,11 @@ def rendered(template: str, context: Mapping[str, Any]) -> str:
     """A template filled in; all that is no `Markup` is escaped."""
     environment = _environment()
     script = _resource("page.js")
-    css = environment.get_template("page.css").render(
-        light=style.LIGHT, dark=style.DARK
-    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template(template).render(
         {
             **context,
-            "css": Markup(css),
+            "css": Markup(stylesheet()),
             "script": Markup(script),
             "script_hash": f"sha256-{digest}",
         }
@@ -117,10 +114,21 @@ def rendered(template: str, context: Mapping[str, Any]) -> str:
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def stylesheet() -> str:
+    """The style of every page, light and dark."""
+    template = _environment().get_template("page.css")
+    return template.render(light=style.LIGHT, dark=style.DARK)
+
+
 @cache
 def _environment() -> Environment:
+    return environment_of("salutary.report")
+
+
+def environment_of(package: str) -> Environment:
+    """What fills in the templates of a package, with the filters of every page."""
     environment = Environment(
-        loader=PackageLoader("salutary.report"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

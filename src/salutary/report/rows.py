@@ -52,11 +52,15 @@ class OwnRows:
     why_not: str | None = None
 
     def of(self, position: int) -> list[tuple[str, str]]:
-        """Names and values of the columns of a label's row."""
+        """Names and values of the columns of a label's row, each on a line."""
+        return [(name, shown_value(value)) for name, value in self.values(position)]
+
+    def values(self, position: int) -> list[tuple[str, pa.Scalar]]:
+        """The same as they are in the table."""
         if self.table is None:
             return []
-        names = self.table.column_names[:MOST_COLUMNS]
-        return [(name, _shown(self.table[name][position])) for name in names]
+        columns = self.table.column_names[:MOST_COLUMNS]
+        return [(name, self.table[at][position]) for at, name in enumerate(columns)]
 
     def old_label(self, position: int) -> Any:
         """The label that a row had before; None if it had none, or none is known."""
@@ -71,7 +75,10 @@ class OwnRows:
 
 
 def own_rows(
-    facts: Mapping[str, Any], kinds: Mapping[str, str], rows: IntArray
+    facts: Mapping[str, Any],
+    kinds: Mapping[str, str],
+    rows: IntArray,
+    with_names: bool = False,
 ) -> OwnRows:
     """Read the labeled rows from the table of the pool, or of the training rows.
 
@@ -83,6 +90,8 @@ def own_rows(
         Kind of each feature.
     rows : ndarray of shape (n_labels,), dtype intp
         Rows of the labels, in order of assignment.
+    with_names : bool, default=False
+        Whether to keep columns that only name rows.
     """
     if not len(rows):
         return OwnRows()
@@ -93,7 +102,8 @@ def own_rows(
         if name == "train":
             rows = training_rows(facts, table)[rows]
         labeled = table.take(pa.array(rows))
-        others = (settings["target"], settings["id"], *facts.get("left_out", ()))
+        left_out = () if with_names else facts.get("left_out", ())
+        others = (settings["target"], settings["id"], *left_out)
         own = labeled.drop_columns([*{*others} & {*table.column_names}])
         old, unseen = [], {}
         if name == "train":
@@ -181,7 +191,8 @@ def _plain(value: Any) -> str:
     return short(value) if isinstance(value, float) else visible(value, 60)
 
 
-def _shown(value: pa.Scalar) -> str:
+def shown_value(value: pa.Scalar) -> str:
+    """A value of a table as a page shows it, on a line."""
     try:
         return visible(value.as_py())
     except (ValueError, OverflowError):  # a date beyond Python's calendar

@@ -12,22 +12,23 @@ import numpy as np
 import pandas as pd
 
 from salutary.displays.frames import RunFrames
+from salutary.ledgers.decisions import Decision, current_decisions
 from salutary.ledgers.record import Record
 from salutary.report import plots
 from salutary.report.answer import answer_of, baselines
 from salutary.report.by_class import without_label
 from salutary.report.calibration import Judged, confusions, judged_rows
+from salutary.report.decided import decided_sentence
 from salutary.report.doubts import (
-    AGAINST,
     FAR,
     REASONS,
     RULE,
-    UNDONE,
-    UNSEEN,
-    UNSURE,
     Doubts,
     find_doubts,
     most_doubtful,
+    near,
+    reasons_in_words,
+    rows_of_other_labels,
 )
 from salutary.report.label_table import PAGE, first_rows, script_safe, table_data
 from salutary.report.made import (
@@ -39,7 +40,7 @@ from salutary.report.made import (
     tables_of,
 )
 from salutary.report.rows import OwnRows, own_rows
-from salutary.report.visible import number, visible
+from salutary.report.visible import visible
 from salutary.report.warnings import warnings_of
 from salutary.report.words import words_of
 
@@ -69,11 +70,14 @@ class RunPage:
     frames : RunFrames
     record : Record
         The content of its ledger.
+    with_names : bool, default=False
+        Whether columns that only name rows are among a row's own.
     """
 
     run_dir: Path
     frames: RunFrames
     record: Record
+    with_names: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -116,15 +120,22 @@ class RunPage:
         """The rows of the labels, from the user's tables."""
         kinds = self.report["checks"]["features"] if self.report else {}
         rows = self.labels["row"].to_numpy(dtype=np.intp)
-        return own_rows(self.facts, kinds, rows)
+        return own_rows(self.facts, kinds, rows, self.with_names)
+
+    @cached_property
+    def decided(self) -> dict[int, Decision]:
+        """What people have decided about labels of the run, by row."""
+        holds = current_decisions(self.record.decisions)
+        return {row: holds[row] for row in self.labels["row"] if row in holds}
 
     @cached_property
     def doubts(self) -> Doubts:
         """The reasons to distrust each label."""
-        unseen = None
+        unseen, rows = None, self.labels["row"].tolist()
         if self.rows.table is not None:
             unseen = [at in self.rows.unseen for at in range(len(self.labels))]
-        return find_doubts(self.labels, unseen)
+        differ = rows_of_other_labels(self.record)
+        return find_doubts(self.labels, unseen, [row in differ for row in rows])
 
     @cached_property
     def judged(self) -> Sequence[Judged] | str:
@@ -155,6 +166,7 @@ def run_context(page: RunPage) -> dict[str, Any]:
         "ending": _ending(page, outcome),
         "verdict": verdict,
         "baselines": baselines(verdict),
+        "decided": decided_sentence(page.run_dir, facts, len(page.decided)),
         "warnings": warnings_of(report),
         "contents": _contents(page),
         "curve": plots.learning_curve(frames) if len(frames.rounds) > 1 else None,
@@ -302,7 +314,7 @@ def _of_labels(page: RunPage, foremost: list[int]) -> dict[str, Any]:
     """The part of the context that a run without any label has not."""
     frames, labels = page.frames, page.labels
     called = "id" if page.has_ids else f"row of {page.place}"
-    data = table_data(labels, frames.classes, page.doubts, called)
+    data = table_data(labels, frames.classes, page.doubts, called, page.decided)
     undone = labels["undone"].to_numpy(dtype=bool)
     order = np.lexsort((-labels["influence"].to_numpy(dtype=float), undone))
     shown = len(data["values"][0])
@@ -339,7 +351,7 @@ def _doubt_counts(page: RunPage) -> str:
     kept = "undone" if undone.all() else "kept"
     text = f"Of {among.sum()} {page.words[1]} {kept} – {'; '.join(found)}."  # noqa: RUF001
     if counts[FAR]:
-        text += f" Far: {_near(page.doubts.far)} or more in the model's features."
+        text += f" Far: {near(page.doubts.far)} or more in the model's features."
     return text
 
 
@@ -366,26 +378,8 @@ def _label(page: RunPage, at: int) -> dict[str, Any]:
         "influence_se": row["influence_se"],
         "probability": row["probability"],
         "round": row["round"],
-        "reasons": _reasons(page, at, row),
+        "reasons": reasons_in_words(
+            page.doubts, row, at, page.rows.unseen, page.words[1]
+        ),
         "columns": page.rows.of(at),
     }
-
-
-def _near(distance: float) -> str:
-    """A distance, to three digits."""
-    return f"{distance:.3g}"
-
-
-def _reasons(page: RunPage, at: int, row: Any) -> list[str]:
-    """Why to distrust a label, with the figures."""
-    doubts = page.doubts
-    words = {
-        UNSURE: f"its influence is {UNSURE}",
-        AGAINST: f"{AGAINST}: {visible(row['guess'], 60)}, with probability "
-        f"{number(row['guess_probability'], 2)}",
-        FAR: f"{FAR}: the nearest is {_near(row['distance'])} away; for half of the "
-        f"{page.words[1]} it is within {_near(doubts.typical)}",
-        UNSEEN: "; ".join(page.rows.unseen.get(at, ())),
-        UNDONE: f"{UNDONE}: round {row['round']}",
-    }
-    return [words[reason] for reason in doubts.of(at)]

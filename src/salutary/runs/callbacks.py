@@ -28,7 +28,7 @@ ASSIGNED = (
 PAGE = "report.html"
 """The page about a run, which is written after its results."""
 
-TOLD_ELSEWHERE = ("settings", "report", "results")
+TOLD_ELSEWHERE = ("settings", "report", "results", "decisions", "decisions_used")
 """Facts of a ledger that are no `RunBegin.facts`."""
 
 

@@ -91,7 +91,7 @@ def run_tables(
         report = report_if_finished(
             Ledger,
             request,
-            lambda facts: _had_finished(request, facts),
+            lambda facts: _had_finished(request, facts) and _is_decided(facts),
             lambda ledger: _read_same_run(ledger, kind, request, data),
         )
         if report is not None:
@@ -105,7 +105,8 @@ def run_tables(
             if not ledger.is_empty():
                 record = _read_same_run(ledger, kind, request, data)
                 if _had_finished(request, record.facts):
-                    # Results that were lost or damaged are written again as they were.
+                    # Results that were lost or damaged are written again as they were,
+                    # and those of other decisions anew.
                     # All are if the language model was moved.
                     budget = record.facts["report"]["settings"]["budget"]
                     request = replace(request, budget=budget)
@@ -140,6 +141,12 @@ def _had_finished(request: Request, facts: dict[str, Any]) -> bool:
     if not report:
         return False
     return request.limit <= as_limit(report["settings"]["budget"])
+
+
+def _is_decided(facts: dict[str, Any]) -> bool:
+    """Whether the results are of all decisions that people have made."""
+    made = facts.get("decisions", {"count": 0})["count"]
+    return bool(facts.get("decisions_used", 0) == made)
 
 
 @contextmanager
@@ -261,6 +268,7 @@ def _finish(
     write_json(out / REPORT, report)
     names = (*kind.results(request.sources), METRICS, CONFIG, REPORT)
     written = {name: file_sha256(out / name) for name in names}
-    ledger.set_facts(report=report, results=written)
+    used = len(record.decisions)
+    ledger.set_facts(report=report, results=written, decisions_used=used)
     LOG.info("%s: finished, %d results", out, len(written))
     return report

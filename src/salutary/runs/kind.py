@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from salutary.labeling.loop import State, as_limit
 from salutary.labeling.steps import Steps
 from salutary.ledgers.record import AssignedLabels, Record, RoundEntry
 from salutary.progress import Stage
+from salutary.runs.decided import DecidedLabels
 from salutary.tables.checks import Checks
 from salutary.tables.sources import Sources
 
@@ -136,6 +138,12 @@ class FinishedRun:
     def labels(self) -> AssignedLabels:
         """Labels of the rounds that were not undone."""
         return self.record.labels.first(len(self.state.best))
+
+    @cached_property
+    def decided(self) -> DecidedLabels:
+        """The same labels after people's decisions."""
+        classes = self.prepared.problem.classes.tolist()
+        return DecidedLabels.of(self.labels, self.record.decisions, classes)
 
     @property
     def best_entry(self) -> RoundEntry:

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from salutary.arrays import IntArray
 from salutary.labeling.edits import AddRow
+from salutary.labeling.fitting import Snapshot
 from salutary.labeling.tuning import best_C_by_all_rows
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage
 from salutary.runs.artifacts import LABELS, MODEL, write_model
+from salutary.runs.decided import decided_figures, refitted
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.report import convex_figures
 from salutary.runs.table_problem import TableProblem, encode_tables, make_problem
@@ -56,7 +59,7 @@ class LabelRun:
     def write(self, finished: FinishedRun) -> None:
         """Write the labels and the model."""
         write_labels(finished)
-        model = finished.prepared.encoded.model(finished.state.best.model)
+        model = finished.prepared.encoded.model(_decided(finished).model)
         write_model(model, finished.request.out / MODEL)
 
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:
@@ -65,26 +68,52 @@ class LabelRun:
             **convex_figures(finished),
             "agreement": agreement_of(finished),
             "unseen_categories": finished.prepared.unseen,
+            **decided_figures(
+                finished.prepared.problem,
+                finished.state.best,
+                _decided(finished),
+                finished.decided,
+            ),
         }
 
 
 LABELING = LabelRun()
 
 
+def _decided(finished: FinishedRun) -> Snapshot:
+    """The run's model, fitted again if people have decided against a label of it."""
+    best = finished.state.best
+    return refitted(finished.prepared.problem, best, finished.decided)
+
+
 def write_labels(finished: FinishedRun) -> None:
-    """Write ``labels.parquet``: the labels that were not undone, in their order."""
-    prepared, labels = finished.prepared, finished.labels
-    named = prepared.problem.classes[labels.classes]
+    """Write ``labels.parquet``: the labels that were not undone, in their order.
+
+    Once people have decided about them, those that were rejected are left out, and
+    further columns tell a person's label from the run's.
+    """
+    prepared, decided = finished.prepared, finished.decided
+    labels = decided.labels
     rule = finished.request.settings.rule
+
+    def named(classes: IntArray) -> pa.Array:
+        names = prepared.problem.classes[classes]
+        return pa.array(names.tolist(), type=prepared.label_type)
+
+    of_people = {
+        "decision": pa.array(decided.decisions, type=pa.string()),
+        "assigned_label": named(labels.classes),
+    }
     table = pa.table(
         {
             "id": prepared.ids.take(pa.array(labels.rows)),
-            "label": pa.array(named.tolist(), type=prepared.label_type),
+            "label": named(decided.classes),
             "influence": labels.of_label(labels.influence),
             "influence_se": labels.influence_se,
             "probability": labels.of_label(labels.probability),
             "round": labels.rounds,
             "rule": pa.array([rule] * len(labels.rows), type=pa.string()),
+            **(of_people if decided.any else {}),
         }
     )
     write_table(table, finished.request.out / LABELS)

@@ -11,6 +11,7 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import Canary, State, as_limit, outcome_at_start
 from salutary.labeling.outcome import Outcome, Round
 from salutary.labeling.steps import Coefficients, Steps
+from salutary.ledgers.decisions import DECISIONS
 from salutary.ledgers.record import AssignedLabels, Record, RoundDetails, RoundEntry
 from salutary.ledgers.run_ledger import Ledger
 
@@ -32,6 +33,7 @@ def restored(record: Record, problem: Steps, n_rows: int) -> State:
         If the record cannot be of a run of ``problem``.
     """
     _check_labels(record, len(problem.classes), n_rows)
+    _check_decisions(record, problem.classes.tolist())
     first, best, last = record.entries[0], record.best, record.entries[-1]
 
     def snapshot(entry: RoundEntry) -> Snapshot:
@@ -75,6 +77,15 @@ def _check_labels(record: Record, n_classes: int, n_rows: int) -> None:
             beyond = values[(values < 0) | (values >= number)]
             if len(beyond):
                 raise ValueError(f"a label of {what} {beyond[0]}")
+
+
+def _check_decisions(record: Record, classes: list[Any]) -> None:
+    """Refuse decisions that are none, and those for classes that there are none of."""
+    names = {str(label) for label in classes}
+    for one in record.decisions:
+        has_label = one.decision in ("accept", "change")
+        if one.decision not in DECISIONS or has_label != (one.label in names):
+            raise ValueError(f"a decision {one.decision!r} for {one.label!r}")
 
 
 def n_whole_rounds(record: Record, batch_size: int, budget: int) -> int:
