@@ -27,6 +27,10 @@ from salutary.tables.conversion import cast_column
 from salutary.tables.spelling import whole_numbers
 
 
+TYPED = {"number": pa.float64(), "boolean": pa.bool_()}
+"""Types of the kinds of features that every format has."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabeledRows:
     """The rows that a run has labeled, in the order of assignment.
@@ -69,25 +73,28 @@ class LabeledRows:
         return len(decided) - int(decided.null_count)
 
     def typed(self) -> pa.Table:
-        """The rows' own columns, numbers that a file spells as text as numbers."""
+        """The rows' own columns; numbers and booleans that are spelled as text typed.
+
+        They are those that the model takes for numbers and booleans.
+        """
         table = self.own
         for place, name in enumerate(table.column_names):
-            if self.kinds.get(name) == "number":
-                table = table.set_column(place, name, _numbers(table[name]))
+            of_type = TYPED.get(self.kinds.get(name, ""))
+            if of_type is not None and pa.types.is_string(table[name].type):
+                typed = _typed(table[name], of_type)
+                table = table.set_column(place, name, typed)
         return table
 
 
-def _numbers(values: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    if not pa.types.is_string(values.type):
-        return values
-    present = present_values(values).combine_chunks()
-    whole = whole_numbers(present)
-    if not pa.types.is_string(whole.type):
+def _typed(texts: pa.ChunkedArray, of_type: pa.DataType) -> pa.ChunkedArray | pa.Array:
+    present = present_values(texts)
+    whole = whole_numbers(present.combine_chunks())
+    if pa.types.is_integer(whole.type) and pa.types.is_floating(of_type):
         return whole
     try:
-        return cast_column(pa.chunked_array([present]), pa.float64(), "")
-    except InputError:  # infinity, or what only other tables lack
-        return values
+        return cast_column(present, of_type, "")
+    except InputError:  # such as infinity
+        return texts
 
 
 def read_labeled_rows(run_dir: Path, *, all_influences: bool = False) -> LabeledRows:
