@@ -24,7 +24,7 @@ ID = "=id \x1b\u202e"
 
 
 @pytest.fixture(scope="session")
-def _plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     rng = np.random.default_rng(2)
     write_tables(folder, {name: mixed(n, rng) for name, n in SIZES.items()})
@@ -34,15 +34,15 @@ def _plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_dir(_plain: Path, tmp_path: Path) -> Path:
+def run_dir(plain_folder: Path, tmp_path: Path) -> Path:
     """A finished run of mixed tables, a copy for each test; its tables stay."""
-    return shutil.copytree(_plain / "run", tmp_path / "run")
+    return shutil.copytree(plain_folder / "run", tmp_path / "run")
 
 
 @pytest.fixture
-def pool(_plain: Path) -> pd.DataFrame:
+def pool(plain_folder: Path) -> pd.DataFrame:
     """The pool of that run."""
-    return pd.read_csv(_plain / "pool.csv")
+    return pd.read_csv(plain_folder / "pool.csv")
 
 
 def hostile_table(n_each: int, seed: int) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def hostile_table(n_each: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def _hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     for name, n_each, seed in (("train", 3, 0), ("val", 2, 1), ("pool", 2, 2)):
         frame = hostile_table(n_each, seed)
@@ -84,12 +84,12 @@ def _hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hostile_run(_hostile: Path, tmp_path: Path) -> Path:
+def hostile_run(hostile_folder: Path, tmp_path: Path) -> Path:
     """A finished run of hostile texts, a copy for each test; its tables stay."""
-    return shutil.copytree(_hostile / "run", tmp_path / "hostile")
+    return shutil.copytree(hostile_folder / "run", tmp_path / "hostile")
 
 
 @pytest.fixture
-def hostile_pool(_hostile: Path) -> pd.DataFrame:
+def hostile_pool(hostile_folder: Path) -> pd.DataFrame:
     """The pool of that run."""
-    return pd.read_parquet(_hostile / "pool.parquet")
+    return pd.read_parquet(hostile_folder / "pool.parquet")

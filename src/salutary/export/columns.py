@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ROW = "salutary_row"
 LABEL = "salutary_label"
 RUN = "salutary_run"
@@ -27,6 +29,28 @@ REVIEW = (REVIEWED, REVIEWED_LABEL)
 right. Both are empty until someone has decided."""
 
 
+CONTROL = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+"""Characters that names of columns and XML cannot hold, or that are changed there; and
+the mark of what stands for them."""
+
+
+def named(label: str) -> str:
+    r"""A class as a name: itself, but for control characters, written as in Python.
+
+    No two classes are written alike.
+
+    Examples
+    --------
+    >>> print(named("cat"), named("a\nb"), named("a\\nb"))
+    cat a\nb a\\nb
+    """
+    return CONTROL.sub(_escaped, label)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
 def influence_of(label: str) -> str:
     """The column of the influence that a class would have."""
-    return f"{INFLUENCE}_of_{label}"
+    return f"{INFLUENCE}_of_{named(label)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from xml.etree import ElementTree
 
 from salutary.errors import InputError
 from salutary.export import columns
+from salutary.export.columns import named
 from salutary.export.labeled_rows import LabeledRows
 from salutary.export.reviews import REJECT, Review, RunLabels
 from salutary.export.values import json_text, plain_rows
@@ -23,10 +23,6 @@ CONTROL = "label"
 
 COLUMNS = "columns"
 """Key of a task's data, and name of the table, that has the row's own columns."""
-
-NOT_IN_XML = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
-"""What XML cannot hold, or changes when it is read; and the mark of what stands for it.
-"""
 
 
 def write(rows: LabeledRows, folder: Path) -> None:
@@ -88,17 +84,8 @@ def reject_of(names: Sequence[str]) -> str:
 
 
 def choices_of(classes: Sequence[str]) -> dict[str, str]:
-    r"""What is chosen for each class.
-
-    It is the class itself, but for what XML cannot hold, which is written as in Python;
-    no two classes are written alike.
-
-    Examples
-    --------
-    >>> choices_of(["cat", "a\nb", "a\\b"])
-    {'cat': 'cat', 'a\nb': 'a\\nb', 'a\\b': 'a\\\\b'}
-    """
-    return {label: NOT_IN_XML.sub(_escaped, label) for label in classes}
+    """What is chosen for each class: the class itself, but for what XML cannot hold."""
+    return {label: named(label) for label in classes}
 
 
 def answer_of(
@@ -111,10 +98,6 @@ def answer_of(
     return (
         rejection if decision == REJECT else choices[of_person[columns.REVIEWED_LABEL]]
     )
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _result(row: int, choice: str, shown_in: str) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from salutary.tables.columns import present_values
 from salutary.tables.conversion import cast_column
 from salutary.tables.spelling import whole_numbers
 
-
 TYPED = {"number": pa.float64(), "boolean": pa.bool_()}
 """Types of the kinds of features that every format has."""
 
