@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from salutary.export.flat import read_csv, read_json_lines, read_parquet
 from salutary.export.reviews import Review, RunLabels, decisions_in
 from salutary.ledgers.decisions import (
     DecidedMeanwhileError,
+    DecisionName,
     NewDecision,
     current_decisions,
     last_positions,
@@ -98,17 +99,19 @@ def import_reviews(
     )
 
 
-def _store(run_dir: Path, path: Path, decided: Any) -> list[NewDecision]:
+def _store(
+    run_dir: Path, path: Path, decided: Mapping[int, tuple[DecisionName, str | None]]
+) -> list[NewDecision]:
     """Store the decisions that do not hold already."""
     with open_ledger(Ledger, run_dir / LEDGER) as ledger:
         made = ledger.decisions()
         holds, last = current_decisions(made), last_positions(made)
-        new = []
-        for row, (decision, label) in decided.items():
-            before = holds.get(row)
-            is_same = before is not None and before.decision == decision
-            if not (is_same and (label is None or label == before.label)):
-                new.append(NewDecision(row, decision, label, last.get(row)))
+        known = {row: (one.decision, one.label) for row, one in holds.items()}
+        new = [
+            NewDecision(row, decision, label, last.get(row))
+            for row, (decision, label) in decided.items()
+            if known.get(row) != (decision, label)
+        ]
         try:
             ledger.decide(new, path.absolute().name)
         except DecidedMeanwhileError as error:
@@ -133,7 +136,7 @@ def _guessed(path: Path) -> ExportFormat:
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     if suffix == ".json":
-        first = next(iter(_json_list(path)), {})
+        first: Any = next(iter(_json_list(path)), None)
         is_record = isinstance(first, dict) and "fields" in first
         return "argilla" if is_record else "label-studio"
     raise InputError(
@@ -182,7 +185,8 @@ def _flat_reviews(
                 f"{path}: has neither a column {columns.REVIEWED!r} nor "
                 f"{columns.REVIEWED_LABEL!r}; pass a file in which people have decided"
             )
-        id_, label = row.get(id_column), row.get(columns.LABEL)
+        id_ = None if id_column is None else row.get(id_column)
+        label = row.get(columns.LABEL)
         reviewed_label = row.get(columns.REVIEWED_LABEL)
         if as_cells:
             id_ = _cell(id_, run.of_id)

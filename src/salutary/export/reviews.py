@@ -69,8 +69,6 @@ class RunLabels:
         Row of the ledger, id and label of each row of the file that has a label.
     of_id : mapping of str to int
         Row of the file of each id; empty if the run has no id column.
-    undone : frozenset of int
-        Rows of the ledger whose label was undone.
     """
 
     run: str
@@ -123,7 +121,7 @@ def decisions_in(
     Returns
     -------
     dict of int to (str, str or None)
-        Decision, and the class of a change.
+        Decision, and the class that is right if it is known.
 
     Raises
     ------
@@ -218,7 +216,8 @@ def _decision(
                 f"{review.place}: is to be changed, but {columns.REVIEWED_LABEL!r} is "
                 "empty; write the right class there"
             )
-        return {"": None, ACCEPT: (ACCEPT, None), REJECT: (REJECT, None)}[word]
+        answers = {ACCEPT: (ACCEPT, assigned), REJECT: (REJECT, None)}
+        return answers.get(word)
     label = _class(review.reviewed_label, review, run)
     if word == REJECT:
         raise InputError(
@@ -227,7 +226,7 @@ def _decision(
         )
     # Whether a label is accepted or changed is seen by itself; who writes another
     # label over one that was accepted means the label.
-    return (ACCEPT, None) if label == assigned else (CHANGE, label)
+    return (ACCEPT if label == assigned else CHANGE), label
 
 
 def _class(value: Any, review: Review, run: RunLabels) -> str:
