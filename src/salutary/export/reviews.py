@@ -216,8 +216,9 @@ def _decision(
                 f"{review.place}: is to be changed, but {columns.REVIEWED_LABEL!r} is "
                 "empty; write the right class there"
             )
-        answers = {ACCEPT: (ACCEPT, assigned), REJECT: (REJECT, None)}
-        return answers.get(word)
+        if word == ACCEPT:
+            return ACCEPT, assigned
+        return (REJECT, None) if word == REJECT else None
     label = _class(review.reviewed_label, review, run)
     if word == REJECT:
         raise InputError(
