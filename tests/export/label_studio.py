@@ -11,18 +11,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from label_studio_sdk.label_interface import LabelInterface
-from label_studio_sdk.label_interface.objects import AnnotationValue, PredictionValue
 
-
-def read(folder: Path) -> tuple[LabelInterface, list[dict[str, Any]]]:
+def read(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
     """The labeling config and the tasks of an export."""
+    # Imported here, as the tests' own interpreter imports this file for its doctests.
+    from label_studio_sdk.label_interface import LabelInterface
+
     config = (folder / "labeling_config.xml").read_text("utf-8")
     return LabelInterface(config), json.loads((folder / "tasks.json").read_bytes())
 
 
 def check(folder: Path) -> None:
     """Hold all of an export against the SDK's checks, and print what it shows."""
+    from label_studio_sdk.label_interface.objects import (
+        AnnotationValue,
+        PredictionValue,
+    )
+
     interface, tasks = read(folder)
     interface.validate()
     control = interface.get_control("label")
@@ -61,6 +66,8 @@ def review(folder: Path, file: Path) -> None:
 
     All is made of the SDK's own objects, and written as Label Studio exports it.
     """
+    from label_studio_sdk.label_interface.objects import AnnotationValue
+
     interface, tasks = read(folder)
     control = interface.get_control("label")
     for number, task in enumerate(tasks):

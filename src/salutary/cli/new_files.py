@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from salutary.errors import InputError
-from salutary.files import writable
 
 
 def check_place(out: Path, run_dir: Path) -> None:
@@ -15,6 +14,9 @@ def check_place(out: Path, run_dir: Path) -> None:
     ------
     InputError
     """
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.files import writable
+
     if run_dir.resolve() in (out.resolve(), *out.resolve().parents):
         raise InputError(f"{out}: is in the run's own directory; pass another --out")
     if out.parent.is_file():
