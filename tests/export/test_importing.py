@@ -15,8 +15,6 @@ from salutary.cli.main import main
 from salutary.displays.frames import RunFrames
 from salutary.ledgers.decisions import NewDecision, current_decisions
 from salutary.ledgers.run_ledger import Ledger
-from tests.cli.conftest import label_arguments
-from tests.words import once
 
 
 @pytest.fixture
@@ -290,20 +288,12 @@ def test_numbers_as_classes_and_ids_and_a_spreadsheet_between(tmp_path: Path) ->
     assert made == [str(not label) for label in before]
 
 
-def test_rows_of_a_relabeling_go_by_their_numbers_in_the_file(
-    tmp_path: Path, plain_folder: Path
+def test_rows_of_a_relabeling_go_out_by_their_numbers_in_the_file(
+    tmp_path: Path, plain_folder: Path, refusal: Callable[[list[str]], str]
 ) -> None:
-    words = label_arguments(plain_folder)[1:]
-    pool = next(place for place, word in enumerate(words) if word == "--pool")
-    del words[pool : pool + 2]
-    named = next(place for place, word in enumerate(words) if word == "--id")
-    del words[named : named + 2]
-    validation = next(
-        place for place, word in enumerate(words) if word == "--validation"
-    )
-    words[validation : validation + 2] = ["--validation-fraction", "0.4"]
     run_dir, out = tmp_path / "run", tmp_path / "out.jsonl"
-    words = once([*words, "--out", str(run_dir), "--batch-size", "2"])
+    words = [str(plain_folder / "train.csv"), "--target", "kind", "--budget", "10"]
+    words += ["--validation-fraction", "0.4", "--out", str(run_dir), "--C", "0.03"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         main(["relabel", *words, "--no-guard", "--no-report", "-q"])
@@ -313,10 +303,19 @@ def test_rows_of_a_relabeling_go_by_their_numbers_in_the_file(
     for row in rows:
         assert row["day"] == train["day"][row["salutary_row"]]
         assert row["kind"] == train["kind"][row["salutary_row"]]  # as it was
-        row["reviewed_label"] = row["kind"]
-    main(["import", str(run_dir), str(written(rows, out)), "-q"])
-    labels = RunFrames.of_run(run_dir).labels.set_index("row")
+    line = refusal(["import", str(run_dir), str(out)])
+    assert "holds a run of 'salutary relabel', which cannot be reviewed yet" in line
+
+
+def test_a_run_that_goes_on_is_refused(
+    rows: list[dict[str, Any]],
+    run_dir: Path,
+    tmp_path: Path,
+    refusal: Callable[[list[str]], str],
+) -> None:
     with Ledger(run_dir / "ledger.sqlite") as ledger:
-        made = ledger.decisions()
-    assert [one.row for one in made] == [*labels.index]
-    assert [one.label for one in made] == [row["kind"] for row in rows]
+        ledger.set_facts(report=None)
+    path = written(rows, tmp_path / "a.jsonl")
+    assert "has not finished; finish it by" in refusal(
+        ["import", str(run_dir), str(path)]
+    )

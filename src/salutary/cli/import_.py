@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,12 @@ from salutary.names import ExportFormat
 @is_conventional
 def import_(
     *,
-    run_dir: parameters.LabelingRun,
+    run_dir: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN_DIR", help="Directory of a finished run of 'salutary label'."
+        ),
+    ],
     file: Annotated[
         Path,
         typer.Argument(
@@ -50,7 +56,7 @@ def import_(
     with display(0, "labels") as shown, shown.stage("reading the labels"):
         done = import_reviews(run_dir, file, source)
     new = done.accepted + done.changed + done.rejected
-    resume = f"salutary resume {printable(str(run_dir))}" if new else None
+    resume = f"salutary resume {shlex.quote(str(run_dir))}" if new else None
     if as_json:
         print_json({**done.to_dict(), "refit_by": resume})
         return
@@ -59,4 +65,4 @@ def import_(
         f"{done.unchanged} unchanged."
     )
     if resume:
-        print(f"'{resume}' refits the model with that.")
+        print(printable(f"Fit the model again with that by: {resume}"))

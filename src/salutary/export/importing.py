@@ -67,7 +67,7 @@ def import_reviews(
     Parameters
     ----------
     run_dir : Path
-        Directory of the run that the labels were exported from.
+        Directory of the finished run of 'label' that the labels were exported from.
     path : Path
         A file or folder of one of the formats of `export_labels`.
     source : str, optional

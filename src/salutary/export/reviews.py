@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from salutary.displays.frames import RunFrames
 from salutary.errors import InputError
 from salutary.export import columns
-from salutary.export.labeled_rows import (
-    kept_labels,
-    name_of_run,
-    name_of_table,
-    own_table,
-    rows_in_file,
-)
+from salutary.export.labeled_rows import kept_labels, name_of_run
 from salutary.export.values import meant
 from salutary.influence.label_values import shown
 from salutary.ledgers.decisions import DecisionName
@@ -63,19 +55,19 @@ class RunLabels:
     run : str
     classes : tuple of str
     id_column : str or None
-    table : str
+    pool : str
         File of the rows.
-    of_row : mapping of int to (int, str, str)
-        Row of the ledger, id and label of each row of the file that has a label.
+    of_row : mapping of int to (str, str)
+        Id and label of each row that has a label.
     of_id : mapping of str to int
-        Row of the file of each id; empty if the run has no id column.
+        Row of each id; empty if the run has no id column.
     """
 
     run: str
     classes: tuple[str, ...]
     id_column: str | None
-    table: str
-    of_row: Mapping[int, tuple[int, str, str]]
+    pool: str
+    of_row: Mapping[int, tuple[str, str]]
     of_id: Mapping[str, int]
 
     @classmethod
@@ -85,33 +77,43 @@ class RunLabels:
         Raises
         ------
         InputError
-            If there is no run, or its ledger is damaged.
+            If there is none, it cannot be reviewed, or its ledger is damaged.
         """
         frames = RunFrames.of_run(run_dir)
-        facts, labels = frames.facts, kept_labels(frames)
-        rows = labels["row"].to_numpy(dtype=np.intp)
-        in_file = rows
-        # The table is read only where its rows have other numbers in the ledger.
-        if name_of_table(facts) == "train" and facts["settings"]["validation_fraction"]:
-            in_file = rows_in_file(facts, rows, own_table(facts))
-        id_column = facts["settings"]["id"]
-        given = zip(rows.tolist(), labels["id"], labels["label"], strict=True)
-        of_row = dict(zip(in_file.tolist(), given, strict=True))
-        of_id = {id_: row for row, (_, id_, _) in of_row.items()}
+        facts = frames.facts
+        _check_can_be_reviewed(run_dir, facts)
+        labels, id_column = kept_labels(frames), facts["settings"]["id"]
+        given = zip(labels["id"], labels["label"], strict=True)
+        of_row = dict(zip(labels["row"].tolist(), given, strict=True))
+        of_id = {id_: row for row, (id_, _) in of_row.items()}
         return cls(
             run=name_of_run(facts),
             classes=tuple(frames.classes),
             id_column=id_column,
-            table=str(facts["files"][name_of_table(facts)]),
+            pool=str(facts["files"]["pool"]),
             of_row=of_row,
             of_id={} if id_column is None else of_id,
+        )
+
+
+def _check_can_be_reviewed(run_dir: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse a run that is not fitted again with what people decide."""
+    if facts["kind"] != "label":
+        raise InputError(
+            f"{run_dir}: holds a run of 'salutary {facts['kind']}', which cannot be "
+            "reviewed yet; pass the --out of 'salutary label'"
+        )
+    if not facts.get("report"):
+        raise InputError(
+            f"{run_dir}: holds a run that has not finished; finish it by 'salutary "
+            f"resume {run_dir}'"
         )
 
 
 def decisions_in(
     reviews: Iterable[Review], run: RunLabels
 ) -> dict[int, tuple[DecisionName, str | None]]:
-    """The decision about each row of the ledger that a file decides about.
+    """The decision about each row that a file decides about.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ def decisions_in(
     for review in reviews:
         _check_run(review, run)
         row = _row_of(review, run)
-        in_ledger, _, assigned = run.of_row[row]
+        assigned = run.of_row[row][1]
         if not _is_gap(review.label) and _class(review.label, review, run) != assigned:
             raise InputError(
                 f"{review.place}: {columns.LABEL!r} is {shown(review.label)}, but the "
@@ -144,13 +146,13 @@ def decisions_in(
         decision = _decision(review, run, assigned)
         if decision is None:
             continue
-        if found.get(in_ledger, decision) != decision:
+        if found.get(row, decision) != decision:
             raise InputError(
                 f"{review.place}: decides otherwise about this row than "
-                f"{first[in_ledger]}; keep one of the two"
+                f"{first[row]}; keep one of the two"
             )
-        found[in_ledger] = decision
-        first.setdefault(in_ledger, review.place)
+        found[row] = decision
+        first.setdefault(row, review.place)
     return found
 
 
@@ -163,7 +165,7 @@ def _check_run(review: Review, run: RunLabels) -> None:
 
 
 def _row_of(review: Review, run: RunLabels) -> int:
-    """Number of the row in its file; it has a label."""
+    """Number of the row, which has a label."""
     row = None
     if not _is_gap(review.row):
         row = _whole(review.row)
@@ -177,8 +179,8 @@ def _row_of(review: Review, run: RunLabels) -> int:
         by_id = None if id_ is None else run.of_id[id_]
         if row is not None and row in run.of_row and by_id != row:
             raise InputError(
-                f"{review.place}: row {row} of {run.table} has the id "
-                f"{shown(run.of_row[row][1])}, not {shown(review.id)}; restore both"
+                f"{review.place}: row {row} of {run.pool} has the id "
+                f"{shown(run.of_row[row][0])}, not {shown(review.id)}; restore both"
             )
         if by_id is None and row is None:
             raise InputError(
@@ -194,7 +196,7 @@ def _row_of(review: Review, run: RunLabels) -> int:
         )
     if row not in run.of_row:
         raise InputError(
-            f"{review.place}: the run gave row {row} of {run.table} no label, or has "
+            f"{review.place}: the run gave row {row} of {run.pool} no label, or has "
             "undone it; leave the row out"
         )
     return row
