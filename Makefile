@@ -1,10 +1,11 @@
-# Three environments, each made by the first target that needs it.
+# Four environments, each made by the first target that needs it.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LIGHT := .venv-demo
 OLDEST := .venv-oldest
+LABEL_STUDIO := .venv-label-studio
 N ?= 1000
 SEED ?= 0
 
@@ -26,6 +27,13 @@ $(READY) $(LIGHT)/.ready $(OLDEST)/.ready: pyproject.toml constraints.txt constr
 		--constraint $(PINS) --editable '.$(EXTRAS)'
 	touch $@
 
+# The SDK needs an older NumPy than the tests do.
+$(LABEL_STUDIO)/.ready: constraints-label-studio.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $< label-studio-sdk
+	touch $@
+
 install: $(READY) ## Make .venv with all that development needs
 
 demo: $(LIGHT)/.ready ## Run the main job on data that comes with scikit-learn
@@ -35,7 +43,7 @@ demo: $(LIGHT)/.ready ## Run the main job on data that comes with scikit-learn
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto
 
-test: $(READY) ## Run all tests, doctests included
+test: $(READY) $(LABEL_STUDIO)/.ready ## Run all tests, doctests included
 	$(PYTEST)
 
 test-oldest: $(OLDEST)/.ready ## Run the tests with the lowest versions that are allowed
@@ -90,6 +98,6 @@ bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m speed
 
 clean: ## Remove the environments and caches
-	rm -rf docs/_build docs/api docs/gallery $(VENV) $(LIGHT) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf docs/_build docs/api docs/gallery $(VENV) $(LIGHT) $(OLDEST) $(LABEL_STUDIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .PHONY: help install demo test test-oldest check hostile test-numerics lint format studies docs docs-outputs bench clean

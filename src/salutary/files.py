@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,51 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a new folder under a temporary name, then rename it.
+
+    After an interruption the folder is either complete or not there.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; nothing is there yet.
+    write : callable
+        Called with a temporary folder beside it; writes the files there.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written, or something is there by now.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "answers"
+    ...     write_folder(path, lambda beside: write_text(beside / "a.txt", "42"))
+    ...     (path / "a.txt").read_text()
+    '42'
+    """
+    name = tempfile.mkdtemp(
+        prefix=f".{path.name[:100]}.", suffix=PART, dir=path.parent.absolute()
+    )
+    temporary = Path(name)
+    try:
+        temporary.chmod(0o777 & ~_mask())
+        write(temporary)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _mask() -> int:
+    """The permissions that new files of this process lack."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def _new_file(path: Path) -> Path:
     """An empty file beside a path, as readable as any new file of this process."""
     # Its name holds no part of a long one, which could then be too long. It is
@@ -77,11 +123,9 @@ def _new_file(path: Path) -> Path:
         suffix=f"{PART}{path.suffix}",
         dir=path.parent.absolute(),
     )
-    mask = os.umask(0)
-    os.umask(mask)
     os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o666 & ~mask)
+    temporary.chmod(0o666 & ~_mask())
     return temporary
 
 

@@ -63,6 +63,17 @@ Pooling = Literal["mean", "cls", "last"]
 - ``"last"``: the last token's, for decoders.
 """
 
+ExportFormat = Literal[
+    "label-studio", "argilla", "huggingface", "csv", "jsonl", "parquet"
+]
+"""As what labels leave a run, and come back to it.
+
+- ``"label-studio"``: a folder of tasks for Label Studio, with its labeling config.
+- ``"argilla"``: a folder that Argilla 2 reads with ``Dataset.from_disk``.
+- ``"huggingface"``: a folder that ``datasets.load_dataset`` reads.
+- ``"csv"``, ``"jsonl"``, ``"parquet"``: one file, a row for each label.
+"""
+
 TRAIN_ONLY = "train only"
 VALIDATION_ONLY = "validation only"
 TRAIN_AND_VALIDATION = "train + validation"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,13 +16,7 @@ from salutary.errors import InputError
 @is_conventional
 def explain(
     *,
-    run_dir: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN_DIR",
-            help="Directory of a run of label, relabel or finetune, finished or not.",
-        ),
-    ],
+    run_dir: parameters.LabelingRun,
     id_: Annotated[
         str | None,
         typer.Option(

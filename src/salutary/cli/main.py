@@ -31,7 +31,9 @@ from salutary.cli.conventions import CONTEXT, PanelCommand
 from salutary.cli.demo import demo
 from salutary.cli.evaluate import evaluate
 from salutary.cli.explain import explain
+from salutary.cli.export import export
 from salutary.cli.finetune import finetune
+from salutary.cli.import_ import import_
 from salutary.cli.label import label
 from salutary.cli.predict import predict
 from salutary.cli.relabel import relabel
@@ -58,10 +60,11 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(check, advise, label, relabel, finetune, resume),
-    *(explain, report, review, predict, evaluate, cache, demo),
+    *(explain, report, review, export, import_, predict, evaluate, cache, demo),
 )
 for command in COMMANDS:
-    app.command(cls=PanelCommand)(command)
+    # A name that Python keeps for itself has an underscore.
+    app.command(command.__name__.rstrip("_"), cls=PanelCommand)(command)
 
 
 @app.callback(invoke_without_command=True)

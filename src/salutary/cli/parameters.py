@@ -82,6 +82,13 @@ FinishedRun = Annotated[
         help="Directory of a finished run of label, relabel, finetune or advise --out.",
     ),
 ]
+LabelingRun = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN_DIR",
+        help="Directory of a run of label, relabel or finetune, finished or not.",
+    ),
+]
 Rule = Annotated[
     RuleName,
     typer.Option(

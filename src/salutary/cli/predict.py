@@ -11,6 +11,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
+from salutary.cli.new_files import check_place
 from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import InputError
 
@@ -83,31 +84,14 @@ def _counted(out: Path, model: Pipeline, predictions: pa.Table) -> dict[str, Any
 def _check_out(out: Path, run_dir: Path, table: Path) -> None:
     """Refuse an output that is of no known kind, in the way, or cannot be written."""
     # Imported here: 'salutary --help' needs none of it.
-    from salutary.files import writable
     from salutary.tables.writing import check_can_be_written
 
     check_can_be_written(out)
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
-    if run_dir.resolve() in out.resolve().parents:
-        raise InputError(f"{out}: is in the run's own directory; pass another --out")
     if out.is_dir():
         raise InputError(f"{out}: is a directory; pass a file as --out")
-    if out.parent.is_file():
-        raise InputError(
-            f"{out}: cannot be made, as {str(out.parent)!r} is a file; pass another "
-            "--out"
-        )
-    if not out.parent.is_dir():
-        raise InputError(
-            f"{out}: there is no folder {str(out.parent)!r}; make it, or pass another "
-            "--out"
-        )
-    if not writable(out.parent):
-        raise InputError(
-            f"{out}: cannot be made, as {str(out.parent)!r} cannot be written to; fix "
-            "its permissions, or pass another --out"
-        )
+    check_place(out, run_dir)
 
 
 def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataFrame]:

@@ -63,10 +63,10 @@ class SoftmaxModel:
 
     def probability(self, X: Matrix) -> Float64Array:
         """Class probabilities of rows, shape (n_rows, n_classes), float64."""
-        return class_probability(self.logits(X))
+        return np.asarray(class_probability(self.logits(X)), dtype=np.float64)
 
 
-def class_probability(logits: Float64Array) -> Float64Array:
+def class_probability(logits: FloatArray) -> FloatArray:
     """Class probabilities of rows from their logits, both (n_rows, n_classes).
 
     Of two classes by the logistic function: it is the same and several times faster, as
@@ -77,7 +77,7 @@ def class_probability(logits: Float64Array) -> Float64Array:
         expit(logits[:, 1] - logits[:, 0], out=probability[:, 1])
         expit(logits[:, 0] - logits[:, 1], out=probability[:, 0])
         return probability
-    found: Float64Array = softmax(logits, axis=1)
+    found: FloatArray = softmax(logits, axis=1)
     return found
 
 

@@ -100,7 +100,7 @@ def _evaluated(
 ) -> tuple[float, Float64Array, Float64Array]:
     """The training objective, its gradient, and the probabilities behind both."""
     logits = model.logits(rows.X)
-    probability = class_probability(logits)
+    probability = np.asarray(class_probability(logits), dtype=np.float64)
     loss = float(rows.weight @ row_log_loss(logits, rows.labels))
     slope = log_loss_gradient(probability, rows.labels)
     slope *= rows.weight[:, None]
