@@ -163,6 +163,8 @@ def words_with(command: str, option: str, value: str, folder: Path) -> list[str]
         "finetune": [*tables, *pool, *out, *texts[:2], "--model", str(folder)],
         "resume": [str(folder / "run")],
         "explain": [str(folder / "run")],
+        "export": [str(folder / "run"), "--to", "argilla", *out],
+        "import": [str(folder / "run"), str(folder / "pool.csv")],
         "predict": [str(folder / "run"), str(folder / "pool.csv")],
         "evaluate": [str(folder / "run"), str(folder / "validation.csv")],
     }
