@@ -14,6 +14,7 @@ from salutary.errors import InputError
 from salutary.tables.encoding import (
     ColumnTypes,
     Numbers,
+    as_table,
     table_encoder,
     unseen_categories,
     with_names,
@@ -127,3 +128,9 @@ def test_a_table_without_rows_is_refused_in_a_line(library: Any) -> None:
         InputError, match=r"^X: has no rows; pass a table with at least"
     ):
         ColumnTypes({"size": "number"}).transform(rows)
+
+
+def test_a_name_that_arrays_would_cut_is_refused() -> None:
+    frame = pd.DataFrame({"size": [1.0, 2.0], "kind\0": ["u", "v"]})
+    with pytest.raises(InputError, match=r"'kind\\x00' ends with the character NUL"):
+        as_table(frame, [*frame.columns], "X")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from copy import copy
 from itertools import groupby
@@ -25,6 +24,7 @@ from salutary.deep.texts import cuts_told
 from salutary.deep.transformer_embedder import TransformerEmbedder
 from salutary.errors import InputError
 from salutary.tables.casting import VECTOR, cast_features, entry_names
+from salutary.tables.formats import check_names
 from salutary.tables.reading import Tables
 from salutary.tables.sources import Sources, Texts
 
@@ -128,19 +128,16 @@ def as_table(X: Any, names: list[str], called: str) -> pa.Table:
         several types.
     """
     if isinstance(X, pa.Table):
-        found = Counter(X.column_names)
+        found = X.column_names
     elif hasattr(X, "columns"):
-        found = Counter(X.columns)
+        found = [*X.columns]
     else:
         raise InputError(
             f"{called}: is of type {type(X).__name__}; pass a DataFrame of pandas or "
             "polars, or a pyarrow.Table"
         )
-    repeated = [name for name in names if found[name] > 1]
-    if repeated:
-        raise InputError(
-            f"{called}: column {repeated[0]!r} occurs more than once; rename one"
-        )
+    wanted = {*names}
+    check_names((name for name in found if name in wanted), called)
     columns = {}
     for name in names:
         if name not in found:

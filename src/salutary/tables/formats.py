@@ -7,8 +7,9 @@ import hashlib
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -101,16 +102,39 @@ def read_table(
         raise InputError(
             f"{path}: column {names.index('', 1) + 1} has no name; give it one"
         )
-    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
-    if repeated:
-        raise InputError(
-            f"{path}: column {repeated[0]!r} occurs more than once; rename one"
-        )
+    check_names(names, str(path))
     if table.num_rows == 0:
         raise InputError(f"{path}: has no rows; pass a table with at least one")
     _check_values(path, table)
     logger.debug("%s: %d rows, %d columns", path, table.num_rows, table.num_columns)
     return table.drop_columns([] if keep_index else index).combine_chunks()
+
+
+def check_names(names: Iterable[Any], called: str) -> None:
+    """Refuse names of columns that do not tell the columns apart.
+
+    Parameters
+    ----------
+    names : iterable
+    called : str
+        What the caller calls the table, for messages.
+
+    Raises
+    ------
+    InputError
+    """
+    counts = Counter(names)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        raise InputError(
+            f"{called}: column {repeated[0]!r} occurs more than once; rename one"
+        )
+    cut = [name for name in counts if str(name).endswith("\0")]
+    if cut:
+        raise InputError(
+            f"{called}: column {cut[0]!r} ends with the character NUL, which arrays of "
+            "names lose; rename it"
+        )
 
 
 def check_exists(path: Path) -> None:
