@@ -133,7 +133,7 @@ def test_an_index_without_a_name_is_dropped_and_one_with_a_name_kept(
         ("rows.csv", b"", "Empty"),
         ("rows.csv", b"a,b\n", "has no rows"),
         ("rows.csv", b"a,a\n1,2\n", "'a' occurs more than once"),
-        ("rows.csv", b"a,b\0\n1,2\n", r"'b\\x00' ends with the character NUL"),
+        ("rows.jsonl", b'{"b\\u0000": 1}\n', "ends with the character NUL"),
         ("rows.csv", b"\n\n", "Empty"),
         ("rows.csv", b"a,b\n1\n", "line 2 has 1 value, but the header has 2"),
         ("rows.csv", b"a,b\n\n1,2\n1,2,3\n", "line 4 has 3 values"),
