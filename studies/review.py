@@ -43,7 +43,7 @@ from studies.writing import environment, write_study
 DATA = ("digits", "electric", "musk", "waveform")
 """The data sets of the suite ``labels``."""
 
-SEEDS = 5
+SEEDS = 10
 SIZE, BUDGET, BATCH = 100, 100, 10
 LOOKED = 20
 """Labels that a reviewer with little time looks at."""
@@ -280,8 +280,8 @@ def main() -> None:
         measure,
         shown,
         heading=(
-            "Is it worth to review labels before training on them?",
-            f"{environment()}\n\n{READING}",
+            "Is it worth reviewing labels before training on them?",
+            f"{environment()}.\n\n{READING}",
         ),
     )
 
