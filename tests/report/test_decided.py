@@ -48,7 +48,7 @@ def test_decisions_stand_in_the_table_and_at_the_top() -> None:
     found = page(decisions(), report=report, decisions=made, decisions_used=5)
     said = "People have accepted 1, changed 1 and rejected 1 of these labels."
     assert said in found.text
-    assert "validation loss 0.4100 after 0.4000" in found.text
+    assert "validation loss is 0.4100, with the labels as assigned 0.4000" in found.text
     words = table_of(found)
     assert words["row-0"] == "accepted"
     assert words["row-1"] == "changed to <b>other</b>"

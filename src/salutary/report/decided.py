@@ -62,6 +62,6 @@ def decided_sentence(run_dir: Path, facts: Mapping[str, Any], n_decided: int) ->
     return (
         f"People have accepted {found['accepted']}, changed {found['changed']} and "
         f"rejected {found['rejected']} of these labels. The model in this directory is "
-        f"fitted to what they decided, with validation loss {number(after)} after "
-        f"{number(before)}. {history}"
+        f"fitted to what they decided; its validation loss is {number(after)}, with "
+        f"the labels as assigned {number(before)}. {history}"
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from salutary.arrays import IntArray
-from salutary.ledgers.decisions import HeldDecisions, NewDecision
+from salutary.ledgers.decisions import DecisionName, HeldDecisions, NewDecision
 from salutary.ledgers.run_ledger import Ledger
 from salutary.report.doubts import by_doubt, reasons_in_words
 from salutary.report.label_table import WORDS
@@ -57,8 +57,7 @@ class Reviewed:
         labels = page.labels
         self._rows: list[int] = labels["row"].tolist()
         kept = np.flatnonzero(~labels["undone"].to_numpy(dtype=bool))
-        self._kept = {self._rows[at] for at in kept.tolist()}
-        self._position_of = {self._rows[at]: at for at in kept.tolist()}
+        self._kept = {self._rows[at]: at for at in kept.tolist()}
         n_classes = len(page.frames.classes)
         scores = page.frames.scores
         self._influence, self._probability = (
@@ -99,25 +98,27 @@ class Reviewed:
         """Read decisions that were made since they were last read."""
         new = self._ledger.decisions(after=self._held.count)
         self._held.add(new)
-        for row in {one.row for one in new} & self._kept:
+        for row in {one.row for one in new} & self._kept.keys():
             if row in self._held.holds:
                 self._decided.add(row)
             else:
                 self._decided.discard(row)
 
-    def decide(self, row: int, decision: str, code: int | None, expected: Any) -> None:
+    def decide(
+        self, row: int, decision: DecisionName, code: int | None, expected: Any
+    ) -> None:
         """Store a decision; see `Ledger.decide` for what it raises.
 
         Choosing the class that a row has already is to accept it.
         """
         label = None
         if decision == "change":
-            label = self.classes[int(code)] if code is not None else None
-            if label == self._label(self._position_of[row])["label"]:
+            label = None if code is None else self.classes[code]
+            if label == self._label(self._kept[row])["label"]:
                 decision, label = "accept", None
-        made: Any = NewDecision(row, decision, label, expected)  # type: ignore[arg-type]
+        new = NewDecision(row, decision, label, expected)
         try:
-            self._ledger.decide([made], "review")
+            self._ledger.decide([new], "review")
         finally:
             self.refresh()
 
