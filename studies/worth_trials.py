@@ -43,7 +43,7 @@ def measure(wrong: float, draw: int, size: int, data: str) -> Iterator[dict[str,
     """Advise on one draw, and judge all options and everything labeled by test rows."""
     rows = draw_rows(data, size, wrong, draw)
     task = task_of(rows, draw)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         # Of rows that stand twice, and of too few rows for a guard of three folds.
         warnings.simplefilter("ignore", UserWarning)
@@ -71,6 +71,7 @@ def measure(wrong: float, draw: int, size: int, data: str) -> Iterator[dict[str,
             "n_test": len(rows.test),
             "advise_seconds": seconds,
             "seconds": time.perf_counter() - began,
+            "cpu_seconds": time.process_time() - cpu,
         }
 
 
