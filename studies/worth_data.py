@@ -89,7 +89,10 @@ def draw_rows(data: str, size: int, wrong: float, seed: int) -> Drawn:
 
     return Drawn(
         labeled("train", given),
-        *(labeled(name, rows.y[parts[name]]) for name in ("validation", "pool", "test")),
+        *(
+            labeled(name, rows.y[parts[name]])
+            for name in ("validation", "pool", "test")
+        ),
         labeled("train", true),
     )
 
