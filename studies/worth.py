@@ -91,10 +91,11 @@ def heading(found: pd.DataFrame) -> str:
     for word, is_met in (("Missed", False), ("Met so far", True)):
         named = [f"- {text}" for text, met in judged if met is is_met]
         lines.append("\n".join([f"**{word}:**", "", *(named or ["- none"])]))
-    minutes = done.groupby("draw")[["seconds", "cpu_seconds"]].mean().mean() / 60
+    minutes = done[["seconds", "cpu_seconds"]].mean() / 60
     lines.append(
-        f"A trial took {minutes['seconds']:.1f} minutes, {minutes['cpu_seconds']:.1f} of "
-        f"a core: the machine had other work to do. {environment()}."
+        f"A trial took {minutes['seconds']:.1f} minutes and "
+        f"{minutes['cpu_seconds']:.1f} minutes of one core, on a machine with other "
+        f"work to do. {environment()}."
     )
     return "\n\n".join([*lines, READING])
 

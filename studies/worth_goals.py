@@ -18,7 +18,7 @@ Goal = tuple[str, bool]
 
 
 def goals(found: pd.DataFrame) -> list[Goal]:
-    """Every goal, judged by what is measured; what is not measured does not meet any."""
+    """Every goal, with what was measured; what was not measured meets none."""
     found = with_gains(found)
     taken = followed(found)
     right = {

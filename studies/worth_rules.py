@@ -92,7 +92,8 @@ def by_set(own: pd.DataFrame, measure: str = "difference") -> pd.DataFrame:
     A draw with several sizes counts once, by their mean. Tested by Student's t over the
     draws, with Holm's correction over the data sets.
     """
-    draws = own.groupby(["data", "draw"])[[measure, "log_loss", "difference"]].mean()
+    columns = list({measure, "log_loss", "difference"})
+    draws = own.groupby(["data", "draw"])[columns].mean()
     sets = draws.groupby("data")
     both = (draws["log_loss"] - draws["difference"]).groupby("data").mean()
     table = pd.DataFrame(

@@ -141,7 +141,7 @@ class Options:
         return table[table.index.isin(others, level="option")]
 
     def frame(self) -> pd.DataFrame:
-        """A row for each option, size and part of wrong labels; data sets as columns."""
+        """A row for each option, size and part of wrong labels; a column a set."""
         means = self._means()
         shown = means.map(lambda value: "" if np.isnan(value) else f"{value:+.3f}")
         table = shown.reset_index().rename(columns={"size": "N"})
