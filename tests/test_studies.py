@@ -19,7 +19,7 @@ from salutary import advise
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
 from salutary_benchmark.data.loading import Rows
-from studies import worth_data, writing
+from studies import worth_data, worth_trials, writing
 from studies.advise import Advised, Policies, advised, chosen, followed
 from studies.rules_runs import (
     GUARD,
@@ -281,15 +281,18 @@ def test_trials_begin_with_those_that_goals_are_about() -> None:
 
 def test_a_trial_judges_what_advise_advises(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = make_blobs(700, 4, centers=3, cluster_std=4.0, random_state=1)
-    monkeypatch.setattr(worth_data, "_loaded", lambda data: Rows(X, y, ""))
-    found = pd.DataFrame(worth_of(0.2, 5, 50, "mnist")).set_index("option")
-    rows = draw_rows("mnist", 50, 0.2, 5)
+    loaded = Rows(pd.DataFrame(X).add_prefix("x"), y, "")
+    monkeypatch.setattr(worth_data, "_loaded", lambda data: loaded)
+    for name, value in (("SPLITS", 2), ("REPEATS", 1), ("BUDGET", 10)):
+        monkeypatch.setattr(worth_trials, name, value)
+    found = pd.DataFrame(worth_of(0.2, 5, 50, "wine")).set_index("option")
+    rows = draw_rows("wine", 50, 0.2, 5)
     assert (rows.train.labels != rows.corrected.labels).sum() == 5
     advice = advise(
         *(rows.train.X, rows.train.labels),
         *(rows.validation.X, rows.validation.labels, rows.pool.X),
         estimator=LogisticRegression(),
-        random_state=5,
+        **{"splits": 2, "repeats": 1, "budget": 10, "random_state": 5},
     )
     table = advice.table.set_index("option")
     for column, own in (("loss", "seen_log_loss"), ("upper", "seen_upper")):
@@ -307,7 +310,7 @@ def test_a_trial_judges_what_advise_advises(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.loc[EVERYTHING, "seen_losses"] is None
 
 
-def worth_trials(differences: dict[str, list[float]]) -> pd.DataFrame:
+def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
     """For each data set, a difference of information maximization for each draw.
 
     The folds have it lower by 0.1, with a standard error of 0.05.
@@ -340,7 +343,7 @@ def worth_trials(differences: dict[str, list[float]]) -> pd.DataFrame:
 
 
 def test_ways_to_decide_read_the_folds_alone() -> None:
-    found = worth_trials({"waveform": [-0.1, -0.2]})
+    found = trials_of_worth({"waveform": [-0.1, -0.2]})
     options = found[(found["draw"] == 0) & (found["option"] != EVERYTHING)]
     assert lowest_by(options, 1.9) == "information maximization"
     assert lowest_by(options, 0.0, ["salutary"]) == "salutary"
@@ -356,7 +359,7 @@ def test_differences_are_paired_over_draws_with_holms_correction() -> None:
         "mnist": [0.05, 0.06, 0.05, 0.07],
         "wine": [-0.1],
     }
-    found = worth_trials(differences)
+    found = trials_of_worth(differences)
     sets = by_set(decided(found))
     for name, own in differences.items():
         assert sets.loc[name, "mean"] == pytest.approx(np.mean(own))
@@ -376,7 +379,7 @@ def test_differences_are_paired_over_draws_with_holms_correction() -> None:
 
 
 def test_goals_that_are_missed_are_said_first() -> None:
-    found = worth_trials({name: [-0.3, -0.31] for name in worth_data.CLUSTERED})
+    found = trials_of_worth({name: [-0.3, -0.31] for name in worth_data.CLUSTERED})
     judged = dict(goals(found))
     closed = [met for text, met in judged.items() if text.startswith("half of the gap")]
     assert closed == [True]
