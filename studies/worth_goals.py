@@ -76,7 +76,7 @@ def _gap(found: pd.DataFrame, taken: pd.DataFrame) -> Goal:
             if len(cells[0]):
                 closed[f"{name}, N = {size}"] = gap_closed(*cells)
     most = max(closed, key=lambda cell: closed[cell], default=None)
-    words = "not measured" if most is None else f"{closed[most]:.0%} on {most}"
+    words = "not measured" if most is None else f"{closed[most]:z.0%} on {most}"
     return (
         f"half of the gap to everything labeled closed on a set with clusters: {words} "
         "at most",
@@ -86,14 +86,19 @@ def _gap(found: pd.DataFrame, taken: pd.DataFrame) -> Goal:
 
 def _harm(taken: pd.DataFrame) -> Iterator[Goal]:
     """Surely worse on no set, and on average nowhere by more than 2%."""
-    worse, costs = [], {}
+    worse, costs, too_few = [], {}, False
     for (wrong, size), own in taken.groupby(["wrong", "size"]):
-        for name, row in by_set(own).iterrows():
+        sets = by_set(own)
+        too_few |= bool((sets["draws"] < 2).any())
+        for name, row in sets.iterrows():
             cell = f"{name}, N = {size}, {wrong:.0%} wrong"
             costs[cell] = row["relative"]
             if row["is_sure"] and row["mean"] > 0:
                 worse.append(cell)
-    yield (f"surely worse on no set: {'; '.join(worse) or 'on none'}", not worse)
+    words = "; ".join(worse) or "on none"
+    if too_few:
+        words += ", but one draw of a set cannot tell"
+    yield f"surely worse on no set: {words}", not (worse or too_few)
     beyond = {cell: cost for cell, cost in costs.items() if cost > LARGEST_HARM}
     words = "; ".join(f"{cell} {cost:+.1%}" for cell, cost in beyond.items())
     yield (

@@ -120,7 +120,8 @@ def half_and_half(found: pd.DataFrame) -> pd.DataFrame:
     """How every way to decide does on the sets it may be chosen on, and on the others.
 
     ``is_chosen`` is the way with the lowest mean log loss on the first half, of those
-    that are surely worse on none of its sets and by no more than 2% on any.
+    that are surely worse on none of its sets and by no more than 2% on any. Of equal
+    ones it is the last, which is the most cautious.
     """
     rows = []
     for name, decide in WAYS.items():
@@ -135,7 +136,9 @@ def half_and_half(found: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     harmless = (table["chosen_worse"] == 0) & (table["chosen_worst"] <= LARGEST_HARM)
     means = table["chosen_mean"].where(harmless)
-    return table.assign(is_chosen=means.eq(means.min()) & ~means.duplicated())
+    return table.assign(
+        is_chosen=means.eq(means.min()) & ~means.duplicated(keep="last")
+    )
 
 
 def _summary(sets: pd.DataFrame) -> dict[str, Any]:
@@ -195,9 +198,14 @@ class Ways:
 
 
 def _half(half: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        f"{half} on: mean": f"{row[f'{half}_mean']:+.1%}",
-        f"{half} on: worst set": f"{row[f'{half}_worst']:+.1%} "
-        f"({row[f'{half}_worst_set']})",
-        f"{half} on: better, worse": f"{row[f'{half}_better']}, {row[f'{half}_worse']}",
+    """What is shown of one half; nothing where none of its sets is measured."""
+    mean, worst, name, better, worse = (
+        row[f"{half}_{key}"]
+        for key in ("mean", "worst", "worst_set", "better", "worse")
+    )
+    shown = {
+        "mean": f"{mean:+z.1%}",
+        "worst set": f"{worst:+z.1%} ({name})",
+        "better, worse": f"{better}, {worse}",
     }
+    return {f"{half} on: {key}": text if name else "" for key, text in shown.items()}

@@ -103,7 +103,7 @@ def _row(found: pd.DataFrame, taken: pd.DataFrame) -> dict[str, Any]:
         "within a standard error of the best": _share(
             taken["behind"] <= taken["behind_se"]
         ),
-        "gap closed": "" if np.isnan(closed) else f"{closed:.0%}",
+        "gap closed": "" if np.isnan(closed) else f"{closed:z.0%}",
         "advised": ", ".join(f"{option} {n}" for option, n in most.items()),
     }
 
