@@ -72,7 +72,8 @@ def test_a_study_measures_what_is_missing_and_nothing_twice(
     def study() -> None:
         grid = {"a": ("x", "y"), "b": (1.0, 0.5)}
         show = lambda found: {"Doubled": Shown(found)}  # noqa: E731
-        write_study("doubling", grid, measure, show, heading=("Doubled?", "By two."))
+        heading = "Doubled?", lambda found: f"By two, {len(found)} times."
+        write_study("doubling", grid, measure, show, heading=heading)
 
     with pytest.raises(KeyboardInterrupt):
         study()
@@ -85,7 +86,7 @@ def test_a_study_measures_what_is_missing_and_nothing_twice(
     found = pd.read_parquet(folder / "measurements.parquet")
     assert found["doubled"].tolist() == [2, 4, 1, 2, 2, 4, 1, 2]
     text = (folder / "README.md").read_text()
-    assert text.startswith("# Doubled?\n\nBy two.\n")
+    assert text.startswith("# Doubled?\n\nBy two, 8 times.\n")
     assert "| y | 0.5 | 1.0 |\n| y | 0.5 | 2.0 |" in text
     assert (folder / "figure1.png").stat().st_size > 0
 
