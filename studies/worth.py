@@ -87,7 +87,12 @@ def heading(found: pd.DataFrame) -> str:
         for cell in draws.index
     ]
     judged = goals(found)
-    lines = [f"**Measured: {len(done)} trials**: " + "; ".join(counted) + "."]
+    lines = [
+        f"**Measured: {len(done)} of {len(trials(DRAWS, SIZES))} trials**: "
+        f"{'; '.join(counted)}. What is not named is not measured. Pools have up to "
+        f"{POOL:,} rows, not the 5,000 that were planned. One draw of a set shows that "
+        "draw alone: no star, no choice of a way to decide, means much before several."
+    ]
     for word, is_met in (("Missed", False), ("Met so far", True)):
         named = [f"- {text}" for text, met in judged if met is is_met]
         lines.append("\n".join([f"**{word}:**", "", *(named or ["- none"])]))
