@@ -82,6 +82,7 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.advise
 	$(BIN)/python -m studies.verdict
 	$(BIN)/python -m studies.review
+	$(BIN)/python -m studies.worth
 	$(BIN)/python -m studies.relabel
 	$(BIN)/python -m studies.objectives
 	$(BIN)/python -m studies.shift

@@ -42,7 +42,7 @@ def write_study(
     measure: Callable[..., Iterable[dict[str, Any]]],
     show: Callable[[pd.DataFrame], dict[str, Display]],
     *,
-    heading: tuple[str, str],
+    heading: tuple[str, str | Callable[[pd.DataFrame], str]],
     jobs: int = 1,
     root: Path | None = None,
 ) -> None:
@@ -59,8 +59,8 @@ def write_study(
     show : callable
         From all measurements to what is to be shown, by its title: its table is
         ``frame()`` and its picture ``plot()``.
-    heading : (str, str)
-        Title and how it was done.
+    heading : (str, str or callable)
+        Title and how it was done, or what tells that from all measurements.
     jobs : int, default=1
         Processes; one where times are measured.
     root : Path, optional
@@ -79,6 +79,7 @@ def write_study(
             write_whole(path, partial(found.to_parquet, compression="zstd"))
             shown.advance(1, name)
     title, how = heading
+    how = how if isinstance(how, str) else how(found)
     parts = [f"# {title}\n\n{how}\n\nMade by `python -m studies.{name}`; every "]
     parts[0] += "measurement is in [measurements.parquet](measurements.parquet).\n"
     for number, (caption, answer) in enumerate(show(found).items(), start=1):

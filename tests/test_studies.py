@@ -12,10 +12,14 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import ttest_rel
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
 
+from salutary import advise
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
-from studies import writing
+from salutary_benchmark.data.loading import Rows
+from studies import worth_data, worth_trials, writing
 from studies.advise import Advised, Policies, advised, chosen, followed
 from studies.review import Reviews, decisions, looked_at
 from studies.rules_runs import (
@@ -28,6 +32,14 @@ from studies.rules_runs import (
     trajectory,
 )
 from studies.rules_shown import GuardsCompared, RulesCompared, harmed, worse_than_start
+from studies.worth import heading, trials
+from studies.worth import shown as shown_of_worth
+from studies.worth_data import draw_rows, parted
+from studies.worth_goals import goals
+from studies.worth_rules import by_set, half_and_half, lowest_by
+from studies.worth_rules import followed as decided
+from studies.worth_trials import EVERYTHING
+from studies.worth_trials import measure as worth_of
 from studies.writing import write_study
 
 pytestmark = pytest.mark.slow
@@ -61,7 +73,8 @@ def test_a_study_measures_what_is_missing_and_nothing_twice(
     def study() -> None:
         grid = {"a": ("x", "y"), "b": (1.0, 0.5)}
         show = lambda found: {"Doubled": Shown(found)}  # noqa: E731
-        write_study("doubling", grid, measure, show, heading=("Doubled?", "By two."))
+        heading = "Doubled?", lambda found: f"By two, {len(found)} times."
+        write_study("doubling", grid, measure, show, heading=heading)
 
     with pytest.raises(KeyboardInterrupt):
         study()
@@ -74,7 +87,7 @@ def test_a_study_measures_what_is_missing_and_nothing_twice(
     found = pd.read_parquet(folder / "measurements.parquet")
     assert found["doubled"].tolist() == [2, 4, 1, 2, 2, 4, 1, 2]
     text = (folder / "README.md").read_text()
-    assert text.startswith("# Doubled?\n\nBy two.\n")
+    assert text.startswith("# Doubled?\n\nBy two, 8 times.\n")
     assert "| y | 0.5 | 1.0 |\n| y | 0.5 | 2.0 |" in text
     assert (folder / "figure1.png").stat().st_size > 0
 
@@ -269,3 +282,148 @@ def test_a_review_is_compared_with_none_on_the_same_draw() -> None:
     assert row["draws"] == 6
     expected = ttest_rel(after, none).statistic
     assert row["log_loss"] / row["log_loss_se"] == pytest.approx(expected)
+
+
+def test_parts_of_a_trial_are_disjoint_and_alike_for_every_size() -> None:
+    y = np.repeat(np.arange(5), [900, 500, 300, 200, 100])
+    parts = {size: parted(y, size, seed=3) for size in (50, 400)}
+    for size, part in parts.items():
+        rows = np.concatenate(list(part.values()))
+        assert len(np.unique(rows)) == len(rows)
+        assert len(part["train"]) == len(part["validation"]) == size / 2
+        for name in part:
+            share = np.bincount(y[part[name]], minlength=5) / len(part[name])
+            np.testing.assert_allclose(share, np.bincount(y) / len(y), atol=0.05)
+    for name in ("pool", "test"):
+        np.testing.assert_array_equal(parts[50][name], parts[400][name])
+    labeled = [
+        np.concatenate([parts[size]["train"], parts[size]["validation"]])
+        for size in parts
+    ]
+    assert np.isin(*labeled).all()
+
+
+def test_trials_begin_with_those_that_goals_are_about() -> None:
+    cells = trials(2, (50, 100, 400))
+    named = [(*cell["wrong"], *cell["size"], *cell["draw"]) for cell in cells]
+    n_sets = len(worth_data.DATA)
+    assert named[::n_sets][:6] == [
+        *((0.0, 100, 0), (0.0, 400, 0), (0.0, 100, 1), (0.0, 400, 1)),
+        *((0.0, 50, 0), (0.0, 50, 1)),
+    ]
+    assert len({tuple(map(tuple, cell.values())) for cell in cells}) == len(cells)
+    assert len(cells) == 2 * 3 * 3 * n_sets
+
+
+def test_a_trial_judges_what_advise_advises(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = make_blobs(700, 4, centers=3, cluster_std=4.0, random_state=1)
+    loaded = Rows(pd.DataFrame(X).add_prefix("x"), y, "")
+    monkeypatch.setattr(worth_data, "_loaded", lambda data: loaded)
+    for name, value in (("SPLITS", 2), ("REPEATS", 1), ("BUDGET", 10)):
+        monkeypatch.setattr(worth_trials, name, value)
+    found = pd.DataFrame(worth_of(0.2, 5, 50, "wine")).set_index("option")
+    rows = draw_rows("wine", 50, 0.2, 5)
+    assert (rows.train.labels != rows.corrected.labels).sum() == 5
+    advice = advise(
+        *(rows.train.X, rows.train.labels),
+        *(rows.validation.X, rows.validation.labels, rows.pool.X),
+        estimator=LogisticRegression(),
+        **{"splits": 2, "repeats": 1, "budget": 10, "random_state": 5},
+    )
+    table = advice.table.set_index("option")
+    for column, own in (("loss", "seen_log_loss"), ("upper", "seen_upper")):
+        np.testing.assert_array_equal(found.loc[table.index, own], table[column])
+    (option,) = found.index[found["advised"]]
+    assert option == advice.option
+    chance = advice.model_.predict_proba(rows.test.X)
+    for measure, expected in (
+        ("log_loss", log_loss(rows.test.labels, chance)),
+        ("accuracy", accuracy_score(rows.test.labels, chance.argmax(axis=1))),
+    ):
+        assert found.loc[option, measure] == pytest.approx(expected)
+    seen = found.loc[table.index, "seen_losses"].map(np.mean)
+    np.testing.assert_allclose(seen, table["loss"], rtol=1e-5)
+    assert found.loc[EVERYTHING, "seen_losses"] is None
+
+
+def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
+    """For each data set, a difference of information maximization for each draw.
+
+    The folds have it lower by 0.1, with a standard error of 0.05.
+    """
+    spread = np.sqrt(50) * 0.05 * np.sqrt(49 / 50)
+    losses = {
+        "train + validation": np.ones(50),
+        "information maximization": 0.9 + spread * np.tile([-1.0, 1.0], 25),
+        "salutary": np.full(50, 0.95),
+    }
+    rows = []
+    for data, draws in differences.items():
+        for draw, mean in enumerate(draws):
+            tests = dict(zip(losses, (0.0, mean, 0.2), strict=True))
+            tests[EVERYTHING] = -0.4
+            for option, test in tests.items():
+                rows.append(
+                    {
+                        **{"wrong": 0.0, "size": 100, "data": data, "draw": draw},
+                        **{"option": option, "log_loss": 1 + test},
+                        **{"difference": test, "accuracy": 0.8 - test / 2},
+                        "behind": test - min(mean, 0.0),
+                        "behind_se": 0.01,
+                        "advised": option == "information maximization",
+                        "seen_losses": losses.get(option),
+                        **{"seconds": 60.0, "cpu_seconds": 30.0},
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def test_ways_to_decide_read_the_folds_alone() -> None:
+    found = trials_of_worth({"waveform": [-0.1, -0.2]})
+    options = found[(found["draw"] == 0) & (found["option"] != EVERYTHING)]
+    assert lowest_by(options, 1.9) == "information maximization"
+    assert lowest_by(options, 0.0, ["salutary"]) == "salutary"
+    assert lowest_by(options, 2.1) == "train + validation"
+    taken = decided(found, partial(lowest_by, errors=1.0))
+    assert taken["difference"].tolist() == [-0.1, -0.2]
+
+
+def test_differences_are_paired_over_draws_with_holms_correction() -> None:
+    differences = {
+        "waveform": [-0.1, -0.11, -0.12, -0.1],
+        "digits": [-0.1, 0.3, -0.2, 0.1],
+        "mnist": [0.05, 0.06, 0.05, 0.07],
+        "wine": [-0.1],
+    }
+    found = trials_of_worth(differences)
+    sets = by_set(decided(found))
+    for name, own in differences.items():
+        assert sets.loc[name, "mean"] == pytest.approx(np.mean(own))
+        if len(own) > 1:
+            expected = ttest_rel(own, np.zeros(4)).pvalue
+            assert sets.loc[name, "p"] == pytest.approx(expected)
+    assert sets["is_sure"].to_dict() == {
+        **{"waveform": True, "mnist": True, "digits": False, "wine": False}
+    }
+    assert sets.loc["mnist", "relative"] == pytest.approx(0.0575)
+    table = half_and_half(found).set_index("way")
+    row = table.loc["the present rule"]
+    halves = ["chosen", "checked"]
+    assert sum(row[f"{half}_better"] for half in halves) == 1
+    assert sum(row[f"{half}_worse"] for half in halves) == 1
+    assert table.loc["always train + validation", "chosen_mean"] == 0
+
+
+def test_goals_that_are_missed_are_said_first() -> None:
+    found = trials_of_worth({name: [-0.3, -0.31] for name in worth_data.CLUSTERED})
+    judged = dict(goals(found))
+    closed = [met for text, met in judged.items() if text.startswith("half of the gap")]
+    assert closed == [True]
+    points = [met for text, met in judged.items() if text.startswith("3 points")]
+    assert points == [True, False]
+    text = heading(found)
+    assert text.startswith("**Measured: 8 of 3120 trials**: 2 of 20 draws of 4 of 13")
+    assert text.index("**Missed:**") < text.index("**Met so far:**")
+    for answer in shown_of_worth(found).values():
+        assert len(answer.frame())
+        assert answer.plot().axes
