@@ -68,7 +68,8 @@ def test_labels_that_add_nothing_sure_are_not_advised() -> None:
     assert found.sentence == (
         "Advice: train on both tables; assigned labels add nothing that is "
         "sure: the log loss of 'salutary + validation' is 0.0250 lower (95% interval "
-        "-0.0794 to 0.1294 for the best of 2 options, maybe by chance)."
+        "of the difference -0.1294 to 0.0794, allowing for 2 such options; maybe by "
+        "chance)."
     )
 
 
@@ -147,8 +148,8 @@ def test_an_option_that_is_ahead_by_chance_is_named() -> None:
     assert found.option == "train + validation"
     assert found.sentence.endswith(
         "the log loss of 'salutary' is 0.1500 higher (95% interval 0.0581 to 0.2419); "
-        "that of 'validation only' is the lowest, by 0.0250 (95% interval -0.0546 to "
-        "0.1046, maybe by chance)."
+        "that of 'validation only' is the lowest, by 0.0250 (95% interval of the "
+        "difference -0.1046 to 0.0546; maybe by chance)."
     )
 
 
@@ -194,12 +195,10 @@ def test_the_sentence_and_the_table_have_one_interval(
         )
     )
     for row in found.table.to_dict("records"):
-        lower, upper = row["lower"], row["upper"]
-        if row["difference"] < 0:
-            lower, upper = -upper, -lower
         named = f"{row['option']!r} is {abs(row['difference']):.4f} "
         if named in found.sentence:
-            assert f"interval {lower:z.4f} to {upper:z.4f}" in found.sentence
+            interval = f"{row['lower']:z.4f} to {row['upper']:z.4f}"
+            assert interval in found.sentence
 
 
 def test_the_best_of_two_options_must_be_surer_than_one_alone() -> None:

@@ -259,11 +259,10 @@ def _in_words(other: str, found: Difference, objective: str) -> str:
     """How the loss of another option compares with that of the advised one."""
     if found.lower == found.upper == 0:
         return f"the {objective} of {other!r} is the same"
-    word = "higher" if found.mean >= 0 else "lower"
-    return (
-        f"the {objective} of {other!r} is {abs(found.mean):.4f} {word} "
-        f"({_interval(found)})"
-    )
+    size = f"{abs(found.mean):.4f} {'higher' if found.mean >= 0 else 'lower'}"
+    if round(found.mean, 4) == 0:
+        size = "as high"
+    return f"the {objective} of {other!r} is {size} ({_interval(found)})"
 
 
 def _lowest_in_words(lowest: str, found: Difference, bar: str, seen: bool) -> str:
@@ -292,14 +291,12 @@ def _lowest_in_words(lowest: str, found: Difference, bar: str, seen: bool) -> st
 
 
 def _interval(found: Difference) -> str:
-    """The interval of a difference, seen from the side that makes its mean positive."""
-    lower, upper = found.lower, found.upper
-    if found.mean < 0:
-        lower, upper = -upper, -lower
-    words = f"95% interval {lower:z.4f} to {upper:z.4f}"
+    """The interval of a difference, as in the table."""
+    of = " of the difference" if found.mean < 0 else ""
+    words = f"95% interval{of} {found.lower:z.4f} to {found.upper:z.4f}"
     if found.among > 1:
-        words += f" for the best of {found.among} options"
-    return words if found.is_sure else f"{words}, maybe by chance"
+        words += f", allowing for {found.among} such options"
+    return words if found.is_sure else f"{words}; maybe by chance"
 
 
 def _table(
