@@ -41,7 +41,8 @@ def row_ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
     if column not in table.column_names:
         if name == "train":
             return None
-        instead = instead_of(column, table.column_names, "add it")
+        remedy = "pass one of them as --id"
+        instead = instead_of(column, table.column_names, remedy)
         raise InputError(f"{path}: has no id column {column!r}; {instead}")
     ids = _names(table[column], f"{path}: id column {column!r}")
     seen: dict[Any, int] = {}
