@@ -13,6 +13,9 @@ import pytest
 
 from salutary.cli.main import main
 from salutary.displays.frames import RunFrames
+from salutary.errors import InputError
+from salutary.export.importing import import_reviews
+from salutary.export.reviews import Review, RunLabels, decisions_in
 from salutary.ledgers.decisions import NewDecision, current_decisions
 from salutary.ledgers.run_ledger import Ledger
 
@@ -172,7 +175,7 @@ def test_an_import_follows_what_was_decided_and_undone(
         ("a.jsonl", b"[]\n", "row 0 is no JSON object"),
         ("a.csv", b"reviewed,id\n1\n", "row 0 has 1 values, but the header has 2"),
         ("a.csv", b"\xff\xfe\x00", "cannot be read"),
-        ("a.csv", b"", "cannot be read"),
+        ("a.csv", b"", "has no rows"),
         ("a.parquet", b"PAR1", "cannot be read"),
     ],
 )
@@ -319,3 +322,72 @@ def test_a_run_that_goes_on_is_refused(
     assert "has not finished; finish it by" in refusal(
         ["import", str(run_dir), str(path)]
     )
+
+
+def labels_of(*ids: str) -> RunLabels:
+    return RunLabels(
+        run="run-1",
+        classes=("true", "false"),
+        id_column="id",
+        pool="pool.csv",
+        of_row={row: (id_, "true") for row, id_ in enumerate(ids)},
+        of_id={id_: row for row, id_ in enumerate(ids)},
+    )
+
+
+@pytest.mark.parametrize("id_", ["005", "5.0", 9007199254741007, "true"])
+def test_an_id_alone_is_none_of_another_spelling(id_: Any) -> None:
+    """The pool may have a row of that id, which has no label."""
+    run = labels_of("5", "9007199254741009", "True")
+    with pytest.raises(InputError, match="no label, or has undone it"):
+        decisions_in([Review("x: row 0", id=id_, reviewed="reject")], run)
+
+
+def test_an_id_is_a_whole_number_however_a_program_holds_it() -> None:
+    run = labels_of("5", "9007199254741009")
+    for id_, row in ((5, 0), (5.0, 0), (9007199254741009, 1)):
+        found = decisions_in([Review("x: row 0", id=id_, reviewed="reject")], run)
+        assert found == {row: ("reject", None)}
+
+
+def test_an_id_of_another_spelling_is_known_by_its_row() -> None:
+    run = labels_of("0", "005")
+    review = Review("x: row 0", row=1, id=5, reviewed_label="FALSE")
+    assert decisions_in([review], run) == {1: ("change", "false")}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "a.csv",
+            "salutary_row,reviewed,reviewed\n1,accept,reject\n",
+            "more than once",
+        ),
+        ("a.csv", "", "has no rows"),
+        ("a.csv", "\n\n", "has no rows"),
+        ("a.csv", "salutary_row,reviewed\n1_0,accept\n", "is no number of a row"),
+        ("a.jsonl", "", "has no rows"),
+        ("a.jsonl", '{"salutary_row": true, "reviewed": "accept"}', "is no number of"),
+        (
+            "a.jsonl",
+            '{"salutary_row": 1' + "0" * 400 + ', "reviewed": "accept"}',
+            "is no number of a row",
+        ),
+    ],
+    ids=["twice", "empty", "blank", "underscore", "no lines", "true", "huge"],
+)
+def test_what_a_file_cannot_mean_is_refused_in_one_line(
+    name: str, content: str, words: str, run_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=words) as caught:
+        import_reviews(run_dir, tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_nothing_are_no_answers(run_dir: Path, tmp_path: Path) -> None:
+    row = next(iter(RunLabels.of_run(run_dir).of_row))
+    path = tmp_path / "a.csv"
+    path.write_text(f"salutary_row,reviewed\n{row},accept\n,\n,\n")
+    assert import_reviews(run_dir, path).accepted == 1

@@ -19,6 +19,7 @@ from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError, counted
+from salutary.names import RELABELED
 
 if TYPE_CHECKING:
     from salutary.runs.advise import Plan
@@ -190,7 +191,10 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
     yield f"{rows}; {folds}"
     yield from verdict_lines(report)
     if "out" in report:
-        labels = "labels, " if report["labels"] else ""
+        labels = ""
+        if report["labels"]:
+            switched = report["option"].startswith(RELABELED)
+            labels = "switches.parquet, " if switched else "labels.parquet, "
         out = printable(str(report["out"]))
         files = "model.skops, metrics.jsonl, run.json, config.toml, ledger.sqlite"
         yield f"In {out}: {labels}{files}"

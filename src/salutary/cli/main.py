@@ -50,6 +50,7 @@ PLUGINS = "salutary.commands"
 
 GOES_ON = {
     **dict.fromkeys(("label", "relabel", "finetune"), " with --resume"),
+    "advise": " with --out and --resume",
     "resume": "",
     "benchmark": "",
 }
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # typer turns an interrupt into the exit code that shells know it by.
     if code == INTERRUPTED:
         how = ""
-        if name in GOES_ON:
+        if name in GOES_ON and (name != "advise" or any("--out" in w for w in words)):
             how = f"; the same command{GOES_ON[name]} continues"
             if GOES_ON[name]:
                 how += ", and so does 'salutary resume RUN_DIR'"

@@ -13,6 +13,7 @@ from salutary.export.labeled_rows import LabeledRows
 from salutary.export.reviews import REJECT, Review, RunLabels
 from salutary.export.values import json_text, plain_rows
 from salutary.files import write_text
+from salutary.influence.label_values import shown
 
 RECORDS = "records.json"
 SETTINGS = Path(".argilla", "settings.json")
@@ -164,15 +165,19 @@ def read(path: Path, records: Any, run: RunLabels) -> Iterator[Review]:
                 "label": given.get(columns.LABEL),
                 "run": given.get(columns.RUN),
             }
-            answers = [
-                response["value"]
-                for response in (record.get("responses") or {}).get(QUESTION) or ()
-            ]
+            responses = record.get("responses") or {}
+            others = [name for name in responses if name != QUESTION]
+            answers = [response["value"] for response in responses.get(QUESTION) or ()]
         except (TypeError, KeyError, AttributeError):
             raise InputError(
                 f"{path}: record {number} is no record of Argilla; write them by "
                 "its Dataset.to_disk"
             ) from None
+        if others and QUESTION not in responses:
+            raise InputError(
+                f"{place}: has answers to {shown(others[0])}, and labels are answers "
+                f"to {QUESTION!r}; rename the question"
+            )
         for answer in answers or [None]:
             if answer == rejection:
                 yield Review(place, **of_row, reviewed=REJECT)

@@ -21,6 +21,7 @@ from salutary.files import write_text, write_whole
 from salutary.influence.label_values import shown
 from salutary.tables.conversion import as_plain
 from salutary.tables.delimited import rows_of, separator_of
+from salutary.tables.formats import check_names
 
 HUGGING_FACE = b"huggingface"
 """Key of a Parquet file's metadata that holds what `datasets` makes of its columns."""
@@ -94,12 +95,17 @@ def read_csv(path: Path) -> Iterator[dict[str, Any]]:
     InputError
     """
     try:
-        header, *rows = rows_of(path, separator_of(path))
+        header, *rows = [*rows_of(path, separator_of(path))] or [[]]
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise _unreadable(path, error) from None
+    if not rows:
+        raise InputError(f"{path}: has no rows; pass a file in which people decided")
+    check_names(filter(None, header), str(path))
     for number, row in enumerate(rows):
+        if not any(row):  # spreadsheets add rows of nothing
+            continue
         if len(row) != len(header):
             raise InputError(
                 f"{path}: row {number} has {len(row)} values, but the header has "
@@ -115,8 +121,10 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     ------
     InputError
     """
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(filter(bytes.strip, lines)):
+    lines = [*filter(bytes.strip, path.read_bytes().split(b"\n"))]
+    if not lines:
+        raise InputError(f"{path}: has no rows; pass a file in which people decided")
+    for number, line in enumerate(lines):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
@@ -142,6 +150,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 
 def rows_of_table(path: Path, table: pa.Table) -> Iterator[dict[str, Any]]:
     """The rows of an Arrow table, with the names of Hugging Face's class labels."""
+    check_names(table.column_names, str(path))
     for name, labels in _class_labels(table).items():
         codes = table[name].to_pylist()
         named = [

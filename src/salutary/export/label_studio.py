@@ -14,6 +14,7 @@ from salutary.export.labeled_rows import LabeledRows
 from salutary.export.reviews import REJECT, Review, RunLabels
 from salutary.export.values import json_text, plain_rows
 from salutary.files import write_text
+from salutary.influence.label_values import shown
 
 TASKS = "tasks.json"
 CONFIG = "labeling_config.xml"
@@ -169,12 +170,14 @@ def read(path: Path, tasks: Any, run: RunLabels) -> Iterator[Review]:
 
 def _chosen(annotation: dict[str, Any], place: str) -> str | None:
     """The one choice of an annotation; None for one without."""
-    found = {
-        str(choice)
-        for result in annotation["result"]
-        if result.get("from_name") == CONTROL
-        for choice in result["value"]["choices"]
-    }
+    results = annotation["result"]
+    others = {str(result.get("from_name")) for result in results} - {CONTROL}
+    if others:
+        raise InputError(
+            f"{place}: has an answer named {shown(min(others))}, and labels are named "
+            f"{CONTROL!r}; use the config of the export, or rename the answers"
+        )
+    found = {str(choice) for result in results for choice in result["value"]["choices"]}
     if len(found) > 1:
         raise InputError(f"{place}: one annotation has two choices; keep one of them")
     return found.pop() if found else None

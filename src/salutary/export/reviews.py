@@ -175,29 +175,40 @@ def _row_of(review: Review, run: RunLabels) -> int:
                 "number of a row; correct it"
             )
     if run.id_column is not None and not _is_gap(review.id):
-        id_ = meant(review.id, run.of_id)
-        by_id = None if id_ is None else run.of_id[id_]
-        if row is not None and row in run.of_row and by_id != row:
+        if row is None:
+            row = _row_of_id(review, run)
+        elif row in run.of_row and meant(review.id, [run.of_row[row][0]]) is None:
             raise InputError(
                 f"{review.place}: row {row} of {run.pool} has the id "
                 f"{shown(run.of_row[row][0])}, not {shown(review.id)}; restore both"
             )
-        if by_id is None and row is None:
-            raise InputError(
-                f"{review.place}: the run gave {shown(review.id)} no label, or has "
-                "undone it; leave the row out"
-            )
-        row = by_id if row is None else row
     if row is None:
-        which = "" if run.id_column is None else f" nor {run.id_column!r}"
-        raise InputError(
-            f"{review.place}: names no row: neither {columns.ROW!r}{which} has a "
-            "value; restore it"
-        )
+        which = f"{columns.ROW!r} has no value"
+        if run.id_column is not None:
+            which = f"neither {columns.ROW!r} nor {run.id_column!r} has a value"
+        raise InputError(f"{review.place}: names no row: {which}; restore it")
     if row not in run.of_row:
         raise InputError(
             f"{review.place}: the run gave row {row} of {run.pool} no label, or has "
             "undone it; leave the row out"
+        )
+    return row
+
+
+def _row_of_id(review: Review, run: RunLabels) -> int:
+    """Number of the row of an id, which must be spelled as in the pool.
+
+    The pool may have a row "5" beside the labeled "005", so only a whole number may be
+    written as 5.0.
+    """
+    value = review.id
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    row = run.of_id.get(str(value))
+    if row is None:
+        raise InputError(
+            f"{review.place}: the run gave {shown(review.id)} no label, or has undone "
+            "it; leave the row out"
         )
     return row
 
@@ -252,8 +263,10 @@ def _is_gap(value: Any) -> bool:
 
 def _whole(value: Any) -> int | None:
     """A number of a row, which programs also write as 7.0 or as text."""
+    if isinstance(value, bool) or "_" in str(value):
+        return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if number.is_integer() and number >= 0 else None

@@ -74,7 +74,7 @@ def _python(value: pa.Scalar) -> Any:
 def meant(value: Any, names: Collection[str]) -> str | None:
     """The one of some names that a value of another program stands for.
 
-    Programs write a whole number as a float, a class "007" as 7, a boolean in capitals.
+    Programs write a whole number as a float, a class "007" as 7, "true" as TRUE.
     So a value that is none of the names may still be the number that one name spells,
     if no other spells it.
 
@@ -95,18 +95,23 @@ def meant(value: Any, names: Collection[str]) -> str | None:
     text = str(value)
     if text in names:
         return text
-    if text.capitalize() in ("True", "False"):
-        return text.capitalize() if text.capitalize() in names else None
-    number = _number(text)
-    if number is None:
+    if text.casefold() in ("true", "false"):
+        same = [name for name in names if name.casefold() == text.casefold()]
+    elif (number := _number(text)) is not None:
+        same = [name for name in names if _number(name) == number]
+    else:
         return None
-    same = [name for name in names if _number(name) == number]
     return same[0] if len(same) == 1 else None
 
 
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
+def _number(text: str) -> int | float | None:
+    """The number that a text spells; of a whole one, all digits."""
+    if "_" in text:  # Python reads 1_0 as 10, and nobody else does
         return None
-    return number if math.isfinite(number) else None
+    for kind in (int, float):
+        try:
+            number: int | float = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else None
+    return None

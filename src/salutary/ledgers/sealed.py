@@ -60,19 +60,20 @@ class SealedFile:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             raise InputError(
-                f"{path}: is not a ledger of this command; pass another --out"
+                f"{path}: is not a ledger of this command, or is cut off; restore it, "
+                "or pass another run directory"
             ) from None
         if not self.is_empty() and self._pragma("user_version") != self.FORMAT:
             self._connection.close()
             raise InputError(
                 f"{path}: is of another version of salutary; continue it with that, or "
-                "pass another --out"
+                "pass another run directory"
             )
         if not self.is_empty() and _objects(self._connection) != _made_by(self.SCHEMA):
             self._connection.close()
             raise InputError(
                 f"{path}: has lost tables, or has others, views or triggers that no "
-                "ledger has; restore it, or pass another --out"
+                "ledger has; restore it, or pass another run directory"
             )
 
     def __enter__(self) -> Self:
@@ -165,7 +166,7 @@ def damaged(path: Path, error: Exception) -> InputError:
     """What to say of a ledger that cannot be read."""
     cause = " ".join(str(error).split())[:200]
     return InputError(
-        f"{path}: is damaged ({cause}); restore it, or pass another --out"
+        f"{path}: is damaged ({cause}); restore it, or pass another run directory"
     )
 
 
@@ -173,7 +174,7 @@ def not_as_written(path: Path) -> InputError:
     """What to say of a ledger whose digests do not hold."""
     return InputError(
         f"{path}: is not as it was written, so it was edited or damaged; restore it, "
-        "or pass another --out"
+        "or pass another run directory"
     )
 
 

@@ -180,7 +180,8 @@ def _held_out(frames: RunFrames, kept: int) -> str:
     size = with_error(fall, best["canary_se"] if name == "held-out" else None)
     word = "fell" if after <= before else "rose"
     text = (
-        f"Beyond the training table alone: the {name} loss {word} from "
+        f"Beyond the training table alone, without the validation rows: the {name} "
+        f"loss {word} from "
         f"{number(before)} to {number(after)}, by {size}"
     )
     if name == "validation":

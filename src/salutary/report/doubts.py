@@ -34,7 +34,8 @@ HARDLY = 0.05
 RULE = (
     "First come those with the most reasons. A value or distance that the training "
     f"rows know nothing of counts double, and so does a probability of at most {HARDLY}"
-    " against the model's guess. Among equals the less probable label comes first."
+    " against the model's guess. That a fold gave another label moves none. Among "
+    "equals the less probable label comes first."
 )
 """How labels are ordered by doubt, for readers of a page."""
 
