@@ -156,7 +156,7 @@ def test_an_interrupted_comparison_goes_on_with_the_folds_it_has(
         main(words)
     assert ended.value.code == 130
     before = len(counted)
-    capsys.readouterr()
+    assert "the same command with --resume continues" in capsys.readouterr().err
     main(["resume", str(folder / "advised")])
     # Two folds of thirteen fits each.
     n_known = after // 13

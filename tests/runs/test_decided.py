@@ -19,11 +19,17 @@ from salutary.errors import InputError
 from salutary.ledgers.decisions import DecidedMeanwhileError, NewDecision
 from salutary.ledgers.run_ledger import Ledger
 from salutary.runs import label
-from salutary.runs.decided import decide
+from salutary.runs.decided import reviewable
 from tests.ledgers.contents import ledger_of
 
 C = 0.7
 N_LABELS = 30
+
+
+def decide(run: Path, new: list[NewDecision], source: str) -> None:
+    """Store decisions as the review does."""
+    with reviewable(run) as ledger:
+        ledger.decide(new, source)
 
 
 @pytest.fixture(scope="module")

@@ -50,11 +50,14 @@ PLUGINS = "salutary.commands"
 
 GOES_ON = {
     **dict.fromkeys(("label", "relabel", "finetune"), " with --resume"),
-    "advise": " with --out and --resume",
+    "advise": " with --resume",
     "resume": "",
     "benchmark": "",
 }
-"""Commands that continue an interrupted run, and what to add to them for that."""
+"""Commands that continue an interrupted run, and what to add to them for that.
+
+Only `advise` also works without a run, where it is not given --out.
+"""
 
 app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT
@@ -114,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except (OSError, sqlite3.OperationalError) as error:
         _drop_output()
-        _fail(f"cannot read or write: {error}; {_remedy(error, name)}")
+        _fail(
+            f"cannot read or write: {error}; {_remedy(error, _to_go_on(name, words))}"
+        )
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
@@ -125,9 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # typer turns an interrupt into the exit code that shells know it by.
     if code == INTERRUPTED:
         how = ""
-        if name in GOES_ON and (name != "advise" or any("--out" in w for w in words)):
-            how = f"; the same command{GOES_ON[name]} continues"
-            if GOES_ON[name]:
+        added = _to_go_on(name, words)
+        if added is not None:
+            how = f"; the same command{added} continues"
+            if added:
                 how += ", and so does 'salutary resume RUN_DIR'"
         _fail(f"interrupted{how}", INTERRUPTED)
 
@@ -272,13 +278,20 @@ def _drop_output() -> None:
         os.dup2(nowhere, sys.stdout.fileno())
 
 
-def _remedy(error: Exception, name: str) -> str:
+def _to_go_on(name: str, words: list[str]) -> str | None:
+    """What to add to the words of a command so that its run goes on; None if none."""
+    if name == "advise" and not any(word.startswith("--out") for word in words):
+        return None
+    return GOES_ON.get(name)
+
+
+def _remedy(error: Exception, added: str | None) -> str:
     """What to do about a file that could not be read or written."""
     if getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return "pass a shorter path"
     remedy = "make room or fix the permissions and run the command again"
-    if name in GOES_ON:
-        remedy += f" (the run goes on{GOES_ON[name]})"
+    if added is not None:
+        remedy += f" (the run goes on{added})"
     return remedy
 
 

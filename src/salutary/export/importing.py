@@ -23,8 +23,9 @@ from salutary.ledgers.decisions import (
 )
 from salutary.ledgers.run_ledger import Ledger
 from salutary.ledgers.schema import LEDGER
-from salutary.ledgers.sealed import UNREADABLE, damaged, open_ledger
+from salutary.ledgers.sealed import UNREADABLE, damaged
 from salutary.names import ExportFormat
+from salutary.runs.decided import reviewable
 from salutary.tables.formats import check_exists, format_of
 from salutary.tables.text_files import open_bytes
 
@@ -80,15 +81,16 @@ def import_reviews(
     """
     check_exists(path)
     found = source or _guessed(path)
-    try:
-        run = RunLabels.of_run(run_dir)
-        reviews = [*_reviews(path, found, run)]
-        decided = decisions_in(reviews, run)
-    except InputError:
-        raise
-    except (*UNREADABLE, AttributeError) as error:
-        raise damaged(run_dir / LEDGER, error) from None
-    new = _store(run_dir, path, decided)
+    with reviewable(run_dir) as ledger:
+        try:
+            run = RunLabels.of_run(run_dir)
+            reviews = [*_reviews(path, found, run)]
+            decided = decisions_in(reviews, run)
+        except InputError:
+            raise
+        except (*UNREADABLE, AttributeError) as error:
+            raise damaged(run_dir / LEDGER, error) from None
+        new = _store(ledger, path, decided)
     counts = Counter(one.decision for one in new)
     return Imported(
         format=found,
@@ -100,24 +102,25 @@ def import_reviews(
 
 
 def _store(
-    run_dir: Path, path: Path, decided: Mapping[int, tuple[DecisionName, str | None]]
+    ledger: Ledger,
+    path: Path,
+    decided: Mapping[int, tuple[DecisionName, str | None]],
 ) -> list[NewDecision]:
     """Store the decisions that do not hold already."""
-    with open_ledger(Ledger, run_dir / LEDGER) as ledger:
-        made = ledger.decisions()
-        holds, last = current_decisions(made), last_positions(made)
-        known = {row: (one.decision, one.label) for row, one in holds.items()}
-        new = [
-            NewDecision(row, decision, label, last.get(row))
-            for row, (decision, label) in decided.items()
-            if known.get(row) != (decision, label)
-        ]
-        try:
-            ledger.decide(new, path.absolute().name)
-        except DecidedMeanwhileError as error:
-            raise InputError(
-                f"{path}: {error}; look at that, and import the file again"
-            ) from None
+    made = ledger.decisions()
+    holds, last = current_decisions(made), last_positions(made)
+    known = {row: (one.decision, one.label) for row, one in holds.items()}
+    new = [
+        NewDecision(row, decision, label, last.get(row))
+        for row, (decision, label) in decided.items()
+        if known.get(row) != (decision, label)
+    ]
+    try:
+        ledger.decide(new, path.absolute().name)
+    except DecidedMeanwhileError as error:
+        raise InputError(
+            f"{path}: {error}; look at that, and import the file again"
+        ) from None
     return new
 
 

@@ -77,11 +77,10 @@ class RunLabels:
         Raises
         ------
         InputError
-            If there is none, it cannot be reviewed, or its ledger is damaged.
+            If there is none, or it is damaged.
         """
         frames = RunFrames.of_run(run_dir)
         facts = frames.facts
-        _check_can_be_reviewed(run_dir, facts)
         labels, id_column = kept_labels(frames), facts["settings"]["id"]
         given = zip(labels["id"], labels["label"], strict=True)
         of_row = dict(zip(labels["row"].tolist(), given, strict=True))
@@ -93,20 +92,6 @@ class RunLabels:
             pool=str(facts["files"]["pool"]),
             of_row=of_row,
             of_id={} if id_column is None else of_id,
-        )
-
-
-def _check_can_be_reviewed(run_dir: Path, facts: Mapping[str, Any]) -> None:
-    """Refuse a run that is not fitted again with what people decide."""
-    if facts["kind"] != "label":
-        raise InputError(
-            f"{run_dir}: holds a run of 'salutary {facts['kind']}', which cannot be "
-            "reviewed yet; pass the --out of 'salutary label'"
-        )
-    if not facts.get("report"):
-        raise InputError(
-            f"{run_dir}: holds a run that has not finished; finish it by 'salutary "
-            f"resume {run_dir}'"
         )
 
 

@@ -19,7 +19,6 @@ from salutary.labeling.problem import Problem
 from salutary.ledgers.decisions import (
     Decision,
     DecisionName,
-    NewDecision,
     current_decisions,
 )
 from salutary.ledgers.record import AssignedLabels
@@ -132,29 +131,6 @@ def decided_figures(
             "validation_loss": losses,
         }
     }
-
-
-def decide(
-    run_dir: Path, new: Sequence[NewDecision], source: str
-) -> tuple[Decision, ...]:
-    """Store decisions in the ledger of a run, all of them or none.
-
-    Parameters
-    ----------
-    run_dir : Path
-    new : sequence of NewDecision
-    source : str
-        Where they were made: "review", or the name of a file.
-
-    Raises
-    ------
-    InputError
-        If the run cannot be reviewed, or a decision cannot be made.
-    DecidedMeanwhileError
-        If there is a later decision about a row than the one expected.
-    """
-    with reviewable(run_dir) as ledger:
-        return tuple(ledger.decide(new, source))
 
 
 @contextmanager
