@@ -214,19 +214,22 @@ class Reviews:
 
     def plot(self) -> Figure:
         """Changes of log loss, with two standard errors."""
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        found = self.changes()
-        panels = figure.subplots(1, len(DATA), sharey=True)
-        for data, axes in zip(DATA, panels, strict=True):
-            own = found[found["data"] == data]
-            axes.errorbar(
-                own["log_loss"], own["review"], xerr=SURE * own["log_loss_se"], fmt="o"
-            )
-            axes.axvline(0, color="0.4", lw=0.8)
-            axes.set_title(data)
-            axes.set_xlabel("change of log loss")
-            axes.tick_params(axis="x", labelrotation=45)
-        return figure
+        return _drawn(self.changes(), "log_loss")
+
+
+def _drawn(changes: pd.DataFrame, measure: str) -> Figure:
+    """A panel for each data set, with the changes of a measure by each review."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, len(DATA), sharey=True)
+    for data, axes in zip(DATA, panels, strict=True):
+        own = changes[changes["data"] == data]
+        error = SURE * own[f"{measure}_se"]
+        axes.errorbar(own[measure], own["review"], xerr=error, fmt="o")
+        axes.axvline(0, color="0.4", lw=0.8)
+        axes.set_title(data)
+        axes.set_xlabel(f"change of {measure.replace('_', ' ')}")
+        axes.tick_params(axis="x", labelrotation=45)
+    return figure
 
 
 @dataclass(frozen=True)
@@ -258,18 +261,7 @@ class Counts:
 
     def plot(self) -> Figure:
         """Changes of accuracy, with two standard errors."""
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        found = Reviews(self.found).changes()
-        panels = figure.subplots(1, len(DATA), sharey=True)
-        for data, axes in zip(DATA, panels, strict=True):
-            own = found[found["data"] == data]
-            axes.errorbar(
-                own["accuracy"], own["review"], xerr=SURE * own["accuracy_se"], fmt="o"
-            )
-            axes.axvline(0, color="0.4", lw=0.8)
-            axes.set_title(data)
-            axes.set_xlabel("change of accuracy")
-        return figure
+        return _drawn(Reviews(self.found).changes(), "accuracy")
 
 
 @dataclass(frozen=True)
