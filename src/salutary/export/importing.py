@@ -26,7 +26,8 @@ from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, damaged
 from salutary.names import ExportFormat
 from salutary.runs.decided import reviewable
-from salutary.tables.formats import check_exists, format_of
+from salutary.tables.formats import format_of
+from salutary.tables.paths import check_exists
 from salutary.tables.text_files import open_bytes
 
 SUFFIXES: dict[str, ExportFormat] = {

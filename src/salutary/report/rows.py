@@ -16,13 +16,8 @@ from salutary.influence.labels import encode_labels
 from salutary.labeling.splits import hold_out
 from salutary.report.visible import short, visible
 from salutary.tables.casting import cast_features
-from salutary.tables.formats import (
-    DELIMITED,
-    check_exists,
-    file_sha256,
-    format_of,
-    read_table,
-)
+from salutary.tables.formats import DELIMITED, file_sha256, format_of, read_table
+from salutary.tables.paths import check_exists
 from salutary.tables.targets import target_labels, target_type, typed_labels
 
 MOST_COLUMNS = 30

@@ -14,7 +14,8 @@ from typing import Any
 
 from salutary.errors import InputError
 from salutary.runs.kind import Request
-from salutary.tables.formats import check_exists, file_sha256
+from salutary.tables.formats import file_sha256
+from salutary.tables.paths import check_exists
 from salutary.tables.sources import Sources
 
 VERSIONED = ("salutary", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")

@@ -6,7 +6,7 @@ import csv
 import sys
 import warnings
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,25 @@ import pyarrow as pa
 import pyarrow.csv
 
 from salutary.errors import InputError
-from salutary.tables.text_files import check_text, is_gzipped, open_bytes, open_text
+from salutary.tables.text_files import (
+    Contents,
+    check_text,
+    is_gzipped,
+    open_bytes,
+    open_text,
+)
 
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 """What may stand between two values, and what several of it are called."""
 
 ROWS_LOOKED_AT = 20
 """Rows, with the header, that must show what separates values."""
+
+BLOCK, LARGEST_BLOCK = 1 << 24, 2**31 - 1
+"""Bytes of a file that are read at once, batch by batch; and at most."""
+
+TOO_LONG = "straddling object"
+"""What Arrow says of a row that is longer than a block."""
 
 
 def read_delimited(path: Path, verbatim: Collection[str]) -> pa.Table:
@@ -44,9 +56,60 @@ def read_delimited(path: Path, verbatim: Collection[str]) -> pa.Table:
     UserWarning
         If the values are separated by another character than the suffix says.
     """
+    contents = check_delimited(path)
+    # In one block, as there is no need for several.
+    block = max(1, min(contents.size + 1, LARGEST_BLOCK))
+    with _rows_checked(path), _readers(path, verbatim, block) as readers:
+        return _joined([reader.read_all() for reader in readers])
+
+
+def delimited_batches(
+    path: Path, verbatim: Collection[str], block: int = BLOCK
+) -> Iterator[pa.Table]:
+    """Yield the rows of a file, as `read_delimited` has them, batch by batch.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `check_delimited` has looked at.
+    verbatim : collection of str
+        Columns in which every value is text, even an empty one.
+    block : int, default=BLOCK
+        Number of bytes that are read at once; it grows where a row is longer.
+    """
+    n_rows = 0
+    try:
+        with _rows_checked(path), _readers(path, verbatim, block) as readers:
+            for batches in zip(*readers, strict=True):
+                yield _joined([pa.Table.from_batches([batch]) for batch in batches])
+                n_rows += batches[0].num_rows
+    except pa.ArrowInvalid as error:
+        if TOO_LONG not in str(error) or block >= LARGEST_BLOCK:
+            raise
+    else:
+        return
+    for table in delimited_batches(path, verbatim, min(8 * block, LARGEST_BLOCK)):
+        known = min(n_rows, table.num_rows)
+        n_rows -= known
+        if known < table.num_rows:
+            yield table.slice(known)
+
+
+def check_delimited(path: Path) -> Contents:
+    """Look at a whole file of separated values before it is read.
+
+    Raises
+    ------
+    InputError
+        As `read_delimited`, but for rows of another length.
+
+    Warns
+    -----
+    UserWarning
+        If the values are separated by another character than the suffix says.
+    """
     contents = check_text(path)
-    separator = separator_of(path)
-    usual = _usual_separator(path)
+    separator, usual = separator_of(path), _usual_separator(path)
     if separator != usual:
         warnings.warn(
             f"{path}: is read as separated by {SEPARATORS[separator]}, as its first "
@@ -56,47 +119,59 @@ def read_delimited(path: Path, verbatim: Collection[str]) -> pa.Table:
         )
     if contents.n_quotes % 2:
         _check_rows(path, separator)
+    return contents
 
-    def parsed(**converted: Any) -> pa.Table:
-        return _parsed(path, separator, contents.size, converted)
 
+@contextmanager
+def _readers(
+    path: Path, verbatim: Collection[str], block: int
+) -> Iterator[list[pa.csv.CSVStreamingReader]]:
+    """A reader of all columns, and one of those that are verbatim if there are any."""
+    separator = separator_of(path)
     try:
         names = next(rows_of(path, separator), [])
     except csv.Error:
         names = []  # the parser says what is wrong
+    exact = [name for name in names if name in verbatim]
+    as_text = dict.fromkeys(names, pa.string())
+    kinds: list[dict[str, Any]] = [
+        {"column_types": as_text, "strings_can_be_null": True}
+    ]
+    if exact:
+        kinds.append({"column_types": as_text, "include_columns": exact})
+    with ExitStack() as stack:
+        yield [
+            pa.csv.open_csv(
+                stack.enter_context(open_bytes(path)),
+                convert_options=pa.csv.ConvertOptions(**kind),
+                read_options=pa.csv.ReadOptions(block_size=block),
+                parse_options=pa.csv.ParseOptions(
+                    delimiter=separator, newlines_in_values=True
+                ),
+            )
+            for kind in kinds
+        ]
+
+
+@contextmanager
+def _rows_checked(path: Path) -> Iterator[None]:
+    """Name the line, where Arrow refuses one in the block."""
     try:
-        table = parsed(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
-        )
-    except pa.ArrowInvalid:
-        _check_rows(path, separator)
+        yield
+    except pa.ArrowInvalid as error:
+        if TOO_LONG not in str(error):
+            _check_rows(path, separator_of(path))
         raise
-    exact = [name for name in table.column_names if name in verbatim]
-    if not exact:
-        return table
-    as_is = parsed(
-        column_types=dict.fromkeys(exact, pa.string()), include_columns=exact
-    )
-    for name in exact:
-        table = table.set_column(table.column_names.index(name), name, as_is[name])
+
+
+def _joined(parts: list[pa.Table]) -> pa.Table:
+    """All columns, some of them as a second table has them."""
+    table, *exact = parts
+    for columns in exact:
+        for name in columns.column_names:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, columns[name])
     return table
-
-
-def _parsed(
-    path: Path, separator: str, size: int, converted: dict[str, Any]
-) -> pa.Table:
-    with open_bytes(path) as file:
-        return pa.csv.read_csv(
-            file,
-            convert_options=pa.csv.ConvertOptions(**converted),
-            # In one block, so that a type is inferred from the whole column.
-            read_options=pa.csv.ReadOptions(
-                block_size=max(1, min(size + 1, 2**31 - 1))
-            ),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=separator, newlines_in_values=True
-            ),
-        )
 
 
 def _usual_separator(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import hashlib
 import logging
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.json
-import pyarrow.parquet
 
 from salutary.errors import InputError
 from salutary.tables.delimited import read_delimited
+from salutary.tables.parquet import parquet_files, read_parquet
+from salutary.tables.paths import FORMATS, check_exists, readable
 from salutary.tables.text_files import (
     CHUNK,
     GZIPPED,
@@ -35,11 +35,6 @@ DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 JSON_LINES = (".jsonl", ".jsonl.gz")
 
 ARROW = (".feather", ".arrow")
-
-FORMATS = (
-    ".csv, .tsv or .jsonl (also with .gz), .parquet, .feather, .arrow, .xlsx, or a "
-    "folder of .parquet files"
-)
 
 ARROW_FILE = b"ARROW1"
 """First bytes of Arrow's file format; a file without them may be in stream format."""
@@ -86,28 +81,34 @@ def read_table(
     """
     check_exists(path)
     reader = _reader(path, verbatim)
-    try:
+    with readable(path):
         table = reader(path)
-        names = table.column_names
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        cause = [*str(error).splitlines(), type(error).__name__][0]
-        raise InputError(
-            f"{path}: cannot be read: {cause}; save the table again"
-        ) from None
-    # pandas stores an index without a name as a column: in a .csv file the first one,
-    # without a name; in a .parquet file one with a name of pandas' own.
-    index = [name for name in names if name.startswith("__index_level_")]
-    index += [name for name in names[:1] if not name]
+    index = index_columns(path, table.column_names)
+    if table.num_rows == 0:
+        raise InputError(f"{path}: has no rows; pass a table with at least one")
+    check_values(path, table)
+    logger.debug("%s: %d rows, %d columns", path, table.num_rows, table.num_columns)
+    return table.drop_columns([] if keep_index else index).combine_chunks()
+
+
+def index_columns(path: Path, names: list[str]) -> list[str]:
+    """Columns in which pandas stored an index without a name, once names are checked.
+
+    In a .csv file it is the first column, without a name; in a .parquet file one with a
+    name of pandas' own.
+
+    Raises
+    ------
+    InputError
+        For another column without a name, and for names that recur.
+    """
     if "" in names[1:]:
         raise InputError(
             f"{path}: column {names.index('', 1) + 1} has no name; give it one"
         )
     check_names(names, str(path))
-    if table.num_rows == 0:
-        raise InputError(f"{path}: has no rows; pass a table with at least one")
-    _check_values(path, table)
-    logger.debug("%s: %d rows, %d columns", path, table.num_rows, table.num_columns)
-    return table.drop_columns([] if keep_index else index).combine_chunks()
+    index = [name for name in names if name.startswith("__index_level_")]
+    return index + [name for name in names[:1] if not name]
 
 
 def check_names(names: Iterable[Any], called: str) -> None:
@@ -137,30 +138,14 @@ def check_names(names: Iterable[Any], called: str) -> None:
         )
 
 
-def check_exists(path: Path) -> None:
-    """Refuse a path that leads nowhere, or to a pipe or device, which may never end.
-
-    Raises
-    ------
-    InputError
-    """
-    if not path.exists():
-        reason = "no such file"
-        if path.is_symlink():
-            reason = "is a link that leads nowhere"
-        raise InputError(f"{path}: {reason}; check the path")
-    if not (path.is_file() or path.is_dir()):
-        raise InputError(f"{path}: is a pipe or device; save the table in a file")
-
-
 def _reader(path: Path, verbatim: Collection[str]) -> Callable[[Path], pa.Table]:
     if path.is_dir():
-        return _read_parquet_folder
+        return read_parquet
     suffix = format_of(path)
     if suffix in DELIMITED:
         return lambda path: read_delimited(path, verbatim)
     readers = {
-        ".parquet": _read_parquet,
+        ".parquet": read_parquet,
         ".xlsx": read_workbook,
         **dict.fromkeys(JSON_LINES, _read_json_lines),
         **dict.fromkeys(ARROW, _read_arrow),
@@ -183,45 +168,6 @@ def format_of(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _read_parquet_folder(path: Path) -> pa.Table:
-    files = _parquet_files(path)
-    if not files:
-        raise InputError(f"{path}: holds no .parquet file; pass {FORMATS}")
-    tables = [_read_parquet(file) for file in files]
-    for file, table in zip(files, tables, strict=True):
-        if set(table.column_names) != set(tables[0].column_names):
-            raise InputError(
-                f"{file}: its columns differ from those of {files[0].name}; "
-                "all files of a folder must have the same"
-            )
-    return pa.concat_tables(
-        [table.select(tables[0].column_names) for table in tables],
-        promote_options="permissive",
-    )
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    """Read one file, with the categories of pandas that are no texts as categories.
-
-    Parquet keeps such a column as its plain values, and pandas notes what it was.
-    """
-    table = pa.parquet.ParquetFile(path).read()
-    try:
-        notes = table.schema.pandas_metadata["columns"]
-        names = [
-            note["field_name"]
-            for note in notes
-            if note["pandas_type"] == "categorical"
-            and not pa.types.is_nested(table.schema.field(note["field_name"]).type)
-        ]
-    except (ValueError, KeyError, TypeError):  # no notes, or none of pandas
-        return table
-    for name in names:
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, table[name].dictionary_encode())
-    return table
-
-
 def _read_arrow(path: Path) -> pa.Table:
     """Read Arrow's file format, as which Feather is kept too, or its stream format."""
     with path.open("rb") as file:
@@ -231,29 +177,25 @@ def _read_arrow(path: Path) -> pa.Table:
         return rows.read_all()
 
 
-def _parquet_files(folder: Path) -> list[Path]:
-    """The .parquet files of a folder, by name; all of them must be files."""
-    files = sorted(folder.glob("*.parquet"))
-    for file in files:
-        if file.is_dir():
-            raise InputError(
-                f"{file}: is a folder, not a .parquet file; move it elsewhere"
-            )
-        check_exists(file)
-    return files
+def check_values(path: Path, table: pa.Table, first: int = 0) -> None:
+    """Refuse values that are not valid, such as Latin-1 text in a Parquet file.
 
+    ``first`` is the number of the table's first row in its file.
 
-def _check_values(path: Path, table: pa.Table) -> None:
-    """Refuse values that are not valid, such as Latin-1 text in a Parquet file."""
+    Raises
+    ------
+    InputError
+    """
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
             bad = (row for row, value in enumerate(column) if not _is_valid(value))
             row = next(bad, None)
+            place = "" if row is None else f", row {first + row}"
             raise InputError(
-                f"{path}: column {name!r}{'' if row is None else f', row {row}'}: "
-                f"cannot be read ({error}); correct it or drop the row"
+                f"{path}: column {name!r}{place}: cannot be read ({error}); correct it "
+                "or drop the row"
             ) from None
 
 
@@ -304,5 +246,5 @@ def file_sha256(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    parts = [f"{file.name} {file_sha256(file)}" for file in _parquet_files(path)]
+    parts = [f"{file.name} {file_sha256(file)}" for file in parquet_files(path)]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()

@@ -34,10 +34,13 @@ class Contents:
         Number of its bytes, unpacked.
     n_quotes : int
         Number of its quotation marks.
+    n_lines : int
+        Number of its lines.
     """
 
     size: int
     n_quotes: int
+    n_lines: int
 
 
 def is_gzipped(path: Path) -> bool:
@@ -91,4 +94,4 @@ def check_text(path: Path) -> Contents:
                 ) from None
             line += chunk.count(b"\n")
             n_quotes += chunk.count(b'"')
-    return Contents(size, n_quotes)
+    return Contents(size, n_quotes, line)
