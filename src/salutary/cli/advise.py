@@ -77,6 +77,7 @@ def advise(
     ] = 2,
     texts: Texts | None = None,
     keep: parameters.Keep = None,
+    scratch: parameters.Scratch = None,
     seed: parameters.Seed = 0,
     out: Annotated[
         Path | None,
@@ -122,6 +123,7 @@ def advise(
         texts=texts,
         keep=tuple(keep or ()),
         held_out=held_out,
+        scratch=parameters.scratch_folder(scratch, out),
     )
     plan = Plan(budget, batch_size, splits, repeats, seed)
     report = _compare(sources, plan, out, resume, options)

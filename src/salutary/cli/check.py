@@ -148,6 +148,8 @@ def facts(checks: Mapping[str, Any]) -> Iterator[str]:
     """What was found, a line for each table and each group of columns."""
     for name, n_rows in checks["rows"].items():
         parts = [counted(n_rows, "row")]
+        if checks["examined"][name] < n_rows:
+            parts[0] += f", {checks['examined'][name]} of them drawn to be looked at"
         if name in checks["classes"]:
             parts.append(_counts(checks["classes"][name]))
         if name == "pool":
@@ -170,7 +172,7 @@ def facts(checks: Mapping[str, Any]) -> Iterator[str]:
         yield _line("constant", f"{names}; one value in TRAIN, so of no use")
     for name, beside in checks["beside"].items():
         new = [
-            f"{what} in {_shares(counts, checks['rows'][name])}"
+            f"{what} in {_shares(counts, checks['examined'][name])}"
             for what, counts in (
                 ("new categories", beside["unseen_categories"]),
                 ("numbers among texts", beside["numbers_among_texts"]),
@@ -234,7 +236,7 @@ def warnings_of(checks: Mapping[str, Any]) -> Iterator[str]:
     yield from _of_validation(checks)
     for name, beside in checks["beside"].items():
         yield from _of_rows(name, beside, checks)
-        yield from _of_columns(name, beside, checks["rows"][name])
+        yield from _of_columns(name, beside, checks["examined"][name])
         yield from _of_drift(name, beside)
 
 
@@ -292,7 +294,7 @@ def _stand(number: int, n_rows: int = 0, table: str = "") -> str:
 def _of_rows(
     name: str, beside: Mapping[str, Any], checks: Mapping[str, Any]
 ) -> Iterator[str]:
-    n_rows, recurring = checks["rows"][name], beside["recurring"]
+    n_rows, recurring = checks["examined"][name], beside["recurring"]
     # Where training rows are alike among themselves, so are others by nature.
     if recurring == 0 or recurring / n_rows <= 2 * checks["twins"]:
         return

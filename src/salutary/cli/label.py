@@ -60,6 +60,7 @@ def label(
     no_guard: parameters.NoGuard = False,
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     jobs: parameters.Jobs = 1,
+    scratch: parameters.Scratch = None,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     callback: parameters.Callback = None,
@@ -73,7 +74,8 @@ def label(
     the loss on VAL. Each round adds the rows with the best scores and fits the model
     again. TRAIN, VAL and POOL are .csv, .tsv or .jsonl files, also with .gz, .parquet,
     .feather, .arrow or .xlsx files, or folders of .parquet files, with the same
-    columns. RUN_DIR gets labels.parquet, model.skops, metrics.jsonl, run.json,
+    columns. A pool of more than 50,000 rows is read in batches, and need not fit into
+    memory. RUN_DIR gets labels.parquet, model.skops, metrics.jsonl, run.json,
     ledger.sqlite, and report.html, a page to look at.
 
     Example: salutary label train.csv --validation val.csv --pool pool.csv \
@@ -99,6 +101,7 @@ def label(
             *(train, validation, pool, target, id_column, group, costs, texts),
             keep=tuple(keep or ()),
             held_out=held_out,
+            scratch=parameters.scratch_folder(scratch, out),
         ),
         settings=Settings(
             rule=rule,

@@ -163,6 +163,18 @@ Jobs = Annotated[
         "number. More than four bring nothing.",
     ),
 ]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        "--scratch",
+        rich_help_panel=REPEATING,
+        metavar="DIR",
+        help="Folder on whose disk a pool of more than 50,000 rows is kept as numbers "
+        "while the command runs, four bytes for each feature of a row. Nothing is left "
+        "there.",
+        show_default="that of RUN_DIR",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(
@@ -231,6 +243,32 @@ def check_jobs(jobs: int) -> None:
         raise InputError(
             f"--jobs {jobs}: must be at least 1, or -1 for as many as processors"
         )
+
+
+def scratch_folder(scratch: Path | None, out: Path | None) -> Path | None:
+    """The folder for a large pool; None for the system's of temporary files.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or it cannot be written to.
+    """
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.files import writable
+
+    if scratch is None:
+        if out is None:
+            return None
+        above = (out.absolute(), *out.absolute().parents)
+        return next((each for each in above if each.is_dir()), None)
+    if not scratch.is_dir():
+        raise InputError(f"--scratch {scratch}: is no folder; make it")
+    if not writable(scratch):
+        raise InputError(
+            f"--scratch {scratch}: cannot be written to; fix its permissions, or pass "
+            "another folder"
+        )
+    return scratch
 
 
 def check_seed(seed: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from sklearn.pipeline import Pipeline
+
+    from salutary.tables.batches import Batch
 
 
 @is_conventional
@@ -53,13 +57,18 @@ def predict(
     """
     _check_out(out, run_dir, table)
     # Imported here: 'salutary --help' needs none of it.
+    from salutary.runs.artifacts import load
     from salutary.tables.writing import write_table
 
-    # Nothing is shown before all that may be refused has been checked.
-    model, columns, features = _read(run_dir, table)
+    model = load(run_dir)
+    # Nothing is shown before the first rows, all of most tables, have been checked.
+    parts = _parts(model, run_dir, table)
+    first = next(parts)
     with display(0, "rows") as shown:
         with shown.stage("predicting"):
-            predictions = _predictions(model, columns, features)
+            predictions = _joined(
+                [_predictions(model, *part) for part in chain([first], parts)]
+            )
         write_table(predictions, out)
     if as_json:
         print_json(_counted(out, model, predictions))
@@ -94,29 +103,55 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
     check_place(out, run_dir)
 
 
-def _read(run_dir: Path, path: Path) -> tuple[Pipeline, dict[str, Any], pd.DataFrame]:
-    """The run's model, the output's first column, and the rows' features."""
+def _parts(
+    model: Pipeline, run_dir: Path, path: Path
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The output's first column and the features, of all rows or of each batch."""
     import numpy as np
 
-    from salutary.runs.artifacts import load, read_report
+    from salutary.runs.artifacts import read_report
+    from salutary.tables.batches import (
+        Batch,
+        check_texts,
+        may_have_many_rows,
+        table_batches,
+    )
     from salutary.tables.casting import cast_features
     from salutary.tables.formats import read_table
-    from salutary.tables.spelling import whole_numbers
 
-    model = load(run_dir)
     kinds = model["types"].kinds
     id_column = read_report(run_dir)["settings"]["id"]
     documents = [column for column, kind in kinds.items() if kind == "document"]
-    table = read_table(path, documents)
-    columns: dict[str, Any] = {"row": np.arange(table.num_rows)}
-    if id_column in table.column_names:
-        columns = {id_column: whole_numbers(table[id_column].combine_chunks())}
-        if id_column in ("prediction", *_probability_columns(model)):
-            raise InputError(
-                f"{path}: the id column {id_column!r} has the name of an output "
-                "column; rename it, also in the run's pool"
-            )
-    return model, columns, cast_features(table, kinds, str(path))
+    batches: Iterable[Batch]
+    if may_have_many_rows(path):
+        check_texts(path)
+        batches = table_batches(path, documents)
+    else:
+        batches = [Batch(read_table(path, documents), path, 0)]
+    n_passed = 0
+    for batch in batches:
+        rows = batch.rows
+        columns: dict[str, Any] = {"row": np.arange(n_passed, n_passed + rows.num_rows)}
+        if id_column in rows.column_names:
+            columns = {id_column: rows[id_column].combine_chunks()}
+            if id_column in ("prediction", *_probability_columns(model)):
+                raise InputError(
+                    f"{path}: the id column {id_column!r} has the name of an output "
+                    "column; rename it, also in the run's pool"
+                )
+        n_passed += rows.num_rows
+        yield columns, cast_features(rows, kinds, str(batch.file), batch.first)
+
+
+def _joined(parts: list[pa.Table]) -> pa.Table:
+    """The predictions of all rows, with ids of one type."""
+    import pyarrow as pa
+
+    from salutary.tables.spelling import whole_numbers
+
+    table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    ids = whole_numbers(table.column(0).combine_chunks())
+    return table.set_column(0, table.column_names[0], ids)
 
 
 def _class_names(model: Pipeline) -> list[str]:

@@ -31,7 +31,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_tuned(report, "both tables"),
         *_losses(report),
         *_decided(outcome),
-        *_about_pool(outcome),
+        *_about_pool(report),
         *_warnings(outcome),
         *_advice(report),
         f"{_in(out)}: labels.parquet, model.skops, metrics.jsonl, run.json, "
@@ -46,7 +46,7 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
         *_deep_losses(outcome),
-        *_about_pool(outcome),
+        *_about_pool(report),
         *_warnings(outcome),
         *_deep_advice(report),
         f"{_in(out)}: adapter/, labels.parquet, metrics.jsonl, run.json, config.toml, "
@@ -173,7 +173,8 @@ def _canary_line(outcome: dict[str, Any], unseen: str) -> str:
     return _loss_line("held-out loss", [before, after], decrease + rows)
 
 
-def _about_pool(outcome: dict[str, Any]) -> Iterator[str]:
+def _about_pool(report: dict[str, Any]) -> Iterator[str]:
+    outcome, checks = report["outcome"], report["checks"]
     if outcome["agreement"] is not None:
         yield _line(
             "agreement",
@@ -185,8 +186,13 @@ def _about_pool(outcome: dict[str, Any]) -> Iterator[str]:
             f"{printable(column)} {count}"
             for column, count in outcome["unseen_categories"].items()
         )
+        looked_at = checks["examined"]["pool"]
+        some = (
+            f" of {looked_at} looked at" if looked_at < checks["rows"]["pool"] else ""
+        )
         yield _line(
-            "new categories", f"pool rows with one that no training row has: {counts}"
+            "new categories",
+            f"pool rows{some} with one that no training row has: {counts}",
         )
 
 

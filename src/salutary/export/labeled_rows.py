@@ -21,7 +21,7 @@ from salutary.ledgers.decisions import Decision, current_decisions
 from salutary.ledgers.run_ledger import Ledger
 from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import UNREADABLE, damaged, open_ledger
-from salutary.report.rows import path_of, training_rows, unchanged_table
+from salutary.report.rows import name_of_table, path_of, rows_of_run
 from salutary.tables.columns import present_values
 from salutary.tables.conversion import cast_column
 from salutary.tables.spelling import whole_numbers
@@ -132,9 +132,11 @@ def _labeled_rows(
     facts, labels = frames.facts, kept_labels(frames)
     if not len(labels):
         raise InputError(f"{run_dir}: has no labels; there is nothing to export")
-    table = own_table(facts)
     rows = labels["row"].to_numpy(dtype=np.intp)
-    in_file = rows_in_file(facts, rows, table)
+    try:
+        own, in_file = rows_of_run(facts, rows)
+    except InputError as error:
+        raise InputError(f"{error}; restore it") from None
     given = _given(facts, labels, in_file)
     if all_influences:
         given = _with_influences(given, frames, labels)
@@ -145,9 +147,9 @@ def _labeled_rows(
         classes=tuple(frames.classes),
         path=path_of(facts, name_of_table(facts)),
         id_column=settings["id"],
-        texts=tuple(name for name in documents if name in table.column_names),
+        texts=tuple(name for name in documents if name in own.column_names),
         kinds=facts.get("features", {}),
-        own=table.take(pa.array(in_file)),
+        own=own,
         given=given,
         reviewed=_reviewed([decided.get(row) for row in rows.tolist()]),
     )
@@ -167,32 +169,6 @@ def name_of_run(facts: Mapping[str, Any]) -> str:
     text = json.dumps(what, sort_keys=True)
     # With letters first, so that no program takes it for a number.
     return f"run-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def name_of_table(facts: Mapping[str, Any]) -> str:
-    """The table whose rows the run labels."""
-    return "pool" if "pool" in facts["files"] else "train"
-
-
-def own_table(facts: Mapping[str, Any]) -> pa.Table:
-    """The table whose rows the run labels, if it is as it was.
-
-    Raises
-    ------
-    InputError
-    """
-    try:
-        return unchanged_table(facts, name_of_table(facts))
-    except InputError as error:
-        raise InputError(f"{error}; restore it") from None
-
-
-def rows_in_file(facts: Mapping[str, Any], rows: IntArray, table: pa.Table) -> IntArray:
-    """Numbers in their file of rows of the ledger, which counts those it may label."""
-    if name_of_table(facts) == "pool":
-        return rows
-    in_file: IntArray = training_rows(facts, table)[rows]
-    return in_file
 
 
 def _given(

@@ -15,6 +15,7 @@ from salutary.errors import InputError
 from salutary.influence.labels import encode_labels
 from salutary.labeling.splits import hold_out
 from salutary.report.visible import short, visible
+from salutary.tables.batches import read_rows
 from salutary.tables.casting import cast_features
 from salutary.tables.formats import DELIMITED, file_sha256, format_of, read_table
 from salutary.tables.paths import check_exists
@@ -90,16 +91,13 @@ def own_rows(
     """
     if not len(rows):
         return OwnRows()
-    name = "pool" if "pool" in facts["files"] else "train"
+    name = name_of_table(facts)
     settings, documents = facts["settings"], facts["settings"].get("text") or ()
     try:
-        table = unchanged_table(facts, name)
-        if name == "train":
-            rows = training_rows(facts, table)[rows]
-        labeled = table.take(pa.array(rows))
+        labeled, _ = rows_of_run(facts, rows)
         left_out = () if with_names else facts.get("left_out", ())
         others = (settings["target"], settings["id"], *left_out)
-        own = labeled.drop_columns([*{*others} & {*table.column_names}])
+        own = labeled.drop_columns([*{*others} & {*labeled.column_names}])
         old, unseen = [], {}
         if name == "train":
             old = labeled[settings["target"]].to_pylist()
@@ -111,6 +109,39 @@ def own_rows(
     return OwnRows(own, old, unseen)
 
 
+def name_of_table(facts: Mapping[str, Any]) -> str:
+    """The table whose rows a run labels."""
+    return "pool" if "pool" in facts["files"] else "train"
+
+
+def rows_of_run(facts: Mapping[str, Any], rows: IntArray) -> tuple[pa.Table, IntArray]:
+    """Rows that a run may label, as their table has them, and their numbers there.
+
+    Of a large pool no others are held in memory.
+
+    Parameters
+    ----------
+    facts : mapping
+        Of the run, as in its ledger.
+    rows : ndarray of shape (n_rows,), dtype intp
+        Their numbers in the ledger.
+
+    Raises
+    ------
+    InputError
+        As `unchanged_table`.
+    IndexError
+        If the table has no such row.
+    """
+    name = name_of_table(facts)
+    if name == "train":
+        table = unchanged_table(facts, name)
+        in_file = training_rows(facts, table)[rows]
+        return table.take(pa.array(in_file)), in_file
+    path = _unchanged_path(facts, name)
+    return read_rows(path, rows, facts["settings"].get("text") or ()), rows
+
+
 def unchanged_table(facts: Mapping[str, Any], name: str) -> pa.Table:
     """Read a table of a run, if it is as it was then.
 
@@ -119,13 +150,18 @@ def unchanged_table(facts: Mapping[str, Any], name: str) -> pa.Table:
     InputError
         If it is gone, is no file now, or has changed since the run.
     """
+    path = _unchanged_path(facts, name)
+    return read_table(path, facts["settings"].get("text") or ())
+
+
+def _unchanged_path(facts: Mapping[str, Any], name: str) -> Path:
     path = path_of(facts, name)
     if not path.exists():
         raise InputError(f"{path} is no longer there")
     check_exists(path)  # a pipe or device would be read for ever
     if file_sha256(path) != facts["data"][name]:
         raise InputError(f"{path} has changed since the run")
-    return read_table(path, facts["settings"].get("text") or ())
+    return path
 
 
 def path_of(facts: Mapping[str, Any], name: str) -> Path:

@@ -54,7 +54,6 @@ from salutary.runs.report import counts_by_class
 from salutary.runs.table_problem import (
     EncodedTables,
     encode_tables,
-    n_rows_of,
     recurring_rows,
 )
 from salutary.tables.checks import Checks
@@ -198,7 +197,7 @@ def advise_into(
 
 def _prepared(sources: Sources, plan: Plan, stage: Stage) -> EncodedTables:
     with stage("reading the tables"):
-        tables = read_tables(sources)
+        tables = read_tables(sources, plan.seed)
         _check_validation(tables, plan, sources)
     return encode_tables(tables, sources, plan.seed, stage)
 
@@ -208,7 +207,7 @@ def _task(encoded: EncodedTables, plan: Plan) -> AdviceTask:
         classes=encoded.tables.classes,
         train=encoded.train,
         validation=encoded.validation,
-        pool=encoded.pool,
+        pool=None if encoded.pool is None else encoded.pool.X,
         budget=plan.budget,
         batch_size=plan.batch_size,
         seed=plan.seed,
@@ -302,7 +301,7 @@ def _finish(
             names.append(_write_labels(out, advice.option, found, encoded, pool_rows))
         report = {
             "settings": facts["settings"],
-            "data": data_of(facts, request.sources, n_rows_of(encoded.tables)),
+            "data": data_of(facts, request.sources, encoded.tables.n_rows),
             "versions": facts["versions"],
             "checks": encoded.checks.to_dict(),
             "outcome": {
@@ -374,7 +373,7 @@ def _scores(
         }
     assert encoded.pool is not None  # its rows have got these labels
     nothing = np.full(found.n_labels, np.nan)
-    chance = found.model.predict_proba(encoded.pool[pool_rows[found.rows]])
+    chance = found.model.predict_proba(encoded.pool.take(pool_rows[found.rows]))
     likely = chance[np.arange(found.n_labels), found.labels]
     return {"influence": nothing, "influence_se": nothing, "probability": likely}
 

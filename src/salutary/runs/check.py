@@ -26,7 +26,7 @@ def check_sources(sources: Sources, seed: int, stage: Stage) -> Checks:
         If a table holds something that a run could not use.
     """
     with stage("reading the tables"):
-        tables = read_tables(sources)
+        tables = read_tables(sources, seed)
     with stage("encoding the columns"):
         plain = replace(sources, texts=None)
         _, matrices = fit_encoder(_without_documents(tables), plain, seed)

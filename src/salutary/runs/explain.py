@@ -278,8 +278,10 @@ def _with_values(
     found: Explanation, prepared: Prepared, request: Request, number: int
 ) -> Explanation:
     """The explanation with the row's value in each column that is a feature."""
-    table = "train" if request.sources.pool is None else "pool"
-    row, kinds = _tables(prepared).features[table].iloc[number], _tables(prepared).kinds
+    tables = _tables(prepared)
+    kinds, is_training_row = tables.kinds, request.sources.pool is None
+    train = tables.features["train"]
+    row = train.iloc[number] if is_training_row else tables.pool_row(number)
     names = found.contributions.index.tolist()
     values = tuple(
         _as_written(row[name], kinds[name])
@@ -314,7 +316,7 @@ def _unusual(tables: Tables, number: int) -> dict[str, str]:
     """Values of a row of the pool that no row of the training table has."""
     if "pool" not in tables.features:
         return {}
-    row, train = tables.features["pool"].iloc[number], tables.features["train"]
+    row, train = tables.pool_row(number), tables.features["train"]
     found = {}
     for name, kind in tables.kinds.items():
         if name not in train.columns or pd.isna(row[name]):

@@ -26,7 +26,7 @@ from salutary.runs.artifacts import ADAPTER, COLUMNS, LABELS
 from salutary.runs.kind import FinishedRun, Request
 from salutary.runs.label import agreement_of, write_labels
 from salutary.runs.report import counts_by_class, figures_of, run_figures
-from salutary.runs.table_problem import n_rows_of, recurring_rows
+from salutary.runs.table_problem import recurring_rows
 from salutary.tables.checks import Checks, check_tables
 from salutary.tables.reading import Tables, read_tables
 from salutary.tables.sources import Sources
@@ -95,7 +95,7 @@ class TextProblem:
     @property
     def n_rows(self) -> dict[str, int]:
         """Number of rows of each table."""
-        return n_rows_of(self.tables)
+        return self.tables.n_rows
 
     @property
     def recurring(self) -> int:

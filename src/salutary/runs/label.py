@@ -12,7 +12,6 @@ from salutary.arrays import IntArray
 from salutary.labeling.edits import AddRow
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.tuning import best_C_by_all_rows
-from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage
 from salutary.runs.artifacts import LABELS, MODEL, write_model
 from salutary.runs.decided import decided_figures, refitted
@@ -41,11 +40,11 @@ class LabelRun:
         """
         sources, settings = request.sources, request.settings
         with stage("reading the tables"):
-            tables = read_tables(sources)
+            tables = read_tables(sources, settings.seed)
         encoded = encode_tables(tables, sources, settings.seed, stage)
-        pool = ArrayPool.of(encoded.pool)
+        assert encoded.pool is not None  # without it there is nothing to label
         problem = make_problem(
-            encoded, sources, settings, pool, AddRow(), best_C_by_all_rows
+            encoded, sources, settings, encoded.pool, AddRow(), best_C_by_all_rows
         )
         problem = replace(problem, n_jobs=request.jobs)
         features = tables.features

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from salutary.arrays import IntArray, Matrix
+from salutary.arrays import FloatArray, IntArray, Matrix
+from salutary.errors import InputError
 from salutary.influence.objectives import ExpectedCost, Objective, find_objective
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import TrainingEdit, default_batch
@@ -21,6 +26,8 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
 from salutary.labeling.tuning import ChooseC, tuned_folds
 from salutary.names import EstimateName, ObjectiveName, RuleName
+from salutary.pools.arrays import ArrayPool
+from salutary.pools.files import FilePool
 from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
 from salutary.tables.checks import Checks, check_tables
@@ -31,6 +38,7 @@ from salutary.tables.encoding import (
     fit_encoder,
     with_names,
 )
+from salutary.tables.large_pool import LargePool
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring
 from salutary.tables.sources import Sources
@@ -67,7 +75,7 @@ class EncodedTables:
     encoder : Pipeline
         Fitted; it turns the feature columns of a table into a matrix.
     train, validation : LabeledRows
-    pool : matrix of shape (n_pool, n_features), or None
+    pool : ArrayPool, FilePool or None
     checks : Checks
     """
 
@@ -75,7 +83,7 @@ class EncodedTables:
     encoder: Pipeline
     train: LabeledRows
     validation: LabeledRows
-    pool: Matrix | None
+    pool: ArrayPool | FilePool | None
     checks: Checks
 
     @property
@@ -97,14 +105,33 @@ def encode_tables(
 ) -> EncodedTables:
     """Fit the encoder on the training table and the pool, and encode every table.
 
+    The rows of a large pool are encoded once, into a file.
+
+    Parameters
+    ----------
+    tables : Tables
+    sources : Sources
+    seed : int
+        Random state of the encoder.
+    stage : callable
+        Displays which step is running.
+
     Raises
     ------
     InputError
-        If no feature has a value, or if a language model cannot be loaded.
+        If no feature has a value, if a language model cannot be loaded, or if the disk
+        has no room.
     """
     doing = "encoding the columns" if sources.texts is None else "embedding the texts"
     with stage(doing) as report, reporting(report):
         encoder, matrices = fit_encoder(tables, sources, seed)
+    pool: ArrayPool | FilePool | None = None
+    if tables.large_pool is not None:
+        n_features = matrices["pool"].shape[1]
+        scratch = sources.scratch or Path(gettempdir())
+        pool = _encoded_pool(tables.large_pool, encoder, n_features, scratch, stage)
+    elif "pool" in matrices:
+        pool = ArrayPool.of(matrices["pool"])
     with stage("checking the tables"):
         checks = check_tables(tables, matrices, seed)
     return EncodedTables(
@@ -114,9 +141,39 @@ def encode_tables(
         validation=_unweighted(
             matrices["validation"], tables.validation_labels, tables.groups
         ),
-        pool=matrices.get("pool"),
+        pool=pool,
         checks=checks,
     )
+
+
+def _encoded_pool(
+    pool: LargePool, encoder: Pipeline, n_features: int, scratch: Path, stage: Stage
+) -> FilePool:
+    """Encode the rows of a large pool into a file, a batch at a time."""
+    size = FilePool.size(pool.n_rows, n_features)
+    _check_room(scratch, size)
+    doing = f"encoding {pool.n_rows:,} rows of the pool ({size / 1e9:.1f} GB on disk)"
+    with stage(doing) as report:
+
+        def encoded() -> Iterator[FloatArray]:
+            n_done = 0
+            for frame in pool.frames():
+                yield np.asarray(encoder.transform(frame))
+                n_done += len(frame)
+                report(n_done, pool.n_rows)
+
+        return FilePool.written(encoded(), pool.n_rows, n_features, scratch)
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Refuse to write more bytes than a disk has free."""
+    missing = size - shutil.disk_usage(folder).free
+    if missing > 0:
+        raise InputError(
+            f"{folder}: the encoded pool takes {size / 1e9:.1f} GB, "
+            f"{missing / 1e9:.1f} GB more than its disk has free; make room, or pass "
+            "--scratch with a folder on another disk"
+        )
 
 
 def _unweighted(
@@ -160,7 +217,7 @@ class TableProblem:
     @property
     def n_rows(self) -> dict[str, int]:
         """Number of rows of each table."""
-        return n_rows_of(self.encoded.tables)
+        return self.encoded.tables.n_rows
 
     @property
     def recurring(self) -> int:
@@ -224,12 +281,10 @@ def make_problem(
     )
 
 
-def n_rows_of(tables: Tables) -> dict[str, int]:
-    """Number of rows of each table."""
-    return {name: len(frame) for name, frame in tables.features.items()}
-
-
 def recurring_rows(tables: Tables) -> int:
-    """Number of validation rows whose features another table has as well."""
+    """Number of validation rows whose features another table has as well.
+
+    Of a large pool, the rows that were looked at count.
+    """
     features = dict(tables.features)
     return count_recurring(features.pop("validation"), *features.values())

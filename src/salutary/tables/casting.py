@@ -38,7 +38,9 @@ KIND_TYPES: dict[str, pa.DataType] = {
 }
 
 
-def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.DataFrame:
+def cast_features(
+    table: pa.Table, kinds: Mapping[str, str], name: str, first: int = 0
+) -> pd.DataFrame:
     """Select the features of a table, and cast them to their kinds.
 
     Parameters
@@ -48,6 +50,8 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
         As from `column_kinds`. The columns of the result are in its order.
     name : str
         Name of the table in messages.
+    first : int, default=0
+        Number of its first row in messages, where it is a part of a table.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
             )
         place = f"{name}: column {column!r}"
         if kind.startswith(VECTOR):
-            entries = _entries(given[column], column, kind, place)
+            entries = _entries(given[column], column, kind, place, first)
             both = sorted(set(entries) & {*kinds, *columns})
             if both:
                 raise InputError(
@@ -84,22 +88,23 @@ def cast_features(table: pa.Table, kinds: Mapping[str, str], name: str) -> pd.Da
                 )
             columns.update(entries)
         else:
-            columns[column] = _cast_feature(given[column], kind, place)
+            columns[column] = _cast_feature(given[column], kind, place, first)
     return pd.DataFrame(columns, index=range(table.num_rows))
 
 
-def _cast_feature(values: pa.ChunkedArray, kind: str, place: str) -> Any:
+def _cast_feature(values: pa.ChunkedArray, kind: str, place: str, first: int) -> Any:
     """A column that is no vector, cast to its kind, as pandas is to have it."""
     values = as_plain(values)
     if kind != "document" and pa.types.is_string(values.type):
         values = with_gaps(values)
     kind, _, date_format = kind.partition(":")
-    cast = cast_column(values, KIND_TYPES[kind], place, date_format=date_format)
+    target = KIND_TYPES[kind]
+    cast = cast_column(values, target, place, date_format=date_format, first=first)
     # "NA" may be a text; nothing is none, in whatever way a format writes it.
     if kind == "document" and (gaps := with_gaps(cast, [""])).null_count:
         row = pc.index(gaps.is_null(), True).as_py()
         raise InputError(
-            f"{place}, row {row}: the text is missing; fill it or drop the row"
+            f"{place}, row {first + row}: the text is missing; fill it or drop the row"
         )
     if kind in ("category", "text", "document"):
         return pd.Series(cast.to_pylist(), dtype=object)
@@ -110,12 +115,12 @@ def _cast_feature(values: pa.ChunkedArray, kind: str, place: str) -> Any:
         cast = cast.cast(pa.int8()).cast(pa.float64())
     numbers = cast.to_numpy(zero_copy_only=False)
     if kind == "number":
-        _check_size(numbers, place)
+        _check_size(numbers, place, first)
     return numbers
 
 
 def _entries(
-    values: pa.ChunkedArray, column: str, kind: str, place: str
+    values: pa.ChunkedArray, column: str, kind: str, place: str, first: int
 ) -> dict[str, NDArray[np.float32]]:
     """The entries of a column of vectors, each as a column of numbers."""
     n_entries = int(kind.removeprefix(VECTOR))
@@ -127,7 +132,7 @@ def _entries(
     lengths = pc.list_value_length(values).fill_null(-1).to_numpy()
     wrong = np.flatnonzero(lengths != n_entries)
     if n_entries == 0 or len(wrong):
-        row = int(wrong[0]) if n_entries else 0
+        row = first + (int(wrong[0]) if n_entries else 0)
         raise InputError(
             f"{place}, row {row}: is not a vector of {n_entries or 'any'} numbers, as "
             "in the first row of the training table; correct it or drop the row"
@@ -138,8 +143,8 @@ def _entries(
     bad = np.flatnonzero(~(np.abs(entries) <= LARGEST_NUMBER).all(axis=1))
     if len(bad):
         raise InputError(
-            f"{place}, row {bad[0]}: has a number that is missing or too large; "
-            "correct it or drop the row"
+            f"{place}, row {first + bad[0]}: has a number that is missing or too "
+            "large; correct it or drop the row"
         )
     return {
         name: entries[:, number].astype(np.float32)
@@ -170,11 +175,13 @@ def is_list_of_numbers(arrow_type: pa.DataType) -> bool:
     return is_list and is_number(arrow_type.value_type)
 
 
-def _check_size(values: NDArray[np.float64], place: str) -> None:
+def _check_size(values: NDArray[np.float64], place: str, first: int) -> None:
     large = np.abs(values) > LARGEST_NUMBER
     if large.any():
         row = int(np.flatnonzero(large)[0])
         what = "infinity cannot be a feature"
         if np.isfinite(values[row]):
             what = f"{values[row]:g} is too large for a feature"
-        raise InputError(f"{place}, row {row}: {what}; correct it or leave it empty")
+        raise InputError(
+            f"{place}, row {first + row}: {what}; correct it or leave it empty"
+        )

@@ -69,6 +69,9 @@ class Checks:
     ----------
     rows : dict of str to int
         Number of rows of each table.
+    examined : dict of str to int
+        Number of rows that were looked at: of a large pool `MANY_ROWS`, drawn at
+        random, of any other table all. What is beside the training table counts these.
     twins : float
         Share of the training rows that have the features of another one.
     classes : dict of str to dict
@@ -87,6 +90,7 @@ class Checks:
     """
 
     rows: dict[str, int]
+    examined: dict[str, int]
     twins: float
     classes: dict[str, dict[str, int]]
     pool_marker: str | None
@@ -117,7 +121,8 @@ def check_tables(
     train, kinds = frames["train"], tables.kinds
     plain = {name: kind for name, kind in kinds.items() if name in train.columns}
     return Checks(
-        rows={name: len(frame) for name, frame in frames.items()},
+        rows=tables.n_rows,
+        examined={name: len(frame) for name, frame in frames.items()},
         twins=share_of_twins(train),
         classes=_classes(tables),
         pool_marker=tables.pool_marker,

@@ -64,6 +64,7 @@ def cast_column(
     place: str,
     otherwise: str = "leave it empty",
     date_format: str = "",
+    first: int = 0,
 ) -> pa.Array:
     """Cast a column losslessly, or refuse it by the first value that cannot be cast.
 
@@ -83,6 +84,8 @@ def cast_column(
     date_format : str, default=""
         How dates are spelled if they are text, see `datetime.strptime`; as 2024-02-29
         if empty.
+    first : int, default=0
+        Number of the first row in messages, where the column is a part of one.
 
     Returns
     -------
@@ -107,7 +110,8 @@ def cast_column(
         row = pc.index(lost, True).as_py()
         spelled = f" written as {date_format}" if date_format else ""
         raise InputError(
-            f"{place}, row {row}: {_shown(values[row])} is not {_words(target)[0]}"
+            f"{place}, row {first + row}: {_shown(values[row])} is not "
+            f"{_words(target)[0]}"
             f"{spelled}, as in the training table; correct it or {otherwise}"
         )
     return cast.combine_chunks() if isinstance(cast, pa.ChunkedArray) else cast

@@ -170,11 +170,15 @@ def format_of(path: Path) -> str:
 
 def _read_arrow(path: Path) -> pa.Table:
     """Read Arrow's file format, as which Feather is kept too, or its stream format."""
-    with path.open("rb") as file:
-        is_file = file.read(len(ARROW_FILE)) == ARROW_FILE
-    opened = pa.ipc.open_file if is_file else pa.ipc.open_stream
+    opened = pa.ipc.open_file if is_arrow_file(path) else pa.ipc.open_stream
     with pa.OSFile(str(path.absolute())) as file, opened(file) as rows:
         return rows.read_all()
+
+
+def is_arrow_file(path: Path) -> bool:
+    """Whether a file is in Arrow's file format, not in its stream format."""
+    with path.open("rb") as file:
+        return file.read(len(ARROW_FILE)) == ARROW_FILE
 
 
 def check_values(path: Path, table: pa.Table, first: int = 0) -> None:

@@ -32,28 +32,52 @@ def row_groups(validation: pa.Table, sources: Sources) -> IntArray | None:
     return codes
 
 
-def row_ids(tables: dict[str, pa.Table], sources: Sources) -> pa.Array | None:
-    """Ids of the pool's rows, or without a pool of the training rows."""
-    name, column = "pool" if "pool" in tables else "train", sources.id_column
-    table, path = tables[name], sources.tables()[name]
+def row_ids(table: pa.Table, n_rows: int, sources: Sources) -> pa.Array | None:
+    """Ids of the pool's rows, or without a pool of the training rows.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The pool, or without one the training table; of its columns no others than that
+        of the ids are needed.
+    n_rows : int
+        Number of its rows, by which they go without ids.
+    sources : Sources
+    """
+    path, column = sources.pool or sources.train, sources.id_column
     if column is None:
-        return pa.array(np.arange(table.num_rows))
+        return pa.array(np.arange(n_rows))
     if column not in table.column_names:
-        if name == "train":
+        if sources.pool is None:
             return None
         remedy = "pass one of them as --id"
         instead = instead_of(column, table.column_names, remedy)
         raise InputError(f"{path}: has no id column {column!r}; {instead}")
     ids = _names(table[column], f"{path}: id column {column!r}")
+    if _may_recur(ids):
+        _check_unique(ids, f"{path}: id column {column!r}")
+    return whole_numbers(ids)
+
+
+def _may_recur(ids: pa.Array) -> bool:
+    """Whether two ids may be equal; the few types that Arrow cannot count may be."""
+    if pa.types.is_floating(ids.type):
+        ids = pc.add(ids, pa.scalar(0, ids.type))  # -0.0 is 0.0
+    try:
+        return bool(pc.count_distinct(ids).as_py() < len(ids))
+    except pa.ArrowNotImplementedError:
+        return True
+
+
+def _check_unique(ids: pa.Array, place: str) -> None:
     seen: dict[Any, int] = {}
     for row, value in enumerate(ids.to_pylist()):
         if value in seen:
             raise InputError(
-                f"{path}: id column {column!r} has {shown(value)} in rows "
-                f"{seen[value]} and {row}; make the ids unique"
+                f"{place} has {shown(value)} in rows {seen[value]} and {row}; make the "
+                "ids unique"
             )
         seen[value] = row
-    return whole_numbers(ids)
 
 
 def _names(values: pa.ChunkedArray, place: str) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,17 @@ from salutary.errors import InputError
 from salutary.influence.label_values import shown
 from salutary.influence.labels import encode_labels
 from salutary.labeling.splits import hold_out
+from salutary.tables.batches import Sampled, sample
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds, doubts
 from salutary.tables.differences import check_columns
 from salutary.tables.formats import DELIMITED, format_of, read_table
 from salutary.tables.identifiers import id_like
+from salutary.tables.large_pool import LargePool
 from salutary.tables.lookup import instead_of
 from salutary.tables.names_of_rows import row_groups, row_ids
 from salutary.tables.recurring import count_recurring, share_of_twins
+from salutary.tables.roles import check_roles, feature_columns
 from salutary.tables.sources import HeldOut, Sources
 from salutary.tables.targets import (
     cast_labels,
@@ -72,6 +76,9 @@ class Tables:
     train_rows : ndarray of shape (n_train,), dtype intp, or None
         Rows of the training table that are trained on, in ascending order, if the
         others are the validation rows.
+    large_pool : LargePool or None
+        The pool, if it has so many rows that ``features`` hold no more than a sample of
+        them.
     """
 
     kinds: dict[str, str]
@@ -86,9 +93,24 @@ class Tables:
     groups: IntArray | None
     left_out: dict[str, str]
     train_rows: IntArray | None = None
+    large_pool: LargePool | None = None
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """Number of rows of each table."""
+        n_rows = {name: len(frame) for name, frame in self.features.items()}
+        if self.large_pool is not None:
+            n_rows["pool"] = self.large_pool.n_rows
+        return n_rows
+
+    def pool_row(self, number: int) -> pd.Series[Any]:
+        """The features of a row of the pool."""
+        if self.large_pool is None:
+            return self.features["pool"].iloc[number]
+        return self.large_pool.frame_of(number).iloc[0]
 
 
-def read_tables(sources: Sources) -> Tables:
+def read_tables(sources: Sources, seed: int | None = None) -> Tables:
     """Read the tables of a run and check that they go together.
 
     Features, classes and types are those of the training table; the other tables must
@@ -97,6 +119,9 @@ def read_tables(sources: Sources) -> Tables:
     Parameters
     ----------
     sources : Sources
+    seed : int, optional
+        Of the draw of `MANY_ROWS` rows, where a pool has more; all others are only
+        counted, and their ids and labels read. By default the whole pool is read.
 
     Returns
     -------
@@ -114,17 +139,21 @@ def read_tables(sources: Sources) -> Tables:
         written, keep from being read as numbers; and for dates whose day and month
         cannot be told apart.
     """
-    tables, columns, label_type = _read(sources)
+    tables, columns, label_type, many = _read(sources, seed)
     train, pool = tables["train"], tables.get("pool")
-    ids = row_ids(tables, sources)
+    # Of all rows, and if the pool is large of some columns only.
+    named = (train if pool is None else pool) if many is None else many.columns
+    n_named = named.num_rows if many is None else many.n_rows
+    ids = row_ids(named, n_named, sources)
     # Held-out rows are taken from what is checked, so that messages name their rows.
     held_out, validation = sources.held_out, tables.get("validation", train)
     groups = row_groups(validation, sources)
     candidates = list(sources.documents) if sources.only_texts else columns
     kinds, left_out = _kinds(tables, candidates, sources)
     check_columns(tables, kinds, left_out, sources)
+    large_pool = None if many is None else _large_pool(many, kinds, sources)
     frames = {
-        name: cast_features(tables[name], kinds, str(path))
+        name: _cast(tables[name], kinds, path, large_pool if name == "pool" else None)
         for name, path in sources.tables().items()
     }
     for doubt in doubts(train, train if pool is None else pool, kinds):
@@ -137,7 +166,9 @@ def read_tables(sources: Sources) -> Tables:
         )
     )
     classes, train_labels = np.unique(labels, return_inverse=True)
-    pool_labels, marker = _pool_labels(pool, classes, label_type, sources)
+    pool_labels, marker = None, None
+    if pool is not None:
+        pool_labels, marker = _pool_labels(named, classes, label_type, sources)
     codes = _among(classes, validation_labels, sources)
     if held_out is None:
         _check_copies(frames, sources)
@@ -153,6 +184,7 @@ def read_tables(sources: Sources) -> Tables:
         pool_marker=marker,
         groups=groups,
         left_out=left_out,
+        large_pool=large_pool,
     )
     return found if held_out is None else _split(found, held_out, sources)
 
@@ -187,73 +219,45 @@ def _split(tables: Tables, held_out: HeldOut, sources: Sources) -> Tables:
     )
 
 
-def _read(sources: Sources) -> tuple[dict[str, pa.Table], list[str], pa.DataType]:
-    """All tables, the columns that may be features, and the type of the labels."""
-    _check_roles(sources)
+def _large_pool(many: Sampled, kinds: dict[str, str], sources: Sources) -> LargePool:
+    assert sources.pool is not None  # it has been sampled
+    documents = tuple(sources.documents)
+    return LargePool(sources.pool, many.n_rows, kinds, documents, many.stamp)
+
+
+def _cast(
+    table: pa.Table, kinds: dict[str, str], path: Path, large_pool: LargePool | None
+) -> pd.DataFrame:
+    """Cast a table, or the sample of a large pool."""
+    try:
+        return cast_features(table, kinds, str(path))
+    except InputError:
+        if large_pool is not None:  # whose messages name a row of the file
+            for _ in large_pool.frames():
+                pass
+        raise
+
+
+def _read(
+    sources: Sources, seed: int | None
+) -> tuple[dict[str, pa.Table], list[str], pa.DataType, Sampled | None]:
+    """All tables, or a sample of a large pool; possible features; the labels' type."""
+    check_roles(sources)
     train = read_table(sources.train, sources.documents)
     if format_of(sources.train) in DELIMITED:
         train = typed_labels(train, sources.target)
     label_type = target_type(train, sources.target, str(sources.train))
-    columns = _feature_columns(train, sources)
-    others = {
-        name: read_table(path, sources.documents)
-        for name, path in sources.tables().items()
-        if name != "train"
-    }
-    return {"train": train, **others}, columns, label_type
-
-
-def _check_roles(sources: Sources) -> None:
-    """Refuse a column that is named as two things that exclude one another.
-
-    The message names both options, as either may be the wrong one.
-    """
-    target, column = sources.target, sources.id_column
-    if column == target:
-        raise InputError(f"--id {column!r}: is the target; pass another column")
-    options = ("--text-column", "--text-pair")
-    # Without a column of texts there are no options for it.
-    for option, name in zip(options, sources.documents, strict=False):
-        if name == target:
-            raise InputError(f"{option} {name!r}: is the target; pass another column")
-        if name == column:
-            raise InputError(
-                f"{option} {name!r}: is --id too, which is never a feature; pass "
-                "another column to one of them"
-            )
-    for name in sources.keep:
-        if name == target:
-            raise InputError(
-                f"--keep {name!r}: is the target, which is never a feature; drop it"
-            )
-        if name == column:
-            raise InputError(
-                f"--keep {name!r}: is --id too, which is never a feature; leave out "
-                "one of the two"
-            )
-
-
-def _feature_columns(train: pa.Table, sources: Sources) -> list[str]:
-    """Columns of the training table besides target and ids.
-
-    Raises
-    ------
-    InputError
-        If there are none, or a text column is not among them.
-    """
-    others = (sources.target, sources.id_column)
-    columns = [name for name in train.column_names if name not in others]
-    if not columns:
-        raise InputError(
-            f"{sources.train}: has no column besides {sources.target!r}; add features"
+    columns, tables, many = feature_columns(train, sources), {"train": train}, None
+    if sources.validation is not None:
+        tables["validation"] = read_table(sources.validation, sources.documents)
+    if sources.pool is not None:
+        if seed is not None:
+            roles = {sources.id_column, sources.target}
+            many = sample(sources.pool, sources.documents, roles, seed)
+        tables["pool"] = (
+            read_table(sources.pool, sources.documents) if many is None else many.rows
         )
-    for name in sources.documents:
-        if name not in columns:
-            raise InputError(
-                f"{sources.train}: has no text column {name!r} besides the target and "
-                f"the ids; {instead_of(name, columns, 'name another')}"
-            )
-    return columns
+    return tables, columns, label_type, many
 
 
 def _kinds(
@@ -316,13 +320,13 @@ def _among(classes: NDArray[Any], labels: NDArray[Any], sources: Sources) -> Int
 
 
 def _pool_labels(
-    pool: pa.Table | None,
+    pool: pa.Table,
     classes: NDArray[Any],
     label_type: pa.DataType,
     sources: Sources,
 ) -> tuple[NDArray[Any] | None, str | None]:
     """The pool's own labels if every row has one, and what marks that no row has."""
-    if pool is None or sources.target not in pool.column_names:
+    if sources.target not in pool.column_names:
         return None, None
     column = pool[sources.target]
     unlabeled = unlabeled_rows(column, classes)

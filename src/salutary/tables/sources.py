@@ -84,6 +84,9 @@ class Sources:
         ignored.
     held_out : HeldOut or None
         Which rows of the training table are validation rows, without a table of them.
+    scratch : Path or None
+        Folder on whose disk the rows of a large pool are kept while they are needed;
+        None for the system's folder of temporary files.
     """
 
     train: Path
@@ -97,6 +100,7 @@ class Sources:
     keep: tuple[str, ...] = ()
     only_texts: bool = False
     held_out: HeldOut | None = None
+    scratch: Path | None = None
 
     @property
     def documents(self) -> tuple[str, ...]:
