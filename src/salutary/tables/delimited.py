@@ -29,7 +29,7 @@ SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 ROWS_LOOKED_AT = 20
 """Rows, with the header, that must show what separates values."""
 
-BLOCK, LARGEST_BLOCK = 1 << 24, 2**31 - 1
+BLOCK, LARGEST_BLOCK = 1 << 22, 2**31 - 1
 """Bytes of a file that are read at once, batch by batch; and at most."""
 
 TOO_LONG = "straddling object"
