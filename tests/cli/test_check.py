@@ -299,6 +299,7 @@ def test_copies_within_val_are_warned_of_beyond_a_twentieth_and_chance(
     classes = {"no": 30, "yes": 30}
     checks = {
         "rows": {"train": 60, "validation": 50},
+        "examined": {"train": 60, "validation": 50},
         "twins": twins,
         "classes": {"train": classes, "validation": classes},
         "beside": {"validation": beside},
@@ -355,6 +356,7 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
     }
     checks = {
         "rows": {"train": 50, "validation": 50, "pool": 50},
+        "examined": {"train": 50, "validation": 50, "pool": 50},
         "twins": 0.0,
         "classes": {
             name: {f"{k}" * 500: k for k in range(90)}
@@ -534,7 +536,12 @@ def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> No
         **{"far_outside": {"n": 1}, "most_different": {"n": 1.0}},
     }
     checks = {
-        **{"rows": dict.fromkeys(N, 1), "twins": 0.0, "pool_marker": None},
+        **{
+            "rows": dict.fromkeys(N, 1),
+            "examined": dict.fromkeys(N, 1),
+            "twins": 0.0,
+            "pool_marker": None,
+        },
         "classes": {
             "train": {"a": 1, "b": 1},
             "validation": {"a": 1},

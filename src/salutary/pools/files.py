@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,7 +29,7 @@ class FilePool:
     Parameters
     ----------
     file : binary file
-        Opened without a buffer; row after row.
+        Opened without a buffer; row after row. It is closed with the pool.
     n_rows, n_features : int
     block_rows : int, default=BLOCK_ROWS
         Number of rows in a block. It only affects speed.
@@ -53,6 +54,7 @@ class FilePool:
         self.weight: FloatArray = np.broadcast_to(np.float64(1.0), n_rows)
         self._file = file
         self._lock = threading.Lock()  # threads share the file's position
+        weakref.finalize(self, file.close)
 
     @classmethod
     def written(
@@ -75,16 +77,18 @@ class FilePool:
             If the disk has no room for them.
         """
         file = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
-        n_written = 0
-        for part in parts:
-            rows = np.ascontiguousarray(part, dtype=np.float32)
-            n_written += len(rows)
-            left = memoryview(rows.tobytes())
-            while left:
-                left = left[file.write(left) :]
+        pool = cls(file, n_rows, n_features)
+        n_written = sum(map(pool._append, parts))
         if n_written != n_rows:
             raise ValueError(f"{n_written} rows were written, not {n_rows}")
-        return cls(file, n_rows, n_features)
+        return pool
+
+    def _append(self, rows: FloatArray) -> int:
+        """Write rows at the end of the file; their number."""
+        left = memoryview(np.ascontiguousarray(rows, dtype=np.float32).tobytes())
+        while left:
+            left = left[self._file.write(left) :]
+        return len(rows)
 
     @staticmethod
     def size(n_rows: int, n_features: int) -> int:
