@@ -30,6 +30,7 @@ def trial(number: int, ready: Ready, command: str) -> Trial:
     if _may_not_go_together(made):
         made.must.append(None)
     made.words = _words(made, command, rng, ready)
+    made.has_many_rows = number % 3 == 0
     return made
 
 

@@ -113,6 +113,13 @@ def command(words: list[str]) -> None:
     main(words)
 
 
+def take_few_rows_for_many() -> None:
+    """Let this process read every pool in batches, as it would one of many rows."""
+    from salutary.tables import batches
+
+    batches.MANY_ROWS, batches.BATCH_ROWS = 5, 3
+
+
 def fork(work: Callable[[], None], folder: Path, log: Path) -> int:
     """Do work in a new process, in a folder; its output goes to LOG.out and .err."""
     pid = os.fork()

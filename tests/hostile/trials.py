@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.hostile.processes import command
+from tests.hostile.processes import command, take_few_rows_for_many
 from tests.hostile.tables import write
 from tests.hostile.values import check_assigned, check_features, check_labels
 from tests.hostile.verdict import Ended
@@ -42,10 +42,13 @@ class Trial:
     must: list[str | None] = field(default_factory=list)
     """For each thing that is wrong, words of its refusal; None where it may pass."""
 
+    has_many_rows: bool = False
+    """Whether the tables are taken for large ones."""
+
     @property
     def name(self) -> str:
         """How a person repeats it by hand."""
-        return " ".join(self.words)
+        return " ".join(self.words) + " (many rows)" * self.has_many_rows
 
     def write(self, folder: Path) -> None:
         """Write the tables, and spoil them."""
@@ -56,6 +59,8 @@ class Trial:
 
     def work(self) -> None:
         """Run the command, and look at its model if there is one."""
+        if self.has_many_rows:
+            take_few_rows_for_many()
         command(self.words)
         if self.spoil or self._has_option("--target"):
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tests.hostile.processes import command
+from tests.hostile.processes import command, take_few_rows_for_many
 from tests.hostile.tables import (
     FORMATS,
     KINDS,
@@ -44,11 +44,13 @@ class Twins:
     tables: dict[str, pd.DataFrame]
     formats: list[dict[str, str]]
     may_be_refused: bool
+    has_many_rows: bool
 
     @property
     def name(self) -> str:
         """What a person needs to know to repeat it."""
-        return f"{' '.join(self.words)} {self.formats}"
+        many = " (many rows)" * self.has_many_rows
+        return f"{' '.join(self.words)} {self.formats}{many}"
 
     def write(self, folder: Path) -> None:
         """Write the tables into two folders."""
@@ -59,6 +61,8 @@ class Twins:
 
     def work(self) -> None:
         """Run both; the first one's refusal if both are refused."""
+        if self.has_many_rows:
+            take_few_rows_for_many()
         told = [self._told(number) for number in (0, 1)]
         if any(told):
             if self._common(told[0]) != self._common(told[1]):
@@ -142,7 +146,8 @@ def twins(number: int) -> Twins:
     formats = [{role: str(rng.choice(FORMATS)) for role in ROWS} for _ in FOLDERS]
     features = tables["train"].drop(columns="label")
     may_be_refused = bool(wrong) or bool(features.isna().all(axis=None))
-    return Twins(once(words), tables, formats, may_be_refused)
+    many = number % 3 == 0
+    return Twins(once(words), tables, formats, may_be_refused, many)
 
 
 def _stray(tables: dict[str, pd.DataFrame], rng: np.random.Generator) -> None:
