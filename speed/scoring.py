@@ -21,13 +21,13 @@ from speed.measure import Ratio, ratio
 N_FEATURES, N_CLASSES, N_TRAIN, N_VAL = 64, 10, 2_000, 1_000
 
 
-def problem(n_pool: int) -> Problem:
+def problem(n_pool: int, n_features: int = N_FEATURES) -> Problem:
     rng = np.random.default_rng(0)
-    centers = rng.normal(size=(N_CLASSES, N_FEATURES))
+    centers = rng.normal(size=(N_CLASSES, n_features))
 
     def rows(n: int) -> LabeledRows:
         labels = rng.integers(N_CLASSES, size=n)
-        X = centers[labels] + 4 * rng.normal(size=(n, N_FEATURES))
+        X = centers[labels] + 4 * rng.normal(size=(n, n_features))
         return LabeledRows(X.astype(np.float32), labels, np.ones(n))
 
     pool = rows(n_pool)
