@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import FloatArray, IntArray
-from salutary.labeling.batch import available, choose_batches
+from salutary.labeling.batch import available, look, pick_batches, with_errors
 from salutary.labeling.definition import Definition
 from salutary.labeling.fitting import (
     REFIT_TOLERANCE,
@@ -23,6 +23,7 @@ from salutary.labeling.fitting import (
     training_rows,
 )
 from salutary.labeling.loop import canary_loss
+from salutary.labeling.scoring import score_pool
 from salutary.labeling.selection import Selection
 from salutary.labeling.standing import Survey
 from salutary.labeling.steps import Coefficients, Proposal, Termination
@@ -67,10 +68,16 @@ class Problem(Definition):
         """Choose batches for the run and for every fold, by one variant, and refit."""
         survey = Survey(len(self.pool.unlabeled))
         surveys = [survey, *(None for _ in folds)]
-        batches, *of_folds = self._at_once(
-            delayed(choose_batches)(view, view.validation, snapshot, size, own)
+        looks = self._at_once(
+            delayed(look)(view, view.validation, snapshot, size, own)
             for view, snapshot, own in zip(
                 self._views, [latest, *folds], surveys, strict=True
+            )
+        )
+        batches, *of_folds = self._at_once(
+            delayed(pick_batches)(own, shortlists)
+            for own, shortlists in zip(
+                looks, score_pool(looks, self.n_jobs), strict=True
             )
         )
         batches = {name: found for name, found in batches.items() if len(found)}
@@ -82,7 +89,8 @@ class Problem(Definition):
         snapshot, *extended = self._extended(
             self._views, [latest, *folds], chosen, REFIT_TOLERANCE
         )
-        examined, spread = self._examined(chosen[0], survey), survey.spread()
+        examined = self._examined(with_errors(looks[0], chosen[0]), survey)
+        spread = survey.spread()
         return Proposal(examined, variant, snapshot, tuple(extended), tried, spread)
 
     def _examined(self, chosen: Selection, survey: Survey) -> Selection:

@@ -127,6 +127,6 @@ def find_rule(rule: RuleName | Scores) -> Rule:
             )
         if np.isnan(scores).any():
             raise ValueError("the rule returned NaN; return -inf for 'never'")
-        return scores
+        return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
 
     return Rule({"callable": checked})
