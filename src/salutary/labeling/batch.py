@@ -45,7 +45,7 @@ def choose_batches(
     Returns
     -------
     dict of str to Selection
-        The batch of each variant.
+        The batch of each variant, with standard errors.
 
     Notes
     -----
@@ -54,7 +54,8 @@ def choose_batches(
     the pool, besides the survey.
     """
     view = look(problem, validation, snapshot, size, survey)
-    return pick_batches(view, *score_pool([view]))
+    batches = pick_batches(view, *score_pool([view]))
+    return {name: with_errors(view, batch) for name, batch in batches.items()}
 
 
 def look(
