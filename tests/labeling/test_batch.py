@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 
 from salutary import label_influence
 from salutary.labeling.batch import (
-    SHORTLIST,
     available,
     choose_batches,
     factor_snapshot,
@@ -22,6 +21,7 @@ from salutary.labeling.fitting import Snapshot, begin, extend
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
+from salutary.labeling.scoring import SHORTLIST
 from salutary.labeling.selection import Selection
 from salutary.pools.arrays import ArrayPool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -208,6 +208,14 @@ Each call starts again from the first block.
 """
 
 
+@lru_cache
+def _basis(n_classes: int) -> Float64Array:
+    """Helmert's matrix; made once, as every Newton step asks for it."""
+    basis = np.asarray(helmert(n_classes), dtype=np.float64)
+    basis.flags.writeable = False
+    return basis
+
+
 @dataclass(frozen=True)
 class Hessian:
     r"""Hessian of the training objective, in reduced coordinates.
@@ -237,10 +245,10 @@ class Hessian:
     blocks: HessianBlocks
     n_rows: int
 
-    @cached_property
+    @property
     def basis(self) -> Float64Array:
         """Orthonormal rows that sum to zero, shape (n_classes - 1, n_classes)."""
-        return np.asarray(helmert(self.model.n_classes), dtype=np.float64)
+        return _basis(self.model.n_classes)
 
     @property
     def shape(self) -> tuple[int, int]:

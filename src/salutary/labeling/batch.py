@@ -1,7 +1,8 @@
-"""Score the pool in one pass, and choose a batch from the rows with the best scores."""
+"""Choose a batch from the rows of the pool with the best scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from salutary.influence.direction import influence_direction
 from salutary.influence.factored import FactoredModel, factor_with_pool
-from salutary.influence.scores import InfluenceScorer
 from salutary.influence.softmax import softmax_model
 from salutary.influence.uncertainty import influence_errors
 from salutary.labeling.batch_greedy import pick_greedily
@@ -17,15 +17,9 @@ from salutary.labeling.batch_refit import pick_by_refit
 from salutary.labeling.definition import Definition
 from salutary.labeling.fitting import Snapshot, weighted_training_rows
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.selection import (
-    Selection,
-    keep_best,
-    keep_best_of_each_class,
-)
+from salutary.labeling.scoring import View, score_pool
+from salutary.labeling.selection import Selection
 from salutary.labeling.standing import Survey
-
-SHORTLIST = 5
-"""Rows on a shortlist for each row of a batch, where rows are examined one by one."""
 
 
 def choose_batches(
@@ -59,46 +53,65 @@ def choose_batches(
     number of variants. Extra memory is one block of rows, and one byte for each row of
     the pool, besides the survey.
     """
-    factored = factor_snapshot(problem, snapshot)
-    closer = problem.estimate != "first_order" or problem.min_influence_z > 0
-    n_kept = SHORTLIST * size if closer else size
-    shortlists = score_pool(problem, factored, validation, snapshot, n_kept, survey)
-    batches = {
-        name: pick_batch(problem, factored, validation, snapshot, shortlist, name, size)
-        for name, shortlist in shortlists.items()
-    }
-    done, edit = (snapshot.rows, snapshot.labels), problem.edit
-    return {
-        name: batch.take(edit.keeping_every_class(*done, batch.rows, batch.labels))
-        for name, batch in batches.items()
-    }
+    view = look(problem, validation, snapshot, size, survey)
+    batches = pick_batches(view, *score_pool([view]))
+    return {name: with_errors(view, batch) for name, batch in batches.items()}
 
 
-def pick_batch(
+def look(
     problem: Definition,
-    factored: FactoredModel,
     validation: LabeledRows,
     snapshot: Snapshot,
-    shortlist: Selection,
-    variant: str,
     size: int,
-) -> Selection:
+    survey: Survey | None = None,
+) -> View:
+    """Solve for what `score_pool` needs to know, see `choose_batches`."""
+    factored = factor_snapshot(problem, snapshot)
+    return View(
+        problem,
+        validation,
+        snapshot,
+        factored,
+        influence_direction(factored, validation.X, problem.objective_of(validation)),
+        available(problem, snapshot),
+        size,
+        survey,
+    )
+
+
+def pick_batches(
+    view: View, shortlists: Mapping[str, Selection]
+) -> dict[str, Selection]:
+    """Choose the batch of each variant from its shortlist."""
+    edit, done = view.problem.edit, (view.snapshot.rows, view.snapshot.labels)
+    batches = {}
+    for name, shortlist in shortlists.items():
+        batch = _pick_batch(view, shortlist, name)
+        kept = edit.keeping_every_class(*done, batch.rows, batch.labels)
+        batches[name] = batch.take(kept)
+    return batches
+
+
+def _pick_batch(view: View, shortlist: Selection, variant: str) -> Selection:
     """Choose a batch from a shortlist, as the problem's estimate and rule ask.
 
     Rows are picked one by one by their true effects, one by one by their influences, or
     all together by their scores.
     """
+    problem, size = view.problem, view.size
     scores = problem.variants[variant]
     if problem.estimate != "first_order":
-        return pick_by_refit(problem, validation, snapshot, shortlist, scores, size)
+        return pick_by_refit(
+            problem, view.validation, view.snapshot, shortlist, scores, size
+        )
     if problem.min_influence_z > 0:
-        shortlist = _with_errors(problem, factored, validation, shortlist)
+        shortlist = with_errors(view, shortlist)
         shortlist = shortlist.significant(problem.min_influence_z)
     if problem.rule.greedy:
-        batch = pick_greedily(problem, factored, validation, shortlist, scores, size)
-    else:
-        batch = shortlist.take(slice(size))
-    return _with_errors(problem, factored, validation, batch)
+        return pick_greedily(
+            problem, view.factored, view.validation, shortlist, scores, size
+        )
+    return shortlist.take(slice(size))
 
 
 def factor_snapshot(problem: Definition, snapshot: Snapshot) -> FactoredModel:
@@ -124,48 +137,11 @@ def available(problem: Definition, snapshot: Snapshot) -> NDArray[np.bool_]:
     return free
 
 
-def score_pool(
-    problem: Definition,
-    factored: FactoredModel,
-    validation: LabeledRows,
-    snapshot: Snapshot,
-    size: int,
-    survey: Survey | None = None,
-) -> dict[str, Selection]:
-    """Find the best rows of the pool under each variant of the rule, in one pass.
-
-    Returns
-    -------
-    dict of str to Selection
-        Rows with positive scores only: at most ``size``, or at most ``size`` of each
-        label if picks are greedy.
-    """
-    pool, n_classes = problem.pool, factored.model.n_classes
-    direction = influence_direction(
-        factored, validation.X, problem.objective_of(validation)
-    )
-    scorer = InfluenceScorer(factored, direction, pool.dtype)
-    keep = keep_best_of_each_class if problem.rule.greedy else keep_best
-    best = dict.fromkeys(problem.variants, Selection.empty(n_classes))
-    for rows, X in pool.blocks(available(problem, snapshot)):
-        influence, probability = scorer(X)
-        influence = problem.edit.effect(influence, rows)
-        if survey is not None:
-            survey.add(rows, influence)
-        for name, variant in problem.variants.items():
-            scores = variant(influence, probability)
-            # To first order, a row of weight two moves the model twice as far.
-            scores = scores * pool.weight[rows, None].astype(scores.dtype)
-            best[name] = keep(best[name], rows, scores, influence, probability, size)
-    return best
-
-
-def _with_errors(
-    problem: Definition,
-    factored: FactoredModel,
-    validation: LabeledRows,
-    batch: Selection,
-) -> Selection:
+def with_errors(view: View, batch: Selection) -> Selection:
+    """A batch with the standard errors of its influences, if it has none yet."""
+    if np.isfinite(batch.influence_se).any() or view.problem.estimate != "first_order":
+        return batch
+    problem, factored = view.problem, view.factored
     pull = problem.edit.pull(
         batch.probability, batch.rows, batch.labels, factored.class_weight
     )
@@ -173,8 +149,8 @@ def _with_errors(
         factored,
         problem.pool.take(batch.rows),
         -pull,
-        validation.X,
+        view.validation.X,
         problem.objective,
-        validation.truth,
+        view.validation.truth,
     )
     return replace(batch, influence_se=errors)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import Float64Array, IntArray, as_float64
+from salutary.influence.factored import FactoredModel
 from salutary.influence.inputs import class_weights
 from salutary.influence.softmax import (
     SoftmaxModel,
@@ -17,7 +18,8 @@ from salutary.influence.softmax import (
     penalty_strength,
     softmax_model,
 )
-from salutary.influence.training import TrainingRows, minimize
+from salutary.influence.solvers import ConjugateGradient
+from salutary.influence.training import TrainingRows, approach, minimize
 from salutary.labeling.definition import Definition
 from salutary.labeling.rows import LabeledRows
 
@@ -72,6 +74,33 @@ def extend(
     rows = np.concatenate([snapshot.rows, rows])
     labels = np.concatenate([snapshot.labels, labels])
     return Snapshot(fit(problem, rows, labels, snapshot.model, tolerance), rows, labels)
+
+
+def trial(
+    problem: Definition,
+    snapshot: Snapshot,
+    factored: FactoredModel,
+    rows: IntArray,
+    labels: IntArray,
+) -> SoftmaxModel:
+    """The model nearly refitted with pool rows, to compare batches.
+
+    ``factored`` is the snapshot's model. Its Hessian serves if it is that of the
+    training rows and factored; else, or if its steps fail, this is a fit.
+    """
+    direct = not isinstance(factored.solver, ConjugateGradient)
+    if len(rows) and direct and problem.hessian == "train":
+        longer = Snapshot(
+            snapshot.model,
+            np.concatenate([snapshot.rows, rows]),
+            np.concatenate([snapshot.labels, labels]),
+        )
+        training, _ = weighted_training_rows(problem, longer)
+        found = approach(factored, training, TRIAL_TOLERANCE**2)
+        if found is not None:
+            return found
+    longer = extend(problem, snapshot, rows, labels, TRIAL_TOLERANCE)
+    return softmax_model(longer.model)
 
 
 def refitted(problem: Definition, snapshot: Snapshot) -> Snapshot:

@@ -11,18 +11,19 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import FloatArray, IntArray
-from salutary.labeling.batch import available, choose_batches
+from salutary.arrays import FloatArray, IntArray, as_float64
+from salutary.labeling.batch import available, look, pick_batches, with_errors
 from salutary.labeling.definition import Definition
 from salutary.labeling.fitting import (
     REFIT_TOLERANCE,
-    TRIAL_TOLERANCE,
     Snapshot,
     begin,
     extend,
     training_rows,
+    trial,
 )
 from salutary.labeling.loop import canary_loss
+from salutary.labeling.scoring import View, score_pool
 from salutary.labeling.selection import Selection
 from salutary.labeling.standing import Survey
 from salutary.labeling.steps import Coefficients, Proposal, Termination
@@ -67,22 +68,29 @@ class Problem(Definition):
         """Choose batches for the run and for every fold, by one variant, and refit."""
         survey = Survey(len(self.pool.unlabeled))
         surveys = [survey, *(None for _ in folds)]
-        batches, *of_folds = self._at_once(
-            delayed(choose_batches)(view, view.validation, snapshot, size, own)
+        looks = self._at_once(
+            delayed(look)(view, view.validation, snapshot, size, own)
             for view, snapshot, own in zip(
                 self._views, [latest, *folds], surveys, strict=True
+            )
+        )
+        batches, *of_folds = self._at_once(
+            delayed(pick_batches)(own, shortlists)
+            for own, shortlists in zip(
+                looks, score_pool(looks, self.n_jobs), strict=True
             )
         )
         batches = {name: found for name, found in batches.items() if len(found)}
         if not batches:
             return "no_positive_influence"
-        tried = self._canary_losses(list(batches), folds, of_folds)
+        tried = self._canary_losses(list(batches), looks[1:], of_folds)
         variant = min(tried, key=tried.__getitem__) if tried else next(iter(batches))
         chosen = [found[variant] for found in (batches, *of_folds)]
         snapshot, *extended = self._extended(
             self._views, [latest, *folds], chosen, REFIT_TOLERANCE
         )
-        examined, spread = self._examined(chosen[0], survey), survey.spread()
+        examined = self._examined(with_errors(looks[0], chosen[0]), survey)
+        spread = survey.spread()
         return Proposal(examined, variant, snapshot, tuple(extended), tried, spread)
 
     def _examined(self, chosen: Selection, survey: Survey) -> Selection:
@@ -133,25 +141,34 @@ class Problem(Definition):
     def _canary_losses(
         self,
         names: list[str],
-        folds: tuple[Snapshot, ...],
+        looks: list[View],
         of_folds: list[dict[str, Selection]],
     ) -> dict[str, float]:
         """The canary loss of each variant; empty if there is nothing to choose.
 
-        The folds are refitted with their batches under each variant.
+        The folds are nearly refitted with their batches under each variant.
         """
         if len(names) == 1:
             return {}
-        tried = self._extended(
-            [view for _ in names for view in self._views[1:]],
-            [snapshot for _ in names for snapshot in folds],
-            [batches[name] for name in names for batches in of_folds],
-            TRIAL_TOLERANCE,
+        models = self._at_once(
+            delayed(trial)(
+                own.problem,
+                own.snapshot,
+                own.factored,
+                batches[name].rows,
+                batches[name].labels,
+            )
+            for name in names
+            for own, batches in zip(looks, of_folds, strict=True)
         )
         losses = {}
         for number, name in enumerate(names):
-            of_name = tried[number * len(folds) : (number + 1) * len(folds)]
-            losses[name] = canary_loss(self, self._fold_logits(of_name))
+            of_name = models[number * len(looks) : (number + 1) * len(looks)]
+            logits = [
+                model.logits(as_float64(fold.canary.X))
+                for fold, model in zip(self.folds, of_name, strict=True)
+            ]
+            losses[name] = canary_loss(self, np.concatenate(logits))
         return losses
 
     @property

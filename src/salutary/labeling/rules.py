@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -43,9 +42,8 @@ class Rule:
     greedy: bool = False
 
 
-def tempered(
-    influence: FloatArray, probability: FloatArray, exponent: float
-) -> FloatArray:
+@dataclass(frozen=True)
+class Tempered:
     """Influence times a power of the model's probability of the label.
 
     The exponent 0 is the published rule, the class of largest influence (arXiv
@@ -56,19 +54,29 @@ def tempered(
     Examples
     --------
     >>> import numpy as np
-    >>> tempered(np.array([[-1.0, 9.0]]), np.array([[0.9, 0.1]]), 1.0)
+    >>> Tempered(1.0)(np.array([[-1.0, 9.0]]), np.array([[0.9, 0.1]]))
     array([[-0.9,  0.9]])
     """
-    if exponent == 0.0:
-        return influence
-    if exponent == 1.0:
-        return influence * probability
-    scores: FloatArray = influence * probability**exponent
-    return scores
+
+    exponent: float
+
+    def __call__(
+        self,
+        influence: FloatArray,
+        probability: FloatArray,
+        out: FloatArray | None = None,
+    ) -> FloatArray:
+        """The scores: in ``out`` if given, or ``influence`` itself for exponent 0."""
+        if self.exponent == 0.0:
+            return influence
+        if self.exponent == 1.0:
+            return np.multiply(influence, probability, out=out)
+        scores = np.power(probability, self.exponent, out=out)
+        return np.multiply(influence, scores, out=scores)
 
 
 def _power(exponent: float) -> dict[str, Scores]:
-    return {f"p^{exponent:g}": partial(tempered, exponent=exponent)}
+    return {f"p^{exponent:g}": Tempered(exponent)}
 
 
 RULES: dict[RuleName, Rule] = {
@@ -119,6 +127,6 @@ def find_rule(rule: RuleName | Scores) -> Rule:
             )
         if np.isnan(scores).any():
             raise ValueError("the rule returned NaN; return -inf for 'never'")
-        return scores
+        return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
 
     return Rule({"callable": checked})

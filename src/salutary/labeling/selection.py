@@ -153,25 +153,8 @@ def keep_best(
         equal, the lower number comes first. The result does not depend on how the pool
         is cut into blocks. Costs O(n_rows n_classes).
     """
-    top = scores.max(axis=1)
-    floor = best.scores[size - 1] if len(best) >= size else 0.0
-    if len(top) > size:
-        floor = max(floor, float(np.partition(top, -size)[-size]))
-    # Only the few rows that reach the floor, or would after rounding, are rounded.
-    near = np.flatnonzero((top > 0) & (top >= floor * (1 - _slack(scores))))
-    if len(near) == 0:
-        return best
-    new = near[_best_places(round_significant(top[near]), rows[near], size)]
-    merged = best.followed_by(
-        Selection.unexamined(
-            rows[new],
-            round_significant(scores[new]).argmax(axis=1),
-            round_significant(top[new]),
-            influence[new],
-            probability[new],
-        )
-    )
-    return merged.take(_best_places(merged.scores, merged.rows, size))
+    keep = Keep(size, of_each_class=False)
+    return keep(best, rows, scores, influence, probability)
 
 
 def keep_best_of_each_class(
@@ -192,18 +175,97 @@ def keep_best_of_each_class(
     Selection
         The rows of one label after those of another.
     """
-    top = scores.max(axis=1)
-    parts = [best.take(best.labels == position) for position in range(scores.shape[1])]
-    # Most rows are below the worst score that is kept for any class.
-    floor = min(part.scores[-1] if len(part) == size else 0.0 for part in parts)
-    near = np.flatnonzero((top > 0) & (top >= floor * (1 - _slack(scores))))
-    label = _labels(scores[near])
-    kept = Selection.empty(scores.shape[1])
-    for position, part in enumerate(parts):
-        own = near[label == position]
-        block = rows[own], scores[own], influence[own], probability[own]
-        kept = kept.followed_by(keep_best(part, *block, size))
-    return kept
+    keep = Keep(size, of_each_class=True)
+    return keep(best, rows, scores, influence, probability)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which rows of a stream are kept: the best ``size``, of all or of each label.
+
+    Parameters
+    ----------
+    size : int
+    of_each_class : bool
+    """
+
+    size: int
+    of_each_class: bool
+
+    def __call__(
+        self,
+        best: Selection,
+        rows: IntArray,
+        scores: FloatArray,
+        influence: FloatArray,
+        probability: FloatArray,
+    ) -> Selection:
+        """Merge a block of rows into a selection, see `keep_best`."""
+        near = self.near(best, scores)
+        if len(near) == 0:
+            return best
+        labels, top = _labels(scores[near]), scores[near].max(axis=1)
+        few = self._best_within(labels, top)
+        near = near[few]
+        new = Selection.unexamined(
+            rows[near],
+            labels[few],
+            round_significant(top[few]),
+            influence[near],
+            probability[near],
+        )
+        return self.best_of(best.followed_by(new))
+
+    def near(self, best: Selection, scores: FloatArray) -> IntArray:
+        """Places of rows of a block that may be kept beside the best so far.
+
+        Others are too far below the worst that is kept, also after rounding. Most rows
+        of a long stream are.
+        """
+        top = scores.max(axis=1)
+        share = scores.dtype.type(1 - _slack(scores))
+        floors = self._floors(best, scores.shape[1]).astype(scores.dtype) * share
+        near = np.flatnonzero((top > 0) & (top >= floors.min()))
+        if self.of_each_class and len(near) > self.size:
+            # Of a label that few rows have, every row may be kept; of others not.
+            needed = np.maximum(top[near] * share, floors[:, None])
+            near = near[(scores.T[:, near] >= needed).any(axis=0)]
+        return near
+
+    def best_of(self, selection: Selection) -> Selection:
+        """The best rows of a selection, those of one label after those of another."""
+        group = self._groups(selection.labels)
+        order = np.lexsort((selection.rows, -selection.scores, group))
+        return selection.take(order[_ranks(group[order]) < self.size])
+
+    def _groups(self, labels: IntArray) -> IntArray:
+        """Rows that compete with each other have the same number."""
+        return labels if self.of_each_class else np.zeros_like(labels)
+
+    def _floors(self, best: Selection, n_classes: int) -> NDArray[np.float64]:
+        """The worst kept score of each class, or zero while there is room."""
+        group = self._groups(best.labels)
+        full = np.flatnonzero(_ranks(group) == self.size - 1)
+        floors = np.zeros(n_classes if self.of_each_class else 1)
+        floors[group[full]] = best.scores[full]
+        return floors
+
+    def _best_within(self, labels: IntArray, top: FloatArray) -> IntArray:
+        """Places of the best rows, and of those that may be equal after rounding.
+
+        Thus only few rows are rounded.
+        """
+        group = self._groups(labels)
+        order = np.lexsort((-top, group))
+        last = order[_ranks(group[order]) == self.size - 1]
+        floors = np.zeros(labels.max() + 1, dtype=top.dtype)
+        floors[group[last]] = top[last]
+        return np.flatnonzero(top >= floors[group] * top.dtype.type(1 - _slack(top)))
+
+
+def _ranks(group: IntArray) -> IntArray:
+    """How many rows with the same number come before each; they stand together."""
+    return np.arange(len(group)) - np.searchsorted(group, group)
 
 
 def _labels(scores: FloatArray) -> IntArray:
@@ -219,8 +281,3 @@ def _labels(scores: FloatArray) -> IntArray:
 def _slack(scores: FloatArray) -> float:
     """Largest relative difference that rounding may remove."""
     return 1e-5 if scores.dtype == np.float32 else 1e-11
-
-
-def _best_places(scores: FloatArray, rows: IntArray, size: int) -> IntArray:
-    """Places of the largest scores, in descending order; of ties, the lower row."""
-    return np.lexsort((rows, -scores))[:size]

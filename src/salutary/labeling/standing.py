@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from scipy import sparse
@@ -99,15 +100,18 @@ class Survey:
     def __init__(self, n_rows: int) -> None:
         self._largest = np.full(n_rows, -np.inf, dtype=np.float32)
         self._counts = np.zeros(len(EDGES) - 1, dtype=np.intp)
+        self._counting = Lock()
 
     def add(self, rows: IntArray, influence: FloatArray) -> None:
         """Take in a block of rows, with influences of shape (n_rows, n_classes)."""
         largest = influence.max(axis=1)
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite
             self._largest[rows] = largest
-        places = np.searchsorted(EDGES, largest, side="right") - 1
-        places = places.clip(0, len(self._counts) - 1)
-        self._counts += np.bincount(places, minlength=len(self._counts))
+        # Edges among sorted rows: a third of the time of rows among edges.
+        below = np.searchsorted(np.sort(largest).astype(np.float64), EDGES[1:-1])
+        counts = np.diff(below, prepend=0, append=len(rows))
+        with self._counting:  # other threads take in other blocks
+            self._counts += counts
 
     def largest(self, rows: IntArray) -> FloatArray:
         """The largest influence of some rows."""

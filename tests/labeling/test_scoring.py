@@ -1,0 +1,166 @@
+"""One pass for all views of a pool against each view scored alone, plainly."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+
+from salutary.labeling import scoring
+from salutary.labeling.batch import look
+from salutary.labeling.definition import split_folds
+from salutary.labeling.edits import SwitchLabel, own_pool
+from salutary.labeling.fitting import begin, extend
+from salutary.labeling.problem import Problem
+from salutary.labeling.rows import LabeledRows
+from salutary.labeling.rules import Rule, find_rule
+from salutary.labeling.scoring import View, score_pool
+from salutary.labeling.selection import Selection, round_significant
+from salutary.labeling.standing import Survey
+from salutary.pools.arrays import ArrayPool
+
+RULES: dict[str, Rule] = {
+    **{name: find_rule(name) for name in ("tempered", "plausible", "paper")},  # type: ignore[arg-type]
+    "own": find_rule(lambda influence, p: influence * p**0.5 - 0.001),
+}
+POWERS = {"p^0": 0.0, "p^1": 1.0, "p^2": 2.0}
+
+
+def plainly(view: View) -> dict[str, Selection]:
+    """The shortlists of one view: every score of every free row, and a sort of all."""
+    problem, model = view.problem, view.factored.model
+    rows = np.flatnonzero(view.free)
+    X = problem.pool.take(rows)
+    X = X.toarray() if sparse.issparse(X) else X
+    X = X.astype(np.float64)
+    ones = np.ones((len(X), view.direction.shape[1] - model.n_features))
+    slope = np.hstack([X, ones]) @ view.direction.T
+    probability = softmax(X @ model.coef.T + model.intercept, axis=1)
+    influence = (probability * slope).sum(axis=1, keepdims=True) - slope
+    if view.factored.class_weight is not None:
+        influence = influence * view.factored.class_weight
+    influence = problem.edit.effect(influence, rows)
+    found = {}
+    for name, variant in problem.variants.items():
+        if name in POWERS:
+            scores = influence * probability ** POWERS[name]
+        else:
+            scores = variant(influence, probability)
+        scores = scores * problem.pool.weight[rows, None]
+        scores = round_significant(scores)
+        label, top = scores.argmax(axis=1), scores.max(axis=1)
+        order = np.lexsort((rows, -top))
+        order = order[top[order] > 0]
+        parts = [order[: view.keep.size]]
+        if problem.rule.greedy:
+            parts = [
+                order[label[order] == k][: view.keep.size]
+                for k in range(model.n_classes)
+            ]
+        best = np.concatenate(parts)
+        found[name] = Selection.unexamined(
+            rows[best], label[best], top[best], influence[best], probability[best]
+        )
+    return found
+
+
+@st.composite
+def problems(draw: st.DrawFn, dtype: type) -> Problem:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n_classes, n_pool = draw(st.integers(2, 5)), draw(st.sampled_from([1, 9, 150]))
+
+    def rows(n: int) -> LabeledRows:
+        labels = np.arange(n) % n_classes
+        X = rng.normal(size=(n, 3)) + rng.normal(size=(n_classes, 3))[labels]
+        return LabeledRows(container(X.astype(dtype)), labels, np.ones(n))
+
+    container = draw(st.sampled_from([np.asarray, sparse.csr_array]))
+    class_weight = draw(st.sampled_from([None, "balanced", {0: 3.0, 1: 0.5}]))
+    weight = np.ones(n_pool)
+    if draw(st.booleans()):
+        weight = rng.integers(0, 3, size=n_pool).astype(float)
+    unlabeled = np.ones(n_pool, dtype=bool)
+    if draw(st.booleans()):
+        unlabeled = rng.uniform(size=n_pool) < 0.7
+    validation, labeled = rows(24), rows(20)
+    pool = ArrayPool(rows(n_pool).X, unlabeled, weight, draw(st.integers(1, 70)))
+    problem = Problem(
+        estimator=LogisticRegression(
+            C=draw(st.sampled_from([0.02, 1.0])),
+            class_weight=class_weight,
+            fit_intercept=draw(st.booleans()),
+        ),
+        classes=np.arange(n_classes),
+        labeled=labeled,
+        validation=validation,
+        folds=split_folds(validation, True, np.random.RandomState(0)),
+        pool=pool,
+        rule=RULES[draw(st.sampled_from(list(RULES)))],
+        hessian=draw(st.sampled_from(["train", "both"])),  # type: ignore[arg-type]
+        batch_size=4,
+        min_influence_z=draw(st.sampled_from([0.0, 0.0, 0.1])),
+    )
+    if draw(st.booleans()):
+        switch = SwitchLabel(labeled.labels)
+        problem = replace(problem, pool=own_pool(labeled), edit=switch)
+    return problem
+
+
+def views_of(problem: Problem, survey: Survey, size: int) -> list[View]:
+    """The run and its folds, each with labels of its own already."""
+    rng, views = np.random.default_rng(0), []
+    for number, own in enumerate(problem._views):
+        snapshot = begin(own)
+        some = rng.permutation(len(own.pool.unlabeled))[: number + 1]
+        labels = (some + number) % len(own.classes)
+        if len(
+            np.unique(own.edit.training(own.labeled, own.pool, some, labels).labels)
+        ) == len(own.classes):
+            snapshot = extend(own, snapshot, some, labels)
+        surveyed = None if number else survey
+        views.append(look(own, own.validation, snapshot, size, surveyed))
+    return views
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_one_pass_finds_what_each_view_finds_alone(dtype: type, data: Any) -> None:
+    problem = data.draw(problems(dtype))
+    survey = Survey(len(problem.pool.unlabeled))
+    views = views_of(problem, survey, data.draw(st.sampled_from([1, 4])))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "CHUNK_BYTES", data.draw(st.sampled_from([0, 2**20])))
+        patch.setattr(scoring, "FEWEST_ROWS", data.draw(st.integers(1, 9)))
+        patch.setattr(scoring, "BLOCK_ROWS", data.draw(st.sampled_from([8, 4096])))
+        found = score_pool(views, data.draw(st.sampled_from([None, 3])))
+    tolerance = 1e-3 if dtype == np.float32 else 1e-8
+    for view, shortlists in zip(views, found, strict=True):
+        expected = plainly(view)
+        assert list(shortlists) == list(expected)
+        for name, shortlist in shortlists.items():
+            if dtype == np.float32:  # of nearly equal rows, another may be kept
+                assert_allclose(
+                    np.sort(shortlist.scores),
+                    np.sort(expected[name].scores),
+                    rtol=tolerance,
+                    atol=1e-6,
+                )
+                continue
+            assert_array_equal(shortlist.rows, expected[name].rows)
+            assert_array_equal(shortlist.labels, expected[name].labels)
+            for figure in ("scores", "influence", "probability"):
+                assert_allclose(
+                    getattr(shortlist, figure),
+                    getattr(expected[name], figure),
+                    rtol=tolerance,
+                    atol=1e-12,
+                )
+    assert survey.spread().n_rows.sum() == views[0].free.sum()
