@@ -58,6 +58,6 @@ def _made(plugin: EntryPoint) -> RunCallback:
     if not isinstance(callback, RunCallback):
         raise InputError(
             f"{place}: makes a {type(callback).__name__}, which lacks on_run_begin, "
-            f"on_round_end or on_run_end; {remedy}"
+            f"on_round_end, on_fold_end or on_run_end; {remedy}"
         )
     return callback

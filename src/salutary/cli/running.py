@@ -72,7 +72,7 @@ def run_and_summarize(
 
     told = Callbacks(find_callbacks(callback or ()))
     request = replace(request, command=TYPED.get())
-    with display(request.budget, unit) as shown, _results_alone():
+    with display(request.budget, unit) as shown, results_alone():
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
@@ -82,7 +82,7 @@ def run_and_summarize(
         )
     report_at_end(request.out, no_report)
     # Told after that, as the page may be among what they keep.
-    with _results_alone():
+    with results_alone():
         if not told.begun:  # the run had finished, perhaps before they were told
             told.begin(partial(run_begin, request.out))
         told.end(partial(run_end, request.out))
@@ -93,6 +93,6 @@ def run_and_summarize(
         print(line)
 
 
-def _results_alone() -> AbstractContextManager[Any]:
+def results_alone() -> AbstractContextManager[Any]:
     """Keep standard output for results, whatever a callback prints in the block."""
     return redirect_stdout(sys.stderr)
