@@ -32,7 +32,14 @@ ASSIGNED = (
 PAGE = "report.html"
 """The page about a run, which is written after its results."""
 
-TOLD_ELSEWHERE = ("settings", "report", "results", "decisions", "decisions_used")
+TOLD_ELSEWHERE = (
+    "settings",
+    "report",
+    "results",
+    "decisions",
+    "decisions_used",
+    "judged",
+)
 """Facts of a ledger that are no `RunBegin.facts`."""
 
 
