@@ -22,7 +22,7 @@ from salutary import (
     LearningCurveDisplay,
     PromiseDisplay,
 )
-from salutary.displays.learning_curve import BASELINES
+from salutary.displays.curves import DASHES
 from tests.displays.made import HOSTILE, Frames, frames, verdict
 
 OF_RUNS = (LearningCurveDisplay, LabelDisplay, PromiseDisplay)
@@ -323,7 +323,7 @@ def test_a_color_is_never_all_that_tells_two_series_apart() -> None:
             if hasattr(artist, "get_marker") and artist.get_marker() != "None"
         ]
         assert len(looks) == len({*looks}), display
-    dashes = [dashes for _, dashes in BASELINES.values()]
+    dashes = [*DASHES.values()]
     assert len(dashes) == len({*dashes})
 
 
