@@ -1,6 +1,7 @@
 """``--callback``: plug-ins that are found by their names, and told of a run."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -54,6 +55,32 @@ class Raises(RunCallback):
         raise OSError("no\nroom")
 
 
+class Exits(RunCallback):
+    """Ends the process, as if all were well, where it is told to."""
+
+    hook: str
+
+    def _exit(self, hook: str) -> None:
+        if hook == self.hook:
+            sys.exit(0)
+
+    def on_run_begin(self, begin: RunBegin) -> None:
+        self._exit("on_run_begin")
+
+    def on_round_end(self, end: RoundEnd) -> None:
+        self._exit("on_round_end")
+
+    def on_fold_end(self, end: FoldEnd) -> None:
+        self._exit("on_fold_end")
+
+    def on_run_end(self, end: RunEnd) -> None:
+        self._exit("on_run_end")
+
+
+def exits_at_once() -> None:
+    sys.exit(0)
+
+
 class NotOne:
     """Lacks all three methods."""
 
@@ -76,6 +103,8 @@ def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "notes": Notes,
         "interrupts": Interrupts,
         "raises": Raises,
+        "exits": Exits,
+        "exits-at-once": exits_at_once,
         "not-one": NotOne,
         "broken": broken,
         "needs-more": needs_more,
@@ -247,6 +276,36 @@ def test_one_that_raises_is_warned_of_and_the_run_goes_on(
     assert (out / "labels.parquet").read_bytes() == labels
 
 
+@pytest.mark.parametrize("hook", ["on_run_begin", "on_round_end", "on_run_end"])
+def test_one_that_exits_ends_in_an_error_and_the_run_goes_on(
+    hook: str,
+    arguments: list[str],
+    run_dir: Path,
+    refusal: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Exits, "hook", hook, raising=False)
+    labels = (run_dir / "labels.parquet").read_bytes()
+    run_dir.rename(run_dir.with_name("other"))
+    assert refusal([*arguments, "-q", "--callback", "exits"]) == (
+        f"salutary: the callback Exits called sys.exit in {hook}, which ends the "
+        "command; correct it, or leave --callback out and go on with --resume"
+    )
+    main([*arguments, "-q", "--resume"])
+    assert (run_dir / "labels.parquet").read_bytes() == labels
+
+
+@pytest.mark.slow
+def test_one_that_exits_in_a_comparison_ends_in_an_error(
+    compared: list[str],
+    refusal: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Exits, "hook", "on_fold_end", raising=False)
+    line = refusal([*compared, "--callback", "exits"])
+    assert "the callback Exits called sys.exit in on_fold_end" in line
+
+
 def test_none_is_run_unasked(
     run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,9 +320,14 @@ def test_none_is_run_unasked(
     ("name", "message"),
     [
         ("note", "no installed package has it; did you mean 'notes'?"),
-        ("zzz", "there are: broken, interrupts, needs-more, not-one, notes, raises"),
+        (
+            "zzz",
+            "there are: broken, exits, exits-at-once, interrupts, needs-more, "
+            "not-one, notes, raises",
+        ),
         ("not-one", "makes a NotOne, which lacks on_run_begin"),
         ("broken", "cannot be loaded (ZeroDivisionError: 1 / 0); reinstall its"),
+        ("exits-at-once", "cannot be loaded (SystemExit: 0); reinstall its"),
         ("needs-more", "is not installed; pip install 'salutary[mlflow]'"),
     ],
 )

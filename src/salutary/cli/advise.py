@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from salutary.cli import parameters
-from salutary.cli.callbacks import find_callbacks
+from salutary.cli.callbacks import at_work, find_callbacks
 from salutary.cli.config import TYPED, takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import not_validated, recurring
-from salutary.cli.running import results_alone, show_checks
+from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
@@ -178,18 +178,20 @@ def _compare_into(
     told, out = Callbacks(find_callbacks(callback)), request.out
     n_folds = request.settings.splits * request.settings.repeats
     n_options = _n_options(request.sources)
-    with display(n_folds * n_options, "fits") as shown, results_alone():
+    with display(n_folds * n_options, "fits") as shown, at_work():
 
         def known(number: int) -> None:
             were = "was" if number == 1 else "were"
-            line = f"{number} of {n_folds} folds {were} taken from {out}"
+            line = (
+                f"{number} of {n_folds} folds {were} taken from {printable(str(out))}"
+            )
             shown.advance(number * n_options, line)
 
         checked = partial(show_checks, shown)
         report = advise_into(request, shown.stage, _fitted(shown), checked, known, told)
     report_at_end(out, no_report)
     # Told after that, as the page may be among what they keep.
-    with results_alone():
+    with at_work():
         if not told.begun:  # it had finished, perhaps before they were told
             told.begin(partial(comparison_begin, out))
         told.end(partial(comparison_end, out))

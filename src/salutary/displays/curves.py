@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from salutary.displays import style
@@ -14,6 +13,7 @@ from salutary.names import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.collections import FillBetweenPolyCollection
     from matplotlib.lines import Line2D
@@ -50,9 +50,9 @@ def baseline(ax: Axes, value: float, name: str, **own: Any) -> Line2D:
 
 def band(
     ax: Axes,
-    rounds: Sequence[Any],
-    lower: Sequence[Any],
-    upper: Sequence[Any],
+    rounds: pd.Series[Any],
+    lower: pd.Series[Any],
+    upper: pd.Series[Any],
     color: str,
 ) -> FillBetweenPolyCollection:
     """Shade what lies within an error of a curve."""

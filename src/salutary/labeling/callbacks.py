@@ -224,6 +224,10 @@ class Callbacks:
             try:
                 # Each gets its own, as it may change what it is given.
                 getattr(callback, hook)(copy_of(told))
+            except SystemExit as end:
+                name = type(callback).__name__
+                end.add_note(f"the callback {name} called sys.exit in {hook}")
+                raise
             except Exception as error:  # whatever it is, the run is not to suffer
                 warnings.warn(
                     f"the callback {type(callback).__name__} raised in {hook}: "

@@ -119,11 +119,13 @@ def most_doubtful(labels: pd.DataFrame, doubts: Doubts, number: int) -> list[int
     Of the labels that were kept, if any was: those that were undone are in no result.
     In the order of `RULE`.
     """
-    kept = ~labels["undone"].to_numpy(dtype=bool)
-    among = kept if kept.any() else ~kept
-    has_any = doubts.reasons[MOVING].to_numpy().any(axis=1)
-    chosen = [at for at in by_doubt(labels, doubts).tolist() if among[at]]
-    return [at for at in chosen if has_any[at]][:number]
+    undone = labels["undone"].to_numpy(dtype=bool)
+    shown = doubts.reasons[MOVING].any(axis=1).to_numpy(dtype=bool)
+    if not undone.all():
+        shown = shown & ~undone
+    order = by_doubt(labels, doubts)
+    found: list[int] = order[shown[order]][:number].tolist()
+    return found
 
 
 def by_doubt(labels: pd.DataFrame, doubts: Doubts) -> IntArray:
