@@ -53,8 +53,7 @@ def test_an_improbable_label_comes_before_a_probable_one_in_a_far_row():
     assert by_doubt(labels, doubts).tolist() == [1, 3, 0, 2, 4]
     (words,) = reasons_in_words(doubts, labels.iloc[1], 1, {}, "labels")
     assert words == (
-        "against the model's own guess: the model gives something else a probability "
-        "of 0.98, and this label 0.02"
+        "against the model's own guess: something else, with probability 0.98"
     )
 
 

@@ -182,9 +182,8 @@ def reasons_in_words(
     """
     words = {
         UNSURE: f"its influence is {UNSURE}",
-        AGAINST: f"{AGAINST}: the model gives {visible(label['guess'], 60)} a "
-        f"probability of {number(label['guess_probability'], 2)}, and this label "
-        f"{number(label['probability'], 2)}",
+        AGAINST: f"{AGAINST}: {visible(label['guess'], 60)}, with probability "
+        f"{number(label['guess_probability'], 2)}",
         FAR: f"{FAR}: the nearest is {near(label['distance'])} away; for half of the "
         f"{unit} it is within {near(doubts.typical)}",
         UNSEEN: "; ".join(unseen.get(position, ())),
