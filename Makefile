@@ -8,6 +8,8 @@ OLDEST := .venv-oldest
 LABEL_STUDIO := .venv-label-studio
 N ?= 1000
 SEED ?= 0
+# Pictures go to files, whatever matplotlib is told to show windows by.
+export MPLBACKEND :=
 
 .DEFAULT_GOAL := help
 

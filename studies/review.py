@@ -72,13 +72,13 @@ undone there is nothing to review, and the difference is zero.
 
 What it shows: on electric nothing surely helps. Correcting the 20 most doubtful labels
 or all of them makes its mean log loss and accuracy worse, though not surely. On the
-other three sets the log loss is surely lower after 15 of 18 reviews, and no review
+other three sets the log loss is surely lower after 16 of 18 reviews, and no review
 anywhere is surely worse than none. All labels, 1.7 to 3.4 times as many, bring less
-than twice what the 20 most doubtful bring. The order of doubt finds 1.4 ± 0.4 more
+than twice what the 20 most doubtful bring. The order of doubt finds 1.2 ± 0.4 more
 wrong labels among 20 than chance does, most of them on waveform; over all draws that
-surely pays where they are rejected, and not surely where they are corrected. These runs
-tune C; with C fixed, removing or correcting the labels that differ from the truth often
-made models worse (suite labels of the benchmark)."""
+does not surely pay, by 1.9 standard errors where they are rejected and by less where
+they are corrected. These runs tune C; with C fixed, removing or correcting the labels
+that differ from the truth often made models worse (suite labels of the benchmark)."""
 
 
 def measure(data: str, seed: int) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from salutary.influence.direction import InfluenceWarning
     from salutary.influence.label_influence import label_influence
     from salutary.influence.objectives import ExpectedCost, WorstGroup
-    from salutary.labeling.callbacks import RoundEnd, RunBegin, RunCallback, RunEnd
+    from salutary.labeling.callbacks import (
+        FoldEnd,
+        RoundEnd,
+        RunBegin,
+        RunCallback,
+        RunEnd,
+    )
     from salutary.runs.artifacts import load
 
 # Whoever imports the library decides what becomes of its log lines.
@@ -43,6 +49,7 @@ __all__ = [
     "Advice",
     "AdviceDisplay",
     "ExpectedCost",
+    "FoldEnd",
     "InfluenceWarning",
     "InputError",
     "LabelDisplay",
@@ -75,6 +82,7 @@ _HOMES = {
     "Advice": "salutary.estimators.advice",
     "AdviceDisplay": "salutary.displays.advice",
     "ExpectedCost": "salutary.influence.objectives",
+    "FoldEnd": "salutary.labeling.callbacks",
     "InfluenceWarning": "salutary.influence.direction",
     "InputError": "salutary.errors",
     "LabelDisplay": "salutary.displays.labels",

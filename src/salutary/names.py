@@ -77,6 +77,7 @@ ExportFormat = Literal[
 TRAIN_ONLY = "train only"
 VALIDATION_ONLY = "validation only"
 TRAIN_AND_VALIDATION = "train + validation"
+WEIGHTED_VALIDATION = "train + weighted validation"
 """The baselines: a model of these rows, without any pool."""
 
 SALUTARY = "salutary"

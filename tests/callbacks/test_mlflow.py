@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import salutary
-from salutary import MLflowCallback, SalutaryClassifier, relabel
+from salutary import MLflowCallback, SalutaryClassifier, advise, relabel
 from salutary.cli import callbacks
 from salutary.cli.main import main
 
@@ -225,3 +225,61 @@ def test_a_finished_run_is_logged_afterwards_and_a_raised_budget_too(
     assert run.data.tags["salutary.budget"] == "20"
     n_labels = len(pq.read_table(run_dir / "labels.parquet"))
     assert run.data.tags["salutary.labels"] == str(n_labels)
+
+
+def test_a_comparison_is_logged_fold_by_fold(
+    store: Any, folder: Path, frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    words = [
+        *["advise", str(folder / "train.csv"), "--target", "kind", "-q"],
+        *["--validation", str(folder / "validation.csv"), "--callback", "mlflow"],
+        *["--splits", "2", "--repeats", "1", "--out", str(folder / "advised")],
+    ]
+    main(words)
+    run = only_run(store)
+    assert run.info.status == "FINISHED"
+    assert (run.data.params["splits"], run.data.params["repeats"]) == ("2", "1")
+    out = folder / "advised"
+    lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+    folds = {line["fold"]: line["options"] for line in lines}
+    assert [*folds] == [1, 2]
+    for option, name in (
+        ("train only", "train only"),
+        ("train + weighted validation", "train and weighted validation"),
+    ):
+        for what in ("loss", "C", "labels"):
+            expected = [(fold, found[option][what]) for fold, found in folds.items()]
+            assert metric(store, run, f"{what}/{name}") == expected
+    outcome = json.loads((out / "run.json").read_text())["outcome"]
+    assert run.data.tags["salutary.advice"] == outcome["sentence"]
+    assert run.data.tags["salutary.option"] == outcome["option"]
+    found = artifacts(store, run, tmp_path / "found")
+    for name in ("run.json", "metrics.jsonl", "config.toml"):
+        assert (found / name).read_bytes() == (out / name).read_bytes()
+    loaded, _ = model_of(store, run)
+    own, pool = salutary.load(out), frames["pool"]
+    np.testing.assert_array_equal(loaded.predict_proba(pool), own.predict_proba(pool))
+    # A finished one is told of whole, and MLflow has its folds already.
+    main([*words, "--resume"])
+    assert [step for step, _ in metric(store, only_run(store), "C/train only")] == [
+        *(1, 2)
+    ]
+
+
+def test_a_comparison_in_python_is_logged(store: Any, iris: Any) -> None:
+    X, y, _ = iris
+    found = advise(
+        *(X[::9], y[::9], X[1::3], y[1::3]),
+        **{"splits": 2, "repeats": 1, "random_state": 0},
+        callbacks=[MLflowCallback()],
+        estimator=make_pipeline(StandardScaler(), LogisticRegression()),
+    )
+    run = only_run(store)
+    assert run.data.tags["salutary.kind"] == "advise"
+    assert [step for step, _ in metric(store, run, "loss/train and validation")] == [
+        *(1, 2)
+    ]
+    loaded, _ = model_of(store, run)
+    np.testing.assert_array_equal(
+        loaded.predict_proba(X), found.model_.predict_proba(X)
+    )

@@ -1,6 +1,7 @@
 """``--callback``: plug-ins that are found by their names, and told of a run."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from salutary import RoundEnd, RunBegin, RunCallback, RunEnd
+from salutary import FoldEnd, RoundEnd, RunBegin, RunCallback, RunEnd
 from salutary.cli import callbacks
 from salutary.cli.main import main
 
@@ -33,13 +34,51 @@ class Notes(RunCallback):
     def on_round_end(self, end: RoundEnd) -> None:
         self._note("round", end.figures, end.labels)
 
+    def on_fold_end(self, end: FoldEnd) -> None:
+        self._note("fold", end.figures)
+
     def on_run_end(self, end: RunEnd) -> None:
-        self._note("end", end.outcome, end.rounds, end.labels, [*end.files])
+        told = end.rounds or end.folds
+        self._note("end", end.outcome, told, end.labels, [*end.files])
+
+
+class Interrupts(Notes):
+    """Is interrupted by Ctrl-C in the first fold it is told of."""
+
+    def on_fold_end(self, end: FoldEnd) -> None:
+        super().on_fold_end(end)
+        raise KeyboardInterrupt
 
 
 class Raises(RunCallback):
     def on_round_end(self, end: RoundEnd) -> None:
         raise OSError("no\nroom")
+
+
+class Exits(RunCallback):
+    """Ends the process, as if all were well, where it is told to."""
+
+    hook: str
+
+    def _exit(self, hook: str) -> None:
+        if hook == self.hook:
+            sys.exit(0)
+
+    def on_run_begin(self, begin: RunBegin) -> None:
+        self._exit("on_run_begin")
+
+    def on_round_end(self, end: RoundEnd) -> None:
+        self._exit("on_round_end")
+
+    def on_fold_end(self, end: FoldEnd) -> None:
+        self._exit("on_fold_end")
+
+    def on_run_end(self, end: RunEnd) -> None:
+        self._exit("on_run_end")
+
+
+def exits_at_once() -> None:
+    sys.exit(0)
 
 
 class NotOne:
@@ -62,7 +101,10 @@ def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is installed: the objects of this module by the names of the group."""
     found = {
         "notes": Notes,
+        "interrupts": Interrupts,
         "raises": Raises,
+        "exits": Exits,
+        "exits-at-once": exits_at_once,
         "not-one": NotOne,
         "broken": broken,
         "needs-more": needs_more,
@@ -166,6 +208,60 @@ main({[*arguments, "--callback", "notes"]!r})
     assert (folder / "run" / "ledger.sqlite").read_bytes() == before
 
 
+@pytest.fixture
+def compared(folder: Path) -> list[str]:
+    """The words of a comparison of two folds, without a pool."""
+    return [
+        *["advise", str(folder / "train.csv"), "--target", "kind", "-q", "--json"],
+        *["--validation", str(folder / "validation.csv")],
+        *["--splits", "2", "--repeats", "1", "--out", str(folder / "advised")],
+    ]
+
+
+@pytest.mark.slow
+def test_a_comparison_is_told_fold_by_fold(
+    compared: list[str],
+    folder: Path,
+    notes: Callable[[], Iterator[list[Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = folder / "advised"
+    with pytest.raises(SystemExit) as ended:
+        main([*compared, "--callback", "interrupts"])
+    assert ended.value.code == 130
+    capsys.readouterr()
+    main([*compared, "--callback", "notes", "--resume"])
+    said = capsys.readouterr()
+    assert json.loads(said.out)["out"] == str(out)  # a callback has printed nothing
+    assert said.err == "noted\n" * 3
+    told = [*notes()]
+    assert [words[0] for words in told] == ["begin", "fold", "begin", "fold", "end"]
+    begun, again = told[0], told[2]
+    assert (begun[2], again[2]) == (0, 1)
+    assert begun[1] == again[1]  # the name of the run
+    assert {"budget", "splits", "repeats"} <= {*begun[3]}
+    assert {"files", "data", "versions", "options"} <= {*begun[4]}
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    folds = [json.loads(line) for line in lines]
+    assert [words[1] for words in told if words[0] == "fold"] == folds
+    _, outcome, told_folds, labels, files = told[-1]
+    assert outcome == json.loads((out / "run.json").read_text())["outcome"]
+    assert told_folds == folds
+    assert len(labels) == outcome["labels"]
+    assert {"model.skops", "run.json", "metrics.jsonl"} <= {*files}
+    # A finished one is told of whole.
+    main(["resume", str(out), "-q", "--callback", "notes"])
+    begun, _, *ended_again = [*notes()][5:]  # it was begun with the other one
+    assert (begun[0], begun[2], ended_again) == ("begin", 2, [told[-1]] * 2)
+
+
+def test_a_comparison_that_keeps_nothing_is_told_to_nobody(
+    compared: list[str], refusal: Callable[[list[str]], str]
+) -> None:
+    line = refusal([*compared[:-2], "--callback", "notes"])
+    assert "--callback notes: is for a comparison with --out; pass --out" in line
+
+
 @pytest.mark.filterwarnings("always::UserWarning")
 def test_one_that_raises_is_warned_of_and_the_run_goes_on(
     run: Callable[..., Path], run_dir: Path, capsys: pytest.CaptureFixture[str]
@@ -178,6 +274,36 @@ def test_one_that_raises_is_warned_of_and_the_run_goes_on(
         "run goes on\n"
     )
     assert (out / "labels.parquet").read_bytes() == labels
+
+
+@pytest.mark.parametrize("hook", ["on_run_begin", "on_round_end", "on_run_end"])
+def test_one_that_exits_ends_in_an_error_and_the_run_goes_on(
+    hook: str,
+    arguments: list[str],
+    run_dir: Path,
+    refusal: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Exits, "hook", hook, raising=False)
+    labels = (run_dir / "labels.parquet").read_bytes()
+    run_dir.rename(run_dir.with_name("other"))
+    assert refusal([*arguments, "-q", "--callback", "exits"]) == (
+        f"salutary: the callback Exits called sys.exit in {hook}, which ends the "
+        "command; correct it, or leave --callback out and go on with --resume"
+    )
+    main([*arguments, "-q", "--resume"])
+    assert (run_dir / "labels.parquet").read_bytes() == labels
+
+
+@pytest.mark.slow
+def test_one_that_exits_in_a_comparison_ends_in_an_error(
+    compared: list[str],
+    refusal: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Exits, "hook", "on_fold_end", raising=False)
+    line = refusal([*compared, "--callback", "exits"])
+    assert "the callback Exits called sys.exit in on_fold_end" in line
 
 
 def test_none_is_run_unasked(
@@ -194,9 +320,14 @@ def test_none_is_run_unasked(
     ("name", "message"),
     [
         ("note", "no installed package has it; did you mean 'notes'?"),
-        ("zzz", "there are: broken, needs-more, not-one, notes, raises"),
+        (
+            "zzz",
+            "there are: broken, exits, exits-at-once, interrupts, needs-more, "
+            "not-one, notes, raises",
+        ),
         ("not-one", "makes a NotOne, which lacks on_run_begin"),
         ("broken", "cannot be loaded (ZeroDivisionError: 1 / 0); reinstall its"),
+        ("exits-at-once", "cannot be loaded (SystemExit: 0); reinstall its"),
         ("needs-more", "is not installed; pip install 'salutary[mlflow]'"),
     ],
 )

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import log_loss
 
 import salutary
 from salutary import LoraClassifier, SalutaryFineTuner
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
 from salutary.displays.frames import RunFrames
+from salutary.ledgers.run_ledger import Ledger
+from salutary.ledgers.sealed import open_ledger
 from tests.ledgers.contents import ledger_of
 from tests.words import once
 
@@ -106,6 +109,12 @@ def arguments(folder: Path, model: str, *more: str, out: str = "run") -> list[st
     return once(words)
 
 
+def facts_of(run: Path) -> dict[str, Any]:
+    """The facts of a run's ledger."""
+    with open_ledger(Ledger, run / "ledger.sqlite") as ledger:
+        return ledger.facts()
+
+
 OUTPUTS = ("labels.parquet", "metrics.jsonl", "adapter/layer.safetensors")
 
 
@@ -117,6 +126,29 @@ def outputs(run: Path) -> list[Any]:
         metrics.pop("seconds")
         found.append(json.dumps(metrics).encode())
     return [*found, ledger_of(run)]
+
+
+def test_it_keeps_how_validation_rows_were_judged_before_and_after(
+    whole: Path, unguarded: Path
+) -> None:
+    held, seen = facts_of(whole)["judged"]
+    assert [held["name"], seen["name"]] == ["held-out rows", "validation rows"]
+    rows = tables()["validation"]
+    best = facts_of(whole)["report"]["outcome"]
+    folders = {"before": whole / "rounds" / "0", "after": whole / "adapter"}
+    for name, folder in folders.items():
+        model = LoraClassifier.load(folder, device="cpu")
+        chance = model.predict_proba(rows["text"])
+        found = np.array(held[name] + seen[name])
+        # The held-out rows were drawn, so only the order of all is another.
+        order, own = np.lexsort(chance.T), np.lexsort(found.T)
+        np.testing.assert_allclose(found[own], chance[order], rtol=1e-4)
+        place = ["before", "after"].index(name)
+        for judged, loss in ((held, "canary_loss"), (seen, "validation_loss")):
+            expected = log_loss(judged["truth"], judged[name], labels=[0, 1])
+            assert best[loss][place] == pytest.approx(expected, rel=1e-5)
+    (seen,) = facts_of(unguarded)["judged"]
+    assert seen["truth"] == rows["kind"].map({"x": 0, "y": 1}).tolist()
 
 
 def test_an_adapter_labels_and_metrics_come_of_it(

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from html import unescape
 from importlib.util import find_spec
 
@@ -337,13 +339,31 @@ def test_no_report_of_a_comparison_needs_a_directory(folder, refusal):
     assert "--no-report" in refusal(arguments)
 
 
+@pytest.mark.parametrize("backend", ["nonsense", "qtagg"])
+def test_the_backend_of_matplotlib_does_not_matter(backend, folder, tmp_path):
+    out = tmp_path / "run"
+    label = words(folder, out, "--budget=5", "--no-guard", "-q")
+    for arguments in (label, ["report", str(out)]):
+        found = subprocess.run(
+            [sys.executable, "-m", "salutary", *arguments],
+            env={**os.environ, "MPLBACKEND": backend},
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 0
+        assert "backend" not in found.stderr
+    assert (out / "report.html").is_file()
+
+
 @pytest.mark.skipif(find_spec("peft") is None, reason="needs salutary[text]")
 def test_a_fine_tuning_has_a_page(decoder, tmp_path):
     write_texts(tmp_path)
     main(finetune_arguments(tmp_path, decoder, "--quiet"))
     parsed = Parsed((tmp_path / "run" / "report.html").read_text("utf-8"))
     assert parsed.open == []
-    assert "would need fine-tuning again" in parsed.text
+    assert "Calibration before and after, on held-out rows" in parsed.text
+    assert parsed.text.count("number by class and by what the model guesses") == 2
+    assert "Fine-tuning stops early by them" in parsed.text
     assert "logistic regressions on the first model's embeddings" in parsed.text
     labels = RunFrames.of_run(tmp_path / "run").labels
     shown = {row[1] for row in parsed.rows if len(row) == 11}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from salutary import (
     LearningCurveDisplay,
     PromiseDisplay,
 )
-from salutary.displays.learning_curve import BASELINES
+from salutary.displays.curves import DASHES
 from tests.displays.made import HOSTILE, Frames, frames, verdict
 
 OF_RUNS = (LearningCurveDisplay, LabelDisplay, PromiseDisplay)
@@ -93,6 +94,25 @@ def test_without_a_guard_the_curve_has_validation_rows_alone() -> None:
     assert set(display.artists_) == {"validation"}
     assert texts(display.ax_) == ["validation rows"]
     assert display.ax_.get_ylabel() == "loss"
+
+
+@pytest.mark.parametrize("name", ["validation only", "train + weighted validation"])
+def test_the_best_option_without_labels_is_a_line_where_it_is_another_one(
+    name: str,
+) -> None:
+    found = verdict()
+    assert "validation only" not in LearningCurveDisplay.from_frames(frames()).frame
+    found["options"][2] |= {"option": name, "loss": 0.3}
+    run = frames(of_verdict=found)
+    display = LearningCurveDisplay.from_frames(run).plot(axes())
+    assert_array_equal(display.artists_[name].get_ydata(), [0.3, 0.3])
+    assert f"{name}, best without labels" in texts(display.ax_)
+    lines = ("train + validation", "train only", name)
+    dashes = {str(display.artists_[line]._dash_pattern) for line in lines}
+    assert len(dashes) == 3
+    # That of labels is no line, however good it is.
+    found["options"][3]["loss"] = 0.1
+    assert "salutary" not in LearningCurveDisplay.from_frames(run).frame
 
 
 def test_the_verdict_on_a_surrogate_is_no_line_beside_a_deep_models_losses() -> None:
@@ -268,6 +288,31 @@ def test_without_axes_a_figure_is_made() -> None:
     plt.close(display.figure_)
 
 
+def test_without_axes_and_with_a_backend_that_is_not_there_it_can_be_saved() -> None:
+    code = """
+from io import BytesIO
+from salutary import LearningCurveDisplay
+from tests.displays.made import frames
+display = LearningCurveDisplay.from_frames(frames()).plot()
+file = BytesIO()
+display.figure_.savefig(file)
+print(len(file.getvalue()) > 1000)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        # Without a display no window can be opened.
+        env={**without("DISPLAY", "WAYLAND_DISPLAY"), "MPLBACKEND": "tkagg"},
+        capture_output=True,
+        text=True,
+    )
+    assert (found.stdout, found.stderr) == ("True\n", "")
+
+
+def without(*names: str) -> dict[str, str]:
+    """The environment without some variables."""
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
 def test_a_color_is_never_all_that_tells_two_series_apart() -> None:
     run = frames(classes=list("abcdefg"))
     for display in OF_RUNS:
@@ -278,7 +323,7 @@ def test_a_color_is_never_all_that_tells_two_series_apart() -> None:
             if hasattr(artist, "get_marker") and artist.get_marker() != "None"
         ]
         assert len(looks) == len({*looks}), display
-    dashes = [dashes for _, dashes in BASELINES.values()]
+    dashes = [*DASHES.values()]
     assert len(dashes) == len({*dashes})
 
 

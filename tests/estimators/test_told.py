@@ -1,5 +1,6 @@
 """What callbacks are told in Python, against what the fitted estimators say."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from salutary import (
+    FoldEnd,
     RoundEnd,
     RunBegin,
     RunCallback,
     RunEnd,
     SalutaryClassifier,
+    advise,
     relabel,
 )
+from salutary.advice import comparison
 
 X, Y = load_iris(return_X_y=True)
 MARKED = np.where(np.arange(150) % 3 == 0, Y, -1)
@@ -29,10 +33,13 @@ class Notes(RunCallback):
     """Notes what it is told."""
 
     def on_run_begin(self, begin: RunBegin) -> None:
-        self.begin, self.rounds = begin, []
+        self.begin, self.rounds, self.folds = begin, [], []
 
     def on_round_end(self, end: RoundEnd) -> None:
         self.rounds.append(end)
+
+    def on_fold_end(self, end: FoldEnd) -> None:
+        self.folds.append(end.figures)
 
     def on_run_end(self, end: RunEnd) -> None:
         self.end = end
@@ -104,6 +111,46 @@ def test_callbacks_change_nothing() -> None:
     np.testing.assert_array_equal(told.predict_proba(X), alone.predict_proba(X))
     for one, other in zip(told.history_, alone.history_, strict=True):
         np.testing.assert_equal({**one, "seconds": 0}, {**other, "seconds": 0})
+
+
+@pytest.mark.parametrize("option", ["self-training", "salutary + validation"])
+def test_a_comparison_is_told_fold_by_fold(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = comparison.reach_verdict
+    monkeypatch.setattr(
+        comparison,
+        "reach_verdict",
+        lambda *judged: replace(decide(*judged), option=option),
+    )
+    notes, pool = Notes(), X[2::3]
+    found = advise(
+        *(X[::9], Y[::9], X[1::3], Y[1::3], pool),
+        estimator=make_pipeline(StandardScaler(), LogisticRegression()),
+        **{"budget": 6, "batch_size": 3, "splits": 2, "repeats": 1},
+        random_state=0,
+        callbacks=[notes],
+    )
+    begin, end = notes.begin, notes.end
+    assert (begin.kind, begin.done, begin.classes) == ("advise", 0, [0, 1, 2])
+    assert (begin.rounds, begin.settings["splits"]) == ([], 2)
+    assert [each["fold"] for each in notes.folds] == [1, 2]
+    assert end.folds == notes.folds
+    for row in found.to_dict()["options"]:
+        losses = [each["options"][row["option"]]["loss"] for each in notes.folds]
+        assert min(losses) <= row["loss"] <= max(losses)
+    assert end.outcome == {**found.to_dict(), "labels": len(end.labels)}
+    assert end.model is found.model_
+    np.testing.assert_array_equal(end.example, X[::9][:5])
+    assert end.labels
+    for label in end.labels:
+        row = pool[[label["row"]]]
+        chance = found.model_.predict_proba(row)[0, label["label"]]
+        if option == "self-training":  # its model has given these labels
+            assert label["probability"] == pytest.approx(chance)
+            assert np.isnan(label["influence"])
+        else:
+            assert label["influence"] > 0
 
 
 def test_without_a_pool_there_is_no_run_to_tell_of() -> None:

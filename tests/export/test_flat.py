@@ -243,3 +243,11 @@ def test_a_run_whose_table_has_changed_is_refused(
     assert not out.exists()
     words[1] = f"{run_dir}-none"
     assert "holds no run" in refusal(words)
+
+
+def test_a_path_that_no_line_could_hold_is_said_on_one_line(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(run_dir, "csv", name="a\nb \x1b[31mred")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("a b \\x1b[31mred.csv")

@@ -1,11 +1,13 @@
 """Callbacks that raise, mutate or are none: who is told, and who no more."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from salutary.labeling.callbacks import (
     Callbacks,
+    FoldEnd,
     RoundEnd,
     RunBegin,
     RunCallback,
@@ -16,6 +18,7 @@ from salutary.labeling.callbacks import (
 
 BEGIN = RunBegin("label", "a", {"budget": 10}, ["x", "y"], [{"round": 0}])
 ROUND = RoundEnd({"round": 1}, [])
+FOLD = FoldEnd({"fold": 1, "options": {}})
 END = RunEnd({}, [], [])
 
 
@@ -37,6 +40,9 @@ class Notes(RunCallback):
     def on_round_end(self, end: RoundEnd) -> None:
         self._note("round", end)
 
+    def on_fold_end(self, end: FoldEnd) -> None:
+        self._note("fold", end)
+
     def on_run_end(self, end: RunEnd) -> None:
         self._note("end", end)
 
@@ -44,14 +50,14 @@ class Notes(RunCallback):
 def tell_all(callbacks: Callbacks) -> None:
     callbacks.begin(lambda: BEGIN)
     callbacks.round(lambda: ROUND)
-    callbacks.round(lambda: ROUND)
+    callbacks.fold(lambda: FOLD)
     callbacks.end(lambda: END)
 
 
 def test_each_is_told_all() -> None:
     both = Notes(), Notes()
     tell_all(Callbacks(both))
-    assert both[0].told == both[1].told == [BEGIN, ROUND, ROUND, END]
+    assert both[0].told == both[1].told == [BEGIN, ROUND, FOLD, END]
 
 
 def test_what_one_does_to_what_it_is_told_the_next_one_does_not_see() -> None:
@@ -60,10 +66,14 @@ def test_what_one_does_to_what_it_is_told_the_next_one_does_not_see() -> None:
             end.figures.clear()
             end.labels.clear()
 
+        def on_fold_end(self, end: FoldEnd) -> None:
+            end.figures["options"]["x"] = 1
+
     after = Notes()
     tell_all(Callbacks([Clearing(), after]))
-    assert after.told == [BEGIN, ROUND, ROUND, END]
+    assert after.told == [BEGIN, ROUND, FOLD, END]
     assert ROUND.figures
+    assert not FOLD.figures["options"]
 
 
 def test_an_error_that_cannot_be_printed_is_named_by_its_type() -> None:
@@ -82,6 +92,7 @@ def test_nothing_is_made_for_nobody() -> None:
     for callbacks in (Callbacks(), Callbacks([])):
         callbacks.begin(make)
         callbacks.round(make)
+        callbacks.fold(make)
         callbacks.end(make)
     Callbacks([Notes()]).end(make)  # a run that never began has no end
 
@@ -90,8 +101,9 @@ def test_nothing_is_made_for_nobody() -> None:
     ("raises", "told"),
     [
         ("begin", [BEGIN]),
-        ("round", [BEGIN, ROUND, ROUND, END]),
-        ("end", [BEGIN, ROUND, ROUND, END]),
+        ("round", [BEGIN, ROUND, FOLD, END]),
+        ("fold", [BEGIN, ROUND, FOLD, END]),
+        ("end", [BEGIN, ROUND, FOLD, END]),
     ],
 )
 def test_one_that_raises_is_named_and_holds_up_nobody(
@@ -101,7 +113,7 @@ def test_one_that_raises_is_named_and_holds_up_nobody(
     with pytest.warns(UserWarning, match=f"Notes raised in on_.*{raises}.*no; the run"):
         tell_all(Callbacks([bad, good]))
     assert bad.told == told
-    assert good.told == [BEGIN, ROUND, ROUND, END]
+    assert good.told == [BEGIN, ROUND, FOLD, END]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -142,6 +154,9 @@ def test_what_is_no_callback_is_refused(callback: Any, message: str) -> None:
 def test_a_run_that_goes_on_says_after_which_round() -> None:
     rounds = [{"round": number} for number in range(3)]
     assert (BEGIN.done, RunBegin("label", "a", {}, [], rounds).done) == (0, 2)
+    folds = [{"fold": 1}, {"fold": 2}]
+    compared = RunBegin("advise", "a", {}, [], [], folds=folds)
+    assert (compared.done, replace(compared, folds=[]).done) == (2, 0)
 
 
 def test_settings_are_plain() -> None:

@@ -4,8 +4,11 @@ It starts Debian's Chromium by its own driver: ``apt-get install chromium
 chromium-driver``. Without both, these tests are skipped.
 """
 
+import numpy as np
 import pytest
 
+from salutary.report import run_page
+from salutary.report.calibration import Judged
 from tests.report.browser import axe, chromium, look, missing, requests
 from tests.report.made import HOSTILE, frames, page
 
@@ -94,6 +97,30 @@ def test_hostile_names_are_shown(driver, pages):
     for name in ("<img src=x onerror='window.hurt = 3'>", "{{ 7 * 7 }}", "日本語 🙂"):
         assert name in text
     assert driver.execute_script("return document.images.length") == 0
+
+
+def test_mistakes_among_ten_classes_fit_every_window(driver, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    classes = [f"category number {k}" for k in range(10)]
+    truth = rng.integers(10, size=2000)
+    before, after = rng.dirichlet(np.ones(10), (2, 2000))
+    before[np.arange(1500), truth[:1500]] += 1  # hundreds on the diagonal
+    judged = [Judged("held-out rows", truth, before, after)]
+    monkeypatch.setattr(run_page, "judged_rows", lambda *of: judged)
+    path = tmp_path / "page.html"
+    path.write_text(page(frames(classes=classes)), encoding="utf-8")
+    for width in (1280, 390):
+        look(driver, path, width)
+        (of_table,) = driver.execute_script(
+            "return [...document.querySelectorAll('.matrix')].map((table) =>"
+            "[table.parentElement.clientWidth, table.parentElement.scrollWidth])"
+        )
+        assert of_table[0] >= of_table[1]
+        whole = driver.execute_script(
+            "return [...document.querySelectorAll('.matrix thead span')].every("
+            "(name) => name.scrollHeight <= name.clientHeight)"
+        )
+        assert whole
 
 
 def test_it_sorts_by_keyboard(plain):

@@ -33,8 +33,28 @@ def test_each_reason_is_found():
     assert {at: doubts.of(at) for at in expected} == expected
     assert doubts.of(0) == []
     assert doubts.masks[:7] == [0, 0, 0, 1, 2, 4, 8]
-    # What TRAIN knows nothing about comes first; undone labels are in no result.
-    assert most_doubtful(labels, doubts, 10) == [5, 6, 3, 4]
+    # Improbable labels come first, then rows of which TRAIN knows nothing; undone
+    # labels are in no result.
+    assert most_doubtful(labels, doubts, 10) == [4, 5, 6, 3]
+
+
+def test_an_improbable_label_comes_before_a_probable_one_in_a_far_row():
+    labels = frames(n_labels=5, undone=0).labels
+    labels["influence"], labels["influence_se"] = 1.0, 0.1
+    labels["guess"] = labels["label"]
+    labels["distance"] = 1.0
+    labels["probability"] = [0.99, 0.02, 0.9, 0.3, 0.999]
+    labels.loc[0, ["distance", "influence_se"]] = 100.0, 0.9
+    labels.loc[[1, 3], "guess"] = "something else"
+    labels.loc[1, "guess_probability"] = 0.98
+    unseen = [False, False, True, False, False]
+    doubts = find_doubts(labels, unseen)
+    assert most_doubtful(labels, doubts, 5) == [1, 3, 0, 2]
+    assert by_doubt(labels, doubts).tolist() == [1, 3, 0, 2, 4]
+    (words,) = reasons_in_words(doubts, labels.iloc[1], 1, {}, "labels")
+    assert words == (
+        "against the model's own guess: something else, with probability 0.98"
+    )
 
 
 def test_what_the_model_held_impossible_comes_before_what_is_merely_unsure():
@@ -43,7 +63,7 @@ def test_what_the_model_held_impossible_comes_before_what_is_merely_unsure():
     labels["distance"], labels["guess"] = 1.0, labels["label"]
     labels["probability"] = [0.02, 0.5, 0.3, 0.4]
     labels.loc[[0, 3], "guess"] = "something else"
-    assert most_doubtful(labels, find_doubts(labels, None), 4) == [0, 2, 3, 1]
+    assert most_doubtful(labels, find_doubts(labels, None), 4) == [0, 3, 2, 1]
 
 
 def test_a_distance_is_far_by_the_fence_of_tukey():

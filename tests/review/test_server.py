@@ -183,6 +183,8 @@ def test_what_is_not_json_of_a_decision_is_refused(body: str, client: Client) ->
         *("/grid?page=2", "/grid?page=x", "/image/60/0", "/image/0/9", "/image/1/0"),
         *("/image/2/0", "/image/3/0", "/image/4/0", "/image/5/0", "/image/6/0"),
         *("/image/7/0", "/image/8/0", "/image/0/1", "/none", "/../review.css"),
+        *(f"/image/{'1' * 5000}/0", f"/image/0/{'1' * 5000}", "/image/x/0"),
+        *("/image/-1/0", "/image//0", "/image/0"),
     ],
 )
 def test_pages_that_there_are_none_of(path: str, client: Client) -> None:

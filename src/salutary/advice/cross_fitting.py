@@ -158,6 +158,17 @@ def judge_fold(
     return results
 
 
+def fold_figures(number: int, results: FoldResults) -> dict[str, Any]:
+    """Figures of a fold of a comparison: each option's loss, C and number of labels."""
+    return {
+        "fold": number + 1,
+        "options": {
+            name: {"loss": found.loss, "C": found.C, "labels": int(found.n_labels)}
+            for name, found in results.items()
+        },
+    }
+
+
 def leading(folds: Sequence[FoldResults]) -> str:
     """The option with the lowest mean loss so far, of those that the last fold has."""
     return min(folds[-1], key=lambda name: sum(fold[name].loss for fold in folds))

@@ -22,6 +22,7 @@ from salutary.names import (
     TRAIN_AND_VALIDATION,
     TRAIN_ONLY,
     VALIDATION_ONLY,
+    WEIGHTED_VALIDATION,
     WHOLE_POOL,
     SemiSupervisedMethod,
 )
@@ -155,7 +156,7 @@ OPTIONS: dict[str, Option] = {
     TRAIN_AND_VALIDATION: train_and_validation,
     TRAIN_ONLY: train_only,
     VALIDATION_ONLY: validation_only,
-    "train + weighted validation": weighted_validation,
+    WEIGHTED_VALIDATION: weighted_validation,
     RELABELED: relabeled,
     f"{RELABELED} + validation": relabeled_and_validation,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,17 +18,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from salutary.errors import needs
-from salutary.labeling.callbacks import RoundEnd, RunBegin, RunCallback, RunEnd
+from salutary.labeling.callbacks import (
+    FoldEnd,
+    RoundEnd,
+    RunBegin,
+    RunCallback,
+    RunEnd,
+)
+from salutary.names import TRAIN_AND_VALIDATION
 from salutary.runs.artifacts import MODEL, TRUSTED_TYPES, load
 
 NAME = "salutary.run"
 """The tag by which a run that goes on finds what MLflow has of it."""
 
-KNOWN_BY = "validation_loss"
-"""A metric that every round has."""
-
-OUTCOME = ("termination", "rounds", "refused_rounds", "labels")
-"""What of a run's outcome becomes a tag, besides the advice."""
+OUTCOME = ("termination", "rounds", "refused_rounds", "option", "labels")
+"""What of a run's outcome becomes a tag, if it has it, besides the advice."""
 
 TYPES = {
     "number": "double",
@@ -42,7 +47,8 @@ class MLflowCallback(RunCallback):
     MLflow gets
 
     - the settings as parameters;
-    - the figures of every round as metrics, the number of the round being the step;
+    - the figures of every round as metrics, the number of the round being the step; of
+      a comparison, fold by fold, those of every option;
     - how the run ended and the advice about its labels as tags;
     - the results as artifacts: on the command line the files of the run's directory
       and its page ``report.html``, in Python the labels as ``labels.csv``;
@@ -92,7 +98,7 @@ class MLflowCallback(RunCallback):
     def on_run_begin(self, begin: RunBegin) -> None:
         """Begin a run of MLflow, or go on with the one that has this name."""
         self._client = self._mlflow.MlflowClient()
-        self._unsent: list[dict[str, Any]] = []
+        self._unsent: list[tuple[int, dict[str, float]]] = []
         active = self._mlflow.active_run()
         self._is_ours = active is None
         found = [active] if active else self._runs_of(begin.run)
@@ -106,13 +112,19 @@ class MLflowCallback(RunCallback):
             self._log_settings(begin.settings)
         if self._is_ours:
             self._client.update_run(self._id, status="RUNNING")
-        logged = self._rounds_logged()
-        self._unsent = [each for each in begin.rounds if _place(each) not in logged]
+        steps = [*map(_of_round, begin.rounds), *map(_of_fold, begin.folds)]
+        logged = self._logged()
+        self._unsent = [step for step in steps if _place(*step) not in logged]
         self._send()
 
     def on_round_end(self, end: RoundEnd) -> None:
         """Log the figures of a round."""
-        self._unsent.append(end.figures)
+        self._unsent.append(_of_round(end.figures))
+        self._send()
+
+    def on_fold_end(self, end: FoldEnd) -> None:
+        """Log the figures of a fold."""
+        self._unsent.append(_of_fold(end.figures))
         self._send()
 
     def on_run_end(self, end: RunEnd) -> None:
@@ -161,33 +173,30 @@ class MLflowCallback(RunCallback):
 
     def _log_outcome(self, end: RunEnd) -> None:
         """Log what came of the run, and which rounds were undone."""
-        told = {name: end.outcome[name] for name in OUTCOME}
-        if end.outcome["verdict"] is not None:
-            told["advice"] = end.outcome["verdict"]["sentence"]
+        told = {name: end.outcome[name] for name in OUTCOME if name in end.outcome}
+        # That of a comparison is a verdict itself.
+        verdict = end.outcome.get("verdict", end.outcome)
+        if verdict is not None:
+            told["advice"] = verdict["sentence"]
         self._mlflow.set_tags({f"salutary.{name}": told[name] for name in told})
         for figures in end.rounds:
             self._log(figures["round"], {"undone": float(figures["undone"])})
 
-    def _rounds_logged(self) -> set[tuple[int, float]]:
-        history = self._client.get_metric_history(self._id, KNOWN_BY)
-        return {(metric.step, metric.value) for metric in history}
+    def _logged(self) -> set[tuple[int, float]]:
+        """Places of the rounds and folds that MLflow has."""
+        histories = (
+            self._client.get_metric_history(self._id, name) for name in KNOWN_BY
+        )
+        return {(each.step, each.value) for history in histories for each in history}
 
     def _send(self) -> None:
         """Log figures that MLflow has not got; what it does not take is kept."""
         while self._unsent:
-            figures = self._unsent[0]
-            self._log(
-                figures["round"],
-                {
-                    name: float(value)
-                    for name, value in figures.items()
-                    if name != "round" and _is_figure(value)
-                },
-            )
+            self._log(*self._unsent[0])
             del self._unsent[0]
 
     def _log(self, number: int, figures: Mapping[str, float]) -> None:
-        """Log figures of a round."""
+        """Log figures of a round or a fold."""
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
@@ -243,11 +252,41 @@ class MLflowCallback(RunCallback):
         return ModelSignature(inputs=Schema(columns), outputs=given.outputs)
 
 
+def _of_round(figures: Mapping[str, Any]) -> tuple[int, dict[str, float]]:
+    """The step of a round, and its metrics."""
+    found = {
+        name: float(value)
+        for name, value in figures.items()
+        if name != "round" and _is_figure(value)
+    }
+    return figures["round"], found
+
+
+def _of_fold(figures: Mapping[str, Any]) -> tuple[int, dict[str, float]]:
+    """The step of a fold, and the metrics of each option under names MLflow takes."""
+    found = {
+        _metric(what, option): float(value)
+        for option, values in figures["options"].items()
+        for what, value in values.items()
+    }
+    return figures["fold"], found
+
+
+def _metric(what: str, option: str) -> str:
+    # MLflow takes neither a plus nor an apostrophe.
+    name = re.sub(r"[^\w .:-]", "", option.replace(" + ", " and "))
+    return f"{what}/{name}"
+
+
+KNOWN_BY = ("validation_loss", _metric("loss", TRAIN_AND_VALIDATION))
+"""One of these metrics every round, or fold, has."""
+
+
+def _place(number: int, figures: Mapping[str, float]) -> tuple[int, float]:
+    """By what a round or a fold is known; a round may be run anew."""
+    return number, next(figures[name] for name in KNOWN_BY if name in figures)
+
+
 def _is_figure(value: Any) -> bool:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     return is_number and isfinite(value)
-
-
-def _place(figures: Mapping[str, Any]) -> tuple[int, float]:
-    """By what the metrics of a round are known; a round may be run anew."""
-    return figures["round"], figures[KNOWN_BY]

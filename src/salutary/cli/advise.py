@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from salutary.cli import parameters
+from salutary.cli.callbacks import at_work, find_callbacks
 from salutary.cli.config import TYPED, takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.report import report_at_end, where_the_page_is
@@ -22,7 +23,9 @@ from salutary.errors import InputError, counted
 from salutary.names import RELABELED
 
 if TYPE_CHECKING:
+    from salutary.cli.terminal import Display
     from salutary.runs.advise import Plan
+    from salutary.runs.kind import Request
     from salutary.tables.sources import Sources, Texts
 
 COMPARISON = "Comparison"
@@ -92,6 +95,7 @@ def advise(
         typer.Option("--resume", help="Continue an interrupted comparison in RUN_DIR."),
     ] = False,
     no_report: parameters.NoReport = False,
+    callback: parameters.Callback = None,
     as_json: parameters.AsJson = False,
     options: dict[str, Any],
 ) -> None:
@@ -113,9 +117,14 @@ def advise(
         raise InputError("--resume: needs the directory to continue in; pass --out")
     if no_report and out is None:
         raise InputError("--no-report: is for a comparison with --out; leave it out")
+    if callback and out is None:
+        raise InputError(
+            f"--callback {callback[0]}: is for a comparison with --out; pass --out"
+        )
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
     from salutary.runs.advise import Plan
+    from salutary.runs.kind import Request
     from salutary.tables.sources import Sources
 
     sources = Sources(
@@ -126,9 +135,13 @@ def advise(
         scratch=parameters.scratch_folder(scratch, out),
     )
     plan = Plan(budget, batch_size, splits, repeats, seed)
-    report = _compare(sources, plan, out, resume, options)
-    if out is not None:
-        report_at_end(out, no_report)
+    if out is None:
+        report = _compare(sources, plan)
+    else:
+        request = Request(
+            *(sources, plan, plan.budget, out, resume, options), command=TYPED.get()
+        )
+        report = _compare_into(request, callback or (), no_report)
     for line in _warnings(report):
         tell(line)
     if as_json:
@@ -146,39 +159,57 @@ def _warnings(report: dict[str, Any]) -> Iterator[str]:
         yield f"warning: {not_validated(report['classes_not_validated'])}"
 
 
-def _compare(
-    sources: Sources,
-    plan: Plan,
-    out: Path | None,
-    resume: bool,
-    options: dict[str, Any],
-) -> dict[str, Any]:
+def _compare(sources: Sources, plan: Plan) -> dict[str, Any]:
     """The comparison, with its progress shown."""
-    from salutary.advice.options import OPTIONS, POOL_OPTIONS
-    from salutary.runs.advise import advise_into, advise_tables
-    from salutary.runs.kind import Request
+    from salutary.runs.advise import advise_tables
 
-    n_options = len(OPTIONS) + (len(POOL_OPTIONS) if sources.pool else 0)
-    n_folds = plan.splits * plan.repeats
-    with display(n_folds * n_options, "fits") as shown:
+    n_fits = plan.splits * plan.repeats * _n_options(sources)
+    with display(n_fits, "fits") as shown:
+        checked = partial(show_checks, shown)
+        return advise_tables(sources, plan, shown.stage, _fitted(shown), checked)
 
-        def fitted(line: str) -> None:
-            shown.advance(1, line)
+
+def _compare_into(
+    request: Request, callback: Sequence[str], no_report: bool
+) -> dict[str, Any]:
+    """The comparison in a directory, of which callbacks are told too."""
+    from salutary.labeling.callbacks import Callbacks
+    from salutary.runs.advise import advise_into
+    from salutary.runs.callbacks import comparison_begin, comparison_end
+
+    told, out = Callbacks(find_callbacks(callback)), request.out
+    n_folds = request.settings.splits * request.settings.repeats
+    n_options = _n_options(request.sources)
+    with display(n_folds * n_options, "fits") as shown, at_work():
 
         def known(number: int) -> None:
             were = "was" if number == 1 else "were"
-            line = f"{number} of {n_folds} folds {were} taken from {out}"
+            line = (
+                f"{number} of {n_folds} folds {were} taken from {printable(str(out))}"
+            )
             shown.advance(number * n_options, line)
 
         checked = partial(show_checks, shown)
-        if out is None:
-            return advise_tables(sources, plan, shown.stage, fitted, checked)
-        request = Request(
-            *(sources, plan, plan.budget, out, resume, options), command=TYPED.get()
-        )
-        report = advise_into(request, shown.stage, fitted, checked, known)
-        facts = {name: report[name] for name in ("settings", "checks")}
-        return {**facts, **report["outcome"], "out": str(out)}
+        report = advise_into(request, shown.stage, _fitted(shown), checked, known, told)
+    report_at_end(out, no_report)
+    # Told after that, as the page may be among what they keep.
+    with at_work():
+        if not told.begun:  # it had finished, perhaps before they were told
+            told.begin(partial(comparison_begin, out))
+        told.end(partial(comparison_end, out))
+    facts = {name: report[name] for name in ("settings", "checks")}
+    return {**facts, **report["outcome"], "out": str(out)}
+
+
+def _n_options(sources: Sources) -> int:
+    from salutary.advice.options import OPTIONS, POOL_OPTIONS
+
+    return len(OPTIONS) + (len(POOL_OPTIONS) if sources.pool else 0)
+
+
+def _fitted(shown: Display) -> Callable[[str], None]:
+    """Shows that a fit is done, with a line about where the comparison is."""
+    return partial(shown.advance, 1)
 
 
 def summary(report: dict[str, Any]) -> Iterator[str]:

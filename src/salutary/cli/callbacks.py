@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -42,6 +44,27 @@ def find_callbacks(names: Sequence[str]) -> list[RunCallback]:
     return [_made(plugins[name]) for name in names]
 
 
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Keep what callbacks print from standard output, and an exit from passing unseen.
+
+    Raises
+    ------
+    InputError
+        If one calls sys.exit, which would be taken for the end of the command itself.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as end:
+        if not (notes := getattr(end, "__notes__", ())):
+            raise
+        raise InputError(
+            f"{notes[0]}, which ends the command; correct it, or leave --callback out "
+            "and go on with --resume"
+        ) from None
+
+
 def _made(plugin: EntryPoint) -> RunCallback:
     # Imported here: 'salutary --help' needs none of it.
     from salutary.labeling.callbacks import RunCallback
@@ -52,12 +75,12 @@ def _made(plugin: EntryPoint) -> RunCallback:
         callback = plugin.load()()
     except MissingExtraError as error:
         raise InputError(f"{place}: {error}") from None
-    except Exception as error:  # whatever it is, it is no fault of the run
+    except (Exception, SystemExit) as error:  # whatever it is, no fault of the run
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{place}: cannot be loaded ({cause}); {remedy}") from None
     if not isinstance(callback, RunCallback):
         raise InputError(
             f"{place}: makes a {type(callback).__name__}, which lacks on_run_begin, "
-            f"on_round_end or on_run_end; {remedy}"
+            f"on_round_end, on_fold_end or on_run_end; {remedy}"
         )
     return callback

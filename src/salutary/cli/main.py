@@ -97,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         The words after ``salutary``; by default those of the process.
     """
     warnings.showwarning = partial(_show_warning, set())
+    # No command opens a window, and where this names a backend that there is none of,
+    # matplotlib cannot even be imported.
+    os.environ.pop("MPLBACKEND", None)
     _escape_what_cannot_be_shown()
     be_quiet(False)
     show_logs(False)

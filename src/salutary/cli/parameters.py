@@ -215,8 +215,8 @@ Callback = Annotated[
         "--callback",
         rich_help_panel=MESSAGES,
         metavar="NAME",
-        help="Tell an installed plug-in of the run, its rounds and its results, for "
-        "instance mlflow. Repeat the option for more.",
+        help="Tell an installed plug-in of the run, its rounds or folds and its "
+        "results, for instance mlflow. Repeat the option for more.",
     ),
 ]
 

@@ -58,11 +58,6 @@ def resume(
             )
         options["budget"] = budget
     if callback:
-        if kind == "advise":
-            raise InputError(
-                f"--callback {callback[0]}: 'salutary advise' has no rounds to tell "
-                "of; leave it out"
-            )
         options["callback"] = [
             *dict.fromkeys((*options.get("callback", ()), *callback))
         ]

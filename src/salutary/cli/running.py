@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salutary.cli.callbacks import find_callbacks
+from salutary.cli.callbacks import at_work, find_callbacks
 from salutary.cli.check import card
 from salutary.cli.config import TYPED
 from salutary.cli.report import report_at_end, where_the_page_is
@@ -72,7 +70,7 @@ def run_and_summarize(
 
     told = Callbacks(find_callbacks(callback or ()))
     request = replace(request, command=TYPED.get())
-    with display(request.budget, unit) as shown, _results_alone():
+    with display(request.budget, unit) as shown, at_work():
 
         def show(record: Round) -> None:
             shown.advance(len(record.selection), describe(record))
@@ -82,7 +80,7 @@ def run_and_summarize(
         )
     report_at_end(request.out, no_report)
     # Told after that, as the page may be among what they keep.
-    with _results_alone():
+    with at_work():
         if not told.begun:  # the run had finished, perhaps before they were told
             told.begin(partial(run_begin, request.out))
         told.end(partial(run_end, request.out))
@@ -91,8 +89,3 @@ def run_and_summarize(
         return
     for line in (*summary(report, request.out), *where_the_page_is(request.out)):
         print(line)
-
-
-def _results_alone() -> AbstractContextManager[Any]:
-    """Keep standard output for results, whatever a callback prints in the block."""
-    return redirect_stdout(sys.stderr)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from salutary.displays import style
+from salutary.displays import curves, style
 from salutary.displays.frames import RunFrames
 from salutary.displays.run_display import RunDisplay
 from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BASELINES = {
-    TRAIN_AND_VALIDATION: (f"{TRAIN_AND_VALIDATION}, no labels", (0, (6, 2))),
-    TRAIN_ONLY: (f"{TRAIN_ONLY}, C tuned", (0, (1, 1.5))),
+    TRAIN_AND_VALIDATION: f"{TRAIN_AND_VALIDATION}, no labels",
+    TRAIN_ONLY: f"{TRAIN_ONLY}, C tuned",
 }
-"""Name in the legend and dashes of each line that a run's labels are held against."""
+"""Names in the legend of the lines that every run's labels are held against."""
 
 
 class LearningCurveDisplay(RunDisplay):
@@ -28,15 +28,16 @@ class LearningCurveDisplay(RunDisplay):
     guard there are none. The band is one standard error of how far their loss has
     fallen since the start. Two lines show what people's labels alone reach on the
     same rows, each with a tuned C: training on both tables, and on the training table.
-    Rounds that were undone are hollow on a gray ground.
+    Where another way without labels is better than both, it is a third line. Rounds
+    that were undone are hollow on a gray ground.
 
     Parameters
     ----------
     frame : DataFrame
         A row for each round, from 0 on, with the columns round, n_labeled,
         validation_loss, canary_loss, lower, upper (the ends of the band) and undone,
-        and with "train + validation" and "train only" if these are known. What is not
-        known is NaN.
+        and with "train + validation" and "train only" if these are known, and the best
+        option without labels if it is another one. What is not known is NaN.
     objective : str, default="loss"
         What the loss is called.
 
@@ -138,10 +139,9 @@ class LearningCurveDisplay(RunDisplay):
         self._draw_line("validation", "validation_loss", style.VALIDATION, kwargs)
         if frame["canary_loss"].notna().any():
             look = style.HELD_OUT
-            self.artists_["band"] = self.ax_.fill_between(
-                *(frame["round"], frame["lower"], frame["upper"]),
-                **{"color": look["color"], "alpha": 0.18, "linewidth": 0},
-                gid="band",
+            limits = frame["lower"], frame["upper"]
+            self.artists_["band"] = curves.band(
+                self.ax_, frame["round"], *limits, look["color"]
             )
             self._draw_line("held-out", "canary_loss", look, kwargs)
             names["held-out"] = "held-out rows ± 1 standard error"
@@ -176,16 +176,11 @@ class LearningCurveDisplay(RunDisplay):
 
     def _draw_baselines(self) -> dict[str, str]:
         names = {}
-        for name, (words, dashes) in BASELINES.items():
+        for name in curves.DASHES:
             if name in self.frame:
-                self.artists_[name] = self.ax_.axhline(
-                    self.frame[name].iloc[0],
-                    color=style.ink(),
-                    linestyle=dashes,
-                    linewidth=1.2,
-                    gid=name.replace(" + ", "-and-").replace(" ", "-"),
-                )
-                names[name] = words
+                level = self.frame[name].iloc[0]
+                self.artists_[name] = curves.baseline(self.ax_, level, name)
+                names[name] = BASELINES.get(name, f"{name}, best without labels")
         return names
 
 
@@ -194,4 +189,6 @@ def _baselines(frames: RunFrames) -> dict[str, float]:
     if frames.verdict is None:
         return {}
     losses = {row["option"]: row["loss"] for row in frames.verdict["options"]}
-    return {name: losses[name] for name in BASELINES if name in losses}
+    without = [name for name in curves.DASHES if name in losses]
+    drawn = {*BASELINES, min(without, key=losses.__getitem__, default="")}
+    return {name: losses[name] for name in without if name in drawn}

@@ -100,12 +100,21 @@ def look_of(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 
 
 def panel(ax: Axes | None) -> Axes:
-    """The axes to draw into; None makes a figure, as in scikit-learn's displays."""
-    if ax is None:
+    """The axes to draw into; None makes a figure, as in scikit-learn's displays.
+
+    Where no window can be opened, the figure is one that can be saved.
+    """
+    if ax is not None:
+        return ax
+    try:
         import matplotlib.pyplot as plt
 
-        _, ax = plt.subplots(layout="constrained")
-    return ax
+        _, made = plt.subplots(layout="constrained")
+    except ImportError:  # the backend that is asked for cannot be used here
+        from matplotlib.figure import Figure
+
+        made = Figure(layout="constrained").subplots()
+    return made
 
 
 def ink() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -35,8 +35,10 @@ from salutary.estimators.pipelines import (
     split_estimator,
     transformed,
 )
+from salutary.estimators.told import ToldComparison
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_training_labels, encode_validation_labels
+from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.rows import LabeledRows
 from salutary.tables.frames import prepare_frames
 
@@ -56,6 +58,7 @@ def advise(
     repeats: int = 2,
     keep: Collection[str] = (),
     random_state: Any = None,
+    callbacks: Sequence[RunCallback] | None = None,
     verbose: int = 0,
 ) -> Advice:
     """Advise what to train on: training rows, validation rows, labels for a pool.
@@ -113,6 +116,8 @@ def advise(
     random_state : int, RandomState instance or None, default=None
         Cuts the validation rows into parts and draws from the pool. An int gives what
         the command line gives with that ``--seed``.
+    callbacks : list of RunCallback, optional
+        Told as the comparison begins, of each of its folds, and at its end.
     verbose : int, default=0
         1 prints progress.
 
@@ -175,9 +180,19 @@ def advise(
         (repeats, "repeats", 1),
     ):
         check_scalar(value, name, Integral, min_val=least)
-    seed = _seed(random_state)
+    check_callbacks(callbacks)
+    seed, given = _seed(random_state), X
     if not isinstance(keep, Collection):
         raise ValueError(f"keep is {keep!r}; pass a list of names of columns")
+    settings = {
+        "estimator": estimator,
+        "budget": budget,
+        "batch_size": batch_size,
+        "splits": splits,
+        "repeats": repeats,
+        "keep": keep,
+        "random_state": random_state,
+    }
     if estimator is None:
         X, X_val, X_pool = _checked(X, X_val, X_pool)
         if _is_table(X):
@@ -218,7 +233,8 @@ def advise(
         seed=seed,
         estimator=as_plain_regression(template),
     )
-    found = compare(task, splits, repeats, _Printed() if verbose else _silent)
+    folds = ToldComparison(callbacks, settings, task)
+    found = compare(task, splits, repeats, _Printed() if verbose else _silent, folds)
     if found.classes_not_validated:
         warnings.warn(
             f"no validation row has class {', '.join(found.classes_not_validated)}; "
@@ -226,8 +242,9 @@ def advise(
             UserWarning,
             stacklevel=2,
         )
-    fitted, _ = follow(task, found.option)
+    fitted, pool_rows = follow(task, found.option)
     model = joined_again(estimator, transformer, fitted.model, names)
+    folds.end(found, fitted, pool_rows, model, given)
     return Advice(**vars(found), model_=model)
 
 

@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
+from salutary.advice.assigned import assigned_labels
+from salutary.advice.comparison import Comparison
+from salutary.advice.cross_fitting import FoldResults, fold_figures
+from salutary.advice.task import AdviceTask, FittedOption
 from salutary.advice.verdict import Verdict
 from salutary.arrays import IntArray
 from salutary.labeling.callbacks import (
     Callbacks,
+    FoldEnd,
     RoundEnd,
     RunBegin,
     RunCallback,
@@ -38,7 +43,13 @@ except ImportError:  # before 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Tasks", "ToldRun", "torn_down"]
+__all__ = [
+    "CallbackSupportMixin",
+    "Tasks",
+    "ToldComparison",
+    "ToldRun",
+    "torn_down",
+]
 
 N_EXAMPLES = 5
 """Rows by which a callback sees what a model takes."""
@@ -141,6 +152,69 @@ class ToldRun:
             lambda: RoundEnd(record.summary(), labels_of(record, self._classes))
         )
         self._on_round(record)
+
+
+class ToldComparison(dict[int, FoldResults]):
+    """The folds of a comparison in Python, of which callbacks are told.
+
+    Parameters
+    ----------
+    callbacks : sequence of RunCallback or None
+    settings : dict
+        Parameters by their names.
+    task : AdviceTask
+    """
+
+    def __init__(
+        self,
+        callbacks: Sequence[RunCallback] | None,
+        settings: Mapping[str, Any],
+        task: AdviceTask,
+    ) -> None:
+        self._callbacks, self._task = Callbacks(callbacks), task
+        self._callbacks.begin(
+            lambda: RunBegin(
+                kind="advise",
+                run=uuid4().hex,
+                settings=plain(settings),
+                classes=task.classes.tolist(),
+                rounds=[],
+            )
+        )
+
+    def __setitem__(self, number: int, results: FoldResults) -> None:
+        super().__setitem__(number, results)
+        self._callbacks.fold(lambda: FoldEnd(fold_figures(number, results)))
+
+    def end(
+        self,
+        found: Comparison,
+        fitted: FittedOption,
+        pool_rows: IntArray,
+        model: Any,
+        X: Any,
+    ) -> None:
+        """Tell that the comparison is over, and what it advises."""
+
+        def make() -> RunEnd:
+            task = self._task
+            columns = assigned_labels(
+                found.option, fitted, task.classes, task.pool, pool_rows
+            )
+            values = [column.tolist() for column in columns.values()]
+            return RunEnd(
+                outcome={**found.to_dict(), "labels": fitted.n_labels},
+                rounds=[],
+                labels=[
+                    dict(zip(columns, each, strict=True))
+                    for each in zip(*values, strict=True)
+                ],
+                model=model,
+                example=_safe_indexing(X, slice(N_EXAMPLES)),
+                folds=[fold_figures(*fold) for fold in self.items()],
+            )
+
+        self._callbacks.end(make)
 
 
 @contextmanager

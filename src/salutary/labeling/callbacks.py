@@ -23,7 +23,7 @@ class RunBegin:
 
     Parameters
     ----------
-    kind : {"label", "relabel", "finetune"}
+    kind : {"label", "relabel", "finetune", "advise"}
     run : str
         Names the run. It is the same when the run goes on after an interruption.
     settings : dict
@@ -32,12 +32,14 @@ class RunBegin:
     classes : list
     rounds : list of dict
         Figures of the rounds that the run has already, as in ``history_``: the start,
-        which is round 0, and those before an interruption.
+        which is round 0, and those before an interruption. A comparison has none.
     facts : dict
         Of a run of the command line what its ledger holds besides, such as the files
         and their fingerprints, versions and options. Otherwise empty.
     directory : Path or None
         Of a run of the command line its ``--out``.
+    folds : list of dict
+        Figures of the folds that a comparison has judged already, as in `FoldEnd`.
     """
 
     kind: str
@@ -47,11 +49,12 @@ class RunBegin:
     rounds: list[dict[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     directory: Path | None = None
+    folds: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def done(self) -> int:
-        """Number of rounds that were run before; the run goes on with the next."""
-        return int(self.rounds[-1]["round"])
+        """Number of rounds, or of folds, that were run before; the next one follows."""
+        return int(self.rounds[-1]["round"]) if self.rounds else len(self.folds)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,21 @@ class RoundEnd:
 
 
 @dataclass(frozen=True)
+class FoldEnd:
+    """What a callback is told of a fold of a comparison that has been judged.
+
+    Parameters
+    ----------
+    figures : dict
+        The number of the ``fold``, from 1, and ``options``: for each option that was
+        judged in it the mean log loss of the held-out rows, ``C`` and the number of
+        ``labels`` that it assigned.
+    """
+
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class RunEnd:
     """What a callback is told when a run is over.
 
@@ -82,11 +100,13 @@ class RunEnd:
     ----------
     outcome : dict
         On the command line that of ``run.json``. In Python the termination, the numbers
-        of rounds, refused rounds and labels, and the verdict.
+        of rounds, refused rounds and labels, and the verdict; of a comparison what
+        `Advice.to_dict` says and the number of labels.
     rounds : list of dict
         Figures of all rounds, and whether they were undone.
     labels : list of dict
-        All labels that stay, as in `RoundEnd`.
+        All labels that stay, as in `RoundEnd`. Of a comparison those of the advised
+        option, on the command line with the columns of its file.
     files : dict of str to Path
         On the command line each result by its name, for instance "labels.parquet".
     directory : Path or None
@@ -96,6 +116,8 @@ class RunEnd:
         directory, for `salutary.load`.
     example : table, matrix or None
         In Python the first rows that the model was made from.
+    folds : list of dict
+        Figures of all folds of a comparison.
     """
 
     outcome: Mapping[str, Any]
@@ -105,17 +127,19 @@ class RunEnd:
     directory: Path | None = None
     model: Any = None
     example: Any = None
+    folds: list[dict[str, Any]] = field(default_factory=list)
 
 
 @runtime_checkable
 class RunCallback(Protocol):
     """What is called as a run begins, after each of its rounds, and at its end.
 
-    Any object with the three methods will do. A class that derives from this one needs
-    only those that it has a use for.
+    A comparison of options has no rounds: it is told fold by fold. Any object with the
+    four methods will do. A class that derives from this one needs only those that it
+    has a use for.
 
     A run that is interrupted has no end. When it goes on, `on_run_begin` is called
-    again, with the figures of the rounds that it has. Each round that is run is told
+    again, with the figures of the rounds or folds that it has. Each that is run is told
     once. One that was written to the ledger just before the interruption may be told by
     `on_run_begin` alone.
 
@@ -152,6 +176,9 @@ class RunCallback(Protocol):
     def on_round_end(self, end: RoundEnd) -> None:
         """Called after each round; on the command line once the ledger holds it."""
 
+    def on_fold_end(self, end: FoldEnd) -> None:
+        """Called after each fold of a comparison, instead of rounds."""
+
     def on_run_end(self, end: RunEnd) -> None:
         """Called at the end; on the command line once all results are written."""
 
@@ -179,6 +206,10 @@ class Callbacks:
         """Tell of a round."""
         self._tell("on_round_end", make)
 
+    def fold(self, make: Callable[[], FoldEnd]) -> None:
+        """Tell of a fold."""
+        self._tell("on_fold_end", make)
+
     def end(self, make: Callable[[], RunEnd]) -> None:
         """Tell that the run is over, unless it never began."""
         if self.begun:
@@ -193,6 +224,10 @@ class Callbacks:
             try:
                 # Each gets its own, as it may change what it is given.
                 getattr(callback, hook)(copy_of(told))
+            except SystemExit as end:
+                name = type(callback).__name__
+                end.add_note(f"the callback {name} called sys.exit in {hook}")
+                raise
             except Exception as error:  # whatever it is, the run is not to suffer
                 warnings.warn(
                     f"the callback {type(callback).__name__} raised in {hook}: "
@@ -256,7 +291,8 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
                 "estimator"
             )
         raise ValueError(
-            f"{found}; pass an object with on_run_begin, on_round_end and on_run_end"
+            f"{found}; pass an object with on_run_begin, on_round_end, on_fold_end and "
+            "on_run_end"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,19 +114,44 @@ def judged_rows(run_dir: Path, record: Record) -> Sequence[Judged]:
     ----------
     run_dir : Path
     record : Record
-        Of a run of ``salutary label`` or ``relabel``.
 
     Raises
     ------
     InputError
         If there is no model, the rows cannot be read or have changed, or their loss is
-        not that of the ledger.
+        not that of the ledger. Of texts, if the run has not finished.
     """
     facts = record.facts
-    if facts["kind"] == "finetune":
-        raise InputError("the first model's probabilities would need fine-tuning again")
-    if facts["settings"].get("text"):
-        raise InputError("the texts would have to be embedded again")
+    judged = _kept(facts) if facts["settings"].get("text") else _again(run_dir, record)
+    first, best = record.entries[0], record.best
+    losses = [
+        (first.canary_loss or 0.0, best.canary_loss or 0.0),
+        (first.validation_loss, best.validation_loss),
+    ]
+    if facts["settings"].get("objective", "log_loss") == "log_loss":
+        for found, expected in zip(judged, losses[-len(judged) :], strict=True):
+            _check(found, expected)
+    return judged
+
+
+def _kept(facts: Mapping[str, Any]) -> list[Judged]:
+    """What the run has left in its ledger."""
+    if not facts.get("judged"):
+        raise InputError("a run of texts leaves these figures when it has finished")
+    return [
+        Judged(
+            each["name"],
+            np.array(each["truth"], dtype=np.intp),
+            np.array(each["before"], dtype=np.float64),
+            np.array(each["after"], dtype=np.float64),
+        )
+        for each in facts["judged"]
+    ]
+
+
+def _again(run_dir: Path, record: Record) -> list[Judged]:
+    """The rows read again, and judged by the coefficients of the ledger."""
+    facts = record.facts
     model = load(run_dir)
     table, truth = validation_rows(facts, model.classes_)
     features = cast_features(table, model["types"].kinds, "VAL")
@@ -140,7 +165,6 @@ def judged_rows(run_dir: Path, record: Record) -> Sequence[Judged]:
             _probability(model[-1], best.model, X),
         )
     ]
-    losses = [(first.validation_loss, best.validation_loss)]
     if first.folds:
         rng = np.random.RandomState(facts["settings"]["seed"])
         parts = [part for _, part in stratified_parts(truth, FOLDS, rng)]
@@ -155,10 +179,6 @@ def judged_rows(run_dir: Path, record: Record) -> Sequence[Judged]:
             for folds in (first.folds, best.folds)
         )
         judged.insert(0, Judged("held-out rows", truth[rows], before, after))
-        losses.insert(0, (first.canary_loss or 0.0, best.canary_loss or 0.0))
-    if facts["settings"]["objective"] == "log_loss":
-        for found, expected in zip(judged, losses, strict=True):
-            _check(found, expected)
     return judged
 
 

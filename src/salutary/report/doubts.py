@@ -22,20 +22,15 @@ DISAGREED = "a fold of the guard gave it another label"
 REASONS = (UNSURE, AGAINST, FAR, UNSEEN, UNDONE, DISAGREED)
 """Reasons to distrust a label, in the order in which a page names them."""
 
-WEIGHTS = np.array([1, 1, 2, 2, 1, 0])
-"""How much each reason counts: what TRAIN knows nothing about counts double.
-
-That folds disagree is shown beside other reasons and moves no label.
-"""
-
-HARDLY = 0.05
-"""A label against the model's guess counts double up to this probability."""
+MOVING = [reason for reason in REASONS if reason != DISAGREED]
+"""Reasons that move a label; that folds disagree is shown beside others alone."""
 
 RULE = (
-    "First come those with the most reasons. A value or distance that the training "
-    f"rows know nothing of counts double, and so does a probability of at most {HARDLY}"
-    " against the model's guess. That a fold gave another label moves none. Among "
-    "equals the less probable label comes first."
+    "First come labels against the model's own guess, which may well be wrong, the "
+    "least probable one first. Then come those of rows that are far or have a value "
+    "never seen, of which the model knows little; then all others. Of either, labels "
+    "with more reasons come first, then the less probable. That a fold gave another "
+    "label moves none."
 )
 """How labels are ordered by doubt, for readers of a page."""
 
@@ -124,29 +119,24 @@ def most_doubtful(labels: pd.DataFrame, doubts: Doubts, number: int) -> list[int
     Of the labels that were kept, if any was: those that were undone are in no result.
     In the order of `RULE`.
     """
-    kept = ~labels["undone"].to_numpy(dtype=bool)
-    among = np.flatnonzero(kept) if kept.any() else np.arange(len(labels))
-    weight = _weights(labels, doubts)
-    chosen = among[_order(labels, weight, among)]
-    return [int(position) for position in chosen if weight[position]][:number]
+    undone = labels["undone"].to_numpy(dtype=bool)
+    shown = doubts.reasons[MOVING].any(axis=1).to_numpy(dtype=bool)
+    if not undone.all():
+        shown = shown & ~undone
+    order = by_doubt(labels, doubts)
+    found: list[int] = order[shown[order]][:number].tolist()
+    return found
 
 
 def by_doubt(labels: pd.DataFrame, doubts: Doubts) -> IntArray:
     """Positions of all labels, those that there is most reason to distrust first."""
-    every = np.arange(len(labels))
-    return _order(labels, _weights(labels, doubts), every)
-
-
-def _weights(labels: pd.DataFrame, doubts: Doubts) -> IntArray:
     reasons = doubts.reasons
+    against = reasons[AGAINST].to_numpy()
+    strange = reasons[[FAR, UNSEEN]].to_numpy().any(axis=1)
+    # Among labels against the guess their probability alone decides.
+    count = np.where(against, 0, reasons[MOVING].sum(axis=1))
     probability = labels["probability"].to_numpy(dtype=float)
-    weight: IntArray = reasons.to_numpy() @ WEIGHTS
-    return weight + (reasons[AGAINST].to_numpy() & (probability <= HARDLY))
-
-
-def _order(labels: pd.DataFrame, weight: IntArray, among: IntArray) -> IntArray:
-    probability = labels["probability"].to_numpy(dtype=float)
-    return np.lexsort((among, probability[among], -weight[among]))
+    return np.lexsort((probability, -count, ~strange & ~against, ~against))
 
 
 def rows_of_other_labels(record: Record) -> set[int]:

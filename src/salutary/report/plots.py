@@ -161,12 +161,20 @@ def _about_the_curve(frames: RunFrames, drawn: pd.DataFrame) -> str:
             "Lower is better. The labels were chosen by the validation rows, so that "
             "their loss falls says little. Without a guard there are no held-out rows."
         )
-    text = (
+    guard = (
         "Lower is better. The held-out line is of the guard's own runs, and these same "
         "rows chose the round to end with, so its end may look too good. The verdict "
         "above lets each part of the rows judge a round that the others chose; where "
-        "all choose the same round, the two figures are the same. The band is one "
-        "standard error of the fall since the start: smaller differences may be chance."
+        "all choose the same round, the two figures are the same."
+    )
+    if frames.facts.get("kind") == "finetune":
+        guard = (
+            "Lower is better. The held-out rows stop fine-tuning early and choose the "
+            "round to end with, so their line may look too good."
+        )
+    text = (
+        f"{guard} The band is one standard error of the fall since the start: smaller "
+        "differences may be chance."
     )
     if drawn["undone"].any():
         text += " Rounds on gray were undone."

@@ -8,6 +8,19 @@ from typing import Any
 from salutary.advice.verdict import ASSIGNED
 from salutary.names import RELABELED
 
+OF_FINE_TUNING = [
+    (
+        "guard",
+        "Keeps three in ten validation rows from the influences, and judges every "
+        "round by them. It undoes the rounds after the best.",
+    ),
+    (
+        "held-out rows",
+        "These three in ten. Fine-tuning stops early by them, so what a model does on "
+        "them may look a little too good.",
+    ),
+]
+
 
 def words_of(
     kind: str, verdict: Mapping[str, Any] | None, *, has_labels: bool
@@ -29,7 +42,7 @@ def words_of(
     done = "switch of a label" if kind == "relabel" else "label"
     found = []
     if verdict is not None:
-        found = [
+        thirds = [
             (
                 "guard",
                 "Repeats the run three times, each time without a third of the "
@@ -41,8 +54,9 @@ def words_of(
                 "The three thirds together: every validation row, judged by the one "
                 "of the guard's runs that did not see it.",
             ),
-            *_of_options(verdict),
         ]
+        found = OF_FINE_TUNING if kind == "finetune" else thirds
+        found = [*found, *_of_options(verdict)]
     found.append(
         ("round", "One batch is picked, and the model is fitted again with it.")
     )

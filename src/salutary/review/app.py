@@ -50,7 +50,7 @@ class Pages:
             Route("/", self.one),
             Route("/grid", self.grid),
             Route("/decide", self.decide, methods=["POST"]),
-            Route("/image/{at:int}/{column:int}", self.image),
+            Route("/image/{at}/{column}", self.image),
             Route("/review.css", self.style),
             Route("/review.js", self.script),
         ]
@@ -124,7 +124,8 @@ class Pages:
 
     async def image(self, request: Request) -> Response:
         """The image that a cell names, if it is in the pool's folder."""
-        at, column = (request.path_params[name] for name in ("at", "column"))
+        asked = request.path_params
+        at, column = (_whole(asked[name], 0) for name in ("at", "column"))
         rows = self._reviewed.page.rows
         if rows.table is None or at >= rows.table.num_rows:
             raise HTTPException(404)

@@ -7,22 +7,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from salutary.advice.assigned import assigned_labels
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
     Comparison,
     compare,
     follow,
 )
-from salutary.advice.cross_fitting import FoldResults
+from salutary.advice.cross_fitting import FoldResults, fold_figures
 from salutary.advice.task import AdviceTask, FittedOption
-from salutary.arrays import FloatArray, IntArray
+from salutary.arrays import IntArray
 from salutary.errors import InputError, counted
 from salutary.files import claim, write_json, write_text
-from salutary.labeling.selection import Selection
+from salutary.labeling.callbacks import Callbacks, FoldEnd
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import not_as_written, open_ledger
@@ -38,8 +38,9 @@ from salutary.runs.artifacts import (
     check_clock,
     write_model,
 )
+from salutary.runs.callbacks import comparison_begin, folds_of
 from salutary.runs.kind import Request
-from salutary.runs.metrics import add_line, fold_figures, write_lines
+from salutary.runs.metrics import add_line, write_lines
 from salutary.runs.origins import (
     begun,
     checked_sha256,
@@ -137,6 +138,7 @@ def advise_into(
     fitted: Callable[[str], None],
     on_checks: Callable[[Checks], None] = lambda checks: None,
     on_known: Callable[[int], None] = lambda n_folds: None,
+    callbacks: Callbacks | None = None,
 ) -> dict[str, Any]:
     """Compare the options as `advise_tables` does, and leave what is advised.
 
@@ -151,6 +153,8 @@ def advise_into(
         See `advise_tables`.
     on_known : callable, optional
         Called with the number of folds that the ledger has, unless it has none.
+    callbacks : Callbacks, optional
+        Told that the comparison begins, and of its folds. Whoever calls tells the end.
 
     Returns
     -------
@@ -162,6 +166,7 @@ def advise_into(
     InputError
         For bad input. Nothing has been written then.
     """
+    told = Callbacks() if callbacks is None else callbacks
     check_clock()
     check_directory(ADVISING, request)
     data = {
@@ -192,7 +197,11 @@ def advise_into(
         n_known = sum(number in ledger for number in range(n_folds))
         if n_known:
             on_known(n_known)
-        return _finish(ledger, request, encoded, stage, fitted)
+        _write_metrics(ledger, request.settings, request.out)
+        classes = encoded.tables.classes
+        told.begin(lambda: comparison_begin(request.out, classes.tolist()))
+        folds = _Watched(ledger, request.out, told)
+        return _finish(ledger, request, encoded, stage, fitted, folds)
 
 
 def _prepared(sources: Sources, plan: Plan, stage: Stage) -> EncodedTables:
@@ -207,7 +216,7 @@ def _task(encoded: EncodedTables, plan: Plan) -> AdviceTask:
         classes=encoded.tables.classes,
         train=encoded.train,
         validation=encoded.validation,
-        pool=None if encoded.pool is None else encoded.pool.X,
+        pool=encoded.pool_matrix,
         budget=plan.budget,
         batch_size=plan.batch_size,
         seed=plan.seed,
@@ -261,10 +270,14 @@ def _first_facts(
 
 @dataclass(frozen=True)
 class _Watched:
-    """The folds that a ledger holds; a new one also gets its line in metrics.jsonl."""
+    """The folds that a ledger holds.
+
+    A new one also gets its line in metrics.jsonl, and callbacks are told of it.
+    """
 
     ledger: AdviceLedger
     out: Path
+    told: Callbacks
 
     def __contains__(self, number: object) -> bool:
         return number in self.ledger
@@ -274,7 +287,9 @@ class _Watched:
 
     def __setitem__(self, number: int, results: FoldResults) -> None:
         self.ledger[number] = results
-        add_line(self.out, fold_figures(number, results))
+        figures = fold_figures(number, results)
+        add_line(self.out, figures)
+        self.told.fold(lambda: FoldEnd(figures))
 
 
 def _finish(
@@ -283,12 +298,11 @@ def _finish(
     encoded: EncodedTables,
     stage: Stage,
     fitted: Callable[[str], None],
+    folds: _Watched,
 ) -> dict[str, Any]:
     """Compare, follow the advice, and write the results, each file whole."""
     plan, facts, out = request.settings, ledger.facts(), request.out
     task = _task(encoded, plan)
-    _write_metrics(ledger, plan, out)
-    folds = _Watched(ledger, out)
     advice = compare(task, plan.splits, plan.repeats, fitted, folds)
     with stage("fitting what is advised"):
         found, pool_rows = follow(task, advice.option)
@@ -322,8 +336,7 @@ def _finish(
 
 def _write_metrics(ledger: AdviceLedger, plan: Plan, out: Path) -> None:
     """Write metrics.jsonl whole: all folds that the ledger has."""
-    numbers = range(plan.splits * plan.repeats)
-    write_lines(out, [fold_figures(k, ledger[k]) for k in numbers if k in ledger])
+    write_lines(out, folds_of(ledger, plan.splits * plan.repeats))
 
 
 def _write_labels(
@@ -336,46 +349,22 @@ def _write_labels(
     """Write the labels of an option, in their order; the name of the file."""
     tables, of_training = encoded.tables, option.startswith(RELABELED)
     classes, label_type = tables.classes, tables.label_type
-    numbers = [[record.number] * len(record.selection) for record in found.rounds]
+    told = assigned_labels(option, found, classes, encoded.pool_matrix, pool_rows)
+    rows, labels = told.pop("row"), told.pop("label")
     columns: dict[str, Any] = {}
     if of_training:
-        columns["row"] = found.rows
-        old = classes[tables.train_labels[found.rows]]
+        columns["row"] = rows
+        old = classes[tables.train_labels[rows]]
         columns["old_label"] = pa.array(old.tolist(), type=label_type)
     else:
         assert tables.ids is not None  # there is a pool, and its rows have names
-        columns["id"] = tables.ids.take(pa.array(pool_rows[found.rows]))
-    columns["label"] = pa.array(classes[found.labels].tolist(), type=label_type)
-    columns.update(_scores(found, encoded, pool_rows))
-    columns["round"] = np.concatenate(numbers) if numbers else np.zeros(found.n_labels)
+        columns["id"] = tables.ids.take(pa.array(rows))
+    columns["label"] = pa.array(labels.tolist(), type=label_type)
+    columns.update(told)
     columns["option"] = pa.array([option] * found.n_labels, type=pa.string())
     name = SWITCHES if of_training else LABELS
     write_table(pa.table(columns), out / name)
     return name
-
-
-def _scores(
-    found: FittedOption, encoded: EncodedTables, pool_rows: IntArray
-) -> dict[str, FloatArray]:
-    """Columns with the influence and the probability of each label.
-
-    Labels of a run have them from when they were assigned. Others have no influence,
-    and the probability that the option's model gives them.
-    """
-    if found.rounds:
-        chosen = Selection.empty(len(encoded.tables.classes))
-        for record in found.rounds:
-            chosen = chosen.followed_by(record.selection)
-        return {
-            "influence": chosen.assigned_influence,
-            "influence_se": chosen.influence_se,
-            "probability": chosen.assigned_probability,
-        }
-    assert encoded.pool is not None  # its rows have got these labels
-    nothing = np.full(found.n_labels, np.nan)
-    chance = found.model.predict_proba(encoded.pool.take(pool_rows[found.rows]))
-    likely = chance[np.arange(found.n_labels), found.labels]
-    return {"influence": nothing, "influence_se": nothing, "probability": likely}
 
 
 def _check_validation(tables: Tables, plan: Plan, sources: Sources) -> None:

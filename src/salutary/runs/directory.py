@@ -24,6 +24,7 @@ from salutary.ledgers.sealed import UNREADABLE, damaged, not_as_written, open_le
 from salutary.progress import Stage
 from salutary.runs.artifacts import CONFIG, METRICS, REPORT, check_clock
 from salutary.runs.callbacks import round_end, run_begin
+from salutary.runs.judged import judged_of
 from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.metrics import add_metrics, write_metrics
 from salutary.runs.origins import (
@@ -235,7 +236,8 @@ def _continue(
         state = restored(record, prepared.problem, len(prepared.ids))
     except (ValueError, IndexError) as error:
         raise damaged(request.out / LEDGER, error) from None
-    ledger.set_facts(settings=settings, options=options_of(request), report=None)
+    options = options_of(request)
+    ledger.set_facts(settings=settings, options=options, report=None, judged=None)
     LOG.info("%s: goes on after round %d", request.out, state.rounds)
     return state
 
@@ -268,7 +270,11 @@ def _finish(
     write_json(out / REPORT, report)
     names = (*kind.results(request.sources), METRICS, CONFIG, REPORT)
     written = {name: file_sha256(out / name) for name in names}
-    used = len(record.decisions)
-    ledger.set_facts(report=report, results=written, decisions_used=used)
+    ledger.set_facts(
+        report=report,
+        results=written,
+        decisions_used=len(record.decisions),
+        judged=judged_of(finished),
+    )
     LOG.info("%s: finished, %d results", out, len(written))
     return report

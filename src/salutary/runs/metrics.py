@@ -14,7 +14,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from salutary.advice.cross_fitting import FoldResults
 from salutary.files import write_text
 from salutary.ledgers.record import RoundEntry
 from salutary.runs.artifacts import METRICS
@@ -58,17 +57,6 @@ def add_metrics(out: Path, entry: RoundEntry) -> None:
 def _figures(entry: RoundEntry, best_round: int | None = None) -> dict[str, Any]:
     # Before the end no round is undone.
     return figures_of(entry, entry.round if best_round is None else best_round)
-
-
-def fold_figures(number: int, results: FoldResults) -> dict[str, Any]:
-    """Figures of a fold of a comparison: each option's loss, C and number of labels."""
-    return {
-        "fold": number + 1,
-        "options": {
-            name: {"loss": found.loss, "C": found.C, "labels": int(found.n_labels)}
-            for name, found in results.items()
-        },
-    }
 
 
 def write_lines(out: Path, lines: Iterable[dict[str, Any]]) -> None:

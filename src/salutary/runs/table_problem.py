@@ -92,6 +92,11 @@ class EncodedTables:
         embedder = embedder_of(self.encoder)
         return None if embedder is None else embedder.fingerprint_
 
+    @property
+    def pool_matrix(self) -> Matrix | None:
+        """The encoded pool, memory-mapped if it is in a file."""
+        return None if self.pool is None else self.pool.X
+
     def model(self, classifier: LogisticRegression) -> Pipeline:
         """The pipeline from a table to classes, which ends with a classifier."""
         types, encoder = ColumnTypes(self.tables.kinds), with_names(self.encoder)

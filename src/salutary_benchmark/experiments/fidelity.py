@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
+from salutary.displays import style
 from salutary.influence.add_one_in import add_one_in
 from salutary.names import EstimateName
 from salutary_benchmark.experiments.experiment import (
@@ -132,7 +133,10 @@ class FidelityCurves:
     def plot(self) -> Figure:
         """A panel for each data set, with bars of one standard error."""
         found = self.frame()
-        colors = {"first_order": "tab:orange", "newton": "tab:blue"}
+        colors = {
+            "first_order": style.HELD_OUT["color"],
+            "newton": style.VALIDATION["color"],
+        }
         styles = dict(
             zip(sorted(found["labeled"].unique()), (":", "--", "-", "-."), strict=False)
         )

@@ -1,4 +1,4 @@
-"""Pictures of a run's results.
+"""Pictures of a run's results, in the look of the displays of `salutary`.
 
 ``frame()`` returns the figures of a picture, and ``plot()`` draws it.
 """
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
+from salutary.displays import curves, style
+from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY, VALIDATION_ONLY
 from salutary_benchmark.experiments.statistics import final, ranks
 from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS
 from salutary_benchmark.strategies.registry import in_order
-from salutary_benchmark.strategies.true_labels import TRUE_LABELS
 
 Rows = TypeVar("Rows")
 
@@ -83,34 +83,50 @@ def _add_legend(figure: Figure, panels: list[Axes]) -> None:
 
 
 def styles_of(strategies: list[str]) -> dict[str, dict[str, Any]]:
-    """Line styles: salutary labels thick, bought labels thin, single fits dotted."""
-    colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
-    ours = [name for name in strategies if name.startswith("Salutary")]
-    strong = dict(
-        zip(ours, ("tab:red", "tab:orange", "gold", "tab:purple"), strict=False)
-    )
-    styles = {}
-    for number, name in enumerate(strategies):
-        style: dict[str, Any] = {
-            "color": colors[number % len(colors)],
-            "linewidth": 0.9,
-        }
-        if name in strong:
-            style = {"color": strong[name], "linewidth": 2.2, "zorder": 3}
-        elif name in NO_LABELS:
-            style["linestyle"] = "--"
-        elif name in CONTROLS:
-            style |= {"color": "0.25", "linestyle": _DASHES.get(name, ":")}
-        styles[name] = style
-    return styles
+    """Line styles, in the colors and markers of the displays of a run.
+
+    Salutary labels are thick, bought labels thin, and single fits in the color of
+    texts, with the dashes of a run's baselines.
+    """
+    return {name: _style_of(name, k) for k, name in enumerate(strategies)}
 
 
-_DASHES = {
-    "TrainOnly": (0, (1, 3)),
-    "ValidationOnly": (0, (1, 1)),
-    "TrainPlusValidation": (0, (4, 2)),
-    "FullPool": "-",
+def _style_of(name: str, number: int) -> dict[str, Any]:
+    look: dict[str, Any] = {
+        "color": style.CLASSES[number % len(style.CLASSES)]["color"],
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 3,
+        "linewidth": 0.9,
+    }
+    group = _group(name)
+    if group == "salutary":
+        return look | {"linewidth": 2.2, "zorder": 3}
+    if group == "single fits":
+        dashes = curves.DASHES.get(BASELINES.get(name, ""), "-")
+        return look | {"color": style.ink(), "linestyle": dashes}
+    return look | {"linestyle": "-" if group == "bought" else "--"}
+
+
+def _group(name: str) -> str:
+    if name.startswith("Salutary"):
+        return "salutary"
+    if name in CONTROLS:
+        return "single fits"
+    return "no labels" if name in NO_LABELS else "bought"
+
+
+MARKERS = (*(look["marker"] for look in style.CLASSES), *"X<>*phd")
+"""As many have no divisor in common with the colors, a pair comes again late."""
+
+SPACED = 0.3
+"""Of a curve's panel, how far its markers are from each other."""
+
+BASELINES = {
+    "TrainOnly": TRAIN_ONLY,
+    "ValidationOnly": VALIDATION_ONLY,
+    "TrainPlusValidation": TRAIN_AND_VALIDATION,
 }
+"""Single fits by their names in the displays of a run."""
 
 
 @dataclass(frozen=True)
@@ -147,15 +163,23 @@ class LearningCurves:
         styles = styles_of(in_order(found["strategy"].unique()))
 
         def draw(panel: Axes, of_set: pd.DataFrame) -> None:
-            for strategy, style in styles.items():
+            for number, (strategy, look) in enumerate(styles.items()):
                 line = of_set[of_set["strategy"] == strategy]
-                panel.plot(line["round"], line["mean"], label=strategy, **style)
+                if strategy in CONTROLS and len(line):
+                    name = BASELINES.get(strategy, strategy)
+                    level = line["mean"].iloc[0]
+                    curves.baseline(panel, level, name, label=strategy)
+                    continue
+                # Few markers, each in a place of its own, as the lines lie close.
+                where = (SPACED * number / len(styles), SPACED)
+                panel.plot(
+                    *(line["round"], line["mean"]),
+                    **look | {"label": strategy, "markevery": where},
+                )
                 if strategy.startswith("Salutary"):
                     low, high = line["mean"] - line["sem"], line["mean"] + line["sem"]
-                    panel.fill_between(
-                        line["round"], low, high, color=style["color"], alpha=0.15
-                    )
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+                    curves.band(panel, line["round"], low, high, look["color"])
+            style.whole_numbers(panel)
 
         return draw_panels(
             found.groupby("dataset"),
@@ -228,18 +252,16 @@ class TimeAgainstAccuracy:
         """A panel for each data set, with time on a logarithmic axis."""
         found = self.frame()
         styles = styles_of(in_order(found["strategy"].unique()))
-        markers = {**dict.fromkeys(TRUE_LABELS, "o"), **dict.fromkeys(CONTROLS, "s")}
 
         def draw(panel: Axes, of_set: pd.DataFrame) -> None:
             points = of_set.set_index("strategy")
-            for strategy, style in styles.items():
+            for strategy, look in styles.items():
                 if strategy in points.index:
                     point = points.loc[strategy]
                     panel.plot(
                         max(point["seconds"], 1e-3),
                         point["accuracy"],
-                        markers.get(strategy, "*"),
-                        color=style["color"],
+                        **look | {"linestyle": "", "markersize": 6},
                         label=strategy,
                     )
             panel.set_xscale("log")
