@@ -4,7 +4,8 @@
 
 follows ``advise`` and every option of it on draws of thirteen data sets, judges them by
 test rows, and writes ``docs/studies/worth``. It resumes from the measurements it finds:
-``--draws 3`` and ``--sizes 100 400`` do less first, ``--show`` writes what is there.
+``--draws 3`` and ``--sizes 100 400`` do less first, ``--jobs 2`` takes two processes, and
+``--show`` writes what is there.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def asked(words: Sequence[str] | None = None) -> Namespace:
     parser = ArgumentParser(prog="python -m studies.worth")
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=SIZES)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--show", action="store_true", help="measure nothing")
     return parser.parse_args(words)
 
@@ -130,6 +132,7 @@ def main() -> None:
         measure,
         shown,
         heading=("What is the whole pool worth?", heading),
+        jobs=given.jobs,
     )
 
 
