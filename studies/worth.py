@@ -4,8 +4,8 @@
 
 follows ``advise`` and every option of it on draws of thirteen data sets, judges them by
 test rows, and writes ``docs/studies/worth``. It resumes from the measurements it finds:
-``--draws 3`` and ``--sizes 100 400`` do less first, ``--jobs 2`` takes two processes, and
-``--show`` writes what is there.
+``--draws 3`` and ``--sizes 100 400`` do less first, ``--jobs 2`` takes two processes,
+and ``--show`` writes what is there.
 """
 
 from __future__ import annotations
