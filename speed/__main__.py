@@ -11,6 +11,8 @@ def main() -> None:
     print(environment(), flush=True)
     for measured in scoring.speed():
         print(measured.line(), flush=True)
+    for measured in scoring.kernel():
+        print(measured.line(), flush=True)
     for line in scoring.memory():
         print(line, flush=True)
     for measured in importing.speed():

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import tracemalloc
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from salutary import label_influence
-from salutary.labeling.batch import choose_batches
-from salutary.labeling.fitting import begin
+from salutary.arrays import as_float64
+from salutary.influence.factored import factor_model
+from salutary.influence.softmax import parameter_gradient, softmax_model
+from salutary.labeling.batch import available, choose_batches
+from salutary.labeling.fitting import Snapshot, begin
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
+from salutary.labeling.scoring import View, score_pool
+from salutary.labeling.standing import Survey
 from salutary.pools.arrays import ArrayPool
 from speed.measure import Ratio, ratio
 
@@ -72,6 +80,87 @@ def speed(n_pool: int = 1_000_000) -> Iterator[Ratio]:
 
     yield ratio("score and pick the best 10", best_ten, reference, predict, bound=1.5)
     yield ratio("label_influence", influence, reference, predict, bound=1.5)
+
+
+SHAPES = ((64, 200_000), (384, 50_000), (768, 50_000))
+"""Numbers of features and rows."""
+
+
+def kernel() -> Iterator[Ratio]:
+    """The pass over the pool alone, without the solve before it.
+
+    On one thread, as BLAS has within a run. The direction is the gradient itself: which
+    one it is shows in no time.
+    """
+    for n_features, n_rows in SHAPES:
+        for n_classes in (2, 10, 100):
+            rng = np.random.default_rng(0)
+            centers = rng.normal(size=(n_classes, n_features))
+            labels = rng.integers(n_classes, size=n_rows)
+            X = rng.standard_normal((n_rows, n_features), dtype=np.float32)
+            X += centers[labels].astype(np.float32) / 4
+            yield from _kernel(X, labels, n_classes)
+
+
+def _kernel(X: Any, labels: Any, n_classes: int) -> Iterator[Ratio]:
+    n_rows, n_features = X.shape
+    train, val = slice(2_000), slice(2_000, 3_000)
+    regression = LogisticRegression(max_iter=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regression.fit(X[train], labels[train])
+    data = Problem(
+        estimator=LogisticRegression(),
+        classes=np.arange(n_classes),
+        labeled=LabeledRows(X[train], labels[train], np.ones(2_000)),
+        validation=LabeledRows(X[val], labels[val], np.ones(1_000)),
+        folds=(),
+        pool=ArrayPool.of(X),
+        rule=find_rule("plausible"),
+        hessian="train",
+        batch_size=10,
+    )
+    nothing = np.zeros(0, dtype=np.intp)
+    snapshot = Snapshot(regression, nothing, nothing)
+    factored = factor_model(softmax_model(regression), X[:1], np.ones(1))
+    rows = as_float64(X[val])
+    _, slope = data.objective_of(data.validation)(factored.model.logits(rows))
+    direction = parameter_gradient(rows, slope, fit_intercept=True)
+    weights = np.vstack([factored.model.coef, direction[:, :-1]]).astype(np.float32)
+    free = available(data, snapshot)
+
+    def best_ten() -> None:
+        survey = Survey(n_rows)
+        score_pool(
+            [
+                View(
+                    data,
+                    data.validation,
+                    snapshot,
+                    factored,
+                    direction,
+                    free,
+                    10,
+                    survey,
+                )
+            ]
+        )
+
+    shape = f"{n_rows:,} x {n_features} float32, {n_classes} classes"
+    references = {
+        "predict_proba": lambda: regression.predict_proba(X),
+        "the bare product with [W; u]": lambda: X @ weights.T,
+    }
+    for name, reference in references.items():
+        bound = 1.0 if name == "predict_proba" else 1.25 if n_classes <= 10 else None
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield ratio(
+                "one pass for the best 10",
+                best_ten,
+                f"{name} of {shape}",
+                reference,
+                bound=bound,
+            )
 
 
 def memory() -> Iterator[str]:

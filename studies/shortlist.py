@@ -20,15 +20,11 @@ from matplotlib.figure import Figure
 
 from salutary.arrays import as_float64
 from salutary.influence.add_one_in import estimate_decreases
-from salutary.labeling.batch import (
-    SHORTLIST,
-    choose_batches,
-    factor_snapshot,
-    score_pool,
-)
+from salutary.labeling.batch import choose_batches, look
 from salutary.labeling.fitting import Snapshot, begin, extend, weighted_training_rows
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, Rule
+from salutary.labeling.scoring import SHORTLIST, score_pool
 from salutary.labeling.selection import Selection, keep_best
 from salutary.pools.arrays import ArrayPool
 from studies.rules_runs import draw, problem_of
@@ -62,10 +58,8 @@ def newton_greedily(problem: Problem, snapshot: Snapshot) -> Selection:
 def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """The best of a shortlist by Newton's estimate, all at once."""
     validation = problem.validation
-    factored = factor_snapshot(problem, snapshot)
-    found = score_pool(problem, factored, validation, snapshot, SHORTLIST * BATCH)[
-        "p^1"
-    ]
+    view = look(problem, validation, snapshot, SHORTLIST * BATCH)
+    found = score_pool([view])[0]["p^1"]
     training, _ = weighted_training_rows(problem, snapshot)
     X = as_float64(problem.pool.X[found.rows])
     decreases = estimate_decreases(
@@ -77,7 +71,7 @@ def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
         problem.objective_of(validation),
         "newton",
     )
-    probability = factored.model.probability(X)
+    probability = view.factored.model.probability(X)
     scores = PLAUSIBLE.variants["p^1"](decreases, probability)
     nothing = Selection.empty(len(problem.classes))
     return keep_best(nothing, found.rows, scores, decreases, probability, BATCH)

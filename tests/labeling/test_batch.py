@@ -8,20 +8,23 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from salutary import label_influence
 from salutary.labeling.batch import (
     available,
     choose_batches,
     factor_snapshot,
+    look,
+    pick_batches,
 )
 from salutary.labeling.batch_greedy import pick_greedily
 from salutary.labeling.definition import split_folds
-from salutary.labeling.fitting import Snapshot, begin, extend
+from salutary.labeling.fitting import Snapshot, begin, extend, trial
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
-from salutary.labeling.scoring import SHORTLIST
+from salutary.labeling.scoring import SHORTLIST, score_pool
 from salutary.labeling.selection import Selection
 from salutary.pools.arrays import ArrayPool
 
@@ -219,3 +222,43 @@ def test_a_pool_without_rows_left_gives_empty_batches(rule: str) -> None:
         replace(problem, pool=pool), problem.validation, begin(problem), 4
     )
     assert [len(batch) for batch in found.values()] == [0] * len(found)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("settings", [{}, {"C": 30.0}, {"class_weight": "balanced"}])
+def test_a_trial_is_near_scikit_learns_fit_so_the_same_variant_wins(
+    settings: dict[str, Any], n_classes: int
+) -> None:
+    problem = make_problem(n_classes=n_classes, **settings)
+    snapshot = after_two_rounds(problem)
+    view = look(problem, problem.validation, snapshot, 4)
+    batches = pick_batches(view, *score_pool([view]))
+    near, exact = [], []
+    for batch in batches.values():
+        found = trial(problem, snapshot, view.factored, batch.rows, batch.labels)
+        rows = np.r_[snapshot.rows, batch.rows]
+        model = LogisticRegression(**settings, solver="newton-cholesky", tol=1e-12)
+        model.fit(
+            np.vstack([problem.labeled.X, problem.pool.X[rows]]),
+            np.r_[problem.labeled.labels, snapshot.labels, batch.labels],
+        )
+        X = problem.validation.X
+        assert_allclose(found.probability(X), model.predict_proba(X), atol=2e-3)
+        for losses, probability in (
+            (near, found.probability(X)),
+            (exact, model.predict_proba(X)),
+        ):
+            losses.append(log_loss(problem.validation.labels, probability))
+    assert np.argmin(near) == np.argmin(exact)
+    assert_allclose(near, exact, rtol=1e-3)
+
+
+def test_a_trial_too_far_away_is_a_fit() -> None:
+    problem = make_problem(C=1e6)
+    snapshot = begin(problem)
+    factored = factor_snapshot(problem, snapshot)
+    rows = np.arange(60)
+    found = trial(problem, snapshot, factored, rows, rows % 3)
+    model = extend(problem, snapshot, rows, rows % 3).model
+    X = problem.validation.X
+    assert_allclose(found.probability(X), model.predict_proba(X), atol=2e-2)
