@@ -101,7 +101,7 @@ def test_cells_of_one_split_are_next_to_each_other() -> None:
         f"{data}/{strategy}/{seed}"
         for data in ("digits", "breast_cancer")
         for seed in (0, 1)
-        for strategy in ("Margin", "Salutary-guarded", "TrainPlusValidation")
+        for strategy in QUICK.strategies
     ]
 
 
