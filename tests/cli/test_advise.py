@@ -138,6 +138,11 @@ def test_a_person_sees_a_table_and_the_advice(
     assert max(map(len, lines[:-1])) <= 100
 
 
+def test_all_rows_of_no_pool_are_refused(folder: Path, refusal: Refusal) -> None:
+    told = refusal(arguments(folder, "--all", pool=False))
+    assert told.endswith("--all: is for the rows of a pool; pass --pool, or no --all")
+
+
 def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     folder: Path,
     frames: dict[str, pd.DataFrame],
@@ -153,6 +158,14 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     lines = list(summary(found))
     assert "23 in the pool, of which 12 were drawn and used" in lines[0]
     assert lines[-1] == found["sentence"]
+    assert lines[1] == (
+        "Pool rows that took part, at most: information maximization 12, whole-pool "
+        "self-training 12, label spreading 12; --all takes all."
+    )
+    everything = report_of(capsys, arguments(folder, "--all"))
+    assert (everything["n_pool"], everything["n_pool_used"]) == (23, 23)
+    assert set(everything["whole_pool_rows"].values()) == {23}
+    assert "took part" not in "".join(summary(everything))
     main(arguments(folder))
     out, err = capsys.readouterr()
     told = "warning: 3 validation rows are also in "
