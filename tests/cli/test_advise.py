@@ -166,7 +166,8 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     assert (everything["n_pool"], everything["n_pool_used"]) == (23, 23)
     assert set(everything["whole_pool_rows"].values()) == {23}
     assert "took part" not in "".join(summary(everything))
-    main(arguments(folder))
+    main(arguments(folder, "--out", str(folder / "run")))
+    assert lines[1] in (folder / "run" / "report.html").read_text(encoding="utf-8")
     out, err = capsys.readouterr()
     told = "warning: 3 validation rows are also in "
     assert told in err

@@ -166,11 +166,11 @@ def rows_of_pool(advice: Mapping[str, Any], insisting: str) -> list[str]:
     Parameters
     ----------
     advice : mapping
-        As of `Comparison.to_dict`.
+        As of `Comparison.to_dict`; empty for one that has not finished.
     insisting : str
         How to have all of them used.
     """
-    used = advice["whole_pool_rows"]
+    used = advice.get("whole_pool_rows", {})
     if all(number == advice["n_pool"] for number in used.values()):
         return []
     each = ", ".join(f"{name} {number}" for name, number in used.items())
