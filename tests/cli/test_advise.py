@@ -111,7 +111,7 @@ def test_with_a_pool_there_are_its_options(
     assert counts == {"n_train": 24, "n_validation": 24, "n_pool": 20}
     assert found["settings"] == {
         **{"target": "kind", "id": "id", "budget": 4, "batch_size": 2},
-        **{"splits": 2, "repeats": 1, "seed": 0, "keep": []},
+        **{"splits": 2, "repeats": 1, "seed": 0, "use_all": False, "keep": []},
         **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
     }
     again = report_of(capsys, arguments(folder))
@@ -167,11 +167,12 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     assert set(everything["whole_pool_rows"].values()) == {23}
     assert "took part" not in "".join(summary(everything))
     main(arguments(folder, "--out", str(folder / "run")))
-    assert lines[1] in (folder / "run" / "report.html").read_text(encoding="utf-8")
     out, err = capsys.readouterr()
     told = "warning: 3 validation rows are also in "
     assert told in err
     assert told not in out
+    main(["report", str(folder / "run")])
+    assert lines[1] in (folder / "run" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
