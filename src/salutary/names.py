@@ -90,3 +90,9 @@ WHOLE_POOL: dict[str, SemiSupervisedMethod] = {
     "label spreading": "label_spreading",
 }
 """Options that train on both tables and let all of the pool take part, by method."""
+
+FROZEN = "frozen embeddings"
+"""The option of a fine-tuning that fits both tables under the model as it comes."""
+
+FROZEN_POOL = f"{FROZEN}, whole pool"
+"""The same by information maximization with the whole pool."""

@@ -19,7 +19,7 @@ from salutary.errors import InputError
 from salutary.files import read_json, write_text, write_whole
 from salutary_benchmark.experiments.experiment import Picture, Table
 from salutary_benchmark.runner import RUN, read_results
-from salutary_benchmark.suites import find_suite
+from salutary_benchmark.suites import Suite, find_suite
 from salutary_benchmark.versions import sentence
 
 MARKDOWN = "report.md"
@@ -68,6 +68,7 @@ def write(directory: Path) -> list[Path]:
         "command": f"salutary benchmark run --suite {suite.name} --seeds "
         f"{run['seeds']} --jobs {run['jobs']} --data DIR --out DIR",
         "made_with": _made_with(run),
+        "without": without(run, suite),
         "sections": [*shown.sections, *_not_done(run)],
     }
     pictures = [part for part in shown.sections if isinstance(part, Picture)]
@@ -84,6 +85,22 @@ def write(directory: Path) -> list[Path]:
     return [directory / name for name in files]
 
 
+def without(run: dict[str, Any], suite: Suite) -> str:
+    """A sentence about strategies that a suite has now, and had not when it was run.
+
+    Parameters
+    ----------
+    run : dict
+        The content of run.json.
+    suite : Suite
+    """
+    before = run["suite"]["strategies"]
+    since = [name for name in suite.strategies if name not in before]
+    if not since:
+        return ""
+    return f"The suite has since got {', '.join(since)}, which were not run here."
+
+
 def _data_uri(picture: Path) -> str:
     """A picture as an address that holds its content."""
     content = base64.b64encode(picture.read_bytes()).decode("ascii")
@@ -95,7 +112,7 @@ def _read_run(directory: Path) -> dict[str, Any]:
     try:
         run: dict[str, Any] = read_json(path)
         values = [*((run[key], kind) for key, kind in RECORDED.items())]
-        values += [(run["suite"]["name"], str)]
+        values += [(run["suite"]["name"], str), (run["suite"]["strategies"], list)]
         values += [(text, str) for text in run["versions"].values()]
         values += [(text, str) for text in run["not_done"].values()]
         if not all(isinstance(value, kind) for value, kind in values):

@@ -18,6 +18,7 @@ from salutary_benchmark.experiments.runtime import DATA, Size
 from salutary_benchmark.experiments.runtime_report import RUNTIME
 from salutary_benchmark.experiments.side_by_side import SIDE_BY_SIDE
 from salutary_benchmark.experiments.unshrinking import UNSHRINKING
+from salutary_benchmark.strategies.no_labels import WHOLE_POOL
 from salutary_benchmark.strategies.registry import COMPARED
 from salutary_benchmark.strategies.task import Setting
 
@@ -116,7 +117,7 @@ _SUITES = (
         SIDE_BY_SIDE,
         {"": Setting(n_labeled=100, budget=20, C=1.0)},
         data_sets=("digits", "breast_cancer"),
-        strategies=("Margin", "Salutary-guarded", "TrainPlusValidation"),
+        strategies=("Margin", *WHOLE_POOL, "Salutary-guarded", "TrainPlusValidation"),
     ),
     Suite(
         "budget",
@@ -134,6 +135,7 @@ _SUITES = (
         data_sets=FEW,
         strategies=(
             "Margin",
+            *WHOLE_POOL,
             "Salutary-paper",
             "Salutary-tempered",
             "Salutary-guarded",
@@ -168,6 +170,7 @@ _SUITES = (
         data_sets=FEW,
         strategies=(
             "Margin+Validation",
+            *WHOLE_POOL,
             "Salutary-paper",
             "Salutary-guarded",
             "TrainOnly",
@@ -191,6 +194,7 @@ _SUITES = (
         data_sets=FEW,
         strategies=(
             "Margin",
+            *WHOLE_POOL,
             "Salutary-paper",
             "Salutary-guarded",
             "TrainOnly",
@@ -218,6 +222,7 @@ _SUITES = (
         data_sets=(*FEW, "cifar10n"),
         strategies=(
             "Margin",
+            *WHOLE_POOL,
             "Salutary-paper",
             "Salutary-guarded",
             "TrainOnly",

@@ -1,6 +1,7 @@
 """The advice against scikit-learn and SciPy on the same folds, and what it refuses."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,12 @@ import salutary.runs.advise
 import salutary.runs.directory
 from salutary import advise
 from salutary.advice import comparison as module
-from salutary.advice.comparison import Comparison, compare
+from salutary.advice.comparison import (
+    Comparison,
+    compare,
+    rows_of_pool,
+    rows_of_whole_pool,
+)
 from salutary.advice.cross_fitting import Judged, cross_fit
 from salutary.advice.options import OPTIONS, POOL_OPTIONS
 from salutary.advice.task import AdviceTask
@@ -283,6 +289,23 @@ def test_of_a_large_pool_a_part_is_drawn(
     unmoved = losses[0] == losses[1]
     assert unmoved[list(OPTIONS)].all()
     assert not unmoved["self-training"]
+    assert set(part.whole_pool_rows.values()) == {20}
+    everything = small(pool=True, use_all=True)
+    assert everything.n_pool_used == 75
+    assert set(everything.whole_pool_rows.values()) == {75}
+    pd.testing.assert_frame_equal(everything.table, whole.table)
+
+
+@pytest.mark.parametrize("use_all", [False, True])
+def test_how_many_pool_rows_each_option_used_is_told(use_all: bool) -> None:
+    task = replace(case(), pool=np.zeros((15_000, 4)), use_all=use_all)
+    n = rows_of_whole_pool(task)
+    assert n["information maximization"] == n["whole-pool self-training"] == 15_000
+    assert n["label spreading"] == (15_000 if use_all else 10_000)
+    lines = rows_of_pool({"n_pool": 15_000, "whole_pool_rows": n}, "--all")
+    assert len(lines) == (not use_all)
+    assert rows_of_whole_pool(replace(task, pool=None)) == {}
+    assert rows_of_pool({"n_pool": 0, "whole_pool_rows": {}}, "--all") == []
 
 
 @pytest.mark.slow

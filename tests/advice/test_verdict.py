@@ -15,6 +15,7 @@ from salutary.advice.cross_fitting import Judged
 from salutary.advice.measure import Measure
 from salutary.advice.options import OPTIONS, POOL_OPTIONS
 from salutary.advice.verdict import ACTIONS, ASSIGNED, reach_verdict
+from salutary.deep.frozen import FROZEN_OPTIONS
 from salutary.influence.objectives import OBJECTIVES, Truth
 
 LOSSES = st.lists(st.floats(0.01, 3.0), min_size=6, max_size=6)
@@ -222,7 +223,7 @@ def test_beyond_both_tables_has_its_own_interval_whatever_is_advised() -> None:
 
 
 def test_every_option_has_an_action() -> None:
-    assert set(ACTIONS) == {*OPTIONS, *POOL_OPTIONS}
+    assert set(ACTIONS) == {*OPTIONS, *POOL_OPTIONS, *FROZEN_OPTIONS}
 
 
 @given(LOSSES, LOSSES, LOSSES, LOSSES)

@@ -111,7 +111,7 @@ def test_with_a_pool_there_are_its_options(
     assert counts == {"n_train": 24, "n_validation": 24, "n_pool": 20}
     assert found["settings"] == {
         **{"target": "kind", "id": "id", "budget": 4, "batch_size": 2},
-        **{"splits": 2, "repeats": 1, "seed": 0, "keep": []},
+        **{"splits": 2, "repeats": 1, "seed": 0, "use_all": False, "keep": []},
         **dict.fromkeys(["text", "embedder", "pooling", "validation_fraction"]),
     }
     again = report_of(capsys, arguments(folder))
@@ -138,6 +138,11 @@ def test_a_person_sees_a_table_and_the_advice(
     assert max(map(len, lines[:-1])) <= 100
 
 
+def test_all_rows_of_no_pool_are_refused(folder: Path, refusal: Refusal) -> None:
+    told = refusal(arguments(folder, "--all", pool=False))
+    assert told.endswith("--all: is for the rows of a pool; pass --pool, or no --all")
+
+
 def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     folder: Path,
     frames: dict[str, pd.DataFrame],
@@ -153,11 +158,21 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     lines = list(summary(found))
     assert "23 in the pool, of which 12 were drawn and used" in lines[0]
     assert lines[-1] == found["sentence"]
-    main(arguments(folder))
+    assert lines[1] == (
+        "Pool rows that took part, at most: information maximization 12, whole-pool "
+        "self-training 12, label spreading 12; --all takes all."
+    )
+    everything = report_of(capsys, arguments(folder, "--all"))
+    assert (everything["n_pool"], everything["n_pool_used"]) == (23, 23)
+    assert set(everything["whole_pool_rows"].values()) == {23}
+    assert "took part" not in "".join(summary(everything))
+    main(arguments(folder, "--out", str(folder / "run")))
     out, err = capsys.readouterr()
     told = "warning: 3 validation rows are also in "
     assert told in err
     assert told not in out
+    main(["report", str(folder / "run")])
+    assert lines[1] in (folder / "run" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -553,7 +553,7 @@ def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> No
     }
     compared = {
         **{"n_train": 1, "n_validation": 1, "n_pool": 1, "n_pool_used": 1},
-        **{"splits": 2, "repeats": 1, **outcome["verdict"]},
+        **{"splits": 2, "repeats": 1, "whole_pool_rows": {}, **outcome["verdict"]},
     }
     evaluated = {
         **{"file": "t.csv", "rows": 1, "guessing": None, "classes": []},

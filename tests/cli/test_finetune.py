@@ -12,15 +12,20 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
 
 import salutary
-from salutary import LoraClassifier, SalutaryFineTuner
+from salutary import LoraClassifier, SalutaryFineTuner, TransformerEmbedder
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
+from salutary.deep.fine_tuning import part_validation
 from salutary.displays.frames import RunFrames
+from salutary.labeling.tuning import PENALTIES
 from salutary.ledgers.run_ledger import Ledger
 from salutary.ledgers.sealed import open_ledger
+from salutary.names import FROZEN, FROZEN_POOL
 from tests.ledgers.contents import ledger_of
 from tests.words import once
 
@@ -217,6 +222,8 @@ def test_the_guard_keeps_a_canary(whole: Path) -> None:
     outcome = report["outcome"]
     assert (outcome["validation_rows"], outcome["canary_rows"]) == (28, 12)
     assert outcome["verdict"]["sentence"].startswith("Advice: ")
+    names = [row["option"] for row in outcome["verdict"]["options"]]
+    assert names[4:6] == [FROZEN, FROZEN_POOL]
     first = json.loads((whole / "metrics.jsonl").read_text().splitlines()[0])
     assert len(outcome["epochs"]) == 1 + outcome["rounds"]
     assert all(1 <= number <= 4 for number in outcome["epochs"])
@@ -241,6 +248,43 @@ def test_the_ledger_shows_what_there_is_of_a_deep_model(whole: Path) -> None:
     assert found.variants["variant"].tolist() == own["variant"].tolist()
     assert found.variants["canary_loss"].tolist() == own["canary_loss"].tolist()
     assert found.facts["features"] == {"text": "document"}
+
+
+def test_what_needs_no_tuning_is_judged_by_the_canary_rows(
+    whole: Path, unguarded: Path, decoder: str
+) -> None:
+    report = json.loads((whole / "run.json").read_text())
+    found = report["outcome"]["baselines"]
+    parts = tables()
+    vectors = TransformerEmbedder(decoder, pooling="last", device="cpu").transform(
+        [
+            text
+            for name in ("pool", "train", "validation")
+            for text in parts[name]["text"]
+        ]
+    )
+    kind = (parts["validation"]["kind"] == "y").to_numpy().astype(int)
+    own, canary = part_validation(np.arange(40), kind, True, np.random.RandomState(0))
+    scaled = StandardScaler().fit_transform(vectors)
+    train, validation = scaled[60:84], scaled[84:]
+    X = np.vstack([train, validation[own]])
+    y = np.concatenate([(parts["train"]["kind"] == "y").to_numpy(), kind[own]])
+    losses = [
+        log_loss(
+            kind[canary],
+            LogisticRegression(C=C, max_iter=10_000, tol=1e-8)
+            .fit(X, y)
+            .predict_proba(validation[canary]),
+        )
+        for C in PENALTIES
+    ]
+    assert np.isclose(losses, found[FROZEN]["log_loss"], rtol=1e-3).any()
+    said = "\n".join(finetune_summary(report, whole))
+    assert f"{found[FROZEN]['log_loss']:.4f} on the same rows" in said
+    assert f"{found[FROZEN_POOL]['log_loss']:.4f} with the whole pool" in said
+    without = json.loads((unguarded / "run.json").read_text())
+    assert without["outcome"]["baselines"] == {}
+    assert "without tuning" not in "\n".join(finetune_summary(without, unguarded))
 
 
 class OneSeed(np.random.RandomState):

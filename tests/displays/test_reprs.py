@@ -48,7 +48,9 @@ def of(figures: dict[str, Any]) -> Verdict:
 
 
 def advice(figures: dict[str, Any] | None = None, n_pool: int = 0) -> Advice:
-    return Advice(of(figures or verdict()), 30, 50, n_pool, n_pool // 2, 5, 2, [], None)
+    return Advice(
+        of(figures or verdict()), 30, 50, n_pool, n_pool // 2, 5, 2, [], {}, None
+    )
 
 
 def relabeling(labels: list[Any], n_rounds: int = 3) -> Relabeling:

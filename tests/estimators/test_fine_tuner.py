@@ -9,13 +9,18 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from scipy import sparse
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from salutary import SalutaryClassifier, SalutaryFineTuner, TorchClassifier
+from salutary import (
+    SalutaryClassifier,
+    SalutaryFineTuner,
+    SemiSupervisedClassifier,
+    TorchClassifier,
+)
 from salutary.advice.after_run import labels_on_top
 from salutary.deep.fine_tuning import part_validation
 from salutary.deep.texts import as_texts
@@ -25,7 +30,8 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
-from salutary.labeling.tuning import best_C_by_validation
+from salutary.labeling.tuning import PENALTIES, best_C_by_validation
+from salutary.names import FROZEN, FROZEN_POOL
 from salutary.pools.arrays import ArrayPool
 
 pytestmark = pytest.mark.slow
@@ -60,6 +66,16 @@ class Judged(Fixed):
         own = [self.truth[np.asarray(row).tobytes()] for row in X]
         chance[np.arange(len(X)), own] = self.sure
         return chance
+
+
+class Known(Fixed):
+    """Embeds rows as they are before any fit; a fit loses most columns."""
+
+    def embed_frozen(self, X: Any) -> np.ndarray:
+        return np.asarray(X, dtype=np.float32)
+
+    def embed(self, X: Any) -> np.ndarray:
+        return np.asarray(X, dtype=np.float32)[:, :2]
 
 
 FITS: list[tuple[Any, ...]] = []
@@ -143,7 +159,100 @@ def test_the_verdict_is_the_classifiers_where_embeddings_are_fixed(
 
 def test_without_a_guard_there_is_no_verdict(digits: Any) -> None:
     X, y, X_val, y_val, _ = digits
-    assert tuner(Fixed()).fit(X, y, X_val, y_val).verdict_ is None
+    found = tuner(Known()).fit(X, y, X_val, y_val)
+    assert found.verdict_ is None
+    assert found.baselines_ == {}
+
+
+class OneSeed(np.random.RandomState):
+    """Draws one number as every seed."""
+
+    def randint(self, *_: Any, **__: Any) -> int:
+        return 0
+
+
+BLOBS, KIND = make_blobs(600, 20, centers=3, cluster_std=7, random_state=3)
+MARKED = np.where(np.arange(540) < 30, KIND[:540], -1)
+CLUSTERS = BLOBS[:540], MARKED, BLOBS[540:], KIND[540:]
+"""30 labeled rows, a pool, and 60 validation rows."""
+
+
+def of_clusters(trainer: Any) -> SalutaryFineTuner:
+    found = tuner(
+        trainer, guard=True, budget=10, batch_size=10, random_state=OneSeed(0)
+    )
+    return found.fit(*CLUSTERS)
+
+
+@pytest.fixture(scope="module")
+def known() -> SalutaryFineTuner:
+    return of_clusters(Known())
+
+
+def parts() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All rows, standardized, and numbers of own and canary validation rows."""
+    own, canary = part_validation(540 + np.arange(60), KIND[540:], True, OneSeed(0))
+    scaled = StandardScaler().fit_transform(BLOBS.astype(np.float32))
+    return scaled.astype(np.float64), own, canary
+
+
+def test_without_tuning_a_regression_is_fitted_on_both_tables(
+    known: SalutaryFineTuner,
+) -> None:
+    X, own, canary = parts()
+    fitted = np.concatenate([np.arange(30), own])
+    found = known.baselines_[FROZEN]
+    models = [
+        LogisticRegression(C=C, max_iter=10_000, tol=1e-8).fit(X[fitted], KIND[fitted])
+        for C in PENALTIES
+    ]
+    losses = [
+        log_loss(KIND[canary], model.predict_proba(X[canary])) for model in models
+    ]
+    (same,) = np.flatnonzero(np.isclose(losses, found["log_loss"], rtol=1e-4))
+    assert found["accuracy"] == models[same].score(X[canary], KIND[canary])
+
+
+def test_with_the_whole_pool_it_is_the_semi_supervised_classifier(
+    known: SalutaryFineTuner,
+) -> None:
+    X, own, canary = parts()
+    marked = np.concatenate([MARKED, KIND[540:]])
+    order = np.concatenate([np.arange(30), own, np.arange(30, 540)])
+    expected = SemiSupervisedClassifier(random_state=OneSeed(0)).fit(
+        X[order], marked[order]
+    )
+    assert expected.parameters_
+    loss = log_loss(KIND[canary], expected.predict_proba(X[canary]))
+    assert known.baselines_[FROZEN_POOL]["log_loss"] == pytest.approx(loss, rel=1e-3)
+    assert loss != pytest.approx(known.baselines_[FROZEN]["log_loss"], rel=1e-2)
+
+
+def test_the_verdict_compares_with_the_model_as_it_comes(
+    known: SalutaryFineTuner,
+) -> None:
+    assert known.verdict_ is not None
+    table = known.verdict_.table.set_index("option")
+    assert known.verdict_.option in (FROZEN, FROZEN_POOL)
+    assert "embeddings of the model as it comes" in known.verdict_.sentence
+    assert (table.loc[[FROZEN, FROZEN_POOL], "labels"] == 0).all()
+    # With embeddings that no fit changes it is train + validation, row for row.
+    same = Known()
+    same.embed = same.embed_frozen  # type: ignore[method-assign]
+    found = of_clusters(same).verdict_
+    assert found is not None
+    table = found.table.set_index("option")
+    pd.testing.assert_series_equal(
+        table.loc[FROZEN], table.loc["train + validation"], check_names=False
+    )
+
+
+def test_without_a_pool_there_is_nothing_to_compare_a_pool_with(digits: Any) -> None:
+    X, y, X_val, y_val, _ = digits
+    with pytest.warns(UserWarning, match="y has no unlabeled row"):
+        found = tuner(Known(), guard=True).fit(X[:100], y[:100], X_val, y_val)
+    assert found.verdict_ is None
+    assert list(found.baselines_) == [FROZEN]
 
 
 def test_rounds_go_on_from_the_labels_before(digits: Any) -> None:

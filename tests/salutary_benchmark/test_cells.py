@@ -79,7 +79,7 @@ def test_a_name_is_read_back() -> None:
         ("bank/Margin/0", "no data set 'bank'; it has digits, breast_cancer"),
         (
             "digits/BADGE/0",
-            "'quick' has no strategy 'BADGE'; it has Margin, Salutary-guarded, Train",
+            "'quick' has no strategy 'BADGE'; it has Margin, InformationMax",
         ),
         ("digits/margin/0", "no strategy 'margin'"),
     ],
@@ -101,7 +101,7 @@ def test_cells_of_one_split_are_next_to_each_other() -> None:
         f"{data}/{strategy}/{seed}"
         for data in ("digits", "breast_cancer")
         for seed in (0, 1)
-        for strategy in ("Margin", "Salutary-guarded", "TrainPlusValidation")
+        for strategy in QUICK.strategies
     ]
 
 

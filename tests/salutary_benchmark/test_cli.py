@@ -41,12 +41,12 @@ def test_a_run_says_what_it_does_and_what_is_next(
     out = tmp_path / "run"
     main([*RUN_QUICK, "--out", str(out)])
     said, error = capsys.readouterr()
-    assert error.startswith("reading the data sets\n6 cells to run\n")
-    assert said.startswith("6 of 6 cells done")
-    assert "6 of 6 cells done, 0 failed or over the time limit" in said
+    assert error.startswith("reading the data sets\n14 cells to run\n")
+    assert said.startswith("14 of 14 cells done")
+    assert "14 of 14 cells done, 0 failed or over the time limit" in said
     assert f"salutary benchmark report {out}" in said
     main([*RUN_QUICK, "--out", str(out)])
-    assert "6 of 6 cells are done already" in capsys.readouterr().err
+    assert "14 of 14 cells are done already" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_one_cell_into_a_new_directory_is_a_run_that_others_continue(
     last = found["rows"][-1]["accuracy"]
     assert last == pytest.approx(results["accuracy"].iloc[-1], abs=1e-7)
     missing = json.loads((new / RUN).read_text())["missing"]
-    assert missing == 5
+    assert missing == 13
 
 
 def test_the_list_and_a_report_are_json_too(

@@ -19,12 +19,14 @@ from salutary_benchmark.cells import Outcome
 from salutary_benchmark.experiments.experiment import Cell
 from salutary_benchmark.report import write
 from salutary_benchmark.runner import JOURNAL, RESULTS, RUN, Request, read_results
+from salutary_benchmark.strategies.no_labels import WHOLE_POOL
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.suites import SUITES, Suite
 
 pytestmark = pytest.mark.slow
 
 QUICK = SUITES["quick"]
+CELLS = 2 * len(QUICK.strategies) * 2
 FIGURES = ["accuracy", "log_loss", "balanced_accuracy", "validation_loss", "agreement"]
 
 
@@ -39,7 +41,7 @@ def figures(out: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run of two data sets, three strategies and two seeds."""
+    """A whole run of two data sets, all strategies and two seeds."""
     out = tmp_path_factory.mktemp("finished") / "run"
     runner.run(request(out))
     return out
@@ -51,10 +53,11 @@ def test_there_is_a_row_for_each_data_set_strategy_seed_and_round(
     results = read_results(finished, QUICK)
     assert list(results) == list(runner.columns_of(QUICK))
     counts = results.groupby(["dataset", "strategy", "seed"])["round"].agg(list)
-    assert len(counts) == 2 * 3 * 2
+    assert len(counts) == CELLS
     for (_, strategy, _), rounds in counts.items():
         # The guard may end a run early.
         ends = {"TrainPlusValidation": {1}, "Salutary-guarded": {2, 3}}
+        ends |= {name: {1} for name in WHOLE_POOL}
         assert rounds == list(range(len(rounds)))
         assert len(rounds) in ends.get(strategy, {3})
     assert (
@@ -62,7 +65,7 @@ def test_there_is_a_row_for_each_data_set_strategy_seed_and_round(
     ).all()
     assert results["peak_mb"].gt(10).all()
     report = json.loads((finished / RUN).read_text())
-    assert (report["cells"], report["missing"], report["not_done"]) == (12, 0, {})
+    assert (report["cells"], report["missing"], report["not_done"]) == (CELLS, 0, {})
 
 
 # After the third cell the run waits, while its workers go on.
@@ -113,7 +116,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_results(
     ran: list[Cell] = []
     runner.run(request(out), on_cell=lambda outcome: ran.append(outcome.cell))
     assert (out / JOURNAL).read_text().startswith(done)
-    assert len(ran) == 12 - done.count("\n")
+    assert len(ran) == CELLS - done.count("\n")
     pd.testing.assert_frame_equal(figures(out), figures(finished))
     write(out)
     assert {path.name for path in out.iterdir()} >= {"report.md", "report.html"}

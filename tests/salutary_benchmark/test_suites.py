@@ -14,8 +14,9 @@ from salutary_benchmark.cells import cells_of, parse_cell, run_cell
 from salutary_benchmark.data.catalog import DATA_SETS
 from salutary_benchmark.experiments.experiment import Cell
 from salutary_benchmark.experiments.rounds import prepared
-from salutary_benchmark.report import write
+from salutary_benchmark.report import without, write
 from salutary_benchmark.runner import RESULTS, RUN, Request, columns_of, read_results
+from salutary_benchmark.strategies.no_labels import WHOLE_POOL
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.strategies.task import Setting
 from salutary_benchmark.suites import SUITES, Suite
@@ -210,12 +211,45 @@ def test_results_of_an_unknown_setting_are_refused(tmp_path: Path) -> None:
         read_results(tmp_path, SMALL)
 
 
+RESULTS_OF = Path(__file__).parents[2] / "docs" / "results"
+
+
 @pytest.mark.parametrize("name", ["paper", "fair", "authors-code"])
 def test_committed_results_are_read_as_they_are(name: str) -> None:
-    folder = Path(__file__).parents[2] / "docs" / "results" / name
+    folder = RESULTS_OF / name
     results = read_results(folder, SUITES[name])
     recorded = json.loads((folder / RUN).read_text())
+    as_run = replace(SUITES[name], strategies=tuple(recorded["suite"]["strategies"]))
     cells = results.groupby(["dataset", "strategy", "seed"]).ngroups
-    assert cells == recorded["cells"] == len(cells_of(SUITES[name], recorded["seeds"]))
+    assert cells == recorded["cells"] == len(cells_of(as_run, recorded["seeds"]))
     assert set(results["setting"]) == {""}
     assert np.isfinite(results[["accuracy", "log_loss"]]).all(axis=None)
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
+def test_a_committed_report_says_which_strategies_it_is_without(suite: Suite) -> None:
+    folder = RESULTS_OF / suite.name
+    if suite.name == "quick":
+        assert not folder.exists()
+        return
+    recorded = json.loads((folder / RUN).read_text())
+    text = (folder / "report.md").read_text()
+    said = without(recorded, suite)
+    if said:
+        assert said in text
+        assert f"[{suite.name}]" in (RESULTS_OF / "README.md").read_text()
+    else:
+        assert "has since got" not in text
+    missing = [
+        name for name in suite.strategies if name not in recorded["suite"]["strategies"]
+    ]
+    assert [name for name in missing if name not in said] == []
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
+def test_every_suite_that_compares_models_has_those_of_the_whole_pool(
+    suite: Suite,
+) -> None:
+    # Two suites look at single labels, and at estimates of influence.
+    if suite.name not in ("labels", "fidelity"):
+        assert set(WHOLE_POOL) <= set(suite.strategies)

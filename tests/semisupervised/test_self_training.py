@@ -1,5 +1,6 @@
 """Self-training, against passes made by hand with scikit-learn."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,13 @@ def test_a_pool_too_large_is_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None
     part = ArrayPool.of(task.pool.X[rows], task.pool.weight[rows])
     smaller = SemiSupervisedTask(task.classes, task.rows, part)
     (expected,) = models(smaller, [SelfTraining(0.3, 1.0, 1.0)])
+    assert_array_equal(found.coef_, expected.coef_)
+
+
+def test_all_of_a_large_pool_is_used_if_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    (expected,) = models(draw(), [SelfTraining(0.3, 1.0, 1.0)])
+    monkeypatch.setattr("salutary.semisupervised.self_training.LARGEST_POOL", 40)
+    (found,) = models(replace(draw(), use_all=True), [SelfTraining(0.3, 1.0, 1.0)])
     assert_array_equal(found.coef_, expected.coef_)
 
 

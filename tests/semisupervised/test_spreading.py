@@ -1,5 +1,6 @@
 """Label spreading as teacher, against scikit-learn's and the closed form."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import kneighbors_graph
+from sklearn.semi_supervised import LabelSpreading
 
 from salutary.labeling.rows import LabeledRows
 from salutary.pools.arrays import ArrayPool
@@ -98,3 +100,37 @@ def test_a_pool_too_large_is_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None
         SemiSupervisedTask(task.classes, task.rows, part), [Spreading(0.3, 7, 1.0)]
     )
     assert_array_equal(found.coef_, expected.coef_)
+
+
+def test_all_of_a_large_pool_takes_labels_as_scikit_learn_predicts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("salutary.semisupervised.spreading.LARGEST_POOL", 40)
+    monkeypatch.setattr("salutary.semisupervised.spreading.BLOCK", 50)
+    task = replace(draw(), use_all=True)
+    (found,) = models(task, [Spreading(0.3, 7, 1.0)])
+    rows = np.sort(np.random.RandomState(0).choice(170, 40, replace=False))
+    teacher = LabelSpreading(kernel="knn", n_neighbors=7, max_iter=1000, tol=1e-9)
+    teacher.fit(
+        np.vstack([task.rows.X, task.pool.X[rows]]),
+        np.r_[task.rows.labels, np.full(40, -1)],
+    )
+    with np.errstate(invalid="ignore"):
+        shares = np.nan_to_num(teacher.predict_proba(task.pool.X))
+    shares[rows] = teacher.label_distributions_[len(task.rows) :]
+    weight = shares.max(axis=1) * task.pool.weight
+    expected = LogisticRegression(C=0.3, solver="newton-cholesky", tol=1e-10).fit(
+        np.vstack([task.rows.X, task.pool.X]),
+        task.classes[np.r_[task.rows.labels, shares.argmax(axis=1)]],
+        np.r_[task.rows.weight, weight / weight.sum() * task.rows.weight.sum()],
+    )
+    assert_allclose(found.coef_, expected.coef_, rtol=1e-4, atol=1e-6)
+
+
+def test_rows_far_from_all_that_have_a_label_take_none() -> None:
+    rng = np.random.default_rng(0)
+    rows = LabeledRows(rng.normal(size=(20, 2)), np.arange(20) % 2, np.ones(20))
+    X = np.vstack([rng.normal(size=(30, 2)), rng.normal(size=(40, 2)) + 1e3])
+    found = spread(rows, X, 7, np.r_[:10, 40:60])
+    assert (found.weight[:30] > 0).all()
+    assert_array_equal(found.weight[30:], 0)

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from salutary.advice.cross_fitting import Judged, judge_fold, together
+from salutary.advice.cross_fitting import FoldResults, Judged, judge_fold, together
 from salutary.advice.measure import Measure
 from salutary.advice.options import OPTIONS, Option
 from salutary.advice.task import AdviceTask, FittedOption
 from salutary.advice.verdict import ASSIGNED, Verdict, reach_verdict
-from salutary.arrays import FloatArray, as_float64
+from salutary.arrays import FloatArray, Matrix, as_float64
 from salutary.influence.objectives import bind
 from salutary.labeling.definition import Definition, Fold
 from salutary.labeling.edits import SwitchLabel
@@ -32,8 +32,20 @@ there.
 """
 
 
+Beside = Callable[[int], FoldResults]
+"""Number of a fold -> further options without assigned labels, on its canary rows."""
+
+
+def nothing(number: int) -> FoldResults:
+    """No further options."""
+    return {}
+
+
 def verdict_on(
-    problem: Definition, state: State, objective: str = "log_loss"
+    problem: Definition,
+    state: State,
+    objective: str = "log_loss",
+    beside: Beside = nothing,
 ) -> Verdict | None:
     """The verdict on a run that has ended.
 
@@ -50,6 +62,8 @@ def verdict_on(
         At the end of the run.
     objective : str
         What users call the objective of the problem.
+    beside : Beside, optional
+        Options to compare with as well, such as those of other features.
 
     Returns
     -------
@@ -59,10 +73,10 @@ def verdict_on(
     if not problem.folds:
         return None
     measure = Measure(problem.canary, problem.objective, objective)
-    return reach_verdict(_judged(problem, state), measure)
+    return reach_verdict(_judged(problem, state, beside), measure)
 
 
-def _judged(problem: Definition, state: State) -> dict[str, Judged]:
+def _judged(problem: Definition, state: State, beside: Beside) -> dict[str, Judged]:
     """The baselines and a run's labels on the canary rows, fold after fold."""
     results, held, begin = [], [], 0
     chosen = _rounds_by_other_folds(problem, state)
@@ -71,9 +85,14 @@ def _judged(problem: Definition, state: State) -> dict[str, Judged]:
         # Without labels in the run, those of the folds are nobody's.
         kept = state.best
         labels = _with_labels(problem, snapshot, kept) if len(kept) else {}
-        options = {**BASELINES, **labels}
-        canary = replace(fold.canary, X=as_float64(fold.canary.X))
-        results.append(judge_fold(_task(problem, fold), canary, options))
+        task, canary = task_of(problem, fold), in_float64(fold.canary)
+        results.append(
+            {
+                **judge_fold(task, canary, BASELINES),
+                **beside(number),
+                **judge_fold(task, canary, labels),
+            }
+        )
         held.append(np.arange(begin, begin + len(canary)))
         begin += len(canary)
     return together(list(zip(held, results, strict=True)), begin)
@@ -99,14 +118,18 @@ def _rounds_by_other_folds(problem: Definition, state: State) -> list[int]:
     return chosen
 
 
-def _task(problem: Definition, fold: Fold) -> AdviceTask:
-    """What baselines may use in a fold."""
-    labeled, own = problem.labeled, fold.own
+def in_float64(rows: LabeledRows) -> LabeledRows:
+    """The rows as every option has them."""
+    return replace(rows, X=as_float64(rows.X))
+
+
+def task_of(problem: Definition, fold: Fold, pool: Matrix | None = None) -> AdviceTask:
+    """What options may use in a fold; baselines need no pool."""
     return AdviceTask(
         classes=problem.classes,
-        train=replace(labeled, X=as_float64(labeled.X)),
-        validation=replace(own, X=as_float64(own.X)),
-        pool=None,
+        train=in_float64(problem.labeled),
+        validation=in_float64(fold.own),
+        pool=pool,
         budget=0,
         batch_size=problem.batch_size,
         seed=0,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -23,12 +23,14 @@ from salutary.advice.verdict import ASSIGNED, Verdict, reach_verdict
 from salutary.arrays import IntArray, as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
+from salutary.names import WHOLE_POOL
+from salutary.semisupervised.tuning import METHODS
 
 FEWEST_VALIDATION = 6
 """With fewer validation rows, an option has none to tune by in some fold."""
 
 LARGEST_POOL = 20_000
-"""Maximum number of pool rows to use; they are drawn at random from a larger pool."""
+"""Number of pool rows that are drawn from a larger pool, unless all are wanted."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Comparison:
     splits: int
     repeats: int
     classes_not_validated: list[str]
+    whole_pool_rows: dict[str, int] = field(default_factory=dict)
 
     @property
     def option(self) -> str:
@@ -64,7 +67,7 @@ class Comparison:
 
         The rows of the table are under ``options``. The model is left out.
         """
-        names = [field.name for field in fields(Comparison) if field.name != "verdict"]
+        names = [part.name for part in fields(Comparison) if part.name != "verdict"]
         return {
             **self.verdict.to_dict(),
             **{name: getattr(self, name) for name in names},
@@ -110,6 +113,7 @@ def compare(
         splits=n_splits,
         repeats=n_repeats,
         classes_not_validated=absent_classes(task.classes, task.validation.labels),
+        whole_pool_rows=rows_of_whole_pool(used),
     )
 
 
@@ -142,8 +146,41 @@ def follow(task: AdviceTask, option: str) -> tuple[FittedOption, IntArray]:
         return options_of(used)[option](used), rows
 
 
+def rows_of_whole_pool(used: AdviceTask) -> dict[str, int]:
+    """How many pool rows take part in each option of the whole pool, by its name.
+
+    Fewer than the task's where a method draws from so many, and none without a pool.
+    """
+    if used.pool is None:
+        return {}
+    n_pool = _n_rows(used)
+    return {
+        name: METHODS[method].n_used(n_pool, used.use_all)
+        for name, method in WHOLE_POOL.items()
+    }
+
+
+def rows_of_pool(advice: Mapping[str, Any], insisting: str) -> list[str]:
+    """A line on how many pool rows options of the whole pool used, if not all.
+
+    Parameters
+    ----------
+    advice : mapping
+        As of `Comparison.to_dict`; empty for one that has not finished.
+    insisting : str
+        How to have all of them used.
+    """
+    used = advice.get("whole_pool_rows", {})
+    if all(number == advice["n_pool"] for number in used.values()):
+        return []
+    each = ", ".join(f"{name} {number}" for name, number in used.items())
+    return [f"Pool rows that took part, at most: {each}; {insisting} takes all."]
+
+
 def drawn(task: AdviceTask) -> tuple[AdviceTask, IntArray]:
     """The task in float64, as for every fit, with at most `LARGEST_POOL` pool rows.
+
+    With all of them if the task is to use all.
 
     Returns
     -------
@@ -153,7 +190,7 @@ def drawn(task: AdviceTask) -> tuple[AdviceTask, IntArray]:
     """
     pool, rows = task.pool, np.arange(_n_rows(task))
     if pool is not None:
-        if len(rows) > LARGEST_POOL:
+        if len(rows) > LARGEST_POOL and not task.use_all:
             rng = np.random.RandomState(task.seed)
             rows = np.sort(rng.choice(len(rows), LARGEST_POOL, replace=False))
             pool = pool[rows]

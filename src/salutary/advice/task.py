@@ -74,6 +74,8 @@ class AdviceTask:
         Values of C to choose from, ascending.
     estimator : LogisticRegression
         Unfitted. Every model is one of its kind, with a C of its own.
+    use_all : bool
+        Whether to use all rows of a large pool.
     """
 
     classes: NDArray[Any]
@@ -85,6 +87,7 @@ class AdviceTask:
     seed: int
     penalties: tuple[float, ...] = PENALTIES
     estimator: LogisticRegression = field(default_factory=LogisticRegression)
+    use_all: bool = False
 
     @cached_property
     def parts(self) -> Parts:
@@ -133,6 +136,7 @@ class AdviceTask:
                 pool=ArrayPool.of(self.unlabeled),
                 estimator=self.estimator,
                 seed=self.seed,
+                use_all=self.use_all,
             )
         )
 

@@ -16,6 +16,8 @@ import pandas as pd
 from salutary.advice.cross_fitting import Judged
 from salutary.advice.measure import Difference, Measure
 from salutary.names import (
+    FROZEN,
+    FROZEN_POOL,
     RELABELED,
     SALUTARY,
     TRAIN_AND_VALIDATION,
@@ -47,6 +49,14 @@ ACTIONS = {
         name: f"train on both tables and, without labels, on the whole pool ({name})"
         for name in WHOLE_POOL
     },
+    FROZEN: (
+        "train a logistic regression on both tables, on embeddings of the model as it "
+        "comes"
+    ),
+    FROZEN_POOL: (
+        "train a logistic regression on both tables and, without labels, on the whole "
+        "pool (information maximization), on embeddings of the model as it comes"
+    ),
 }
 """How to follow an option, in words, by its name."""
 

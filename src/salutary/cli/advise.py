@@ -49,6 +49,12 @@ def advise(
             "Of a pool of more than 20,000 rows, 20,000 are drawn and used.",
         ),
     ] = None,
+    use_all: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Use all rows of a large POOL, however long that takes."
+        ),
+    ] = False,
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -134,7 +140,9 @@ def advise(
         held_out=held_out,
         scratch=parameters.scratch_folder(scratch, out),
     )
-    plan = Plan(budget, batch_size, splits, repeats, seed)
+    if use_all and pool is None:
+        raise InputError("--all: is for the rows of a pool; pass --pool, or no --all")
+    plan = Plan(budget, batch_size, splits, repeats, seed, use_all)
     if out is None:
         report = _compare(sources, plan)
     else:
@@ -214,6 +222,8 @@ def _fitted(shown: Display) -> Callable[[str], None]:
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
     """The report in lines for a person."""
+    from salutary.advice.comparison import rows_of_pool
+
     validation = counted(report["n_validation"], "validation row")
     rows = f"{report['n_train']} training and {validation}"
     if report["n_pool"]:
@@ -222,6 +232,7 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
         rows += f", of which {report['n_pool_used']} were drawn and used"
     folds = f"{report['splits']} folds, repeats: {report['repeats']}"
     yield f"{rows}; {folds}"
+    yield from rows_of_pool(report, "--all")
     yield from verdict_lines(report)
     if "out" in report:
         labels = ""

@@ -9,6 +9,7 @@ from typing import Any
 from salutary.cli.terminal import printable
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import counted
+from salutary.names import FROZEN, FROZEN_POOL
 
 ENDINGS = {
     "budget": "ended with the budget",
@@ -46,6 +47,7 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         _ending("Labels assigned", report, ENDINGS),
         _by_class(outcome),
         *_deep_losses(outcome),
+        *_frozen(outcome),
         *_about_pool(report),
         *_warnings(outcome),
         *_deep_advice(report),
@@ -145,6 +147,17 @@ def _deep_losses(outcome: dict[str, Any]) -> Iterator[str]:
         yield _canary_line(outcome, " that influence never saw")
 
 
+def _frozen(outcome: dict[str, Any]) -> Iterator[str]:
+    """What needs no fine-tuning, on the rows of the held-out loss."""
+    found = outcome.get("baselines")
+    if found:
+        losses = [f"{found[FROZEN]['log_loss']:.4f} on the same rows"]
+        if FROZEN_POOL in found:
+            losses.append(f"{found[FROZEN_POOL]['log_loss']:.4f} with the whole pool")
+        yield _line("without tuning", f"{', '.join(losses)}: a logistic regression on")
+        yield _line("", "embeddings of the model as it comes, fitted on both tables")
+
+
 def _decided(outcome: dict[str, Any]) -> Iterator[str]:
     """What people have decided, and what the labels are then."""
     decided = outcome.get("decisions")
@@ -240,8 +253,9 @@ def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
     yield from _verdict(outcome)
     if outcome["verdict"]:
         yield (
-            "This compares logistic regressions on the first model's embeddings. "
-            "--refit-on-validation fine-tunes on the validation table too."
+            "This compares logistic regressions on the first model's embeddings; "
+            f"{FROZEN!r} are those of the model as it comes. --refit-on-validation "
+            "fine-tunes on the validation table too."
         )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_limits
 
-from salutary.advice.after_run import labels_on_top, verdict_on
+from salutary.advice.after_run import labels_on_top, nothing, verdict_on
 from salutary.advice.verdict import Verdict
 from salutary.arrays import FloatArray, IntArray
+from salutary.deep.frozen import Frozen
 from salutary.deep.trainer import checked_output
 from salutary.influence.objectives import Objective, Truth, log_loss
 from salutary.labeling.definition import split_folds
@@ -90,6 +92,8 @@ class FineTuning:
         Seed of the surrogate's runs.
     stage : callable
         Displays which step is running.
+    embed_frozen : callable, optional
+        Vectors of rows under the deep model as it comes, if it has any.
     """
 
     fine_tune: FineTune
@@ -104,6 +108,7 @@ class FineTuning:
     batch_size: int
     seed: int
     stage: Stage = silent
+    embed_frozen: Callable[[Any], Any] | None = None
 
     @property
     def objective(self) -> Objective:
@@ -239,7 +244,32 @@ class FineTuning:
             return None
         problem, _ = self.surrogate(first)
         state, _ = run_surrogate(problem, min(self.batch_size, budget))
-        return verdict_on(problem, state)
+        # Which rows a fold has depends on their labels alone, so they are the same.
+        return verdict_on(
+            problem, state, beside=self.frozen.in_fold if self.frozen else nothing
+        )
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Figures of the model as it comes on the canary rows, see `Frozen.figures`.
+
+        Empty without a guard, and if the model has no vectors before it is fitted.
+        """
+        if not len(self.canary_rows) or self.frozen is None:
+            return {}
+        return self.frozen.figures()
+
+    @cached_property
+    def frozen(self) -> Frozen | None:
+        """All rows under the deep model as it comes, if it has vectors then."""
+        if self.embed_frozen is None:
+            return None
+        vectors = self._standardized(self.embed_frozen, " by the model as it comes")
+        start = Snapshot(None, self.pool[:0], self.pool[:0])
+        return Frozen(
+            self._problem(vectors, start, self.pool),
+            self._labeled_rows(vectors, self.canary_rows),
+            self.seed,
+        )
 
     def surrogate(self, snapshot: Snapshot) -> tuple[Problem, IntArray]:
         """Make a convex problem of a deep model's embeddings.
@@ -254,14 +284,19 @@ class FineTuning:
             The row number, in this run, of each row in the problem's pool.
         """
         pool = np.setdiff1d(self.pool, snapshot.rows)
+        vectors = self._standardized(snapshot.model.embed)
+        return self._problem(vectors, snapshot, pool), pool
+
+    def _problem(
+        self, vectors: NDArray[Any], snapshot: Snapshot, pool: IntArray
+    ) -> Problem:
+        """The logistic regression on certain vectors of a snapshot's rows."""
         trained, codes = self._trained_on(snapshot)
-        vectors = self._standardized(snapshot.model)
         labeled = LabeledRows(vectors[trained], codes, np.ones(len(codes)))
-        own_codes = self.codes[self.own_rows]
-        own = LabeledRows(vectors[self.own_rows], own_codes, np.ones(len(own_codes)))
+        own = self._labeled_rows(vectors, self.own_rows)
         C = best_C_by_validation(labeled, own, self.classes)
         rng = np.random.RandomState(self.seed)
-        problem = Problem(
+        return Problem(
             estimator=LogisticRegression(C=C),
             classes=self.classes,
             labeled=labeled,
@@ -272,7 +307,6 @@ class FineTuning:
             hessian="train",
             batch_size=SURROGATE_BATCH,
         )
-        return problem, pool
 
     def logits(self, snapshot: Snapshot, rows: IntArray) -> FloatArray:
         """Logits of rows under a deep model, shape (n_rows, n_classes)."""
@@ -300,13 +334,16 @@ class FineTuning:
         selection = replace(selection, rows=pool[selection.rows])
         return selection, kept, state.ending
 
-    def _standardized(self, model: Any) -> NDArray[Any]:
+    def _standardized(self, embed: Callable[[Any], Any], by: str = "") -> NDArray[Any]:
         """Embeddings of all rows; each column has mean 0 and variance 1."""
         n_rows = len(self.codes)
-        with self.stage(f"embedding {n_rows} rows") as report, reporting(report):
-            vectors = model.embed(self.X)
+        with self.stage(f"embedding {n_rows} rows{by}") as report, reporting(report):
+            vectors = embed(self.X)
         vectors = checked_output(vectors, n_rows, "embed")
         return np.asarray(StandardScaler().fit_transform(vectors))
+
+    def _labeled_rows(self, vectors: NDArray[Any], rows: IntArray) -> LabeledRows:
+        return LabeledRows(vectors[rows], self.codes[rows], np.ones(len(rows)))
 
     def _trained_on(self, snapshot: Snapshot) -> tuple[IntArray, IntArray]:
         """Rows that a deep model is fine-tuned on, and their classes."""

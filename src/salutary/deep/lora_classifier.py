@@ -204,15 +204,8 @@ class LoraClassifier(NetworkClassifier):
         vectors = self._embedded(texts, base)
         first = LogisticRegression(max_iter=1000).fit(vectors, codes)
         tuned = fine_tune(
-            base,
-            texts,
-            codes,
-            as_softmax(first),
-            validation,
-            plan,
-            self.rank,
-            self.target_modules,
-            self._draw_seed(),
+            *(base, texts, codes, as_softmax(first), validation, plan),
+            *(self.rank, self.target_modules, self._draw_seed()),
         )
         try:
             self._embedded(texts[:1], tuned.model)
@@ -240,6 +233,10 @@ class LoraClassifier(NetworkClassifier):
         """
         check_is_fitted(self)
         return self._embedded(as_texts(X), self._tuned)
+
+    def embed_frozen(self, X: Any) -> Vectors:
+        """Vectors of texts under the base model, before any fine-tuning."""
+        return self._embedded(as_texts(X), self.load_base())
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Logits of texts.

@@ -21,7 +21,7 @@ class Trainer(Protocol):
     """The methods that `SalutaryFineTuner` needs of a deep model.
 
     `LoraClassifier` and `TorchClassifier` are trainers; so is any object with the two
-    methods below. Three more things are used if the trainer has them:
+    methods below. Four more things are used if the trainer has them:
 
     - If ``fit`` also takes ``X_val`` and ``y_val``, it is passed the canary rows, to
       stop early by and not to train on. Canary rows are validation rows that influence
@@ -30,6 +30,9 @@ class Trainer(Protocol):
       n_classes) with columns in the order of ``numpy.unique(y)``, the trainer is judged
       by its own predictions. Otherwise it is judged by the predictions of a logistic
       regression on its embeddings.
+    - If there is an ``embed_frozen``, which takes and returns what ``embed`` does under
+      the model as it comes, before any ``fit``, logistic regressions on these vectors
+      are among what the deep model and its labels are compared with.
     - If there is a parameter ``random_state`` and it is None, it is set to a seed.
 
     Notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from salutary.advice.comparison import Comparison
+from salutary.advice.comparison import Comparison, rows_of_pool
 from salutary.displays.advice import AdviceDisplay
 from salutary.displays.reprs import in_a_notebook, on_a_screen, options_table
 
@@ -24,11 +24,15 @@ class Advice(Comparison):
     n_train, n_validation, n_pool : int
         Numbers of rows.
     n_pool_used : int
-        Number of pool rows that were used. Of more than 20,000 a part is drawn.
+        Number of pool rows that were used. Of more than 20,000 a part is drawn, unless
+        all were wanted.
     splits, repeats : int
         Number of folds, and how often the cross-fitting was repeated.
     classes_not_validated : list of str
         Classes that no validation row has. Nothing shows what helps for them.
+    whole_pool_rows : dict of str to int
+        How many pool rows take part in each option of the whole pool, where the pool is
+        not left alone. Empty without a pool.
     model_ : Pipeline or classifier
         The advised option, fitted on all rows. It takes rows as `salutary.advise` was
         given them.
@@ -81,7 +85,8 @@ class Advice(Comparison):
     def _rows(self) -> str:
         pool = f", {self.n_pool} in the pool" if self.n_pool else ""
         used = f", of which {self.n_pool_used} were used"
-        return (
+        rows = (
             f"Rows: {self.n_train} to train, {self.n_validation} to validate{pool}"
             f"{used if self.n_pool_used < self.n_pool else ''}."
         )
+        return " ".join([rows, *rows_of_pool(self.to_dict(), "use_all=True")])

@@ -56,6 +56,7 @@ def advise(
     batch_size: int = 10,
     splits: int = 5,
     repeats: int = 2,
+    use_all: bool = False,
     keep: Collection[str] = (),
     random_state: Any = None,
     callbacks: Sequence[RunCallback] | None = None,
@@ -71,7 +72,9 @@ def advise(
     - training rows with some labels switched, as by `salutary.relabel`, with the
       validation rows and without;
     - with a pool: self-training, and labels as by `salutary.SalutaryClassifier` under
-      the paper's rule, under the default rule, and with a refit on the validation rows.
+      the paper's rule, under the default rule, and with a refit on the validation rows;
+    - train + validation with the whole pool, by each method of
+      `salutary.SemiSupervisedClassifier`.
 
     Every option has its C tuned on rows that the tuning fits have not seen: training on
     both by all rows, the others by validation rows.
@@ -90,8 +93,7 @@ def advise(
     y_val : array-like of shape (n_val,)
         Labels of the validation rows.
     X_pool : array-like, sparse matrix or table of shape (n_pool, n_features), optional
-        Unlabeled rows. From a pool of more than 20,000 rows, 20,000 are drawn to
-        compare options with.
+        Unlabeled rows. From a pool of more than 20,000 rows, 20,000 are drawn.
     estimator : LogisticRegression(CV) or Pipeline ending in one, optional
         By default rows are prepared as on the command line: columns of tables are
         encoded by what they hold, those that name rows are left out, gaps are filled,
@@ -110,6 +112,8 @@ def advise(
         that have not seen it.
     repeats : int, default=2
         Number of times the validation rows are cut into parts, each time differently.
+    use_all : bool, default=False
+        Whether all rows of a large pool are used, however long that takes.
     keep : collection of str, default=()
         Columns of tables that become features even if they name rows, as an id does.
         For the default ``estimator`` alone.
@@ -232,6 +236,7 @@ def advise(
         batch_size=batch_size,
         seed=seed,
         estimator=as_plain_regression(template),
+        use_all=use_all,
     )
     folds = ToldComparison(callbacks, settings, task)
     found = compare(task, splits, repeats, _Printed() if verbose else _silent, folds)

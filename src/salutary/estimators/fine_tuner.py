@@ -110,7 +110,14 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         both without them, see `SalutaryClassifier`. As on the command line it is about
         logistic regressions on the embeddings of the model that was fine-tuned on the
         labeled rows alone, and about the labels that its surrogate would assign in one
-        round. None without a guard, and if there was nothing to label.
+        round. If the trainer has ``embed_frozen``, regressions on the embeddings of the
+        model as it comes are compared with too, on labeled and validation rows, and by
+        information maximization with the whole pool. None without a guard, and if there
+        was nothing to label.
+    baselines_ : dict of str to dict
+        "log_loss" and "accuracy" of these two regressions on the canary rows, which
+        they were not fitted on; those of the deep model are in ``history_``. Empty
+        without a guard or ``embed_frozen``.
 
     See Also
     --------
@@ -259,12 +266,14 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             rule=find_rule(self.rule),
             batch_size=self.batch_size,
             seed=int(rng.randint(2**31)),
+            embed_frozen=getattr(trainer, "embed_frozen", None),
         )
         told = ToldRun.of(self, "finetune")
         begun, state, records = told.run(task, self.budget)
         outcomes = outcomes_of(state, records)
         self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
+        self.baselines_ = task.baselines()
         self._model = state.best.model
         refit = self.refit_on_validation
         if X_val is None if refit == "auto" else refit:

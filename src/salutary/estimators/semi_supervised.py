@@ -64,6 +64,8 @@ class SemiSupervisedClassifier(
         None means ``LogisticRegression()``. The earlier steps of a pipeline are fitted
         once, without labels, on labeled and unlabeled rows. C is tuned, so that of the
         estimator has no part in it.
+    use_all : bool, default=False
+        Whether self-training and label spreading use all rows of a large pool.
     random_state : int, RandomState instance or None, default=None
         Decides the folds, and what is drawn from a large pool. An int makes fits
         repeatable, on any number of threads.
@@ -107,7 +109,10 @@ class SemiSupervisedClassifier(
     -----
     Settings are compared on at most 2,000 rows of the pool. The last fit uses the whole
     pool under information maximization, at most 20,000 rows of it under self-training,
-    and at most 10,000 under label spreading, drawn at random. Information maximization
+    and at most 10,000 under label spreading, drawn at random. With ``use_all`` it uses
+    the whole pool under each: under label spreading, all other rows take labels from
+    their nearest neighbors among the 10,000, as in scikit-learn's ``predict_proba``.
+    Information maximization
     copies a block of the pool at a time and makes two passes over it in an iteration,
     of which it takes tens to hundreds. Rows of float32 are not converted.
 
@@ -146,6 +151,7 @@ class SemiSupervisedClassifier(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "method": [StrOptions(set(get_args(SemiSupervisedMethod)))],
         "estimator": [BaseEstimator, None],
+        "use_all": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -154,10 +160,12 @@ class SemiSupervisedClassifier(
         method: SemiSupervisedMethod = "information_maximization",
         *,
         estimator: Any = None,
+        use_all: bool = False,
         random_state: Any = None,
     ) -> None:
         self.method = method
         self.estimator = estimator
+        self.use_all = use_all
         self.random_state = random_state
 
     def fit(
@@ -223,6 +231,7 @@ class SemiSupervisedClassifier(
                     pool=ArrayPool(matrix, unlabeled_weight > 0, unlabeled_weight),
                     estimator=as_plain_regression(template),
                     seed=int(rng.randint(2**31)),
+                    use_all=self.use_all,
                 )
             )
         self._finish(model, names)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salutary.advice.comparison import rows_of_pool
 from salutary.displays.advice import AdviceDisplay
 from salutary.report.answer import Answer, baselines, beyond_both_tables
 from salutary.report.made import (
@@ -46,7 +47,7 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": outcome,
         "baselines": baselines(outcome),
         "answer": _answer(outcome),
-        "warnings": warnings_of(report),
+        "warnings": [*rows_of_pool(outcome or {}, "--all"), *warnings_of(report)],
         "forest": None,
         "features": features[:MOST_FEATURES],
         "n_features_hidden": max(0, len(features) - MOST_FEATURES),

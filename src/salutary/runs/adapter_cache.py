@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.texts import cuts_told
+from salutary.deep.vectors import Vectors
 from salutary.errors import InputError
 from salutary.files import read_json, write_json
 from salutary.progress import Stage, reporting
@@ -66,6 +67,13 @@ class AdapterCache:
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
         return model
+
+    def embed_frozen(self, X: Any) -> Vectors:
+        """Vectors of texts under the language model, before any fine-tuning."""
+        model = clone(self.classifier).set_params(max_length=self.max_length)
+        with cuts_told():
+            vectors: Vectors = model.embed_frozen(X)
+        return vectors
 
     def kept(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
         """The classifier of a round, which is loaded and never fine-tuned.

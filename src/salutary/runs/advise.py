@@ -73,6 +73,7 @@ class Plan:
     splits: int
     repeats: int
     seed: int
+    use_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,7 @@ def _task(encoded: EncodedTables, plan: Plan) -> AdviceTask:
         budget=plan.budget,
         batch_size=plan.batch_size,
         seed=plan.seed,
+        use_all=plan.use_all,
     )
 
 

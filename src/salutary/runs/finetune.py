@@ -165,6 +165,7 @@ class FineTuneRun:
             "labels_trained_on": len(final_snapshot(finished)),
             "epochs": _epochs(finished),
             "verdict": _verdict(finished),
+            "baselines": task.baselines(),
             "agreement": agreement_of(finished),
         }
 
@@ -219,6 +220,7 @@ def _problem(
         batch_size=settings.batch_size,
         seed=settings.seed,
         stage=cache.stage,
+        embed_frozen=cache.embed_frozen,
     )
 
 

@@ -26,7 +26,6 @@ from salutary.semisupervised.task import (
     Method,
     SemiSupervisedTask,
     Setting,
-    drawn,
     pool_rows,
 )
 
@@ -40,7 +39,7 @@ PASSES = 3
 """How often the model labels the pool and is fitted on it."""
 
 LARGEST_POOL = 20_000
-"""Maximum number of pool rows; they are drawn at random from a larger pool."""
+"""Number of pool rows that are drawn from a larger pool, unless all are wanted."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,10 @@ def models(
 ) -> Iterator[LogisticRegression]:
     """Fit one setting after the other, each from the supervised model.
 
-    Of a pool of more than 20,000 rows, so many are drawn at random.
+    Of a pool of more than 20,000 rows, so many are drawn at random, unless all are
+    wanted.
     """
-    pool = drawn(task.pool, LARGEST_POOL, task.seed)
+    pool = task.pool_of(LARGEST_POOL)
     numbers = pool_rows(pool)
     X, weight = as_float64(pool.take(numbers)), pool.weight[numbers]
     for setting in settings:
@@ -84,7 +84,7 @@ def models(
         yield model
 
 
-METHOD = Method(paths, models)
+METHOD = Method(paths, models, LARGEST_POOL)
 
 
 def balanced_share(

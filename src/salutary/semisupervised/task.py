@@ -55,6 +55,8 @@ class SemiSupervisedTask:
         Seed of what is drawn from the pool.
     tolerance : float
         Tolerance of the fits.
+    use_all : bool
+        Whether methods that draw from a large pool use all of it.
     """
 
     classes: NDArray[Any]
@@ -63,9 +65,14 @@ class SemiSupervisedTask:
     estimator: LogisticRegression = field(default_factory=LogisticRegression)
     seed: int = 0
     tolerance: float = REFIT_TOLERANCE
+    use_all: bool = False
     _plain: dict[float, LogisticRegression] = field(
         default_factory=dict, init=False, repr=False
     )
+
+    def pool_of(self, largest: int) -> Pool:
+        """The pool, or so many rows drawn from a larger one unless all are wanted."""
+        return self.pool if self.use_all else drawn(self.pool, largest, self.seed)
 
     def plain(self, C: float) -> LogisticRegression:
         """The regression on the labeled rows alone; it is fitted once for each C."""
@@ -119,10 +126,19 @@ class Method:
     models : callable
         (task, settings) -> an iterator of the fitted model of each setting. The
         settings are a path, or one setting alone.
+    largest_pool : int or None
+        Number of pool rows to which ``models`` draws a larger pool; None for all.
     """
 
     paths: Callable[[float], list[list[Setting]]]
     models: Callable[[SemiSupervisedTask, Sequence[Any]], Iterator[LogisticRegression]]
+    largest_pool: int | None = None
+
+    def n_used(self, n_pool: int, use_all: bool) -> int:
+        """Number of rows that take part in a fit with a pool of so many."""
+        if use_all or self.largest_pool is None:
+            return n_pool
+        return min(n_pool, self.largest_pool)
 
 
 def pool_rows(pool: Pool) -> IntArray:

@@ -116,12 +116,7 @@ def _what_it_names(name: str, kind: str, tables: Mapping[str, pa.Table]) -> str 
     may_be = _are_whole(train) if kind == "number" else _are_short(train)
     if may_be and _named_as_id(name):
         return "an id by its name"
-    repeats = any(
-        _n_distinct(values) < len(values) - values.null_count
-        for values in others
-        if values is not None
-    )
-    if not may_be or n_distinct < n_rows or repeats:
+    if not may_be or n_distinct < n_rows or any(map(_repeat, others)):
         return None
     if kind != "number":
         what = _code(train.to_pylist())
@@ -143,6 +138,11 @@ def _values(column: pa.ChunkedArray, kind: str) -> pa.Array | None:
 def _n_distinct(values: pa.Array) -> int:
     count: int = pc.count_distinct(values).as_py()
     return count
+
+
+def _repeat(values: pa.Array | None) -> bool:
+    """Whether a value occurs twice; in a large table, costly to know."""
+    return values is not None and _n_distinct(values) < len(values) - values.null_count
 
 
 def _named_as_id(name: str) -> bool:

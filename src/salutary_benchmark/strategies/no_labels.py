@@ -1,13 +1,17 @@
-"""Strategies that buy no labels: salutary labels, self-training, label spreading."""
+"""Strategies that buy no labels: salutary labels, and those of the whole pool."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
+from salutary import SemiSupervisedClassifier
 from salutary.arrays import FloatArray, IntArray
 from salutary.errors import InputError
 from salutary.labeling import loop
@@ -15,8 +19,13 @@ from salutary.labeling.definition import split_folds
 from salutary.labeling.fitting import refitted
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES
-from salutary.names import RuleName
+from salutary.names import RuleName, SemiSupervisedMethod
 from salutary.pools.arrays import ArrayPool
+from salutary.semisupervised.information import Information
+from salutary.semisupervised.self_training import SelfTraining
+from salutary.semisupervised.spreading import Spreading
+from salutary.semisupervised.task import SemiSupervisedTask, Setting
+from salutary.semisupervised.tuning import METHODS
 from salutary_benchmark.strategies.task import (
     Step,
     Strategy,
@@ -194,6 +203,67 @@ class Spread:
         return np.where(np.isfinite(chance), chance, self.frequency)
 
 
+@dataclass(frozen=True)
+class WholePool:
+    """A semi-supervised method under one setting: one model and no rounds.
+
+    C is that of all strategies, and how the pool takes part is not tuned, so that what
+    differs from `train_only` is the pool alone.
+
+    Parameters
+    ----------
+    method : {"information_maximization", "self_training", "label_spreading"}
+    setting : Setting
+        In the middle of those that `SemiSupervisedClassifier` tunes. Its C has no part.
+    """
+
+    method: SemiSupervisedMethod
+    setting: Setting
+
+    def __call__(self, task: Task) -> Iterator[Step]:
+        """Fit the labeled rows and the whole pool."""
+        labeled, (X_pool, _) = task.labeled_with(_all(task)), task.split.pool
+        penalized = estimator(task, labeled)
+        classes = np.unique(labeled[1])
+        of_method = SemiSupervisedTask(
+            classes=classes,
+            rows=as_labeled_rows(labeled, classes),
+            pool=ArrayPool.of(X_pool),
+            estimator=penalized,
+            seed=task.seed,
+        )
+        setting = replace(self.setting, C=penalized.C)
+        (model,) = METHODS[self.method].models(of_method, [setting])
+        yield _with_whole_pool(task, model, labeled[1])
+
+
+def semi_supervised(task: Task) -> Iterator[Step]:
+    """`salutary.SemiSupervisedClassifier` as it comes, which may leave the pool alone.
+
+    It tunes C, how the pool takes part, and a temperature, whatever the setting's C is.
+    """
+    labeled, (X_pool, _) = task.labeled_with(_all(task)), task.split.pool
+    template = LogisticRegression(
+        fit_intercept=task.setting.fit_intercept, max_iter=10_000
+    )
+    model = SemiSupervisedClassifier(estimator=template, random_state=task.seed)
+    with warnings.catch_warnings():
+        # Of classes with few labeled rows, for which the pool is left alone.
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(*joined(labeled, (X_pool, np.full(len(X_pool), -1))))
+    if model.parameters_:
+        yield _with_whole_pool(task, model, labeled[1])
+    else:
+        yield Step(model, len(labeled[1]))
+
+
+def _with_whole_pool(task: Task, model: Any, labels: IntArray) -> Step:
+    """The step of a model that the whole pool took part in."""
+    X_pool, y_pool = task.split.pool
+    agreement = _agreement(model.predict(X_pool), y_pool)
+    return Step(model, len(labels) + len(y_pool), agreement)
+
+
 def _all(task: Task) -> int:
     return len(task.split.validation[1])
 
@@ -222,9 +292,24 @@ def full_pool(task: Task) -> Iterator[Step]:
     yield Step(fit(task, rows), len(rows[1]))
 
 
+WHOLE_POOL: dict[str, Strategy] = {
+    "InformationMaximization": WholePool(
+        "information_maximization", Information(C=1.0, strength=0.3)
+    ),
+    "WholePoolSelfTraining": WholePool(
+        "self_training", SelfTraining(C=1.0, share=0.5, weight=1.0)
+    ),
+    "LabelSpreadingTeacher": WholePool(
+        "label_spreading", Spreading(C=1.0, n_neighbors=NEIGHBORS, weight=1.0)
+    ),
+    "SemiSupervised": semi_supervised,
+}
+"""Strategies in which all pool rows take part in one fit, by name."""
+
 NO_LABELS: dict[str, Strategy] = {
     "SelfTraining": self_training,
     "LabelSpreading": label_spreading,
+    **WHOLE_POOL,
     "Salutary-paper": Salutary("paper"),
     "Salutary-plausible": Salutary("plausible"),
     "Salutary-tempered": Salutary("tempered"),

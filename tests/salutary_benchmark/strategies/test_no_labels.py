@@ -6,14 +6,22 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import approx_fprime
+from scipy.special import log_softmax
+from scipy.stats import entropy
 from sklearn.datasets import load_digits, make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
-from salutary import SalutaryClassifier, label_influence
+from salutary import SalutaryClassifier, SemiSupervisedClassifier, label_influence
 from salutary_benchmark.data.splits import Part, Split, split
-from salutary_benchmark.strategies.no_labels import CONTROLS, NO_LABELS, Salutary
+from salutary_benchmark.strategies.no_labels import (
+    CONTROLS,
+    NO_LABELS,
+    WHOLE_POOL,
+    Salutary,
+)
 from salutary_benchmark.strategies.task import (
     PENALTIES,
     Setting,
@@ -306,12 +314,89 @@ def test_label_spreading_with_many_identical_rows_stays_finite() -> None:
     assert_allclose(chance.sum(axis=1), 1)
 
 
+def test_information_maximization_is_at_an_optimum_of_what_it_says() -> None:
+    (step,) = NO_LABELS["InformationMaximization"](TASK)
+    model, (X, y) = step.model, DATA.labeled
+    assert model.C == SETTING.C
+    frequency = np.bincount(y, minlength=4) / len(y) * 0.999 + 0.001 / 4
+
+    def objective(flat: Any) -> float:
+        coef, intercept = flat[:-4].reshape(4, -1), flat[-4:]
+        loss = -log_softmax(X @ coef.T + intercept, axis=1)[np.arange(len(y)), y].sum()
+        pool = np.exp(log_softmax(DATA.pool[0] @ coef.T + intercept, axis=1))
+        drawn = entropy(pool, axis=1).mean() + entropy(pool.mean(axis=0), frequency)
+        return float(loss + (coef**2).sum() / 2 / SETTING.C + 0.3 * len(y) * drawn)
+
+    at = np.concatenate([model.coef_.ravel(), model.intercept_])
+    slope = approx_fprime(at, objective)
+    assert abs(slope).max() < 1e-3
+    without = plain().fit(X, y)
+    start = np.concatenate([without.coef_.ravel(), without.intercept_])
+    assert abs(approx_fprime(start, objective)).max() > 0.1
+    assert objective(at) < objective(start)
+
+
+def test_whole_pool_self_training_is_three_fits_to_its_own_labels() -> None:
+    (step,) = NO_LABELS["WholePoolSelfTraining"](TASK)
+    (X, y), (pool, _) = DATA.labeled, DATA.pool
+    model = plain().fit(X, y)
+    for _ in range(3):
+        chance, rows = model.predict_proba(pool), []
+        labels = chance.argmax(axis=1)
+        for label in range(4):
+            of_label = np.flatnonzero(labels == label)
+            order = np.argsort(-chance[of_label, label], kind="stable")
+            rows.extend(of_label[order[: -(-len(of_label) // 2)]])
+        weight = np.append(np.ones(len(y)), np.full(len(rows), len(y) / len(rows)))
+        both = joined((X, y), (pool[rows], labels[rows]))
+        model = plain().fit(*both, sample_weight=weight)
+    same_model(step.model, model)
+
+
+def test_the_teacher_is_scikit_learns_label_spreading() -> None:
+    (step,) = NO_LABELS["LabelSpreadingTeacher"](TASK)
+    teacher = LabelSpreading(kernel="knn", n_neighbors=7, max_iter=1000, tol=1e-9)
+    teacher.fit(*marked(DATA))
+    shares = teacher.label_distributions_[30:]
+    weight = shares.max(axis=1) / shares.max(axis=1).sum() * 30
+    both = joined(DATA.labeled, (DATA.pool[0], shares.argmax(axis=1)))
+    same_model(
+        step.model, plain().fit(*both, sample_weight=np.append(np.ones(30), weight))
+    )
+
+
+def test_semi_supervised_is_the_estimator_as_it_comes() -> None:
+    (step,) = NO_LABELS["SemiSupervised"](with_setting(equal_labels=True))
+    rows = joined(DATA.labeled, DATA.validation)
+    expected = SemiSupervisedClassifier(random_state=0).fit(
+        *joined(rows, (DATA.pool[0], np.full(len(DATA.pool[1]), -1)))
+    )
+    assert expected.parameters_
+    assert_allclose(
+        step.model.predict_proba(DATA.test[0]), expected.predict_proba(DATA.test[0])
+    )
+    assert step.n_labeled == len(rows[1]) + len(DATA.pool[1])
+    right = expected.predict(DATA.pool[0]) == DATA.pool[1]
+    assert step.agreement == pytest.approx(right.mean())
+
+
+def test_a_pool_that_is_left_alone_is_no_row_that_was_trained_on() -> None:
+    noise = np.random.default_rng(0).normal(size=DATA.pool[0].shape)
+    other = replace(DATA, pool=(noise, DATA.pool[1]))
+    (step,) = NO_LABELS["SemiSupervised"](replace(TASK, split=other))
+    assert step.model.parameters_ == {}
+    assert step.n_labeled == 30
+    assert np.isnan(step.agreement)
+
+
 def without_class(part: Part, label: int) -> Part:
     kept = part[1] != label
     return part[0][kept], part[1][kept]
 
 
-@pytest.mark.parametrize("name", ["SelfTraining", "LabelSpreading", *CONTROLS])
+@pytest.mark.parametrize(
+    "name", ["SelfTraining", "LabelSpreading", *WHOLE_POOL, *CONTROLS]
+)
 def test_a_class_that_no_labeled_row_has_is_no_obstacle(name: str) -> None:
     lacking = replace(DATA, labeled=without_class(DATA.labeled, 1))
     strategy = {**NO_LABELS, **CONTROLS}[name]
