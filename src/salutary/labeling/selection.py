@@ -27,6 +27,10 @@ def round_significant(values: FloatArray) -> NDArray[np.float64]:
     return np.array(rounded, dtype=np.float64).reshape(values.shape)
 
 
+FIRST_ROWS = 256
+"""Rows of a block that are looked at first, if many may be among the best."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """Pool rows with their labels, and the figures that led to these labels.
@@ -201,18 +205,31 @@ class Keep:
         probability: FloatArray,
     ) -> Selection:
         """Merge a block of rows into a selection, see `keep_best`."""
-        near = self.near(best, scores)
-        if len(near) == 0:
-            return best
-        labels, top = _labels(scores[near]), scores[near].max(axis=1)
+        rest, n_few = self.near(best, scores), FIRST_ROWS
+        while len(rest):  # the first set a floor that most others do not reach
+            few, rest = rest[:n_few], rest[n_few:]
+            block = rows[few], scores[few], influence[few], probability[few]
+            best, n_few = self._merged(best, *block), 4 * n_few
+            if len(rest):
+                rest = rest[self.near(best, scores[rest])]
+        return best
+
+    def _merged(
+        self,
+        best: Selection,
+        rows: IntArray,
+        scores: FloatArray,
+        influence: FloatArray,
+        probability: FloatArray,
+    ) -> Selection:
+        labels, top = _labels(scores), scores.max(axis=1)
         few = self._best_within(labels, top)
-        near = near[few]
         new = Selection.unexamined(
-            rows[near],
+            rows[few],
             labels[few],
             round_significant(top[few]),
-            influence[near],
-            probability[near],
+            influence[few],
+            probability[few],
         )
         return self.best_of(best.followed_by(new))
 
