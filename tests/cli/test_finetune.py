@@ -256,7 +256,8 @@ def test_what_needs_no_tuning_is_judged_by_the_canary_rows(
     report = json.loads((whole / "run.json").read_text())
     found = report["outcome"]["baselines"]
     parts = tables()
-    vectors = TransformerEmbedder(decoder, pooling="last", device="cpu").transform(
+    embedder = TransformerEmbedder(decoder, pooling="last", device="cpu")
+    vectors = embedder.fit_transform(
         [
             text
             for name in ("pool", "train", "validation")
