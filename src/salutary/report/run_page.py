@@ -288,9 +288,7 @@ def _mistakes(page: RunPage) -> dict[str, Any]:
         if len(classes) <= MOST_IN_MATRIX:
             for name, *pair in zip(classes, before, after, strict=True):
                 cells = [
-                    f"{old} →\N{NO-BREAK SPACE}{new}"
-                    if changes and old != new
-                    else str(new)
+                    f"{old} → {new}" if changes and old != new else str(new)
                     for old, new in zip(*pair, strict=True)
                 ]
                 matrix.append((name, cells))
