@@ -158,9 +158,9 @@ Jobs = Annotated[
         "--jobs",
         rich_help_panel=ROUNDS,
         metavar="N",
-        help="Number of threads that work on the run and the guard's three runs at "
-        "once; -1 for as many as there are processors. Labels are the same for any "
-        "number. More than four bring nothing.",
+        help="Number of threads that score the pool, and work on the run and the "
+        "guard's three runs, at once; -1 for as many as there are processors. Labels "
+        "are the same for any number.",
     ),
 ]
 Scratch = Annotated[
