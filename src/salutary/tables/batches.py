@@ -137,8 +137,9 @@ def may_have_many_rows(path: Path) -> bool:
         return count_parquet_rows(path) > MANY_ROWS
     is_large = path.stat().st_size > 2 * MANY_ROWS  # a row of text has two bytes
     if format_of(path) in (*DELIMITED, *JSON_LINES):
-        may_be = is_large or is_gzipped(path)
-        return may_be and check_text(path).n_lines > MANY_ROWS
+        with readable(path):
+            may_be = is_large or is_gzipped(path)
+            return may_be and check_text(path).n_lines > MANY_ROWS
     # Not even Excel can hold many, and nobody would want to read them from there.
     return is_large and format_of(path) in ARROW
 
@@ -185,7 +186,8 @@ def check_texts(path: Path) -> None:
         See `check_delimited`.
     """
     if not path.is_dir() and format_of(path) in DELIMITED:
-        check_delimited(path)
+        with readable(path):
+            check_delimited(path)
 
 
 @dataclass(frozen=True)
