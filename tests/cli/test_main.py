@@ -257,7 +257,7 @@ OTHERS = {
 }
 WORK = {
     "advise": "salutary.runs.advise.advise_tables",
-    "predict": "salutary.cli.predict._parts",
+    "predict": "salutary.runs.artifacts.load",
     "demo": "salutary.cli.demo._results",
 }
 
