@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
+from salutary.advice.cross_fitting import Judged
+from salutary.advice.measure import Measure
+from salutary.advice.verdict import reach_verdict
+from salutary.influence.objectives import Truth
 from salutary.labeling.guard import mean_decrease
 from salutary.names import TRAIN_AND_VALIDATION, WHOLE_POOL
 from studies.worth_data import DATA
@@ -27,13 +32,36 @@ LEVEL = 0.05
 LARGEST_HARM = 0.02
 """Part of the log loss that a way to decide may cost on the average of a set."""
 
+TINY = 1e-12
+"""A loss of zero would need an infinite logit."""
+
 Decide = Callable[[pd.DataFrame], str]
 """From the options of a trial, with their cross-fitted losses, to the one to follow."""
 
 
 def present(trial: pd.DataFrame) -> str:
-    """What ``advise`` said."""
-    return str(trial.loc[trial["advised"], "option"].item())
+    """What ``advise`` says of these losses.
+
+    Whatever rule it had when the trial was measured: the verdict compares losses row by
+    row, so the mean ones of two classes in turn stand for the options' predictions.
+    """
+    rows = trial.dropna(subset="seen_losses").set_index("option")
+    judged = {
+        str(name): _with_losses(np.asarray(row["seen_losses"]), row["labels"])
+        for name, row in rows.iterrows()
+    }
+    n_rows = len(rows["seen_losses"].iloc[0])
+    truth = Truth(np.arange(n_rows) % 2, np.ones(n_rows))
+    return reach_verdict(judged, Measure(truth)).option
+
+
+def _with_losses(losses: NDArray[np.float64], n_labels: float) -> Judged:
+    """Predictions that have these losses where the truth is 0 and 1 in turn."""
+    own = -np.maximum(losses, TINY)
+    logits = np.stack([own, np.log(-np.expm1(own))], axis=1)
+    logits[1::2] = logits[1::2, ::-1]
+    unknown = np.zeros(1)
+    return Judged(logits[None], unknown, unknown, np.array([n_labels]))
 
 
 def always_both(trial: pd.DataFrame) -> str:

@@ -372,6 +372,9 @@ def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
                         "behind_se": 0.01,
                         "advised": option == "information maximization",
                         "seen_losses": losses.get(option),
+                        "labels": float(
+                            option in ("information maximization", "salutary")
+                        ),
                         **{"seconds": 60.0, "cpu_seconds": 30.0},
                     }
                 )
