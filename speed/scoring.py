@@ -16,7 +16,7 @@ from salutary import label_influence
 from salutary.arrays import as_float64
 from salutary.influence.factored import factor_model
 from salutary.influence.softmax import parameter_gradient, softmax_model
-from salutary.labeling.batch import available, choose_batches
+from salutary.labeling.batch import choose_batches, taken
 from salutary.labeling.fitting import Snapshot, begin
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
@@ -127,7 +127,7 @@ def _kernel(X: Any, labels: Any, n_classes: int) -> Iterator[Ratio]:
     _, slope = data.objective_of(data.validation)(factored.model.logits(rows))
     direction = parameter_gradient(rows, slope, fit_intercept=True)
     weights = np.vstack([factored.model.coef, direction[:, :-1]]).astype(np.float32)
-    free = available(data, snapshot)
+    none = taken(data, snapshot)
 
     def best_ten() -> None:
         survey = Survey(n_rows)
@@ -139,7 +139,7 @@ def _kernel(X: Any, labels: Any, n_classes: int) -> Iterator[Ratio]:
                     snapshot,
                     factored,
                     direction,
-                    free,
+                    none,
                     10,
                     survey,
                 )

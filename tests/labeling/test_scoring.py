@@ -13,7 +13,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from salutary.labeling import scoring
-from salutary.labeling.batch import look
+from salutary.labeling.batch import available, look
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, own_pool
 from salutary.labeling.fitting import begin, extend
@@ -35,7 +35,7 @@ POWERS = {"p^0": 0.0, "p^1": 1.0, "p^2": 2.0}
 def plainly(view: View) -> dict[str, Selection]:
     """The shortlists of one view: every score of every free row, and a sort of all."""
     problem, model = view.problem, view.factored.model
-    rows = np.flatnonzero(view.free)
+    rows = np.flatnonzero(available(problem, view.snapshot))
     X = problem.pool.take(rows)
     X = X.toarray() if sparse.issparse(X) else X
     X = X.astype(np.float64)
@@ -163,4 +163,7 @@ def test_one_pass_finds_what_each_view_finds_alone(dtype: type, data: Any) -> No
                     rtol=tolerance,
                     atol=1e-12,
                 )
-    assert survey.spread().n_rows.sum() == views[0].free.sum()
+    assert (
+        survey.spread().n_rows.sum()
+        == available(views[0].problem, views[0].snapshot).sum()
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from salutary.arrays import IntArray, Matrix
 from salutary.influence.direction import influence_direction
 from salutary.influence.factored import FactoredModel, factor_with_pool
 from salutary.influence.softmax import softmax_model
@@ -73,7 +74,7 @@ def look(
         snapshot,
         factored,
         influence_direction(factored, validation.X, problem.objective_of(validation)),
-        available(problem, snapshot),
+        taken(problem, snapshot),
         size,
         survey,
     )
@@ -116,9 +117,12 @@ def _pick_batch(view: View, shortlist: Selection, variant: str) -> Selection:
 
 def factor_snapshot(problem: Definition, snapshot: Snapshot) -> FactoredModel:
     """Factor a snapshot's model with the Hessian that the problem asks for."""
-    pool, free = problem.pool, available(problem, snapshot)
     training, class_weight = weighted_training_rows(problem, snapshot)
-    blocks = (lambda: (X for _, X in pool.blocks(free)), int(free.sum()))
+
+    def rows() -> Iterator[Matrix]:  # which makes its mask anew, and keeps none
+        yield from (X for _, X in problem.pool.blocks(available(problem, snapshot)))
+
+    blocks = rows, int(available(problem, snapshot).sum())
     return factor_with_pool(
         softmax_model(snapshot.model),
         training.X,
@@ -132,9 +136,14 @@ def factor_snapshot(problem: Definition, snapshot: Snapshot) -> FactoredModel:
 def available(problem: Definition, snapshot: Snapshot) -> NDArray[np.bool_]:
     """Which pool rows can still be labeled; rows of weight zero could not help."""
     free = problem.pool.unlabeled & (problem.pool.weight > 0)
-    free[snapshot.rows] = False
-    free[problem.edit.last_of_class(snapshot.rows, snapshot.labels)] = False
+    free[taken(problem, snapshot)] = False
     return free
+
+
+def taken(problem: Definition, snapshot: Snapshot) -> IntArray:
+    """Pool rows that can no longer be labeled, ascending."""
+    last = problem.edit.last_of_class(snapshot.rows, snapshot.labels)
+    return np.union1d(snapshot.rows, last).astype(np.intp)
 
 
 def with_errors(view: View, batch: Selection) -> Selection:

@@ -47,8 +47,9 @@ class View:
         The snapshot's model.
     direction : ndarray of shape (n_classes, n_features + fit_intercept)
         See `salutary.influence.direction`.
-    free : ndarray of shape (n_pool,), dtype bool
-        Which pool rows can still be labeled.
+    taken : ndarray of shape (n_taken,), dtype intp
+        Pool rows that can no longer be labeled, ascending. A mask of the pool for each
+        view would take its memory.
     size : int
         Maximum number of rows in a batch.
     survey : Survey, optional
@@ -60,9 +61,14 @@ class View:
     snapshot: Snapshot
     factored: FactoredModel
     direction: Float64Array
-    free: NDArray[np.bool_]
+    taken: IntArray
     size: int
     survey: Survey | None = None
+
+    def free(self, rows: IntArray) -> NDArray[np.bool_]:
+        """Which of some pool rows, in ascending order, can still be labeled."""
+        first, end = np.searchsorted(self.taken, [rows[0], rows[-1] + 1])
+        return np.isin(rows, self.taken[first:end], invert=True)
 
     @property
     def keep(self) -> Keep:
@@ -99,7 +105,8 @@ def score_pool(
     are looked at more closely.
     """
     pool = views[0].problem.pool
-    wanted = pool.unlabeled & (pool.weight > 0)
+    wanted = pool.weight > 0
+    wanted &= pool.unlabeled
     blocks, turn = iter(pool.blocks(wanted)), Lock()
     n_threads = min(effective_n_jobs(n_jobs), 1 + len(wanted) // BLOCK_ROWS)
     found = Parallel(n_jobs=n_threads, require="sharedmem")(
@@ -166,7 +173,7 @@ class _Columns:
         influence, probability = self.scorer.finish(products, room)
         influence = self.view.problem.edit.effect(influence, rows)
         if self.view.survey is not None:
-            free = self.view.free[rows]
+            free = self.view.free(rows)
             if free.all():
                 self.view.survey.add(rows, influence)
             else:
@@ -191,7 +198,8 @@ class _Columns:
         probability: FloatArray,
     ) -> None:
         near = self.keep.near(self.best[name], scores)
-        near = near[self.view.free[rows[near]]]
+        if len(near):
+            near = near[self.view.free(rows[near])]
         if len(near):
             block = rows[near], scores[near], influence[near], probability[near]
             self.best[name] = self.keep(self.best[name], *block)
