@@ -1,5 +1,6 @@
 """Tables read batch by batch are the tables read whole."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -247,3 +248,63 @@ def test_another_content_has_another_stamp(tmp_path: Path) -> None:
     assert stamp(folder) == before
     pq.write_table(table_of(), folder / "9.parquet")
     assert stamp(folder) != before
+
+
+def test_files_with_a_column_in_types_that_cannot_be_joined_are_refused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t").mkdir()
+    numbers = list(range(300))
+    for name, values in (("0", numbers), ("1", [None] * 300), ("2", ["x"] * 300)):
+        pq.write_table(pa.table({"k": values}), tmp_path / "t" / f"{name}.parquet")
+    words = (
+        r"2\.parquet: column 'k' is of type string, but of type int64 in files before "
+        "it; store it in one type in all files"
+    )
+    with pytest.raises(InputError, match=words):
+        sample(tmp_path / "t", (), {"k"}, 0)
+    with pytest.raises(InputError, match=words):
+        read_table(tmp_path / "t")
+
+
+def test_files_may_have_more_categories_together_than_one_could(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    for file in range(3):
+        texts = [f"{file}-{row % 60}" for row in range(300)]
+        frame = pd.DataFrame({"k": pd.Categorical(texts)})
+        frame.to_parquet(tmp_path / "t" / f"{file}.parquet")
+    whole = read_table(tmp_path / "t")["k"].to_pylist()
+    assert len({*whole}) == 180
+    found = sample(tmp_path / "t", (), {"k"}, 0)
+    assert found is not None
+    assert found.columns["k"].to_pylist() == whole
+    rows = np.arange(900)[::-1].astype(np.intp)
+    assert read_rows(tmp_path / "t", rows, ())["k"].to_pylist() == whole[::-1]
+
+
+def test_types_that_cannot_be_drawn_are_stored_plainly(tmp_path: Path) -> None:
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([500, N]), pa.array(["a", "b"]))
+    with pa.ipc.new_file(tmp_path / "t.arrow", pa.schema([("k", runs.type)])) as file:
+        file.write_table(pa.table({"k": runs}))
+    padding = pa.table({"k": runs})
+    found = pa.concat_tables([b.rows for b in table_batches(tmp_path / "t.arrow")])
+    assert found["k"].to_pylist() == padding["k"].to_pylist()
+
+
+def test_lines_may_end_with_a_carriage_return_alone(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a,b\r" + b"1,2\r" * 600)
+    found = sample(tmp_path / "t.csv", (), set(), 0)
+    assert found is not None
+    assert found.n_rows == 600
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz"])
+def test_a_damaged_archive_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    lines = b"a,b\n" + b"1,2\n" * 600
+    if name.startswith("t.jsonl"):
+        lines = b'{"a": 1}\n' * 600
+    packed = gzip.compress(lines)
+    for damaged in (packed[:-9], packed[:20] + b"\0" * 9 + packed[29:], b"plain"):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(InputError, match=f"{name}: cannot be read"):
+            sample(tmp_path / name, (), set(), 0)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sklearn.pipeline import Pipeline
 
-    from salutary.tables.batches import Batch
-
 
 @is_conventional
 @takes_config
@@ -110,27 +108,23 @@ def _parts(
     import numpy as np
 
     from salutary.runs.artifacts import read_report
-    from salutary.tables.batches import (
-        Batch,
-        check_texts,
-        may_have_many_rows,
-        table_batches,
-    )
+    from salutary.tables.batches import check_texts, may_have_many_rows
     from salutary.tables.casting import cast_features
     from salutary.tables.formats import read_table
+    from salutary.tables.large_pool import cast_batches
 
     kinds = model["types"].kinds
     id_column = read_report(run_dir)["settings"]["id"]
     documents = [column for column, kind in kinds.items() if kind == "document"]
-    batches: Iterable[Batch]
+    parts: Iterable[tuple[pa.Table, pd.DataFrame]]
     if may_have_many_rows(path):
         check_texts(path)
-        batches = table_batches(path, documents)
+        parts = cast_batches(path, kinds, documents)
     else:
-        batches = [Batch(read_table(path, documents), path, 0)]
+        whole = read_table(path, documents)
+        parts = [(whole, cast_features(whole, kinds, str(path)))]
     n_passed = 0
-    for batch in batches:
-        rows = batch.rows
+    for rows, frame in parts:
         columns: dict[str, Any] = {"row": np.arange(n_passed, n_passed + rows.num_rows)}
         if id_column in rows.column_names:
             columns = {id_column: rows[id_column].combine_chunks()}
@@ -140,7 +134,7 @@ def _parts(
                     "column; rename it, also in the run's pool"
                 )
         n_passed += rows.num_rows
-        yield columns, cast_features(rows, kinds, str(batch.file), batch.first)
+        yield columns, frame
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:
@@ -149,7 +143,8 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
 
     from salutary.tables.spelling import whole_numbers
 
-    table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    table = pa.concat_tables(parts, promote_options="permissive")
+    table = table.unify_dictionaries().combine_chunks()
     ids = whole_numbers(table.column(0).combine_chunks())
     return table.set_column(0, table.column_names[0], ids)
 

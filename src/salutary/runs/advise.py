@@ -43,8 +43,9 @@ from salutary.runs.kind import Request
 from salutary.runs.metrics import add_line, write_lines
 from salutary.runs.origins import (
     begun,
-    checked_sha256,
     data_of,
+    hashed,
+    refuse_changes,
     refuse_other,
     versions,
     warn_of_versions,
@@ -170,9 +171,7 @@ def advise_into(
     told = Callbacks() if callbacks is None else callbacks
     check_clock()
     check_directory(ADVISING, request)
-    data = {
-        name: checked_sha256(path) for name, path in request.sources.paths().items()
-    }
+    data, before = hashed(request.sources)
     report = report_if_finished(
         AdviceLedger,
         request,
@@ -185,12 +184,14 @@ def advise_into(
     path, encoded = request.out / LEDGER, None
     if not holds_run(request.out):
         encoded = _prepared(request.sources, request.settings, stage)
+        refuse_changes(request.sources, before)
     with claim(request.out), open_ledger(AdviceLedger, path) as ledger:
         if not ledger.is_empty():
             facts = _facts_of_same_run(ledger, request, data)
             request = request.continuing(facts["embedder"])
         if encoded is None:
             encoded = _prepared(request.sources, request.settings, stage)
+            refuse_changes(request.sources, before)
         if ledger.is_empty():
             ledger.begin(_first_facts(request, encoded, data))
         on_checks(encoded.checks)

@@ -27,6 +27,9 @@ def check_sources(sources: Sources, seed: int, stage: Stage) -> Checks:
     """
     with stage("reading the tables"):
         tables = read_tables(sources, seed)
+        if tables.large_pool is not None:
+            for _ in tables.large_pool.frames():
+                pass  # what would stop a run is found here
     with stage("encoding the columns"):
         plain = replace(sources, texts=None)
         _, matrices = fit_encoder(_without_documents(tables), plain, seed)

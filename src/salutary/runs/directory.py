@@ -29,8 +29,9 @@ from salutary.runs.kind import FinishedRun, PreparedRun, Request, RunKind
 from salutary.runs.metrics import add_metrics, write_metrics
 from salutary.runs.origins import (
     begun,
-    checked_sha256,
     data_of,
+    hashed,
+    refuse_changes,
     refuse_other,
     versions,
     warn_of_versions,
@@ -87,8 +88,7 @@ def run_tables(
     with threadpool_limits(limits=1, user_api="blas"):
         check_clock()
         check_directory(kind, request)
-        paths = request.sources.paths().items()
-        data = {name: checked_sha256(path) for name, path in paths}
+        data, before = hashed(request.sources)
         report = report_if_finished(
             Ledger,
             request,
@@ -101,6 +101,7 @@ def run_tables(
         prepared: PreparedRun | None = None
         if not holds_run(request.out):
             prepared = kind.prepare(request, stage)
+            refuse_changes(request.sources, before)
         with claim(request.out), open_ledger(Ledger, request.out / LEDGER) as ledger:
             record = None
             if not ledger.is_empty():
@@ -114,6 +115,7 @@ def run_tables(
                 request = request.continuing(record.facts["embedder"])
             if prepared is None:
                 prepared = kind.prepare(request, stage)
+                refuse_changes(request.sources, before)
             with stage("fitting the first model"):
                 if record is None:
                     with _scratch_removed(kind, request.out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import platform
 import warnings
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Any
 
 from salutary.errors import InputError
 from salutary.runs.kind import Request
+from salutary.tables.batches import Stamp, stamp
 from salutary.tables.formats import file_sha256
 from salutary.tables.paths import check_exists
 from salutary.tables.sources import Sources
@@ -37,6 +39,34 @@ def checked_sha256(path: Path) -> str:
         raise InputError(
             f"{path}: cannot be read: {error.strerror}; {remedy}"
         ) from None
+
+
+def hashed(sources: Sources) -> tuple[dict[str, str], dict[str, Stamp]]:
+    """SHA-256 of each table, and its stamp of before it was read for that."""
+    data, before = {}, {}
+    for name, path in sources.paths().items():
+        with suppress(OSError):  # of which the next line tells
+            before[name] = stamp(path)
+        data[name] = checked_sha256(path)
+    return data, before
+
+
+def refuse_changes(sources: Sources, before: dict[str, Stamp]) -> None:
+    """Refuse tables that have changed since they were hashed.
+
+    Raises
+    ------
+    InputError
+    """
+    for name, path in sources.paths().items():
+        now = None
+        with suppress(OSError):
+            now = stamp(path)
+        if now != before[name]:
+            raise InputError(
+                f"{path}: has changed while it was read; start again once nothing "
+                "writes to it"
+            )
 
 
 def versions(sources: Sources) -> dict[str, str]:

@@ -157,7 +157,7 @@ def _encoded_pool(
     """Encode the rows of a large pool into a file, a batch at a time."""
     size = FilePool.size(pool.n_rows, n_features)
     _check_room(scratch, size)
-    doing = f"encoding {pool.n_rows:,} rows of the pool ({size / 1e9:.1f} GB on disk)"
+    doing = f"encoding {pool.n_rows:,} rows of the pool ({_bytes(size)} on disk)"
     with stage(doing) as report:
 
         def encoded() -> Iterator[FloatArray]:
@@ -167,7 +167,14 @@ def _encoded_pool(
                 n_done += len(frame)
                 report(n_done, pool.n_rows)
 
-        return FilePool.written(encoded(), pool.n_rows, n_features, scratch)
+        try:
+            return FilePool.written(encoded(), pool.n_rows, n_features, scratch)
+        except OSError as error:
+            raise InputError(
+                f"{scratch}: the encoded pool ({_bytes(size)}) cannot be written: "
+                f"{error.strerror}; make room, or pass --scratch with a folder on "
+                "another disk"
+            ) from None
 
 
 def _check_room(folder: Path, size: int) -> None:
@@ -175,10 +182,17 @@ def _check_room(folder: Path, size: int) -> None:
     missing = size - shutil.disk_usage(folder).free
     if missing > 0:
         raise InputError(
-            f"{folder}: the encoded pool takes {size / 1e9:.1f} GB, "
-            f"{missing / 1e9:.1f} GB more than its disk has free; make room, or pass "
-            "--scratch with a folder on another disk"
+            f"{folder}: the encoded pool takes {_bytes(size)}, {_bytes(missing)} more "
+            "than its disk has free; make room, or pass --scratch with a folder on "
+            "another disk"
         )
+
+
+def _bytes(number: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    if number >= 1e9:
+        return f"{number / 1e9:.1f} GB"
+    return f"{max(number / 1e6, 0.1):.1f} MB"
 
 
 def _unweighted(

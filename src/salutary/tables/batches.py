@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 
 from salutary.arrays import Float64Array, IntArray
+from salutary.errors import InputError
 from salutary.tables.delimited import check_delimited, delimited_batches
 from salutary.tables.formats import (
     ARROW,
@@ -77,7 +79,7 @@ def table_batches(path: Path, verbatim: Collection[str] = ()) -> Iterator[Batch]
     file, first = path, 0
     for source, read in _read(path, verbatim):
         index = index_columns(source, read.column_names)
-        read = _without_views(read.drop_columns(index))
+        read = _plainly_stored(source, read.drop_columns(index))
         for start in range(0, read.num_rows, BATCH_ROWS):
             rows = read.slice(start, BATCH_ROWS)
             if source != file:
@@ -115,12 +117,39 @@ def _arrow_batches(path: Path) -> Iterator[pa.Table]:
                     yield pa.Table.from_batches([batch])
 
 
-def _without_views(table: pa.Table) -> pa.Table:
-    """The table with texts stored plainly, as Arrow cannot take rows of views."""
+def _plainly_stored(path: Path, table: pa.Table) -> pa.Table:
+    """The table without types of which Arrow cannot take rows or join batches.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be stored otherwise.
+    """
+    types = pa.types
     for place, field in enumerate(table.schema):
-        if pa.types.is_string_view(field.type):
-            plain = table.column(place).cast(pa.large_string())
-            table = table.set_column(place, field.name, plain)
+        column = table.column(place)
+        try:
+            if types.is_run_end_encoded(field.type):
+                column = pa.chunked_array(
+                    [pc.run_end_decode(chunk) for chunk in column.chunks],
+                    field.type.value_type,
+                )
+            elif types.is_string_view(field.type):
+                column = column.cast(pa.large_string())
+            elif types.is_binary_view(field.type):
+                column = column.cast(pa.large_binary())
+            elif types.is_dictionary(field.type):
+                wide = pa.dictionary(pa.int32(), field.type.value_type)
+                column = column.cast(wide)
+                column.slice(0, 1).take(pa.array([0][: len(column)], pa.int64()))
+            else:
+                continue
+        except pa.ArrowException:
+            raise InputError(
+                f"{path}: column {field.name!r} is stored as {field.type}, which "
+                "cannot be read in batches; store it as plain text or numbers"
+            ) from None
+        table = table.set_column(place, field.name, column)
     return table
 
 

@@ -1,16 +1,67 @@
-"""A pool of more rows than are looked at, cast batch by batch."""
+"""Tables of many rows, cast batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from salutary.errors import InputError
-from salutary.tables.batches import Stamp, stamp, table_batches
+from salutary.influence.label_values import shown
+from salutary.tables.batches import Batch, Stamp, stamp, table_batches
 from salutary.tables.casting import cast_features
+from salutary.tables.columns import present_values
+from salutary.tables.spelling import spell_booleans
+
+
+def cast_batches(
+    path: Path, kinds: Mapping[str, str], verbatim: Collection[str] = ()
+) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+    """Yield the rows of a table batch by batch, as read and as by `cast_features`.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used, naming its file and row there.
+    """
+    texts = _Texts(kinds)
+    for batch in table_batches(path, verbatim):
+        texts.check(batch)
+        called = str(batch.file)
+        yield batch.rows, cast_features(batch.rows, kinds, called, batch.first)
+
+
+class _Texts:
+    """Columns of numbers that are texts here, and what they spell in all batches.
+
+    A text column of true and false alone is read as 1 and 0. Among numbers these words
+    are refused, also where a batch has no number.
+    """
+
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self.numbers = [name for name, kind in kinds.items() if kind == "number"]
+        self.spelled: dict[str, bool] = {}
+
+    def check(self, batch: Batch) -> None:
+        for name in {*self.numbers} & {*batch.rows.column_names}:
+            texts = present_values(batch.rows[name])
+            known = np.flatnonzero(texts.is_valid().to_numpy())
+            if not len(known) or not pa.types.is_string(texts.type):
+                continue
+            words = spell_booleans(pc.utf8_trim_whitespace(texts))
+            if self.spelled.setdefault(name, words) != words:
+                row = int(known[0])
+                raise InputError(
+                    f"{batch.file}: column {name!r}, row {batch.first + row}: "
+                    f"{shown(texts[row].as_py())} stands in a column that has numbers "
+                    "in some rows, and true and false in others; correct it or leave "
+                    "it empty"
+                )
 
 
 @dataclass(frozen=True)
@@ -44,8 +95,8 @@ class LargePool:
             If a value cannot be used, naming its file and row there; and if a file has
             changed since it was first read.
         """
-        for batch in table_batches(self.path, self.verbatim):
-            yield cast_features(batch.rows, self.kinds, str(batch.file), batch.first)
+        for _, frame in cast_batches(self.path, self.kinds, self.verbatim):
+            yield frame
         if stamp(self.path) != self.stamp:
             raise InputError(
                 f"{self.path}: has changed while it was read; start again once nothing "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,23 +39,20 @@ def parquet_files(path: Path) -> list[Path]:
 
 def read_parquet(path: Path) -> pa.Table:
     """Read a file, or all files of a folder, whose columns must be the same."""
-    files = parquet_files(path)
-    names = _column_names(files[0])
+    files = _alike(parquet_files(path))
     tables = []
     for file in files:
-        _check_columns(file, files[0], names)
         with readable(file):
-            tables.append(_with_categories(pa.parquet.ParquetFile(file).read()))
+            tables.append(_as_stored(pa.parquet.ParquetFile(file).read()))
     if len(tables) == 1:
         return tables[0]
+    names = tables[0].column_names
     return pa.concat_tables(
         [table.select(names) for table in tables], promote_options="permissive"
     )
 
 
-def parquet_batches(
-    path: Path, size: int, columns: Collection[str] | None = None
-) -> Iterator[tuple[Path, pa.Table]]:
+def parquet_batches(path: Path, size: int) -> Iterator[tuple[Path, pa.Table]]:
     """Yield (file, rows), batch by batch, without ever holding a whole file.
 
     Parameters
@@ -64,20 +61,14 @@ def parquet_batches(
         A file or a folder.
     size : int
         Largest number of rows in a batch.
-    columns : collection of str, optional
-        Columns that are read, of those that there are; all by default.
     """
-    files = parquet_files(path)
-    names = _column_names(files[0])
-    read = [name for name in names if columns is None or name in columns]
+    files = _alike(parquet_files(path))
+    names = _schema(files[0]).names
     for file in files:
-        _check_columns(file, files[0], names)
         with readable(file):
             opened = pa.parquet.ParquetFile(file, buffer_size=READ_AHEAD)
-            chosen = None if columns is None else read
-            for batch in opened.iter_batches(size, columns=chosen):
-                table = pa.Table.from_batches([batch])
-                yield file, _with_categories(table.select(read))
+            for batch in opened.iter_batches(size):
+                yield file, _as_stored(pa.Table.from_batches([batch]).select(names))
 
 
 def count_parquet_rows(path: Path) -> int:
@@ -89,18 +80,63 @@ def count_parquet_rows(path: Path) -> int:
     return n_rows
 
 
-def _column_names(file: Path) -> list[str]:
+def _schema(file: Path) -> pa.Schema:
     with readable(file):
-        names: list[str] = pa.parquet.read_schema(file).names
-    return names
+        return _as_stored(pa.parquet.read_schema(file).empty_table()).schema
 
 
-def _check_columns(file: Path, first: Path, names: Collection[str]) -> None:
-    if {*_column_names(file)} != {*names}:
-        raise InputError(
-            f"{file}: its columns differ from those of {first.name}; "
-            "all files of a folder must have the same"
-        )
+def _alike(files: list[Path]) -> list[Path]:
+    """The files of a table; refuse one that cannot be joined with the first.
+
+    Raises
+    ------
+    InputError
+        For a file with other columns, or a column of a type that cannot become that of
+        all before it.
+    """
+    first = files[0]
+    joint = _schema(first)
+    for file in files[1:]:
+        own = _schema(file)
+        if {*own.names} != {*joint.names}:
+            raise InputError(
+                f"{file}: its columns differ from those of {first.name}; "
+                "all files of a folder must have the same"
+            )
+        if len({*own.names}) < len(own.names):
+            continue  # which is refused by its name
+        fields = []
+        for field in joint.remove_metadata():
+            both = [pa.schema([field]), pa.schema([own.field(field.name)])]
+            try:
+                fields.append(
+                    pa.unify_schemas(
+                        [each.remove_metadata() for each in both],
+                        promote_options="permissive",
+                    ).field(0)
+                )
+            except pa.ArrowException:
+                raise InputError(
+                    f"{file}: column {field.name!r} is of type "
+                    f"{own.field(field.name).type}, but of type {field.type} in files "
+                    "before it; store it in one type in all files"
+                ) from None
+        joint = pa.schema(fields)
+    return files
+
+
+def _as_stored(table: pa.Table) -> pa.Table:
+    """A table of a file, as the library that wrote it would have it again."""
+    return _with_wide_categories(_with_categories(table))
+
+
+def _with_wide_categories(table: pa.Table) -> pa.Table:
+    """The table with room for more categories, as other files may have others."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            wide = pa.dictionary(pa.int32(), field.type.value_type)
+            table = table.set_column(place, field.name, table.column(place).cast(wide))
+    return table
 
 
 def _with_categories(table: pa.Table) -> pa.Table:

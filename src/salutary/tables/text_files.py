@@ -35,7 +35,7 @@ class Contents:
     n_quotes : int
         Number of its quotation marks.
     n_lines : int
-        Number of its lines.
+        Number of its lines, whether they end with a line feed or a carriage return.
     """
 
     size: int
@@ -70,7 +70,7 @@ def check_text(path: Path) -> Contents:
         gzipped file.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    line, size, n_quotes, chunk = 1, 0, 0, None
+    line, size, n_quotes, n_returns, chunk = 1, 0, 0, 0, None
     with open_bytes(path) as file:
         while chunk != b"":
             first, chunk = chunk is None, file.read(CHUNK)
@@ -94,4 +94,5 @@ def check_text(path: Path) -> Contents:
                 ) from None
             line += chunk.count(b"\n")
             n_quotes += chunk.count(b'"')
-    return Contents(size, n_quotes, line)
+            n_returns += chunk.count(b"\r")
+    return Contents(size, n_quotes, max(line, n_returns))
