@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if added is not None:
             how = f"; the same command{added} continues"
             if added:
-                how += ", and so does 'salutary resume RUN_DIR'"
+                how += ", and so does 'salutary resume RUN_DIR' once there is one"
         _fail(f"interrupted{how}", INTERRUPTED)
 
 
