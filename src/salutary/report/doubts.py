@@ -11,7 +11,7 @@ import pandas as pd
 
 from salutary.arrays import IntArray
 from salutary.ledgers.record import Record
-from salutary.report.visible import number, visible
+from salutary.report.visible import chance, visible
 
 UNSURE = "within two standard errors of nothing"
 AGAINST = "against the model's own guess"
@@ -183,7 +183,7 @@ def reasons_in_words(
     words = {
         UNSURE: f"its influence is {UNSURE}",
         AGAINST: f"{AGAINST}: {visible(label['guess'], 60)}, with probability "
-        f"{number(label['guess_probability'], 2)}",
+        f"{chance(label['guess_probability'])}",
         FAR: f"{FAR}: the nearest is {near(label['distance'])} away; for half of the "
         f"{unit} it is within {near(doubts.typical)}",
         UNSEEN: "; ".join(unseen.get(position, ())),

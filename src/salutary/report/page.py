@@ -30,7 +30,7 @@ from salutary.ledgers.sealed import (
 )
 from salutary.report.advice_page import advice_context
 from salutary.report.run_page import RunPage, run_context
-from salutary.report.visible import LONGEST, number, short, visible, with_error
+from salutary.report.visible import LONGEST, chance, number, short, visible, with_error
 from salutary.runs.artifacts import REPORT
 
 
@@ -137,6 +137,7 @@ def environment_of(package: str) -> Environment:
     environment.filters |= {
         "shown": _shown,
         "number": number,
+        "chance": chance,
         "short": short,
         "with_error": with_error,
         "figure": _figure,

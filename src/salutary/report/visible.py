@@ -71,6 +71,21 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:z.{digits}f}".replace("-", "\u2212")
 
 
+def chance(value: Any) -> str:
+    """A probability with two digits after the point, or two that count if it is small.
+
+    Examples
+    --------
+    >>> chance(0.126), chance(0.00000075), chance(0.9999), chance(1.0)
+    ('0.13', '7.5e−07', 'over 0.99', '1.00')
+    """
+    if value is None or not np.isfinite(value):
+        return NOTHING
+    if 0 < value < 0.005:
+        return f"{value:.2g}".replace("-", "\u2212")
+    return "over 0.99" if 0.995 <= value < 1 else number(value, 2)
+
+
 def short(value: Any) -> str:
     """A figure with four significant digits, as influences differ in size.
 
