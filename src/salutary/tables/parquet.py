@@ -39,17 +39,21 @@ def parquet_files(path: Path) -> list[Path]:
 
 def read_parquet(path: Path) -> pa.Table:
     """Read a file, or all files of a folder, whose columns must be the same."""
-    files = _alike(parquet_files(path))
     tables = []
-    for file in files:
+    for file in _alike(parquet_files(path)):
         with readable(file):
-            tables.append(_as_stored(pa.parquet.ParquetFile(file).read()))
+            tables.append(_with_categories(pa.parquet.ParquetFile(file).read()))
     if len(tables) == 1:
         return tables[0]
     names = tables[0].column_names
-    return pa.concat_tables(
-        [table.select(names) for table in tables], promote_options="permissive"
-    )
+    tables = [table.select(names) for table in tables]
+    try:
+        joined = pa.concat_tables(tables, promote_options="permissive")
+        joined.unify_dictionaries()
+    except pa.ArrowException:  # more categories together than one file had room for
+        wide = [_with_wide_categories(table) for table in tables]
+        joined = pa.concat_tables(wide, promote_options="permissive")
+    return joined
 
 
 def parquet_batches(path: Path, size: int) -> Iterator[tuple[Path, pa.Table]]:
