@@ -21,7 +21,7 @@ import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
@@ -153,6 +153,17 @@ if find_spec("openpyxl"):
     WRITERS[".xlsx"] = write_excel
 
 
+def fit_excel(given: dict[str, dict[str, Column]]) -> bool:
+    """Whether Excel can hold all whole numbers; it keeps them as floats."""
+    return all(
+        abs(value) <= 2**53
+        for table in given.values()
+        for values in table.values()
+        for value in values
+        if isinstance(value, int)
+    )
+
+
 def outcome(function: Callable[[], np.ndarray]) -> np.ndarray | str:
     """A matrix, or the column for which it is refused."""
     with warnings.catch_warnings():
@@ -189,10 +200,14 @@ KINDS_OF_TABLES = st.one_of(
     max_examples=20, deadline=None, suppress_health_check=[*HealthCheck], database=None
 )
 @given(kinds=KINDS_OF_TABLES, seed=st.integers(0, 2**32))
+@example(
+    {"train": ["formatted"], "pool": ["whole numbers"], "validation": ["floats"]}, 31
+)
 def test_every_format_gives_the_same_matrix_or_the_same_refusal(
     kinds: dict[str, list[str]], seed: int
 ) -> None:
     given = tables(kinds, seed)
+    formats = [suffix for suffix in WRITERS if suffix != ".xlsx" or fit_excel(given)]
     pipelines: list[Pipeline] = []
 
     def encoded(folder: Path, suffix: str) -> np.ndarray:
@@ -208,7 +223,7 @@ def test_every_format_gives_the_same_matrix_or_the_same_refusal(
     with TemporaryDirectory() as folder:
         expected, *others = (
             outcome(lambda suffix=suffix: encoded(Path(folder), suffix))
-            for suffix in WRITERS
+            for suffix in formats
         )
     for found in others:
         assert_alike(found, expected)
