@@ -89,6 +89,7 @@ def answer_of(
         if len(frames.labels):
             headline = f"No: all {labels} were undone, as they were not seen to help."
         beyond = "Nothing is gained beyond training on both tables."
+        beyond += _with_undone(frames, labels)
     return Answer(headline, beyond, held_out, verdict["sentence"])
 
 
@@ -189,6 +190,18 @@ def _held_out(frames: RunFrames, kept: int) -> str:
     if fall <= 2 * best["canary_se"]:
         return f"{text}, which may be chance."
     return f"{text}."
+
+
+def _with_undone(frames: RunFrames, labels: str) -> str:
+    """What labels did that were undone; nothing if there were none."""
+    losses = frames.rounds["canary_loss"]
+    if not len(frames.labels) or losses.isna().any():
+        return ""
+    before, after = losses.iloc[0], losses.iloc[-1]
+    return (
+        f" With the {labels} that were undone, the held-out loss went from "
+        f"{number(before)} to {number(after)}."
+    )
 
 
 def baselines(verdict: Mapping[str, Any] | None) -> Sequence[Mapping[str, Any]]:
