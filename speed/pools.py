@@ -9,12 +9,13 @@ temporary files, or in FOLDER, which needs ten bytes for each number.
 
 from __future__ import annotations
 
-import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,15 +158,20 @@ def of_a_run(folder: Path, pool: str, bound: float) -> str:
 
 def _measured(folder: Path, words: list[str]) -> tuple[float, float]:
     """Seconds of a process, and GB of its peak resident memory."""
-    began = time.perf_counter()
+    began, peak = time.perf_counter(), 0
     process = subprocess.Popen(
         [sys.executable, *words], cwd=folder, stdout=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    # By the process's own account: what wait4 tells begins with its parent's memory.
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        with suppress(OSError):
+            found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+            peak = max(peak, int(found[1]) * 1024 if found else 0)
+        time.sleep(0.02)
     if process.returncode:
         raise RuntimeError(f"{words} ended with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss * 1024 / 1e9
+    return time.perf_counter() - began, peak / 1e9
 
 
 def main(n_vectors: int = 1_000_000, n_mixed: int = 200_000, folder: str = "") -> None:
