@@ -20,7 +20,7 @@ from salutary.labeling.batch_greedy import pick_greedily
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
-from salutary.labeling.selection import Selection, keep_best
+from salutary.labeling.selection import Keep, Selection
 from salutary.pools.arrays import ArrayPool
 
 Seen = list[tuple[np.ndarray, np.ndarray]]
@@ -361,9 +361,8 @@ def test_ten_copies_of_the_best_row_are_not_ten_picks() -> None:
     )
     copied.weight = np.ones(len(order))
     score = copied.influence() * case.model.predict_proba(copied.X)
-    together = keep_best(
-        Selection.empty(3), np.arange(len(order)), score, score, score, 10
-    )
+    keep = Keep(10, of_each_class=False)
+    together = keep(Selection.empty(3), np.arange(len(order)), score, score, score)
     assert sorted(together.rows.tolist()) == list(range(10))
     picked, _ = copied.pick(10)
     assert picked[0] == 0

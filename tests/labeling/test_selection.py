@@ -2,7 +2,6 @@
 
 import itertools
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +11,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
 from salutary.labeling.selection import (
+    Keep,
     Selection,
-    keep_best,
-    keep_best_of_each_class,
     round_significant,
 )
 
@@ -26,16 +24,16 @@ def stream(
     cuts: list[int],
     size: int,
     rows: np.ndarray,
-    keep: Any = keep_best,
+    of_each_class: bool = False,
 ) -> Selection:
     """Select from blocks cut at these places."""
-    best = Selection.empty(scores.shape[1])
+    best, keep = Selection.empty(scores.shape[1]), Keep(size, of_each_class)
     edges = sorted({0, len(scores), *(cut % (len(scores) + 1) for cut in cuts)})
     for start, stop in itertools.pairwise(edges):
         block = slice(start, stop)
         # Influence and probability only pass through; these tell rows apart.
         influence, probability = scores[block] + 1, scores[block] + 2
-        best = keep(best, rows[block], scores[block], influence, probability, size)
+        best = keep(best, rows[block], scores[block], influence, probability)
     return best
 
 
@@ -80,7 +78,7 @@ def test_any_cut_selects_the_best_of_each_label_as_a_full_sort_does(
     scores: np.ndarray, cuts: list[int], size: int
 ) -> None:
     rows = np.arange(len(scores))
-    best = stream(scores, cuts, size, rows, keep_best_of_each_class)
+    best = stream(scores, cuts, size, rows, of_each_class=True)
     ranked = sort_whole(scores, len(scores))
     expected = [
         pair
@@ -98,7 +96,7 @@ def test_a_label_that_is_a_tie_up_to_rounding_is_the_lower_whatever_the_blocks(
 ) -> None:
     more = np.nextafter(2 / 3, 1)
     scores = np.array([[2 / 3, more], [0.5, 0.1], [0.1, 0.4]])
-    best = stream(scores, cuts, 1, np.arange(3), keep_best_of_each_class)
+    best = stream(scores, cuts, 1, np.arange(3), of_each_class=True)
     assert list(zip(best.rows, best.labels, strict=True)) == [(0, 0), (2, 1)]
 
 

@@ -14,7 +14,7 @@ from salutary.labeling.fitting import Snapshot, extend, weighted_training_rows
 from salutary.labeling.guard import decrease_in
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores
-from salutary.labeling.selection import Selection, keep_best
+from salutary.labeling.selection import Keep, Selection
 
 
 def pick_by_refit(
@@ -100,6 +100,5 @@ def _best_of(
     )
     probability = softmax_model(snapshot.model).probability(X)
     nothing = Selection.empty(len(problem.classes))
-    return keep_best(
-        nothing, rows, scores(decreases, probability), decreases, probability, 1
-    )
+    keep = Keep(1, of_each_class=False)
+    return keep(nothing, rows, scores(decreases, probability), decreases, probability)

@@ -132,60 +132,12 @@ class Selection:
         return Selection(*(getattr(self, field.name)[places] for field in fields(self)))
 
 
-def keep_best(
-    best: Selection,
-    rows: IntArray,
-    scores: FloatArray,
-    influence: FloatArray,
-    probability: FloatArray,
-    size: int,
-) -> Selection:
-    """Merge a block of rows into a selection, and keep the best ``size`` rows.
-
-    Parameters
-    ----------
-    best : Selection
-        The best rows so far; at most ``size``.
-    rows : ndarray of shape (n_rows,), dtype intp
-    scores, influence, probability : ndarrays of shape (n_rows, n_classes)
-    size : int
-
-    Returns
-    -------
-    Selection
-        Rows with positive scores, in descending order; of rows whose rounded scores are
-        equal, the lower number comes first. The result does not depend on how the pool
-        is cut into blocks. Costs O(n_rows n_classes).
-    """
-    keep = Keep(size, of_each_class=False)
-    return keep(best, rows, scores, influence, probability)
-
-
-def keep_best_of_each_class(
-    best: Selection,
-    rows: IntArray,
-    scores: FloatArray,
-    influence: FloatArray,
-    probability: FloatArray,
-    size: int,
-) -> Selection:
-    """Like `keep_best`, but keep ``size`` rows of each label.
+@dataclass(frozen=True)
+class Keep:
+    """Keeps the best rows of a stream: ``size`` of all, or ``size`` of each label.
 
     The best rows may all have the same label. With rows of every label on a shortlist,
     later picks have a choice.
-
-    Returns
-    -------
-    Selection
-        The rows of one label after those of another.
-    """
-    keep = Keep(size, of_each_class=True)
-    return keep(best, rows, scores, influence, probability)
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Which rows of a stream are kept: the best ``size``, of all or of each label.
 
     Parameters
     ----------
@@ -204,7 +156,23 @@ class Keep:
         influence: FloatArray,
         probability: FloatArray,
     ) -> Selection:
-        """Merge a block of rows into a selection, see `keep_best`."""
+        """Merge a block of rows into a selection, and keep the best.
+
+        Parameters
+        ----------
+        best : Selection
+            The best rows so far.
+        rows : ndarray of shape (n_rows,), dtype intp
+        scores, influence, probability : ndarrays of shape (n_rows, n_classes)
+
+        Returns
+        -------
+        Selection
+            Rows with positive scores, in descending order, or those of one label after
+            those of another; of rows whose rounded scores are equal, the lower number
+            comes first. The result does not depend on how the pool is cut into blocks.
+            Costs O(n_rows n_classes).
+        """
         rest, n_few = self.near(best, scores), FIRST_ROWS
         while len(rest):  # the first set a floor that most others do not reach
             few, rest = rest[:n_few], rest[n_few:]

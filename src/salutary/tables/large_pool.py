@@ -48,7 +48,8 @@ class _Texts:
         self.spelled: dict[str, bool] = {}
 
     def check(self, batch: Batch) -> None:
-        for name in {*self.numbers} & {*batch.rows.column_names}:
+        given = {*batch.rows.column_names}
+        for name in (name for name in self.numbers if name in given):
             texts = present_values(batch.rows[name])
             known = np.flatnonzero(texts.is_valid().to_numpy())
             if not len(known) or not pa.types.is_string(texts.type):
