@@ -22,7 +22,6 @@ from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import find_rule
 from salutary.labeling.scoring import View, score_pool
-from salutary.labeling.standing import Survey
 from salutary.pools.arrays import ArrayPool
 from speed.measure import Ratio, ratio
 
@@ -130,7 +129,6 @@ def _kernel(X: Any, labels: Any, n_classes: int) -> Iterator[Ratio]:
     none = taken(data, snapshot)
 
     def best_ten() -> None:
-        survey = Survey(n_rows)
         score_pool(
             [
                 View(
@@ -141,7 +139,7 @@ def _kernel(X: Any, labels: Any, n_classes: int) -> Iterator[Ratio]:
                     direction,
                     none,
                     10,
-                    survey,
+                    surveyed=True,
                 )
             ]
         )

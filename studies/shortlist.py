@@ -59,7 +59,7 @@ def newton_together(problem: Problem, snapshot: Snapshot) -> Selection:
     """The best of a shortlist by Newton's estimate, all at once."""
     validation = problem.validation
     view = look(problem, validation, snapshot, SHORTLIST * BATCH)
-    found = score_pool([view])[0]["p^1"]
+    found = score_pool([view]).shortlists[0]["p^1"]
     training, _ = weighted_training_rows(problem, snapshot)
     X = as_float64(problem.pool.X[found.rows])
     decreases = estimate_decreases(

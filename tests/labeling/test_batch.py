@@ -232,7 +232,7 @@ def test_a_trial_is_near_scikit_learns_fit_so_the_same_variant_wins(
     problem = make_problem(n_classes=n_classes, **settings)
     snapshot = after_two_rounds(problem)
     view = look(problem, problem.validation, snapshot, 4)
-    batches = pick_batches(view, *score_pool([view]))
+    batches = pick_batches(view, *score_pool([view]).shortlists)
     near, exact = [], []
     for batch in batches.values():
         found = trial(problem, snapshot, view.factored, batch.rows, batch.labels)

@@ -22,7 +22,7 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule, find_rule
 from salutary.labeling.scoring import View, score_pool
 from salutary.labeling.selection import Selection, round_significant
-from salutary.labeling.standing import Survey
+from salutary.pools import threads
 from salutary.pools.arrays import ArrayPool
 
 RULES: dict[str, Rule] = {
@@ -112,7 +112,7 @@ def problems(draw: st.DrawFn, dtype: type) -> Problem:
     return problem
 
 
-def views_of(problem: Problem, survey: Survey, size: int) -> list[View]:
+def views_of(problem: Problem, size: int) -> list[View]:
     """The run and its folds, each with labels of its own already."""
     rng, views = np.random.default_rng(0), []
     for number, own in enumerate(problem._views):
@@ -123,8 +123,7 @@ def views_of(problem: Problem, survey: Survey, size: int) -> list[View]:
             np.unique(own.edit.training(own.labeled, own.pool, some, labels).labels)
         ) == len(own.classes):
             snapshot = extend(own, snapshot, some, labels)
-        surveyed = None if number else survey
-        views.append(look(own, own.validation, snapshot, size, surveyed))
+        views.append(look(own, own.validation, snapshot, size, surveyed=number == 0))
     return views
 
 
@@ -134,15 +133,14 @@ def views_of(problem: Problem, survey: Survey, size: int) -> list[View]:
 @settings(max_examples=40, deadline=None)
 def test_one_pass_finds_what_each_view_finds_alone(dtype: type, data: Any) -> None:
     problem = data.draw(problems(dtype))
-    survey = Survey(len(problem.pool.unlabeled))
-    views = views_of(problem, survey, data.draw(st.sampled_from([1, 4])))
+    views = views_of(problem, data.draw(st.sampled_from([1, 4])))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "CHUNK_BYTES", data.draw(st.sampled_from([0, 2**20])))
         patch.setattr(scoring, "FEWEST_ROWS", data.draw(st.integers(1, 9)))
-        patch.setattr(scoring, "BLOCK_ROWS", data.draw(st.sampled_from([8, 4096])))
+        patch.setattr(threads, "BLOCK_ROWS", data.draw(st.sampled_from([8, 4096])))
         found = score_pool(views, data.draw(st.sampled_from([None, 3])))
     tolerance = 1e-3 if dtype == np.float32 else 1e-8
-    for view, shortlists in zip(views, found, strict=True):
+    for view, shortlists in zip(views, found.shortlists, strict=True):
         expected = plainly(view)
         assert list(shortlists) == list(expected)
         for name, shortlist in shortlists.items():
@@ -164,6 +162,6 @@ def test_one_pass_finds_what_each_view_finds_alone(dtype: type, data: Any) -> No
                     atol=1e-12,
                 )
     assert (
-        survey.spread().n_rows.sum()
+        found.spread().n_rows.sum()
         == available(views[0].problem, views[0].snapshot).sum()
     )

@@ -9,7 +9,14 @@ from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 
-from salutary.labeling.standing import EDGES, Survey, nearest_distances
+from salutary.labeling.standing import (
+    EDGES,
+    Spread,
+    Survey,
+    nearest_distances,
+    rank_floors,
+    ranks_by,
+)
 
 
 def influences(n: int, seed: int = 0) -> np.ndarray:
@@ -20,18 +27,30 @@ def influences(n: int, seed: int = 0) -> np.ndarray:
 
 
 def surveyed(influence: np.ndarray, block: int) -> Survey:
-    survey = Survey(len(influence))
+    survey = Survey()
     for begin in range(0, len(influence), block):
-        rows = np.arange(begin, min(begin + block, len(influence)))
-        survey.add(rows, influence[rows])
+        survey.add(influence[begin : begin + block])
     return survey
+
+
+def spread_of(influence: np.ndarray, block: int) -> Spread:
+    return Spread.of_counts(surveyed(influence, block).counts)
+
+
+def ranks(
+    influence: np.ndarray, block: int, rows: np.ndarray, own: np.ndarray
+) -> np.ndarray:
+    """Ranks of influences of some rows among those of all."""
+    floors = rank_floors(own)
+    above = surveyed(influence, block).above(floors)
+    return ranks_by(floors, above, influence[rows].max(axis=1))
 
 
 @pytest.mark.parametrize("block", [1, 7, 5000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_histogram_is_numpys(dtype: type, block: int) -> None:
     influence = influences(2000).astype(dtype)
-    spread = surveyed(influence, block).spread()
+    spread = spread_of(influence, block)
     within = influence.max(axis=1).clip(EDGES[0], np.nextafter(EDGES[-1], 0))
     expected, _ = np.histogram(within, bins=EDGES)
     assert spread.n_rows.sum() == 2000
@@ -43,49 +62,44 @@ def test_the_histogram_is_numpys(dtype: type, block: int) -> None:
 def test_edges_are_the_same_on_both_sides_of_zero_which_has_a_bin_of_its_own() -> None:
     assert_array_equal(EDGES, -EDGES[::-1])
     assert (np.diff(EDGES) > 0).all()
-    spread = surveyed(np.zeros((3, 2)), 2).spread()
+    spread = spread_of(np.zeros((3, 2)), 2)
     assert (spread.lower[0], spread.upper[0]) == (-1e-12, 1e-12)
 
 
 def test_what_is_beyond_the_edges_counts_in_the_outermost_bins() -> None:
-    spread = surveyed(np.array([[1e30], [-1e30], [1e12]]), 3).spread()
+    spread = spread_of(np.array([[1e30], [-1e30], [1e12]]), 3)
     assert spread.n_rows.tolist() == [1, 2]
     assert (spread.lower[0], spread.upper[-1]) == (-1e12, 1e12)
 
 
 @pytest.mark.parametrize("block", [1, 7, 5000])
-def test_ranks_are_numpys(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salutary.labeling.standing.BLOCK_ROWS", 700)
+def test_ranks_are_numpys(block: int) -> None:
     sizes = np.geomspace(1e-12, 10, 1400)
     many = np.concatenate([sizes, -sizes, np.zeros(100), np.full(100, 0.3)])
     best = np.random.default_rng(0).permutation(many)
     influence = np.column_stack([best - 1, best, best - 1e-3])
     expected = rankdata(-best, method="min").astype(int)
     rows = np.random.default_rng(1).permutation(3000)[:500]
-    assert_array_equal(
-        surveyed(influence, block).ranks(rows, best[rows]), expected[rows]
-    )
+    assert_array_equal(ranks(influence, block, rows, best[rows]), expected[rows])
 
 
 def test_a_label_that_is_not_the_best_of_its_row_is_ranked_by_its_own() -> None:
     influence = np.array([[0.9, 0.2], [0.5, 0.1], [0.3, -1.0]])
-    ranks = surveyed(influence, 2).ranks(np.array([0, 1]), np.array([0.2, 0.5]))
+    found = ranks(influence, 2, np.array([0, 1]), np.array([0.2, 0.5]))
     # Before row 0 under its second label are rows 1 and 2, and not itself.
-    assert ranks.tolist() == [3, 2]
+    assert found.tolist() == [3, 2]
 
 
 def test_equal_influences_share_a_rank_whatever_rounding_made_of_them() -> None:
     influence = np.array([[0.3], [0.1 + 0.2], [0.3 * (1 - 1e-12)], [0.2], [0.4]])
-    ranks = surveyed(influence, 5).ranks(np.arange(5), influence[:, 0])
-    assert ranks.tolist() == [2, 2, 2, 5, 1]
+    found = ranks(influence, 5, np.arange(5), influence[:, 0])
+    assert found.tolist() == [2, 2, 2, 5, 1]
 
 
-def test_rows_that_were_not_scored_are_before_none() -> None:
-    survey = Survey(10)
-    survey.add(np.array([2, 5]), np.array([[-0.5], [-0.7]]))
-    assert survey.ranks(np.array([5]), np.array([-0.7])).tolist() == [2]
-    assert survey.spread().n_rows.sum() == 2
-    assert survey.ranks(np.zeros(0, dtype=np.intp), np.zeros(0)).tolist() == []
+def test_no_rows_and_no_floors_are_no_special_case() -> None:
+    assert Survey().above(np.array([-1.0, 0.5])).tolist() == [0, 0]
+    assert Survey().counts.sum() == 0
+    assert surveyed(np.ones((3, 1)), 2).above(np.zeros(0)).tolist() == []
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

@@ -76,10 +76,10 @@ def details(number: int, n_classes: int = 3) -> RoundDetails:
     losses[0, 1] = np.nan
     if number == 0:
         return RoundDetails(losses, {}, Spread.empty())
-    survey = Survey(50)
-    survey.add(np.arange(50), rng.normal(size=(50, n_classes)) * 1e-3)
+    survey = Survey()
+    survey.add(rng.normal(size=(50, n_classes)) * 1e-3)
     tried = {"p^1": 0.1, "p^0": np.nextafter(0.1, 1), "p^2": np.nan}
-    return RoundDetails(losses, tried, survey.spread())
+    return RoundDetails(losses, tried, Spread.of_counts(survey.counts))
 
 
 def names(labels: AssignedLabels) -> list[str]:

@@ -20,7 +20,6 @@ from salutary.labeling.fitting import Snapshot, weighted_training_rows
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.scoring import View, score_pool
 from salutary.labeling.selection import Selection
-from salutary.labeling.standing import Survey
 
 
 def choose_batches(
@@ -28,7 +27,6 @@ def choose_batches(
     validation: LabeledRows,
     snapshot: Snapshot,
     size: int,
-    survey: Survey | None = None,
 ) -> dict[str, Selection]:
     """Choose a batch under each variant of the problem's rule.
 
@@ -40,8 +38,6 @@ def choose_batches(
     snapshot : Snapshot
     size : int
         Maximum number of rows in a batch.
-    survey : Survey, optional
-        Gets the influences of the whole pool.
 
     Returns
     -------
@@ -51,11 +47,10 @@ def choose_batches(
     Notes
     -----
     Costs a solve and one pass over the pool, O(n_pool n_features n_classes), for any
-    number of variants. Extra memory is one block of rows, and one byte for each row of
-    the pool, besides the survey.
+    number of variants. Extra memory is one block of rows of the pool.
     """
-    view = look(problem, validation, snapshot, size, survey)
-    batches = pick_batches(view, *score_pool([view]))
+    view = look(problem, validation, snapshot, size)
+    batches = pick_batches(view, *score_pool([view]).shortlists)
     return {name: with_errors(view, batch) for name, batch in batches.items()}
 
 
@@ -64,7 +59,7 @@ def look(
     validation: LabeledRows,
     snapshot: Snapshot,
     size: int,
-    survey: Survey | None = None,
+    surveyed: bool = False,
 ) -> View:
     """Solve for what `score_pool` needs to know, see `choose_batches`."""
     factored = factor_snapshot(problem, snapshot)
@@ -76,7 +71,7 @@ def look(
         influence_direction(factored, validation.X, problem.objective_of(validation)),
         taken(problem, snapshot),
         size,
-        survey,
+        surveyed,
     )
 
 

@@ -23,9 +23,8 @@ from salutary.labeling.fitting import (
     trial,
 )
 from salutary.labeling.loop import canary_loss
-from salutary.labeling.scoring import View, score_pool
+from salutary.labeling.scoring import ScoredPool, View, score_pool
 from salutary.labeling.selection import Selection
-from salutary.labeling.standing import Survey
 from salutary.labeling.steps import Coefficients, Proposal, Termination
 
 
@@ -66,19 +65,16 @@ class Problem(Definition):
         self, number: int, latest: Snapshot, folds: tuple[Snapshot, ...], size: int
     ) -> Proposal | Termination:
         """Choose batches for the run and for every fold, by one variant, and refit."""
-        survey = Survey(len(self.pool.unlabeled))
-        surveys = [survey, *(None for _ in folds)]
         looks = self._at_once(
-            delayed(look)(view, view.validation, snapshot, size, own)
-            for view, snapshot, own in zip(
-                self._views, [latest, *folds], surveys, strict=True
+            delayed(look)(view, view.validation, snapshot, size, surveyed=place == 0)
+            for place, (view, snapshot) in enumerate(
+                zip(self._views, [latest, *folds], strict=True)
             )
         )
+        scored = score_pool(looks, self.n_jobs)
         batches, *of_folds = self._at_once(
             delayed(pick_batches)(own, shortlists)
-            for own, shortlists in zip(
-                looks, score_pool(looks, self.n_jobs), strict=True
-            )
+            for own, shortlists in zip(looks, scored.shortlists, strict=True)
         )
         batches = {name: found for name, found in batches.items() if len(found)}
         if not batches:
@@ -89,22 +85,28 @@ class Problem(Definition):
         snapshot, *extended = self._extended(
             self._views, [latest, *folds], chosen, REFIT_TOLERANCE
         )
-        examined = self._examined(with_errors(looks[0], chosen[0]), survey)
-        spread = survey.spread()
+        examined = self._examined(with_errors(looks[0], chosen[0]), scored, variant)
+        spread = scored.spread()
         return Proposal(examined, variant, snapshot, tuple(extended), tried, spread)
 
-    def _examined(self, chosen: Selection, survey: Survey) -> Selection:
+    def _examined(
+        self, chosen: Selection, scored: ScoredPool, variant: str
+    ) -> Selection:
         """A batch with its ranks and distances.
 
         Estimates other than first order exist for a shortlist only. Where they are
         asked for, the rank is that of the row's largest influence.
         """
+        shortlist = scored.shortlists[0][variant]
+        by_row = np.argsort(shortlist.rows)
+        places = by_row[np.searchsorted(shortlist.rows, chosen.rows, sorter=by_row)]
+        largest: FloatArray = shortlist.influence[places].max(axis=1)
         influence: FloatArray = chosen.assigned_influence
         if self.estimate != "first_order":
-            influence = survey.largest(chosen.rows)
+            influence = largest
         return replace(
             chosen,
-            rank=survey.ranks(chosen.rows, influence).astype(np.float64),
+            rank=scored.ranks(influence, largest).astype(np.float64),
             distance=self.edit.distances(self.labeled, self.pool, chosen.rows),
         )
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from threading import Lock
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 
-from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, IntArray, Matrix
+from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, IntArray
 from salutary.influence.factored import FactoredModel
 from salutary.influence.scores import InfluenceScorer, products_of
 from salutary.labeling.definition import Definition
+from salutary.labeling.edits import TrainingEdit
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.rules import Tempered
+from salutary.labeling.rules import Scores, Tempered
 from salutary.labeling.selection import Keep, Selection
-from salutary.labeling.standing import Survey
+from salutary.labeling.standing import Spread, Survey, rank_floors, ranks_by
+from salutary.pools.protocol import Block, Scan
 
 SHORTLIST = 5
 """Rows on a shortlist for each row of a batch, where rows are examined one by one."""
@@ -30,7 +31,8 @@ CHUNK_BYTES = 2**20
 FEWEST_ROWS = 256
 """Smallest chunk: below it NumPy's calls take longer than their work."""
 
-T = TypeVar("T")
+Shortlists = dict[str, Selection]
+"""The best rows by each variant of a rule."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class View:
         view would take its memory.
     size : int
         Maximum number of rows in a batch.
-    survey : Survey, optional
-        Gets the influences of all free rows.
+    surveyed : bool, default=False
+        Whether the influences of all rows that can be labeled are gathered.
     """
 
     problem: Definition
@@ -63,12 +65,7 @@ class View:
     direction: Float64Array
     taken: IntArray
     size: int
-    survey: Survey | None = None
-
-    def free(self, rows: IntArray) -> NDArray[np.bool_]:
-        """Which of some pool rows, in ascending order, can still be labeled."""
-        first, end = np.searchsorted(self.taken, [rows[0], rows[-1] + 1])
-        return np.isin(rows, self.taken[first:end], invert=True)
+    surveyed: bool = False
 
     @property
     def keep(self) -> Keep:
@@ -79,9 +76,42 @@ class View:
         return Keep(size, of_each_class=problem.rule.greedy)
 
 
-def score_pool(
-    views: Sequence[View], n_jobs: int | None = None
-) -> list[dict[str, Selection]]:
+@dataclass(frozen=True)
+class ScoredPool:
+    """What a pass over the pool found.
+
+    Parameters
+    ----------
+    shortlists : list of dict of str to Selection
+        Those of each view. They hold rows with positive scores only, at most as many as
+        `View.keep` says.
+    """
+
+    shortlists: list[Shortlists]
+    _scan: Scan[_Found]
+
+    def spread(self) -> Spread:
+        """The histogram of the influences that a view has surveyed."""
+        counts = self._scan.ask(attrgetter("survey.counts"))
+        return Spread.of_counts(np.sum(counts, axis=0))
+
+    def ranks(self, influence: FloatArray, largest: FloatArray) -> IntArray:
+        """Ranks of influences of some rows among those surveyed; 1 for the largest.
+
+        A rank is one more than the number of other rows whose largest influence is
+        larger.
+
+        Parameters
+        ----------
+        influence, largest : ndarrays of shape (n_rows,)
+            Influence of a label of each row, and of its best label.
+        """
+        floors = rank_floors(influence)
+        above = self._scan.ask(partial(_above, floors=floors))
+        return ranks_by(floors, np.sum(above, axis=0), largest)
+
+
+def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     """Find the best rows of the pool in each view, by each variant of its rule.
 
     Parameters
@@ -89,117 +119,126 @@ def score_pool(
     views : sequence of View
         Of one pool, with the same classes.
     n_jobs : int, optional
-        Number of threads, as in joblib. Each takes the next block when it is done with
-        one, and which gets which shows in no result.
+        Number of threads, as in joblib, where the pool is on this machine.
 
     Returns
     -------
-    list of dict of str to Selection
-        Rows with positive scores only: at most as many as `View.keep` says.
+    ScoredPool
 
     Notes
     -----
     The pool is read once: the matrices [W; u] of all views are stacked into one for one
     product, O(n_pool n_features n_classes n_views). Each view then scores its columns,
     in memory that is used again and again, and only rows that may come onto a shortlist
-    are looked at more closely.
+    are looked at more closely. Which thread or machine scored a row shows in no result.
     """
     pool = views[0].problem.pool
-    wanted = pool.weight > 0
-    wanted &= pool.unlabeled
-    blocks, turn = iter(pool.blocks(wanted)), Lock()
-    n_threads = min(effective_n_jobs(n_jobs), 1 + len(wanted) // BLOCK_ROWS)
-    found = Parallel(n_jobs=n_threads, require="sharedmem")(
-        delayed(_score)(views, _in_turn(blocks, turn)) for _ in range(n_threads)
-    )
-    first, *others = found
+    weight = pool.weight if (pool.weight != 1).any() else None
+    work = _Work([_Columns.of(view, weight) for view in views])
+    scan = pool.scan(work, n_jobs)
+    first, *others = scan.ask(attrgetter("shortlists"))
     for other in others:
         first = [
             {name: view.keep.best_of(one[name].followed_by(two[name])) for name in one}
             for view, one, two in zip(views, first, other, strict=True)
         ]
-    return list(first)
+    return ScoredPool(list(first), scan)
 
 
-def _in_turn(items: Iterator[T], turn: Lock) -> Iterator[T]:
-    """What is left of an iterator that several threads take from."""
-    while True:
-        with turn:
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-        yield item
+@dataclass
+class _Found:
+    """What was found in some blocks: the shortlists of each view, and the survey."""
+
+    shortlists: list[Shortlists]
+    survey: Survey = field(default_factory=Survey)
 
 
-def _score(
-    views: Sequence[View], blocks: Iterable[tuple[IntArray, Matrix]]
-) -> list[dict[str, Selection]]:
-    """The shortlists of some blocks."""
-    pool, n_classes = views[0].problem.pool, views[0].factored.model.n_classes
-    weighted = bool((pool.weight != 1).any())
-    columns = [_Columns(view, weighted) for view in views]
-    weights = np.vstack([own.scorer.weights for own in columns])
-    n_rows = CHUNK_BYTES // (weights.itemsize * len(weights))
-    n_rows = min(max(FEWEST_ROWS, n_rows), BLOCK_ROWS)
-    products = np.empty((n_rows, len(weights)), dtype=pool.dtype)
-    room = np.empty(3 * n_classes * n_rows, dtype=pool.dtype)
-    for rows, X in blocks:
-        for start in range(0, len(rows), n_rows):
-            chunk = slice(start, start + n_rows)
-            some = rows[chunk]
-            product = products_of(X[chunk], weights, products[: len(some)])
-            for place, own in enumerate(columns):
-                part = slice(2 * n_classes * place, 2 * n_classes * (place + 1))
-                own.take_in(some, product[:, part], room[: 3 * n_classes * len(some)])
-    return [own.best for own in columns]
+def _above(found: _Found, floors: FloatArray) -> IntArray:
+    return found.survey.above(floors)
 
 
+@dataclass(frozen=True)
 class _Columns:
-    """The columns of the products that belong to one view, and what it found so far."""
+    """The columns of the products that belong to one view.
 
-    def __init__(self, view: View, weighted: bool) -> None:
-        pool, n_classes = view.problem.pool, view.factored.model.n_classes
-        self.view = view
-        self.scorer = InfluenceScorer(view.factored, view.direction, pool.dtype)
-        self.variants, self.keep = view.problem.variants, view.keep
-        self.best = dict.fromkeys(self.variants, Selection.empty(n_classes))
-        self._weighted = weighted
+    It may travel to other machines, so it holds no more than scores need.
+    """
 
-    def take_in(self, rows: IntArray, products: FloatArray, room: FloatArray) -> None:
+    scorer: InfluenceScorer
+    edit: TrainingEdit
+    variants: dict[str, Scores]
+    keep: Keep
+    taken: IntArray
+    weight: FloatArray | None
+    surveyed: bool
+
+    @classmethod
+    def of(cls, view: View, weight: FloatArray | None) -> _Columns:
+        problem = view.problem
+        scorer = InfluenceScorer(view.factored, view.direction, problem.pool.dtype)
+        settings = problem.edit, problem.variants, view.keep, view.taken
+        return cls(scorer, *settings, weight, view.surveyed)
+
+    def free(self, rows: IntArray) -> NDArray[np.bool_]:
+        """Which of some pool rows, in ascending order, can still be labeled."""
+        first, end = np.searchsorted(self.taken, [rows[0], rows[-1] + 1])
+        return np.isin(rows, self.taken[first:end], invert=True)
+
+    def take_in(
+        self,
+        rows: IntArray,
+        products: FloatArray,
+        room: FloatArray,
+        best: Shortlists,
+        survey: Survey,
+    ) -> None:
         """Score some rows of the pool, and keep the best."""
         room = room.reshape(3 * self.scorer.n_classes, len(rows))
         room, left = room[: products.shape[1]], room[products.shape[1] :].T
         influence, probability = self.scorer.finish(products, room)
-        influence = self.view.problem.edit.effect(influence, rows)
-        if self.view.survey is not None:
-            free = self.view.free(rows)
-            if free.all():
-                self.view.survey.add(rows, influence)
-            else:
-                self.view.survey.add(rows[free], influence[free])
+        influence = self.edit.effect(influence, rows)
+        if self.surveyed:
+            free = self.free(rows)
+            survey.add(influence if free.all() else influence[free])
         for name, variant in self.variants.items():
             if isinstance(variant, Tempered):
                 scores = variant(influence, probability, left)
             else:  # a caller's own function may keep or change what it gets
                 scores = variant(influence.copy(), probability.copy())
-            if self._weighted:
+            if self.weight is not None:
                 # To first order, a row of weight two moves the model twice as far.
-                weight = self.view.problem.pool.weight[rows, None]
-                scores = scores * weight.astype(scores.dtype)
-            self._keep(name, rows, scores, influence, probability)
+                scores = scores * self.weight[rows, None].astype(scores.dtype)
+            near = self.keep.near(best[name], scores)
+            if len(near):
+                near = near[self.free(rows[near])]
+            if len(near):
+                block = rows[near], scores[near], influence[near], probability[near]
+                best[name] = self.keep(best[name], *block)
 
-    def _keep(
-        self,
-        name: str,
-        rows: IntArray,
-        scores: FloatArray,
-        influence: FloatArray,
-        probability: FloatArray,
-    ) -> None:
-        near = self.keep.near(self.best[name], scores)
-        if len(near):
-            near = near[self.view.free(rows[near])]
-        if len(near):
-            block = rows[near], scores[near], influence[near], probability[near]
-            self.best[name] = self.keep(self.best[name], *block)
+
+@dataclass(frozen=True)
+class _Work:
+    """Scores blocks of the pool in all views."""
+
+    columns: list[_Columns]
+
+    def __call__(self, blocks: Iterable[Block]) -> _Found:
+        weights = np.vstack([own.scorer.weights for own in self.columns])
+        dtype, n_classes = weights.dtype, self.columns[0].scorer.n_classes
+        n_rows = CHUNK_BYTES // (weights.itemsize * len(weights))
+        n_rows = min(max(FEWEST_ROWS, n_rows), BLOCK_ROWS)
+        products = np.empty((n_rows, len(weights)), dtype=dtype)
+        room = np.empty(3 * n_classes * n_rows, dtype=dtype)
+        none = Selection.empty(n_classes)
+        found = _Found([dict.fromkeys(own.variants, none) for own in self.columns])
+        for rows, X in blocks:
+            for start in range(0, len(rows), n_rows):
+                chunk = slice(start, start + n_rows)
+                some = rows[chunk]
+                product = products_of(X[chunk], weights, products[: len(some)])
+                for place, own in enumerate(self.columns):
+                    part = slice(2 * n_classes * place, 2 * n_classes * (place + 1))
+                    left = room[: 3 * n_classes * len(some)]
+                    best = found.shortlists[place]
+                    own.take_in(some, product[:, part], left, best, found.survey)
+        return found

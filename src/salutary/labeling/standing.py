@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from scipy import sparse
@@ -11,7 +10,6 @@ from sklearn.metrics import euclidean_distances
 from sklearn.utils import gen_batches
 
 from salutary.arrays import (
-    BLOCK_ROWS,
     Float64Array,
     FloatArray,
     IntArray,
@@ -72,73 +70,71 @@ class Spread:
 
 
 class Survey:
-    """The largest influence of each row of a pool, gathered as its blocks pass.
+    """The largest influences of rows of a pool, gathered as its blocks pass.
 
     The influence of a row is that of its best label. Where a label replaces another, a
-    row that is best left alone counts with zero, the effect of the label it has.
+    row that is best left alone counts with zero, the effect of the label it has. Each
+    row takes four bytes, so that a pick's rank needs no second pass over the pool; a
+    million rows take 4 MB, less than one column of them. Exact ranks would take eight,
+    and differ only among rows that share one (`NEAR`).
 
-    Parameters
+    Attributes
     ----------
-    n_rows : int
-        Number of rows of the pool. Each takes four bytes, so that a pick's rank needs
-        no second pass over the pool; a million rows take 4 MB, less than one column of
-        them. Exact ranks would take eight, and differ only among rows that share one
-        (`NEAR`).
+    counts : ndarray of shape (n_bins,), dtype intp
+        Number of rows in each bin of `EDGES`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> survey = Survey(4)
-    >>> survey.add(np.array([0, 1]), np.array([[0.3, -0.1], [0.0, -2.0]]))
-    >>> survey.add(np.array([3]), np.array([[-0.9, 0.8]]))
-    >>> survey.ranks(np.array([3, 0]), np.array([0.8, 0.3])).tolist()
-    [1, 2]
-    >>> survey.spread().n_rows.tolist()
+    >>> survey = Survey()
+    >>> survey.add(np.array([[0.3, -0.1], [0.0, -2.0]]))
+    >>> survey.add(np.array([[-0.9, 0.8]]))
+    >>> survey.above(np.array([0.8, 0.3, -1.0])).tolist()
+    [0, 1, 3]
+    >>> Spread.of_counts(survey.counts).n_rows.tolist()
     [1, 1, 1]
     """
 
-    def __init__(self, n_rows: int) -> None:
-        self._largest = np.full(n_rows, -np.inf, dtype=np.float32)
-        self._counts = np.zeros(len(EDGES) - 1, dtype=np.intp)
-        self._counting = Lock()
+    def __init__(self) -> None:
+        self._largest: list[FloatArray] = []
+        self.counts: IntArray = np.zeros(len(EDGES) - 1, dtype=np.intp)
 
-    def add(self, rows: IntArray, influence: FloatArray) -> None:
-        """Take in a block of rows, with influences of shape (n_rows, n_classes)."""
+    def add(self, influence: FloatArray) -> None:
+        """Take in rows with influences of shape (n_rows, n_classes)."""
         largest = influence.max(axis=1)
-        with np.errstate(over="ignore"):  # what is beyond float32 is infinite
-            self._largest[rows] = largest
         # Edges among sorted rows: a third of the time of rows among edges.
         below = np.searchsorted(np.sort(largest).astype(np.float64), EDGES[1:-1])
-        counts = np.diff(below, prepend=0, append=len(rows))
-        with self._counting:  # other threads take in other blocks
-            self._counts += counts
+        self.counts += np.diff(below, prepend=0, append=len(largest))
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite
+            self._largest.append(largest.astype(np.float32))
 
-    def largest(self, rows: IntArray) -> FloatArray:
-        """The largest influence of some rows."""
-        return self._largest[rows]
+    def above(self, floors: FloatArray) -> IntArray:
+        """Number of rows whose largest influence is larger, for each floor.
 
-    def spread(self) -> Spread:
-        """The histogram of all rows taken in."""
-        return Spread.of_counts(self._counts)
-
-    def ranks(self, rows: IntArray, influence: FloatArray) -> IntArray:
-        """Ranks of influences of some rows among those of all; 1 for the largest.
-
-        A rank is one more than the number of other rows whose largest influence is
-        larger. Costs O(n_pool), whatever the number of ranks.
+        Costs O(n_rows), whatever the number of floors.
         """
-        with np.errstate(over="ignore"):
-            floors = (influence + NEAR * np.abs(influence)).astype(np.float32)
-        ascending = np.sort(floors)
+        ascending = np.sort(floors.astype(np.float32))
         passed = np.zeros(len(floors) + 1, dtype=np.intp)  # rows above so many floors
-        for batch in gen_batches(len(self._largest), BLOCK_ROWS):
-            block = self._largest[batch]
+        for block in self._largest:
             block = block[block > ascending.min(initial=np.inf)]
             above = np.searchsorted(ascending, block, side="left")
             passed += np.bincount(above, minlength=len(passed))
-        larger = passed[::-1].cumsum()[-2::-1][np.searchsorted(ascending, floors)]
-        own = self._largest[rows] > floors  # by another label than the row's
-        return np.asarray(1 + larger - own, dtype=np.intp)
+        larger: IntArray = passed[::-1].cumsum()[-2::-1]
+        return larger[np.searchsorted(ascending, floors.astype(np.float32))]
+
+
+def rank_floors(influence: FloatArray) -> FloatArray:
+    """What a row's largest influence must exceed to rank before each of some labels."""
+    with np.errstate(over="ignore"):
+        floors: FloatArray = (influence + NEAR * np.abs(influence)).astype(np.float32)
+    return floors
+
+
+def ranks_by(floors: FloatArray, above: IntArray, largest: FloatArray) -> IntArray:
+    """Ranks from the number of rows above each floor, the row itself among them."""
+    with np.errstate(over="ignore"):
+        own = largest.astype(np.float32) > floors  # by another label than the row's
+    return np.asarray(1 + above - own, dtype=np.intp)
 
 
 def nearest_distances(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray, Matrix
+from salutary.pools.protocol import Block, R
+from salutary.pools.threads import ThreadedScan, scan_in_threads
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class ArrayPool:
         """The rows of the given numbers, in that order."""
         return self.X[rows]
 
-    def blocks(self, available: NDArray[np.bool_]) -> Iterator[tuple[IntArray, Matrix]]:
+    def blocks(self, available: NDArray[np.bool_]) -> Iterator[Block]:
         """Yield (row numbers, rows) of the available rows, copying at most a block."""
         for batch in gen_batches(self.X.shape[0], self.block_rows):
             rows = batch.start + np.flatnonzero(available[batch])
@@ -57,3 +59,9 @@ class ArrayPool:
                 yield rows, self.X[batch]
             elif len(rows):
                 yield rows, self.X[rows]
+
+    def scan(
+        self, work: Callable[[Iterable[Block]], R], n_jobs: int | None = None
+    ) -> ThreadedScan[R]:
+        """Pass all rows that can get a label to a function, see `Pool.scan`."""
+        return scan_in_threads(self, work, n_jobs)

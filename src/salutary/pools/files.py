@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray, Matrix
+from salutary.pools.protocol import Block, R
+from salutary.pools.threads import ThreadedScan, scan_in_threads
 
 BYTES = 4
 """Of a number in the file, which is a float32."""
@@ -108,9 +110,7 @@ class FilePool:
             self._read(row, taken[place : place + 1])
         return taken
 
-    def blocks(
-        self, available: NDArray[np.bool_]
-    ) -> Iterator[tuple[IntArray, FloatArray]]:
+    def blocks(self, available: NDArray[np.bool_]) -> Iterator[Block]:
         """Yield (row numbers, rows) of the available rows, block by block."""
         for batch in gen_batches(len(available), self.block_rows):
             rows = batch.start + np.flatnonzero(available[batch])
@@ -120,6 +120,12 @@ class FilePool:
             self._read(batch.start, block)
             whole = len(rows) == len(block)
             yield rows, block if whole else block[rows - batch.start]
+
+    def scan(
+        self, work: Callable[[Iterable[Block]], R], n_jobs: int | None = None
+    ) -> ThreadedScan[R]:
+        """Pass all rows to a function, see `Pool.scan`."""
+        return scan_in_threads(self, work, n_jobs)
 
     def _read(self, first: int, into: FloatArray) -> None:
         """Read rows from a given one on."""
