@@ -55,6 +55,13 @@ SemiSupervisedMethod = Literal[
 - ``"label_spreading"``: the pool is labeled along its nearest neighbors.
 """
 
+EngineName = Literal["local", "ray"]
+"""Where the rows of a large pool are encoded and scored.
+
+- ``"local"``: on this machine.
+- ``"ray"``: on the machines of a Ray cluster.
+"""
+
 Pooling = Literal["mean", "cls", "last"]
 """How the vectors of a text's tokens become one vector.
 

@@ -61,6 +61,8 @@ def label(
     min_influence_z: parameters.MinInfluenceZ = 0.0,
     jobs: parameters.Jobs = 1,
     scratch: parameters.Scratch = None,
+    engine: parameters.Engine = "local",
+    address: parameters.Address = None,
     seed: parameters.Seed = 0,
     resume: parameters.Resume = False,
     callback: parameters.Callback = None,
@@ -87,6 +89,7 @@ def label(
     """
     parameters.check_numbers(budget, batch_size, c, min_influence_z, seed)
     parameters.check_jobs(jobs)
+    parameters.check_engine(engine, address)
     parameters.check_objective(objective, group, costs)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
@@ -101,7 +104,11 @@ def label(
             *(train, validation, pool, target, id_column, group, costs, texts),
             keep=tuple(keep or ()),
             held_out=held_out,
-            scratch=parameters.scratch_folder(scratch, out),
+            scratch=parameters.scratch_folder(
+                scratch, None if engine == "ray" else out
+            ),
+            engine=engine,
+            address=address,
         ),
         settings=Settings(
             rule=rule,

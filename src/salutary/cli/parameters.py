@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from salutary.cli.conventions import MESSAGES, REPEATING
-from salutary.errors import InputError
-from salutary.names import ObjectiveName, RuleName
+from salutary.errors import InputError, needs
+from salutary.names import EngineName, ObjectiveName, RuleName
 
 if TYPE_CHECKING:
     from salutary.tables.sources import HeldOut
@@ -175,6 +175,27 @@ Scratch = Annotated[
         show_default="that of RUN_DIR",
     ),
 ]
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        rich_help_panel=REPEATING,
+        help="Where the rows of a pool of more than 50,000 are encoded and scored. "
+        "local: on this machine. ray: on a Ray cluster, a part on each processor; "
+        "POOL must be of Parquet, under a path that all its machines see. Labels are "
+        "the same.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        rich_help_panel=REPEATING,
+        metavar="ADDRESS",
+        help="Address of the Ray cluster, as for ray.init.",
+        show_default="RAY_ADDRESS, or a cluster of this machine alone",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(
@@ -243,6 +264,21 @@ def check_jobs(jobs: int) -> None:
         raise InputError(
             f"--jobs {jobs}: must be at least 1, or -1 for as many as processors"
         )
+
+
+def check_engine(engine: EngineName, address: str | None) -> None:
+    """Refuse the address of a cluster where none is asked for.
+
+    Raises
+    ------
+    InputError
+        Also if Ray is not installed.
+    """
+    if engine == "local" and address is not None:
+        raise InputError("--address: belongs to --engine ray; pass that too")
+    if engine == "ray":
+        with needs("ray"):
+            import ray  # noqa: F401
 
 
 def scratch_folder(scratch: Path | None, out: Path | None) -> Path | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import warnings
 from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -16,8 +13,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from salutary.arrays import FloatArray, IntArray, Matrix
-from salutary.errors import InputError
+from salutary.arrays import IntArray, Matrix
 from salutary.influence.objectives import ExpectedCost, Objective, find_objective
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import TrainingEdit, default_batch
@@ -30,6 +26,8 @@ from salutary.pools.arrays import ArrayPool
 from salutary.pools.files import FilePool
 from salutary.pools.protocol import Pool
 from salutary.progress import Stage, reporting
+from salutary.runs.encoded_pool import encode_here, encode_on_cluster
+from salutary.tables.batches import MANY_ROWS
 from salutary.tables.checks import Checks, check_tables
 from salutary.tables.costs import read_costs
 from salutary.tables.encoding import (
@@ -38,7 +36,6 @@ from salutary.tables.encoding import (
     fit_encoder,
     with_names,
 )
-from salutary.tables.large_pool import LargePool
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring
 from salutary.tables.sources import Sources
@@ -75,7 +72,7 @@ class EncodedTables:
     encoder : Pipeline
         Fitted; it turns the feature columns of a table into a matrix.
     train, validation : LabeledRows
-    pool : ArrayPool, FilePool or None
+    pool : Pool or None
     checks : Checks
     """
 
@@ -83,7 +80,7 @@ class EncodedTables:
     encoder: Pipeline
     train: LabeledRows
     validation: LabeledRows
-    pool: ArrayPool | FilePool | None
+    pool: Pool | None
     checks: Checks
 
     @property
@@ -94,8 +91,8 @@ class EncodedTables:
 
     @property
     def pool_matrix(self) -> Matrix | None:
-        """The encoded pool, memory-mapped if it is in a file."""
-        return None if self.pool is None else self.pool.X
+        """The encoded pool if it is here, memory-mapped if it is in a file."""
+        return self.pool.X if isinstance(self.pool, ArrayPool | FilePool) else None
 
     def model(self, classifier: LogisticRegression) -> Pipeline:
         """The pipeline from a table to classes, which ends with a classifier."""
@@ -130,13 +127,20 @@ def encode_tables(
     doing = "encoding the columns" if sources.texts is None else "embedding the texts"
     with stage(doing) as report, reporting(report):
         encoder, matrices = fit_encoder(tables, sources, seed)
-    pool: ArrayPool | FilePool | None = None
+    pool: Pool | None = None
     if tables.large_pool is not None:
         n_features = matrices["pool"].shape[1]
-        scratch = sources.scratch or Path(gettempdir())
-        pool = _encoded_pool(tables.large_pool, encoder, n_features, scratch, stage)
+        encode = encode_on_cluster if sources.engine == "ray" else encode_here
+        pool = encode(tables.large_pool, encoder, n_features, sources, stage)
     elif "pool" in matrices:
         pool = ArrayPool.of(matrices["pool"])
+        if sources.engine == "ray":
+            warnings.warn(
+                f"{sources.pool}: {len(matrices['pool'])} rows are scored on this "
+                f"machine; --engine ray is for more than {MANY_ROWS:,}",
+                UserWarning,
+                stacklevel=2,
+            )
     with stage("checking the tables"):
         checks = check_tables(tables, matrices, seed)
     return EncodedTables(
@@ -149,50 +153,6 @@ def encode_tables(
         pool=pool,
         checks=checks,
     )
-
-
-def _encoded_pool(
-    pool: LargePool, encoder: Pipeline, n_features: int, scratch: Path, stage: Stage
-) -> FilePool:
-    """Encode the rows of a large pool into a file, a batch at a time."""
-    size = FilePool.size(pool.n_rows, n_features)
-    _check_room(scratch, size)
-    doing = f"encoding {pool.n_rows:,} rows of the pool ({_bytes(size)} on disk)"
-    with stage(doing) as report:
-
-        def encoded() -> Iterator[FloatArray]:
-            n_done = 0
-            for frame in pool.frames():
-                yield np.asarray(encoder.transform(frame))
-                n_done += len(frame)
-                report(n_done, pool.n_rows)
-
-        try:
-            return FilePool.written(encoded(), pool.n_rows, n_features, scratch)
-        except OSError as error:
-            raise InputError(
-                f"{scratch}: the encoded pool ({_bytes(size)}) cannot be written: "
-                f"{error.strerror}; make room, or pass --scratch with a folder on "
-                "another disk"
-            ) from None
-
-
-def _check_room(folder: Path, size: int) -> None:
-    """Refuse to write more bytes than a disk has free."""
-    missing = size - shutil.disk_usage(folder).free
-    if missing > 0:
-        raise InputError(
-            f"{folder}: the encoded pool takes {_bytes(size)}, {_bytes(missing)} more "
-            "than its disk has free; make room, or pass --scratch with a folder on "
-            "another disk"
-        )
-
-
-def _bytes(number: int) -> str:
-    """A number of bytes in the unit that suits it."""
-    if number >= 1e9:
-        return f"{number / 1e9:.1f} GB"
-    return f"{max(number / 1e6, 0.1):.1f} MB"
 
 
 def _unweighted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from salutary.tables.formats import (
     read_table,
 )
 from salutary.tables.parquet import (
+    RowGroup,
     count_parquet_rows,
     parquet_batches,
     parquet_files,
@@ -60,7 +61,11 @@ class Batch:
     first: int
 
 
-def table_batches(path: Path, verbatim: Collection[str] = ()) -> Iterator[Batch]:
+def table_batches(
+    path: Path,
+    verbatim: Collection[str] = (),
+    groups: Sequence[RowGroup] | None = None,
+) -> Iterator[Batch]:
     """Yield the rows of a table, batch by batch, each checked as by `read_table`.
 
     Parameters
@@ -70,29 +75,34 @@ def table_batches(path: Path, verbatim: Collection[str] = ()) -> Iterator[Batch]
         than a batch is in memory; other formats are read whole.
     verbatim : collection of str
         Columns of a .csv or .tsv file in which every value is text, even an empty one.
+    groups : sequence of RowGroup, optional
+        The part of a table of Parquet that is read. By default all.
 
     Raises
     ------
     InputError
         If a row cannot be read; it names the file.
     """
-    file, first = path, 0
-    for source, read in _read(path, verbatim):
+    file, first = None, 0
+    starts = {group.file: group.first for group in reversed(groups or ())}
+    for source, read in _read(path, verbatim, groups):
         index = index_columns(source, read.column_names)
         read = _plainly_stored(source, read.drop_columns(index))
         for start in range(0, read.num_rows, BATCH_ROWS):
             rows = read.slice(start, BATCH_ROWS)
             if source != file:
-                file, first = source, 0
+                file, first = source, starts.get(source, 0)
             check_values(file, rows, first)
             yield Batch(rows, file, first)
             first += rows.num_rows
 
 
-def _read(path: Path, verbatim: Collection[str]) -> Iterator[tuple[Path, pa.Table]]:
+def _read(
+    path: Path, verbatim: Collection[str], groups: Sequence[RowGroup] | None
+) -> Iterator[tuple[Path, pa.Table]]:
     """Parts of a table as its format has them, and their file."""
-    if path.is_dir() or format_of(path) == ".parquet":
-        yield from parquet_batches(path, BATCH_ROWS)
+    if is_parquet(path):
+        yield from parquet_batches(path, BATCH_ROWS, groups)
     elif format_of(path) in DELIMITED:
         with readable(path):
             for table in delimited_batches(path, verbatim):
@@ -153,6 +163,11 @@ def _plainly_stored(path: Path, table: pa.Table) -> pa.Table:
     return table
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a table is a Parquet file, or a folder of them."""
+    return path.is_dir() or format_of(path) == ".parquet"
+
+
 def may_have_many_rows(path: Path) -> bool:
     """Whether a table may have more than `MANY_ROWS` rows, by a look at its size.
 
@@ -162,7 +177,7 @@ def may_have_many_rows(path: Path) -> bool:
         If there is no such table, or a text file is not in UTF-8.
     """
     check_exists(path)
-    if path.is_dir() or format_of(path) == ".parquet":
+    if is_parquet(path):
         return count_parquet_rows(path) > MANY_ROWS
     is_large = path.stat().st_size > 2 * MANY_ROWS  # a row of text has two bytes
     if format_of(path) in (*DELIMITED, *JSON_LINES):

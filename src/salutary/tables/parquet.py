@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -56,7 +57,43 @@ def read_parquet(path: Path) -> pa.Table:
     return joined
 
 
-def parquet_batches(path: Path, size: int) -> Iterator[tuple[Path, pa.Table]]:
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of a Parquet file that are stored together, and can be read alone.
+
+    Parameters
+    ----------
+    file : Path
+    number : int
+        Its number in the file.
+    first : int
+        Number of its first row in the file.
+    n_rows : int
+    """
+
+    file: Path
+    number: int
+    first: int
+    n_rows: int
+
+
+def row_groups(path: Path) -> list[RowGroup]:
+    """The row groups of a file or a folder, in order."""
+    found = []
+    for file in parquet_files(path):
+        with readable(file):
+            metadata = pa.parquet.read_metadata(file)
+        first = 0
+        for number in range(metadata.num_row_groups):
+            n_rows = metadata.row_group(number).num_rows
+            found.append(RowGroup(file, number, first, n_rows))
+            first += n_rows
+    return found
+
+
+def parquet_batches(
+    path: Path, size: int, groups: Sequence[RowGroup] | None = None
+) -> Iterator[tuple[Path, pa.Table]]:
     """Yield (file, rows), batch by batch, without ever holding a whole file.
 
     Parameters
@@ -65,13 +102,20 @@ def parquet_batches(path: Path, size: int) -> Iterator[tuple[Path, pa.Table]]:
         A file or a folder.
     size : int
         Largest number of rows in a batch.
+    groups : sequence of RowGroup, optional
+        Those to read, in their order. By default all.
     """
     files = _alike(parquet_files(path))
-    names = _schema(files[0]).names
+    names = parquet_schema(files[0]).names
     for file in files:
+        own = None
+        if groups is not None:
+            own = [group.number for group in groups if group.file == file]
+            if not own:
+                continue
         with readable(file):
             opened = pa.parquet.ParquetFile(file, buffer_size=READ_AHEAD)
-            for batch in opened.iter_batches(size):
+            for batch in opened.iter_batches(size, own):
                 yield file, _as_stored(pa.Table.from_batches([batch]).select(names))
 
 
@@ -84,7 +128,8 @@ def count_parquet_rows(path: Path) -> int:
     return n_rows
 
 
-def _schema(file: Path) -> pa.Schema:
+def parquet_schema(file: Path) -> pa.Schema:
+    """Names and types of the columns of a file, as they are read."""
     with readable(file):
         return _as_stored(pa.parquet.read_schema(file).empty_table()).schema
 
@@ -99,9 +144,9 @@ def _alike(files: list[Path]) -> list[Path]:
         all before it.
     """
     first = files[0]
-    joint = _schema(first)
+    joint = parquet_schema(first)
     for file in files[1:]:
-        own = _schema(file)
+        own = parquet_schema(file)
         if {*own.names} != {*joint.names}:
             raise InputError(
                 f"{file}: its columns differ from those of {first.name}; "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from salutary.names import Pooling
+from salutary.names import EngineName, Pooling
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,10 @@ class Sources:
     scratch : Path or None
         Folder on whose disk the rows of a large pool are kept while they are needed;
         None for the system's folder of temporary files.
+    engine : {"local", "ray"}, default="local"
+        Where the rows of a large pool are encoded and scored.
+    address : str or None
+        Of the Ray cluster, see `salutary.pools.cluster.connect`.
     """
 
     train: Path
@@ -101,6 +105,8 @@ class Sources:
     only_texts: bool = False
     held_out: HeldOut | None = None
     scratch: Path | None = None
+    engine: EngineName = "local"
+    address: str | None = None
 
     @property
     def documents(self) -> tuple[str, ...]:

@@ -1,0 +1,247 @@
+"""A pool whose rows are on the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Generic
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+
+from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray
+from salutary.errors import InputError, needs
+from salutary.pools.protocol import A, Block, Pool, R
+from salutary.progress import Report
+
+with needs("ray"):
+    import ray
+
+
+PATIENCE = 10.0
+"""Seconds in which a cluster must answer."""
+
+
+def connect(address: str | None = None) -> int:
+    """Connect to a Ray cluster, or start one on this machine; its number of processors.
+
+    Parameters
+    ----------
+    address : str, optional
+        As for ``ray.init``. Without it, the environment variable ``RAY_ADDRESS`` says
+        which cluster. Without that too, one is started, which listens on loopback only
+        and ends with this process.
+
+    Raises
+    ------
+    InputError
+        If no cluster answers.
+    """
+    if not ray.is_initialized():
+        here: dict[str, Any] = {}
+        address = address or os.environ.get("RAY_ADDRESS")
+        if address is None:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            # What the user waits for should not yield to everything else.
+            os.environ.setdefault("RAY_worker_niceness", "0")
+            here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        try:
+            _knock(address)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = [*str(error).splitlines(), type(error).__name__][0].rstrip(".")
+            raise InputError(
+                f"Ray cluster {address or 'on this machine'}: cannot be used: "
+                f"{reason}; check --address, and that 'ray status' finds it from here"
+            ) from None
+    resources: dict[str, float] = ray.cluster_resources()
+    return max(1, int(resources.get("CPU", 1)))
+
+
+def _knock(address: str | None) -> None:
+    """Fail if nothing listens at an address; Ray itself would try for many minutes.
+
+    Raises
+    ------
+    OSError, ValueError
+    """
+    url = address or ""
+    place = urlsplit(url if "://" in url else f"//{url}")
+    if place.hostname is not None and place.port is not None:
+        socket.create_connection((place.hostname, place.port), PATIENCE).close()
+
+
+class RayPool:
+    """A `Pool` of which each part is in the memory, or on the disk, of some machine.
+
+    A part belongs to a Ray actor. It makes its rows when they are first needed, and
+    scores them there: only the best rows and sums travel. If a machine is lost, its
+    parts are made again on others, and what was asked of them is computed again, so a
+    loss costs no more than time.
+
+    Parameters
+    ----------
+    parts : sequence of (int, callable)
+        Number of rows of each part, in order, and a function that makes a `Pool` of
+        them, numbered from 0. It is called without arguments, on any machine, and must
+        make the same rows whenever it is called.
+    n_features : int
+    dtype : float32 or float64, default=float32
+        Type of the rows.
+
+    Notes
+    -----
+    `connect` comes first. Ray carries functions as pickles from here to machines of the
+    cluster, and nowhere else.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[int, Callable[[], Pool]]],
+        n_features: int,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.n_features = n_features
+        self.dtype: np.dtype[np.floating] = np.dtype(dtype)
+        ends = np.cumsum([n_rows for n_rows, _ in parts])
+        self._ends: IntArray = ends.astype(np.intp)
+        self.unlabeled: NDArray[np.bool_] = np.broadcast_to(np.True_, int(ends[-1]))
+        self.weight: FloatArray = np.broadcast_to(np.float64(1.0), int(ends[-1]))
+        self._numbers = count(1)
+        holder = ray.remote(_Holder).options(
+            max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD"
+        )
+        self._parts = [
+            _Part(holder.remote(int(end) - n_rows), [ray.put(make)])
+            for (n_rows, make), end in zip(parts, ends, strict=True)
+        ]
+
+    def make(self, report: Report) -> None:
+        """Make the rows of all parts now, and tell how many are made."""
+        n_rows_of = np.diff(self._ends, prepend=0).tolist()
+        left = {
+            part.make(): n_rows
+            for part, n_rows in zip(self._parts, n_rows_of, strict=True)
+        }
+        n_done = 0
+        while left:
+            done, _ = ray.wait([*left])
+            _results(done)
+            n_done += sum(left.pop(ref) for ref in done)
+            report(n_done, len(self.weight))
+
+    def take(self, rows: IntArray) -> FloatArray:
+        """The rows of the given numbers, in that order."""
+        owner = np.searchsorted(self._ends, rows, side="right")
+        owners = np.unique(owner).tolist()
+        asked = [self._parts[own].take(rows[owner == own]) for own in owners]
+        taken = np.empty((len(rows), self.n_features), dtype=self.dtype)
+        for own, some in zip(owners, _results(asked), strict=True):
+            taken[owner == own] = some
+        return taken
+
+    def blocks(self, available: NDArray[np.bool_]) -> Iterator[Block]:
+        """Yield (row numbers, rows) of the available rows, block by block.
+
+        All of them travel to this machine.
+        """
+        for batch in gen_batches(len(available), BLOCK_ROWS):
+            rows = batch.start + np.flatnonzero(available[batch])
+            if len(rows):
+                yield rows, self.take(rows)
+
+    def scan(
+        self, work: Callable[[Iterable[Block]], R], n_jobs: int | None = None
+    ) -> RayScan[R]:
+        """Pass all rows to a function, see `Pool.scan`."""
+        return RayScan(self._parts, next(self._numbers), ray.put(work))
+
+
+@dataclass(frozen=True)
+class RayScan(Generic[R]):
+    """A `Scan` whose parts are on other machines.
+
+    The pass is made at the first question.
+    """
+
+    parts: list[_Part]
+    number: int
+    work: Any
+
+    def ask(self, question: Callable[[R], A]) -> list[A]:
+        """The answer of each part."""
+        return _results(
+            [part.ask(self.number, self.work, question) for part in self.parts]
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a pool as seen from here.
+
+    Each call brings the function that makes the rows, in a list, so that it is only
+    fetched where they have to be made.
+    """
+
+    holder: Any
+    maker: list[Any]
+
+    def make(self) -> Any:
+        return self.holder.make.remote(self.maker)
+
+    def take(self, rows: IntArray) -> Any:
+        return self.holder.take.remote(self.maker, rows)
+
+    def ask(self, number: int, work: Any, question: Any) -> Any:
+        return self.holder.ask.remote(self.maker, number, work, question)
+
+
+class _Holder:
+    """Holds a part of a pool, in a process of its own on some machine."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._pool: Pool | None = None
+        self._scan: tuple[int, Any] = 0, None
+
+    def make(self, maker: list[Any]) -> None:
+        """Make the rows, if they are not there."""
+        self._made(maker)
+
+    def take(self, maker: list[Any], rows: IntArray) -> Any:
+        """Some rows by their numbers in the whole pool."""
+        return self._made(maker).take(rows - self._first)
+
+    def ask(
+        self, maker: list[Any], number: int, work: Callable[..., Any], question: Any
+    ) -> Any:
+        """The answer of the last scan; of another one once it is made."""
+        if self._scan[0] != number:
+            self._scan = number, work(self._blocks(self._made(maker)))
+        return question(self._scan[1])
+
+    def _made(self, maker: list[Any]) -> Pool:
+        if self._pool is None:
+            self._pool = ray.get(maker[0])()
+        return self._pool
+
+    def _blocks(self, pool: Pool) -> Iterator[Block]:
+        wanted = pool.unlabeled & (pool.weight > 0)
+        for rows, X in pool.blocks(wanted):
+            yield self._first + rows, X
+
+
+def _results(asked: list[Any]) -> list[Any]:
+    """What tasks return; a user's own error as itself, without Ray's traceback."""
+    try:
+        return list(ray.get(asked))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise

@@ -1,0 +1,124 @@
+"""A pool scored on a Ray cluster: the labels of one machine, and its refusals."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from salutary.tables import batches
+from tests.words import once
+
+ray = pytest.importorskip("ray", reason="needs salutary[ray]")
+pytestmark = pytest.mark.slow
+
+from salutary.pools.cluster import connect  # noqa: E402
+
+Refusal = Callable[[list[str]], str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster() -> Iterator[None]:
+    """A cluster that connects its processes by loopback alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        connect()
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MANY_ROWS", 25)
+
+
+@pytest.fixture
+def pool(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "pool.csv").astype({"color": object})
+
+
+@pytest.fixture
+def words(arguments: list[str], folder: Path) -> list[str]:
+    """A command that scores a folder of Parquet on the cluster."""
+    return once([*arguments, "--pool", str(folder / "pool"), "--engine", "ray"])
+
+
+def write(pool: pd.DataFrame, folder: Path) -> None:
+    """Three files, the first two in row groups of seven rows."""
+    (folder / "pool").mkdir(exist_ok=True)
+    for number, start in enumerate(range(0, len(pool), 20)):
+        pool[start : start + 20].to_parquet(
+            folder / "pool" / f"{number}.parquet",
+            index=False,
+            row_group_size=20 if number == 2 else 7,
+        )
+
+
+def test_labels_are_those_of_one_machine_and_a_run_may_change_between_them(
+    run: Callable[..., Path], folder: Path, pool: pd.DataFrame
+) -> None:
+    write(pool, folder)
+    there = ("--pool", str(folder / "pool"), "--engine", "ray")
+    out, on_cluster = run("--pool", str(folder / "pool")), folder / "cluster"
+    run(*there, "--out", str(on_cluster))
+    labels = [pq.read_table(each / "labels.parquet") for each in (out, on_cluster)]
+    assert labels[0].num_rows > 10
+    assert labels[0].equals(labels[1])
+    run("--pool", str(folder / "pool"), "--budget", "5", "--out", str(folder / "two"))
+    run(*there, "--out", str(folder / "two"), "--resume")
+    assert pq.read_table(folder / "two" / "labels.parquet").equals(labels[0])
+
+
+@pytest.mark.parametrize("row", [3, 38, 59])
+def test_a_value_that_cannot_be_used_is_named_by_its_file_and_row(
+    refusal: Refusal, words: list[str], folder: Path, pool: pd.DataFrame, row: int
+) -> None:
+    pool.loc[row, "size"] = np.inf
+    write(pool, folder)
+    file = folder / "pool" / f"{row // 20}.parquet"
+    assert f"{file}: column 'size', row {row % 20}: infinity" in refusal(words)
+    assert not (folder / "run").exists()
+
+
+def test_what_only_the_whole_table_could_tell_is_refused(
+    refusal: Refusal, words: list[str], folder: Path, pool: pd.DataFrame
+) -> None:
+    write(pool.astype({"size": str}), folder)
+    assert "column 'size' has numbers that are stored as text" in refusal(words)
+    csv = once([*words, "--pool", str(folder / "pool.csv")])
+    assert "only Parquet can be read by several machines" in refusal(csv)
+
+
+def test_an_address_where_nothing_listens_is_told_at_once(
+    refusal: Refusal, words: list[str], folder: Path, pool: pd.DataFrame
+) -> None:
+    write(pool, folder)
+    assert "--address: belongs to --engine ray" in refusal(
+        once([*words, "--engine", "local", "--address", "auto"])
+    )
+    ray.shutdown()
+    for address in ("127.0.0.1:9", "nonsense", "a:b"):
+        found = refusal([*words, "--address", address])
+        assert f"Ray cluster {address}: cannot be used" in found
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_small_pool_is_scored_here_which_is_said(
+    run: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(batches, "MANY_ROWS", 50_000)
+    run("--engine", "ray")
+    assert "pool.csv: 60 rows are scored on this machine" in capsys.readouterr().err
+
+
+def test_without_ray_one_line_says_what_to_install(
+    refusal: Refusal, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'salutary[ray]'" in refusal([*arguments, "--engine", "ray"])
