@@ -26,6 +26,7 @@ from salutary.estimators.pipelines import (
     split_estimator,
     with_chosen_penalty,
 )
+from salutary.estimators.pools import as_pool, check_apart
 from salutary.estimators.told import (
     CallbackSupportMixin,
     Tasks,
@@ -55,6 +56,7 @@ from salutary.labeling.rules import Scores, find_rule
 from salutary.labeling.splits import split_off
 from salutary.names import EstimateName, HessianRows, ObjectiveName, RuleName
 from salutary.pools.arrays import ArrayPool
+from salutary.pools.protocol import Pool
 
 
 class SalutaryClassifier(
@@ -149,6 +151,10 @@ class SalutaryClassifier(
     classes_ : ndarray of shape (n_classes,)
     transduction_ : ndarray of shape (n_samples,)
         Label of every row. A row without one keeps the mark it had in ``y``.
+    pool_labels_ : DataFrame
+        Only if ``fit`` got a ``pool``: its rows that were labeled, by their numbers
+        from zero, in the order of labeling, with the columns row, label, round,
+        influence, influence_se and probability. The other attributes are about ``X``.
     labeled_iter_ : ndarray of shape (n_samples,), int
         Round in which a row was labeled; 0 if it was labeled in ``y``, -1 if never.
     influence_ : ndarray of shape (n_samples,), float64
@@ -283,6 +289,7 @@ class SalutaryClassifier(
         sample_weight: Any = None,
         *,
         groups_val: Any = None,
+        pool: Any = None,
     ) -> SalutaryClassifier:
         """Label the pool and fit the estimator on the result.
 
@@ -302,6 +309,18 @@ class SalutaryClassifier(
             Weight of each row, which an unlabeled row gets once it has a label.
         groups_val : array-like of shape (n_val,), optional
             Group of each validation row, for an objective that looks at groups.
+        pool : optional
+            The unlabeled rows, by themselves; then ``X`` has labeled rows alone, and
+            the labels are in ``pool_labels_``. They may be
+
+            - an array-like or CSR matrix, also memory-mapped;
+            - the path of a Parquet file or a folder of them, a pyarrow.Table or
+              pyarrow.dataset.Dataset, or a Dataset of Hugging Face, with a column for
+              each feature or one of vectors. They are read once, batch by batch, into a
+              file of float32 in the system's folder of temporary files, and need not
+              fit into memory;
+            - a ray.data.Dataset, which is scored on the machines of its cluster;
+            - any object with the methods of `salutary.pools.protocol.Pool`.
 
         Returns
         -------
@@ -313,7 +332,9 @@ class SalutaryClassifier(
             For rows with NaN or infinity, of which the first is named; for fewer than
             two classes; for labels that are empty texts or the text "-1"; for a class
             in ``y_val`` that no labeled row has; if too few rows are labeled to split
-            off validation rows; and if all validation rows are labeled rows of ``X``.
+            off validation rows; if all validation rows are labeled rows of ``X``; and
+            for a ``pool`` with unlabeled rows in ``X``, earlier steps of a pipeline,
+            or, where it is no matrix, another ``hessian`` than "train".
 
         Warns
         -----
@@ -328,7 +349,7 @@ class SalutaryClassifier(
         if groups_val is not None and X_val is None:
             raise ValueError("groups_val belongs to X_val; pass X_val and y_val too")
         with threadpool_limits(limits=1, user_api="blas"), torn_down(self):
-            return self._fit(X, y, X_val, y_val, sample_weight, groups_val)
+            return self._fit(X, y, X_val, y_val, sample_weight, groups_val, pool)
 
     def _fit(
         self,
@@ -338,6 +359,7 @@ class SalutaryClassifier(
         y_val: Any,
         sample_weight: Any,
         groups_val: Any,
+        apart: Any,
     ) -> SalutaryClassifier:
         given, rng = as_rows(X, "X"), check_random_state(self.random_state)
         X = given
@@ -345,12 +367,15 @@ class SalutaryClassifier(
         if transformer is None:
             X = self._check_array(X, "X", reset=True)
         y, unlabeled = find_unlabeled(y)
+        if apart is not None:
+            check_apart(unlabeled, transformer)
         check_consistent_length(X, y)
         self.classes_, codes = encode_classes(y, unlabeled)
         weight = check_weight(sample_weight, X, "sample_weight")
 
         kept, held = np.flatnonzero(~unlabeled), np.zeros(0, dtype=np.intp)
-        if X_val is None and unlabeled.any():
+        has_pool = apart is not None or bool(unlabeled.any())
+        if X_val is None and has_pool:
             kept, held = split_off(kept, codes, self.validation_fraction, rng)
         self._transformer = transformer
         matrix, names = self._fit_features(X, held)
@@ -374,11 +399,15 @@ class SalutaryClassifier(
                 lambda: self._fitted_with(record.snapshot.model, names)
             ),
         )
-        if unlabeled.any():
+        if has_pool:
             tasks.begin()
-            pool = ArrayPool(rows.X, unlabeled, weight)
+            pool: Pool = ArrayPool(rows.X, unlabeled, weight)
+            if apart is not None:
+                pool = as_pool(apart, matrix.shape[1], names, self.hessian)
             problem = self._problem(template, labeled, validation, pool, rng)
-            labeled, model = self._label(problem, y, kept, held, told)
+            labeled, model = self._label(
+                problem, y, kept, held, told, apart is not None
+            )
         else:
             warn_without_pool()
             self._to_explain: RunToExplain | None = None
@@ -403,12 +432,16 @@ class SalutaryClassifier(
         kept: IntArray,
         held: IntArray,
         told: ToldRun,
+        apart: bool,
     ) -> tuple[LabeledRows, LogisticRegression]:
         """Label the pool; the rows that then have a label, and the model of these."""
         _, state, records = told.run(problem, self.budget)
         unlabeled, best = problem.pool.unlabeled, state.best
-        outcomes = outcomes_of(state, records)
-        self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
+        ended = outcomes_of(state, records), state.best_round, state.ending
+        if apart:
+            self._remember_apart(y, *ended)
+        else:
+            self._remember(y, unlabeled, *ended)
         self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
         self._to_explain = RunToExplain.of(problem, state, kept, held)
         return training_rows(problem, best.rows, best.labels), best.model
@@ -424,7 +457,7 @@ class SalutaryClassifier(
         template: LogisticRegression,
         labeled: LabeledRows,
         validation: LabeledRows,
-        pool: ArrayPool,
+        pool: Pool,
         rng: np.random.RandomState,
     ) -> Problem:
         if not validation.weight.any():

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from salutary.advice.verdict import Verdict
 from salutary.displays.reprs import in_a_notebook, rounds_table
 from salutary.estimators.told import ToldRun
 from salutary.labeling.outcome import Outcome, history
+
+POOL_LABELS = ("row", "label", "round", "influence", "influence_se", "probability")
+"""Columns of ``pool_labels_``."""
 
 
 class TransductionMixin:
@@ -45,21 +49,53 @@ class TransductionMixin:
         ending : str or None
             Why the run ended.
         """
+        self._remember_rounds(outcomes, best_round, ending)
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
         self.influence_ = np.full(len(y), np.nan)
         self.influence_se_ = np.full(len(y), np.nan)
+        for outcome in self._kept:
+            chosen = outcome.selection
+            self.transduction_[chosen.rows] = self.classes_[chosen.labels]
+            self.labeled_iter_[chosen.rows] = outcome.number
+            self.influence_[chosen.rows] = chosen.assigned_influence
+            self.influence_se_[chosen.rows] = chosen.influence_se
+
+    def _remember_apart(
+        self,
+        y: NDArray[Any],
+        outcomes: Sequence[Outcome],
+        best_round: int,
+        ending: str | None,
+    ) -> None:
+        """Set the attributes after a run on a pool that was passed by itself."""
+        self._remember(y, np.zeros(len(y), dtype=bool), [], 0, ending)
+        self._remember_rounds(outcomes, best_round, ending)
+        frames = []
+        for outcome in self._kept[1:]:
+            chosen = outcome.selection
+            rounds = np.full(len(chosen), outcome.number)
+            figures = (
+                *(chosen.rows, self.classes_[chosen.labels], rounds),
+                *(chosen.assigned_influence, chosen.influence_se),
+                chosen.assigned_probability,
+            )
+            frames.append(pd.DataFrame(dict(zip(POOL_LABELS, figures, strict=True))))
+        empty = pd.DataFrame(columns=[*POOL_LABELS])
+        self.pool_labels_ = pd.concat(frames, ignore_index=True) if frames else empty
+
+    def _remember_rounds(
+        self, outcomes: Sequence[Outcome], best_round: int, ending: str | None
+    ) -> None:
         self.history_ = history(outcomes, best_round)
         self.n_iter_ = max(len(outcomes) - 1, 0)
         self.termination_condition_ = ending
         self._outcomes, self._best_round = tuple(outcomes), best_round
-        for outcome in outcomes:
-            if outcome.number <= best_round:
-                chosen = outcome.selection
-                self.transduction_[chosen.rows] = self.classes_[chosen.labels]
-                self.labeled_iter_[chosen.rows] = outcome.number
-                self.influence_[chosen.rows] = chosen.assigned_influence
-                self.influence_se_[chosen.rows] = chosen.influence_se
+
+    @property
+    def _kept(self) -> list[Outcome]:
+        """The rounds that were not undone."""
+        return [each for each in self._outcomes if each.number <= self._best_round]
 
     def _tell_end(self, told: ToldRun, model: Any, X: Any) -> None:
         """Tell the callbacks what came of the run, with rows that the model takes."""

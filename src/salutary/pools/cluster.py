@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Generic
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from sklearn.utils import gen_batches
 
 from salutary.arrays import BLOCK_ROWS, FloatArray, IntArray
 from salutary.errors import InputError, needs
+from salutary.pools.arrays import ArrayPool
+from salutary.pools.arrow import numbers_of
 from salutary.pools.protocol import A, Block, Pool, R
 from salutary.progress import Report
 
@@ -238,10 +241,55 @@ class _Holder:
 
 
 def _results(asked: list[Any]) -> list[Any]:
-    """What tasks return; a user's own error as itself, without Ray's traceback."""
+    """What tasks return; rows that are refused there are refused here in one line."""
     try:
         return list(ray.get(asked))
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, InputError):
+        if isinstance(error.cause, ValueError):
             raise error.cause from None
         raise
+
+
+def pool_of_dataset(
+    dataset: Any, n_features: int, columns: Sequence[str] | None = None
+) -> RayPool:
+    """Make a pool of a Ray Dataset, whose blocks stay where they are.
+
+    Parameters
+    ----------
+    dataset : ray.data.Dataset
+        With a column for each feature, or one of vectors. What it is computed from is
+        computed once.
+    n_features : int
+    columns : sequence of str, optional
+        See `salutary.pools.arrow.numbers_of`.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing or not finite. It names the row.
+    """
+    blocks = dataset.materialize().to_arrow_refs()
+    count_rows = ray.remote(_n_rows)
+    n_rows = _results([count_rows.remote(block) for block in blocks])
+    parts, first = [], 0
+    for block, n in zip(blocks, n_rows, strict=True):
+        if n:
+            make = partial(_of_block, [block], n_features, columns, first)
+            parts.append((n, make))
+        first += n
+    if not parts:
+        raise ValueError("pool: the dataset has no rows")
+    pool = RayPool(parts, n_features)
+    pool.make(lambda done, total: None)
+    return pool
+
+
+def _n_rows(block: Any) -> int:
+    return int(block.num_rows)
+
+
+def _of_block(
+    block: list[Any], n_features: int, columns: Sequence[str] | None, first: int
+) -> Pool:
+    return ArrayPool.of(numbers_of(ray.get(block[0]), n_features, columns, first))
