@@ -22,8 +22,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from salutary import SalutaryClassifier, label_influence
-from salutary.labeling import loop, scoring
+from salutary.labeling import loop
 from salutary.labeling.guard import FOLDS
+from salutary.pools import threads
 from salutary.pools.arrays import ArrayPool
 
 EXPECTED_TO_FAIL = {"check_classifiers_classes": "trains on a class -1, the marker"}
@@ -594,7 +595,7 @@ def test_the_number_of_jobs_does_not_change_the_run(estimate: str) -> None:
 def test_jobs_are_threads_that_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, X_val, y_val = draw()
     monkeypatch.setattr(ArrayPool.__init__, "__defaults__", (30,))
-    monkeypatch.setattr(scoring, "BLOCK_ROWS", 30)
+    monkeypatch.setattr(threads, "BLOCK_ROWS", 30)
     together = threading.Barrier(4, timeout=60)
 
     def rule(influence: np.ndarray, probability: np.ndarray) -> np.ndarray:
