@@ -82,14 +82,7 @@ def _reason(error: Exception, protocol: str) -> str:
 
 
 class Fetched(io.RawIOBase):
-    """A file of fsspec, of which each read that fails is told in one line.
-
-    Parameters
-    ----------
-    url : str
-    file : file
-        Which can be sought in.
-    """
+    """A file of fsspec, of which each read that fails is told in one line."""
 
     def __init__(self, url: str, file: BinaryIO) -> None:
         self.url, self.file = url, file
@@ -104,7 +97,13 @@ class Fetched(io.RawIOBase):
         return len(content)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self.file.seek(offset, whence)
+        try:
+            return self.file.seek(offset, whence)
+        except ValueError:
+            raise InputError(
+                f"{self.url}: the server gives this file only whole, not in parts; "
+                "download it, and pass that file"
+            ) from None
 
     def tell(self) -> int:
         return self.file.tell()

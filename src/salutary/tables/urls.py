@@ -158,11 +158,6 @@ class TableURL:
         with reaching(self.url):
             fs, path = self._place()
             file = fs.open(path, mode, block_size=BLOCK, cache_type=cache)
-        if not file.seekable():
-            raise InputError(
-                f"{self}: the server gives this file only whole, not in parts; "
-                "download it, and pass that file"
-            )
         return cast(BinaryIO, Fetched(self.url, file))
 
     def read_bytes(self) -> bytes:
@@ -170,7 +165,7 @@ class TableURL:
             return file.read()
 
     def listed(self, pattern: str) -> list[tuple[Path, bool]]:
-        """What is in a folder under names like a pattern, and whether it is a folder."""
+        """What is in a folder by names like a pattern, and whether it is a folder."""
         return [
             (table_at(f"{self.url.rstrip('/')}/{name}"), info["type"] == "directory")
             for name, info in self._inside(pattern)
