@@ -24,6 +24,7 @@ class Served:
         self.folder, self.url = folder, ""
         self.sent: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
+        self.authorizations: set[str | None] = set()
         self.status: int | None = None
         """With which all is answered, if not with the files."""
         self.in_ranges, self.says_etag, self.seconds = True, True, 0.0
@@ -46,6 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         served, name = self.served, self.path.lstrip("/")
         file = served.folder / name
         time.sleep(served.seconds)
+        served.authorizations.add(self.headers.get("Authorization"))
         status = served.status or (200 if file.is_file() else 404)
         headers, content, n_bytes = {}, b"refused", len(b"refused")
         if status == 200:

@@ -82,6 +82,7 @@ WRITTEN = [
 
 
 @needs_http
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_table_is_the_same_as_from_disk_in_any_format(
     web: Served, tmp_path: Path, name: str
@@ -327,6 +328,17 @@ def test_a_url_with_what_may_be_secret_is_refused_without_it(
 def test_neither_do_words_of_a_server_show_it() -> None:
     words = "403, url='https://host/rows.csv?X-Amz-Signature=secret&x=1' at me"
     assert bare(words) == "403, url='https://host/rows.csv' at me"
+
+
+@needs_http
+def test_credentials_come_from_the_settings_of_fsspec(
+    web: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(ROWS, tmp_path / "rows.parquet")
+    headers = {"Authorization": "Bearer secret"}
+    monkeypatch.setitem(fsspec.config.conf, "https", {"headers": headers})
+    assert read_table(table_at(f"{web.url}/rows.parquet")) == ROWS
+    assert web.authorizations == {"Bearer secret"}
 
 
 def test_a_path_stays_a_path() -> None:
