@@ -33,8 +33,10 @@ def parquet_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    is_url = isinstance(path, TableURL)
-    found = path.listed(PARQUET) if is_url else _local_files(path)
+    if isinstance(path, TableURL):
+        found = path.listed(PARQUET)
+    else:
+        found = _local_files(path)
     if not found:
         raise InputError(f"{path}: holds no .parquet file; pass {FORMATS}")
     for file, is_folder in found:
