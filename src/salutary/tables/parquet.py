@@ -33,10 +33,7 @@ def parquet_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    if isinstance(path, TableURL):
-        found = path.listed(PARQUET)
-    else:
-        found = _local_files(path)
+    found = path.listed(PARQUET) if isinstance(path, TableURL) else _local_files(path)
     if not found:
         raise InputError(f"{path}: holds no .parquet file; pass {FORMATS}")
     for file, is_folder in found:
