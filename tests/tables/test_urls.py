@@ -336,7 +336,7 @@ def test_credentials_come_from_the_settings_of_fsspec(
 ) -> None:
     write_table(ROWS, tmp_path / "rows.parquet")
     headers = {"Authorization": "Bearer secret"}
-    monkeypatch.setitem(fsspec.config.conf, "https", {"headers": headers})
+    monkeypatch.setitem(fsspec.config.conf, "http", {"headers": headers})
     assert read_table(table_at(f"{web.url}/rows.parquet")) == ROWS
     assert web.authorizations == {"Bearer secret"}
 
