@@ -21,6 +21,7 @@ from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError, counted
 from salutary.names import RELABELED
+from salutary.tables.urls import local_path, table_at
 
 if TYPE_CHECKING:
     from salutary.cli.terminal import Display
@@ -44,6 +45,7 @@ def advise(
     pool: Annotated[
         Path | None,
         typer.Option(
+            parser=table_at,
             metavar="POOL",
             help="Unlabeled table. Without it, options that need a pool are not tried. "
             "Of a pool of more than 20,000 rows, 20,000 are drawn and used.",
@@ -91,6 +93,7 @@ def advise(
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=local_path,
             metavar="RUN_DIR",
             help="New directory for the model of the advised option, for its labels if "
             "it has any, and for run.json. 'salutary predict RUN_DIR' uses the model.",

@@ -14,6 +14,7 @@ from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import display, print_json, printable
 from salutary.cli.texts import TEXTS, TextPair, columns_of
 from salutary.errors import counted
+from salutary.tables.urls import table_at
 
 MOST_LINES = 12
 """Lines of the card at the head of a run."""
@@ -59,7 +60,9 @@ def check(
     target: parameters.Target,
     pool: Annotated[
         Path | None,
-        typer.Option(metavar="POOL", help="Unlabeled table, if there is one."),
+        typer.Option(
+            parser=table_at, metavar="POOL", help="Unlabeled table, if there is one."
+        ),
     ] = None,
     id_column: parameters.PoolId = None,
     text_column: Annotated[

@@ -15,6 +15,7 @@ import typer
 
 from salutary.cli.conventions import REPEATING, declare, evaluated
 from salutary.errors import InputError
+from salutary.tables.urls import TableURL, is_url
 
 NOT_OF_A_RUN = ("out", "resume", "json", "config", "quiet", "verbose", "help")
 """Options that say where or how a run is shown, and not what it is."""
@@ -125,6 +126,8 @@ def _repeating(context: typer.Context, values: dict[str, Any]) -> dict[str, Any]
             parameter.metavar == LANGUAGE_MODEL and Path(value).is_dir()
         )
         found[name] = str(Path(value).absolute()) if is_path else value
+        if isinstance(value, TableURL):
+            found[name] = str(value)
     return found
 
 
@@ -239,7 +242,8 @@ def _checked(value: Any, expected: Any, place: str) -> Any:
         raise InputError(f"{place}: must be {words}, not {_shown(value)}")
     if value == "":
         raise InputError(f"{place}: its value is empty; pass one")
-    return str(Path(str(value)).expanduser()) if kind is Path else value
+    is_path = kind is Path and not is_url(str(value))
+    return str(Path(str(value)).expanduser()) if is_path else value
 
 
 def _kind(annotation: Any) -> Any:

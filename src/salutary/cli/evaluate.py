@@ -13,6 +13,7 @@ from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import counted
+from salutary.tables.urls import table_at
 
 FIGURES = {
     "log_loss": "log loss",
@@ -29,6 +30,7 @@ def evaluate(
     table: Annotated[
         Path,
         typer.Argument(
+            parser=table_at,
             metavar="TABLE",
             help="Labeled table with the feature columns of the run's TRAIN, of rows "
             "that the run has not seen.",

@@ -13,6 +13,7 @@ from salutary.cli.new_files import check_place
 from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import counted
 from salutary.names import ExportFormat
+from salutary.tables.urls import local_path
 
 
 @is_conventional
@@ -31,6 +32,7 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
+            parser=local_path,
             metavar="PATH",
             help="The file or folder to write. Nothing may be there yet.",
         ),

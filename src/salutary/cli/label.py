@@ -76,9 +76,10 @@ def label(
     the loss on VAL. Each round adds the rows with the best scores and fits the model
     again. TRAIN, VAL and POOL are .csv, .tsv or .jsonl files, also with .gz, .parquet,
     .feather, .arrow or .xlsx files, or folders of .parquet files, with the same
-    columns. A pool of more than 50,000 rows is read in batches, and need not fit into
-    memory. RUN_DIR gets labels.parquet, model.skops, metrics.jsonl, run.json,
-    ledger.sqlite, and report.html, a page to look at.
+    columns. They may be at URLs, such as s3://bucket/pool/. A pool of more than 50,000
+    rows is read in batches, and need not fit into memory. RUN_DIR gets labels.parquet,
+    model.skops, metrics.jsonl, run.json, ledger.sqlite, and report.html, a page to look
+    at.
 
     Example: salutary label train.csv --validation val.csv --pool pool.csv \
         --target y --out runs/first

@@ -251,6 +251,9 @@ def _of_usage(error: Any, name: str) -> str:
     cause, parameter = error.__cause__, getattr(error, "param", None)
     if parameter is not None and hasattr(cause, "errors"):  # those of pydantic
         found = cause.errors()[0]
+        refusal = found.get("ctx", {}).get("error")
+        if isinstance(refusal, InputError):  # of `table_at`, which hides secrets
+            return str(refusal)
         is_option = parameter.param_type_name == "option"
         called = max(parameter.opts, key=len) if is_option else parameter.metavar
         return f"{called} {found['input']}: must be {_expected(found)}"

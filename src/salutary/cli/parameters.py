@@ -10,6 +10,7 @@ import typer
 from salutary.cli.conventions import MESSAGES, REPEATING
 from salutary.errors import InputError, needs
 from salutary.names import EngineName, ObjectiveName, RuleName
+from salutary.tables.urls import local_path, table_at
 
 if TYPE_CHECKING:
     from salutary.tables.sources import HeldOut
@@ -21,6 +22,7 @@ MODEL = "Model and objective"
 Train = Annotated[
     Path,
     typer.Argument(
+        parser=table_at,
         metavar="TRAIN",
         help="Labeled table to train on; it decides the type of every column.",
     ),
@@ -28,6 +30,7 @@ Train = Annotated[
 Validation = Annotated[
     Path | None,
     typer.Option(
+        parser=table_at,
         metavar="VAL",
         help="Labeled validation table; a good model has a low loss on it.",
     ),
@@ -43,14 +46,22 @@ ValidationFraction = Annotated[
 ]
 Pool = Annotated[
     Path,
-    typer.Option(metavar="POOL", help="Unlabeled table whose rows may get labels."),
+    typer.Option(
+        parser=table_at,
+        metavar="POOL",
+        help="Unlabeled table whose rows may get labels.",
+    ),
 ]
 Target = Annotated[
     str, typer.Option(metavar="COLUMN", help="Column that holds the labels.")
 ]
 Out = Annotated[
     Path,
-    typer.Option(metavar="RUN_DIR", help="Directory for the results; made if missing."),
+    typer.Option(
+        parser=local_path,
+        metavar="RUN_DIR",
+        help="Directory for the results; made if missing.",
+    ),
 ]
 Budget = Annotated[int, typer.Option(help="Maximum number of labels to assign.")]
 BatchSize = Annotated[
@@ -125,6 +136,7 @@ Costs = Annotated[
     Path | None,
     typer.Option(
         rich_help_panel=MODEL,
+        parser=table_at,
         metavar="FILE",
         help="Table of what mistakes cost. It has the columns label, predicted and "
         "cost, and one row for each pair of different classes. A negative cost is a "

@@ -16,6 +16,7 @@ from salutary.cli.conventions import is_conventional
 from salutary.cli.new_files import check_place
 from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import InputError
+from salutary.tables.urls import local_path, table_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ def predict(
     table: Annotated[
         Path,
         typer.Argument(
+            parser=table_at,
             metavar="TABLE",
             help="Table of rows to predict, with the feature columns of the run's "
             "TRAIN.",
@@ -39,6 +41,7 @@ def predict(
     out: Annotated[
         Path,
         typer.Option(
+            parser=local_path,
             metavar="FILE",
             help="File for the predictions, in any format that tables are read in but "
             ".xlsx. An existing file is replaced.",
@@ -94,7 +97,8 @@ def _check_out(out: Path, run_dir: Path, table: Path) -> None:
     from salutary.tables.writing import check_can_be_written
 
     check_can_be_written(out)
-    if out.exists() and table.exists() and out.samefile(table):
+    is_here = isinstance(table, Path) and table.exists()
+    if is_here and out.exists() and out.samefile(table):
         raise InputError(f"{out}: is the table to predict; pass another --out")
     if out.is_dir():
         raise InputError(f"{out}: is a directory; pass a file as --out")

@@ -20,6 +20,7 @@ from salutary.tables.casting import cast_features
 from salutary.tables.formats import DELIMITED, file_sha256, format_of, read_table
 from salutary.tables.paths import check_exists
 from salutary.tables.targets import target_labels, target_type, typed_labels
+from salutary.tables.urls import table_at
 
 MOST_COLUMNS = 30
 """Columns of a row that a page shows."""
@@ -165,9 +166,9 @@ def _unchanged_path(facts: Mapping[str, Any], name: str) -> Path:
 
 
 def path_of(facts: Mapping[str, Any], name: str) -> Path:
-    """Where a table of a run is: its absolute path if the run noted that."""
+    """Where a table of a run is: its URL, or absolute path if the run noted that."""
     noted = facts.get("options", {}).get(name)
-    return Path(noted if isinstance(noted, str) else facts["files"][name])
+    return table_at(noted if isinstance(noted, str) else facts["files"][name])
 
 
 def training_rows(facts: Mapping[str, Any], train: pa.Table) -> IntArray:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from salutary.report.rows import OwnRows, path_of, shown_value
 from salutary.report.visible import visible
+from salutary.tables.urls import TableURL
 
 LONGEST_TEXT = 20_000
 """Characters of a text that a review shows."""
@@ -81,7 +82,10 @@ def image_of(facts: Mapping[str, Any], value: str) -> Path | None:
     if Path(value).suffix.lower() not in IMAGES:
         return None
     try:
-        folder = path_of(facts, "pool").parent.resolve(strict=True)
+        pool = path_of(facts, "pool")
+        if isinstance(pool, TableURL):  # whose images are not shown
+            return None
+        folder = pool.parent.resolve(strict=True)
         path = (folder / value).resolve(strict=True)
     except (OSError, ValueError, KeyError, RuntimeError):  # no such file, or no name
         return None

@@ -15,6 +15,7 @@ from salutary.runs.label import LABELING
 from salutary.runs.relabel import RELABELING
 from salutary.runs.table_problem import Settings
 from salutary.tables.sources import HeldOut, Sources, Texts
+from salutary.tables.urls import table_at
 
 KINDS: dict[str, tuple[RunKind, type]] = {
     "label": (LABELING, Settings),
@@ -74,7 +75,7 @@ def _sources(
     out: Path, options: dict[str, Any], noted: dict[str, Any], *, only_texts: bool
 ) -> Sources:
     def path(name: str) -> Path | None:
-        return Path(options[name]) if options.get(name) else None
+        return table_at(options[name]) if options.get(name) else None
 
     fraction, seed = noted["validation_fraction"], noted["seed"]
     texts = None
@@ -87,7 +88,7 @@ def _sources(
             cache=path("embedding-cache") or default_folder(),
         )
     return Sources(
-        train=Path(options["train"]),
+        train=table_at(options["train"]),
         validation=path("validation"),
         pool=path("pool"),
         target=noted["target"],

@@ -22,9 +22,11 @@ from salutary.tables.formats import (
     format_of,
     index_columns,
     is_arrow_file,
+    opened_for_arrow,
     read_table,
 )
 from salutary.tables.parquet import (
+    PARQUET,
     RowGroup,
     count_parquet_rows,
     parquet_batches,
@@ -32,6 +34,7 @@ from salutary.tables.parquet import (
 )
 from salutary.tables.paths import check_exists, readable
 from salutary.tables.text_files import check_text, is_gzipped
+from salutary.tables.urls import TableURL
 
 MANY_ROWS = 50_000
 """A pool with more rows is read in batches, and a sample of so many is looked at."""
@@ -39,7 +42,8 @@ MANY_ROWS = 50_000
 BATCH_ROWS = 1 << 14
 """Largest number of rows in a batch."""
 
-Stamp = list[tuple[str, int, int]]
+Stamp = list[tuple[str, int, int | str]]
+"""Name and size of each file, and when, or to what, it has changed."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _read(
 
 
 def _arrow_batches(path: Path) -> Iterator[pa.Table]:
-    with pa.OSFile(str(path.absolute())) as file:
+    with opened_for_arrow(path) as file:
         if is_arrow_file(path):
             with pa.ipc.open_file(file) as reader:
                 for number in range(reader.num_record_batches):
@@ -326,10 +330,12 @@ class _Draw:
 
 
 def stamp(path: Path) -> Stamp:
-    """Name, size and time of change of each file of a table.
+    """Name, size and time of change of each file of a table; at a URL, its ETag too.
 
     Where it is the same as before, so is the table.
     """
+    if isinstance(path, TableURL):
+        return path.stamp(PARQUET)
     files = parquet_files(path) if path.is_dir() else [path]
     found = [(file.name, file.stat()) for file in files]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]

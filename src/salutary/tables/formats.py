@@ -25,6 +25,7 @@ from salutary.tables.text_files import (
     is_gzipped,
     open_bytes,
 )
+from salutary.tables.urls import TableURL
 from salutary.tables.workbooks import read_workbook
 
 logger = logging.getLogger(__name__)
@@ -171,8 +172,15 @@ def format_of(path: Path) -> str:
 def _read_arrow(path: Path) -> pa.Table:
     """Read Arrow's file format, as which Feather is kept too, or its stream format."""
     opened = pa.ipc.open_file if is_arrow_file(path) else pa.ipc.open_stream
-    with pa.OSFile(str(path.absolute())) as file, opened(file) as rows:
+    with opened_for_arrow(path) as file, opened(file) as rows:
         return rows.read_all()
+
+
+def opened_for_arrow(path: Path) -> pa.NativeFile:
+    """Open a file to read any part of it."""
+    if isinstance(path, TableURL):
+        return pa.PythonFile(path.open(), mode="r")
+    return pa.OSFile(str(path.absolute()))
 
 
 def is_arrow_file(path: Path) -> bool:

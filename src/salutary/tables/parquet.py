@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
 from salutary.errors import InputError
 from salutary.tables.paths import FORMATS, check_exists, readable
+from salutary.tables.urls import TableURL
+
+PARQUET = "*.parquet"
+"""Names of the files of a folder that are read."""
 
 READ_AHEAD = 1 << 20
 """Bytes of a column that are read at once, where a file is read batch by batch."""
+
+LARGEST_GROUP = 1 << 27
+"""Bytes of a row group that is fetched from a URL in one go, not column by column."""
 
 
 def parquet_files(path: Path) -> list[Path]:
@@ -26,16 +34,23 @@ def parquet_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    files = sorted(path.glob("*.parquet"))
-    if not files:
+    found = path.listed(PARQUET) if isinstance(path, TableURL) else _local_files(path)
+    if not found:
         raise InputError(f"{path}: holds no .parquet file; pass {FORMATS}")
-    for file in files:
-        if file.is_dir():
+    for file, is_folder in found:
+        if is_folder:
             raise InputError(
                 f"{file}: is a folder, not a .parquet file; move it elsewhere"
             )
+    return [file for file, _ in found]
+
+
+def _local_files(folder: Path) -> list[tuple[Path, bool]]:
+    """The .parquet files of a folder, and whether each is a folder."""
+    files = sorted(folder.glob(PARQUET))
+    for file in files:
         check_exists(file)
-    return files
+    return [(file, file.is_dir()) for file in files]
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -43,7 +58,7 @@ def read_parquet(path: Path) -> pa.Table:
     tables = []
     for file in _alike(parquet_files(path)):
         with readable(file):
-            tables.append(_with_categories(pa.parquet.ParquetFile(file).read()))
+            tables.append(_with_categories(_opened(file).read()))
     if len(tables) == 1:
         return tables[0]
     names = tables[0].column_names
@@ -82,7 +97,7 @@ def row_groups(path: Path) -> list[RowGroup]:
     found = []
     for file in parquet_files(path):
         with readable(file):
-            metadata = pa.parquet.read_metadata(file)
+            metadata = _opened(file).metadata
         first = 0
         for number in range(metadata.num_row_groups):
             n_rows = metadata.row_group(number).num_rows
@@ -114,8 +129,7 @@ def parquet_batches(
             if not own:
                 continue
         with readable(file):
-            opened = pa.parquet.ParquetFile(file, buffer_size=READ_AHEAD)
-            for batch in opened.iter_batches(size, own):
+            for batch in _batches(file, size, own):
                 yield file, _as_stored(pa.Table.from_batches([batch]).select(names))
 
 
@@ -124,14 +138,48 @@ def count_parquet_rows(path: Path) -> int:
     n_rows = 0
     for file in parquet_files(path):
         with readable(file):
-            n_rows += pa.parquet.read_metadata(file).num_rows
+            n_rows += _opened(file).metadata.num_rows
     return n_rows
+
+
+def _opened(file: Path, **options: Any) -> pa.parquet.ParquetFile:
+    if isinstance(file, TableURL):
+        return pa.parquet.ParquetFile(file.open(cache="none"), **options)
+    return pa.parquet.ParquetFile(file, **options)
+
+
+def _batches(
+    file: Path, size: int, groups: list[int] | None
+) -> Iterator[pa.RecordBatch]:
+    # What Arrow buffers before it is asked for, it keeps until all is read.
+    opened = _opened(file, buffer_size=READ_AHEAD, pre_buffer=False)
+    if not isinstance(file, TableURL) or _largest_group(opened) > LARGEST_GROUP:
+        yield from opened.iter_batches(size, groups)
+        return
+    opened = _opened(file, metadata=opened.metadata, pre_buffer=True)
+    for number in range(opened.num_row_groups) if groups is None else groups:
+        yield from opened.iter_batches(size, row_groups=[number])
+
+
+def _largest_group(opened: pa.parquet.ParquetFile) -> int:
+    """Bytes, as stored, of the largest row group of a file."""
+    metadata = opened.metadata
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    columns = range(metadata.num_columns)
+    return max(
+        (
+            sum(group.column(place).total_compressed_size for place in columns)
+            for group in groups
+        ),
+        default=0,
+    )
 
 
 def parquet_schema(file: Path) -> pa.Schema:
     """Names and types of the columns of a file, as they are read."""
     with readable(file):
-        return _as_stored(pa.parquet.read_schema(file).empty_table()).schema
+        stored = _opened(file).schema.to_arrow_schema()
+        return _as_stored(stored.empty_table()).schema
 
 
 def _alike(files: list[Path]) -> list[Path]:

@@ -57,6 +57,8 @@ class HeldOut:
 class Sources:
     """Where the tables are, and how to read them.
 
+    Each path may be a `TableURL`, as `table_at` makes them.
+
     Parameters
     ----------
     train : Path

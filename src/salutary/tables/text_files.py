@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from salutary.errors import InputError
+from salutary.tables.urls import TableURL
 
 GZIPPED = ".gz"
 """Second suffix of a gzipped text file."""
@@ -51,7 +52,7 @@ def is_gzipped(path: Path) -> bool:
 def open_bytes(path: Path) -> BufferedReader | gzip.GzipFile:
     """Open a file to read its bytes, unpacked where they are gzipped."""
     if is_gzipped(path):
-        return gzip.open(path)
+        return gzip.open(path.open() if isinstance(path, TableURL) else path)
     return path.open("rb")
 
 

@@ -6,14 +6,16 @@ import datetime
 import warnings
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from salutary.errors import InputError, needs
 from salutary.tables.text_files import LARGEST_UNPACKED
+from salutary.tables.urls import TableURL
 
 MOST_ROWS = 1_048_576
 """Rows that a sheet can have; a damaged file may name rows far beyond."""
@@ -41,9 +43,9 @@ def read_workbook(path: Path) -> pa.Table:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what a table does not have, such as styles
         try:
-            _check_size(path)
             # Opened here, as openpyxl leaves open what it reads in part.
-            with path.open("rb") as first, path.open("rb") as second:
+            with _opened(path) as first, _opened(path) as second:
+                _check_size(path, first)
                 values = openpyxl.load_workbook(first, read_only=True, data_only=True)
                 formulas = openpyxl.load_workbook(second, read_only=True)
                 sheet = _only_sheet(path, values.worksheets)
@@ -59,8 +61,15 @@ def read_workbook(path: Path) -> pa.Table:
     return _table(path, rows)
 
 
-def _check_size(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
+def _opened(path: Path) -> BinaryIO:
+    """The workbook, whose parts are read in no order; from a URL all at once."""
+    if isinstance(path, TableURL):
+        return BytesIO(path.read_bytes())
+    return path.open("rb")
+
+
+def _check_size(path: Path, workbook: BinaryIO) -> None:
+    with zipfile.ZipFile(workbook) as archive:
         unpacked = sum(part.file_size for part in archive.infolist())
     if unpacked > LARGEST_UNPACKED:
         raise InputError(
