@@ -20,7 +20,7 @@ import salutary
 from salutary import LoraClassifier, SalutaryFineTuner, TransformerEmbedder
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
-from salutary.deep.fine_tuning import part_validation
+from salutary.deep.canary import part_validation
 from salutary.displays.frames import RunFrames
 from salutary.labeling.tuning import PENALTIES
 from salutary.ledgers.run_ledger import Ledger

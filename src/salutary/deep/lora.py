@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,7 @@ def fine_tune(
     rank: int,
     target_modules: list[str] | None,
     seed: int,
+    folder: Path | None,
 ) -> FineTuned:
     """Train LoRA's update matrices of a model, and the linear layer on its vectors.
 
@@ -132,6 +134,8 @@ def fine_tune(
         Names of the layers that are updated. None is peft's choice for this kind of
         model, or all linear layers if peft has none.
     seed : int
+    folder : Path or None
+        Folder of the store of vectors, which gets that of the first text.
 
     Returns
     -------
@@ -167,7 +171,7 @@ def fine_tune(
             None if weight is None else torch.from_numpy(weight).to(device),
         )
     try:
-        with_lora.embed(texts[:1], 1, None)
+        with_lora.embed(texts[:1], 1, folder)
     except InputError:
         raise InputError(
             "training diverged: the vectors are not finite; lower learning_rate"

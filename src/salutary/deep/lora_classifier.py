@@ -224,6 +224,7 @@ class LoraClassifier(NetworkClassifier):
         tuned = fine_tune(
             *(base, texts, *targets_of(codes, soft), as_softmax(first), validation),
             *(plan, self.rank, self.target_modules, self._draw_seed()),
+            self._cache_folder(),
         )
         # Set together and last, so that a fit that fails leaves the one before whole.
         self.classes_, self.base_fingerprint_ = classes, base_fingerprint

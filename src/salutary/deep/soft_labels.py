@@ -18,6 +18,9 @@ from sklearn.utils.validation import _num_samples
 
 from salutary.arrays import Float64Array, FloatArray, IntArray
 
+SOFT_ARGUMENTS = ("X_soft", "y_soft", "soft_weight")
+"""Arguments by which a trainer's ``fit`` takes soft labels."""
+
 LEAST_AT_START = 0.01
 """Smaller probabilities are left out of the regression that a linear layer starts as.
 
@@ -73,7 +76,7 @@ and sum to 1; pass those of a predict_proba
     """
     if (X is None) != (y is None):
         raise ValueError("X_soft and y_soft go together; pass both or neither")
-    if not isinstance(weight, Real) or not 0 < weight < np.inf:
+    if not isinstance(weight, Real) or not 0 < float(weight) < np.inf:
         raise ValueError(f"soft_weight must be a number above 0, got {weight!r}")
     if X is None:
         return None
@@ -91,6 +94,14 @@ and sum to 1; pass those of a predict_proba
             "be from 0 to 1 and sum to 1; pass those of a predict_proba"
         )
     return SoftRows(X, chance, float(weight)) if n_rows else None
+
+
+def arguments_of(soft: SoftRows | None) -> dict[str, Any]:
+    """The arguments by which a trainer's ``fit`` gets soft labels."""
+    if soft is None:
+        return {}
+    values = (soft.X, soft.chance, soft.weight)
+    return dict(zip(SOFT_ARGUMENTS, values, strict=True))
 
 
 def targets_of(
