@@ -417,12 +417,12 @@ def run(where, number, words):
     home = LanguageModel if where == "encode" else LoraClassifier
     own, calls = getattr(home, where), []
 
-    def dying(self, *arguments):
+    def dying(self, *arguments, **named):
         calls.append(1)
-        found = own(self, *arguments) if where == "save" else None
+        found = own(self, *arguments, **named) if where == "save" else None
         if len(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
-        return own(self, *arguments) if where != "save" else found
+        return own(self, *arguments, **named) if where != "save" else found
 
     setattr(home, where, dying)
     main(words)

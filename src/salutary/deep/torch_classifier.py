@@ -145,8 +145,7 @@ class TorchClassifier(NetworkClassifier):
         X_soft : array-like of shape (n_soft_rows, ...), optional
             Rows to be trained on as well, to predict ``y_soft``.
         y_soft : array-like of shape (n_soft_rows, n_classes), optional
-            Probabilities of the classes, sorted, as of another model's
-            ``predict_proba``.
+            Probabilities of the sorted classes, as of a ``predict_proba``.
         soft_weight : float, default=1.0
             Weight of each row of ``X_soft``; a row of ``X`` weighs 1.
 
