@@ -142,6 +142,13 @@ def test_the_summary_says_which_model_is_left(whole: Path) -> None:
     assert "not distilled      there is no pool" in said
 
 
+def test_the_page_says_that_its_labels_are_not_in_the_model(whole: Path) -> None:
+    loss = outcome_of(whole)["distillation"]["log_loss"]
+    text = (whole / "report.html").read_text()
+    assert "and from no label here. Its log loss on the held-out rows is" in text
+    assert f"rows is {loss:.4f}" in text
+
+
 KILLED = """
 import os, signal
 from salutary.cli.main import main
