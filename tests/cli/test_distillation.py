@@ -132,6 +132,9 @@ def test_the_summary_says_which_model_is_left(whole: Path) -> None:
     ) in said
     assert f"a model that learned what {FROZEN_POOL!r} says of 60 pool rows" in said
     assert "The adapter has learned from people and a teacher, from no label" in said
+    report["data"]["pool"]["rows"] = 3000
+    said = "\n".join(finetune_summary(report, whole))
+    assert "says of 60 pool rows drawn from 3000" in said
     figures |= {"used": False, "decrease": -figures["decrease"]}
     said = "\n".join(finetune_summary(report, whole))
     assert f"higher by {-figures['decrease']:.4f}" in said

@@ -48,7 +48,7 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         _by_class(outcome),
         *_deep_losses(outcome),
         *_frozen(outcome),
-        *_distilled(outcome),
+        *_distilled(report),
         *_about_pool(report),
         *_warnings(outcome),
         *_deep_advice(report),
@@ -159,14 +159,17 @@ def _frozen(outcome: dict[str, Any]) -> Iterator[str]:
         yield _line("", "embeddings of the model as it comes, fitted on both tables")
 
 
-def _distilled(outcome: dict[str, Any]) -> Iterator[str]:
+def _distilled(report: dict[str, Any]) -> Iterator[str]:
     """What a model that has learned from a teacher does, on the same rows."""
-    found = outcome.get("distillation")
+    found = report["outcome"].get("distillation")
     if found is None:
         return
     if found["reason"]:
         yield _line("not distilled", found["reason"])
         return
+    of_pool = counted(found["pool_rows"], "pool row")
+    if found["pool_rows"] < report["data"]["pool"]["rows"]:
+        of_pool += f" drawn from {report['data']['pool']['rows']}"
     lower, rest = "lower", "so the adapter is this"
     if not found["used"]:
         lower, rest = "higher", "so it is not used"
@@ -177,8 +180,7 @@ def _distilled(outcome: dict[str, Any]) -> Iterator[str]:
     )
     yield _line(
         "",
-        f"a model that learned what {found['teacher']!r} says of "
-        f"{counted(found['pool_rows'], 'pool row')}",
+        f"a model that learned what {found['teacher']!r} says of {of_pool}",
     )
 
 
