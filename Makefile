@@ -89,6 +89,7 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.objectives
 	$(BIN)/python -m studies.shift
 	$(BIN)/python -m studies.finetuning
+	$(BIN)/python -m studies.distillation
 
 docs: $(READY) ## Build the site of the pages into docs/_build/html
 	$(ONE_THREAD) $(BIN)/python -m sphinx -b html -W --keep-going -q \

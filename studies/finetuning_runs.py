@@ -16,7 +16,8 @@ from sklearn.base import clone
 
 from salutary import LoraClassifier, TorchClassifier
 from salutary.arrays import IntArray
-from salutary.deep.fine_tuning import FineTuning, part_validation, run_surrogate
+from salutary.deep.canary import part_validation
+from salutary.deep.fine_tuning import FineTuning, run_surrogate
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import advance, start
 from salutary.labeling.rules import find_rule
@@ -129,7 +130,7 @@ def measure(data: str, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     drawn = draw(data, n_val, seed)
     with TemporaryDirectory() as folder:
-        task = _small(task_of(data, drawn, seed, folder), drawn)
+        task = small(task_of(data, drawn, seed, folder), drawn)
         yield from _ways(task, n_val, seed)
 
 
@@ -176,7 +177,7 @@ def _published(task: FineTuning, first: Snapshot) -> Snapshot:
     return task.fine_tuned(1, pool[best.rows], best.labels)
 
 
-def _small(task: FineTuning, drawn: Drawn) -> FineTuning:
+def small(task: FineTuning, drawn: Drawn) -> FineTuning:
     """The task with only the drawn rows, as every row of a task is embedded."""
     parts = [drawn.labeled, drawn.pool, drawn.test, task.own_rows, task.canary_rows]
     ends = np.cumsum([0, *map(len, parts)])

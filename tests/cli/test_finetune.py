@@ -20,7 +20,7 @@ import salutary
 from salutary import LoraClassifier, SalutaryFineTuner, TransformerEmbedder
 from salutary.cli.main import main
 from salutary.cli.run_summary import finetune_summary
-from salutary.deep.fine_tuning import part_validation
+from salutary.deep.canary import part_validation
 from salutary.displays.frames import RunFrames
 from salutary.labeling.tuning import PENALTIES
 from salutary.ledgers.run_ledger import Ledger
@@ -417,12 +417,12 @@ def run(where, number, words):
     home = LanguageModel if where == "encode" else LoraClassifier
     own, calls = getattr(home, where), []
 
-    def dying(self, *arguments):
+    def dying(self, *arguments, **named):
         calls.append(1)
-        found = own(self, *arguments) if where == "save" else None
+        found = own(self, *arguments, **named) if where == "save" else None
         if len(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
-        return own(self, *arguments) if where != "save" else found
+        return own(self, *arguments, **named) if where != "save" else found
 
     setattr(home, where, dying)
     main(words)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -48,3 +51,48 @@ def test_an_epoch_has_every_row_once(
         assert sorted(row for rows in epoch for row in rows) == list(range(n_rows))
         assert max(map(len, epoch)) <= batch_size + 1
         assert batch_size == 1 or n_rows == 1 or min(map(len, epoch)) > 1
+
+
+def trained(targets: Any, weight: Any = None, **sizes: int) -> Any:
+    """Coefficients of a linear layer that was trained on random rows."""
+    torch.manual_seed(3)
+    n_rows, batch_size = sizes["n_rows"], sizes["batch_size"]
+    network, X = torch.nn.Linear(4, 3), torch.randn(n_rows, 4)
+    plan = Plan(5, batch_size, 0.05, 0.01, 1)
+    with seeded(0, torch.device("cpu")):
+        train(network, lambda rows: network(X[rows]), targets, plan, None, None, weight)
+    return network.weight.detach().numpy(), X
+
+
+def test_certain_soft_labels_train_as_hard_ones_do() -> None:
+    labels = torch.arange(40) % 3
+    hard, _ = trained(labels, n_rows=40, batch_size=16)
+    one_hot = torch.nn.functional.one_hot(labels).float()
+    for weight in (None, torch.ones(40)):
+        soft, _ = trained(one_hot, weight, n_rows=40, batch_size=16)
+        np.testing.assert_allclose(soft, hard, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_follows_torchs_own_weighted_cross_entropy() -> None:
+    torch.manual_seed(3)
+    network, X = torch.nn.Linear(4, 3), torch.randn(20, 4)
+    chance = torch.softmax(torch.randn(20, 3), dim=1)
+    weight = torch.rand(20)
+    weight /= weight.mean()
+    expected = torch.nn.Linear(4, 3)
+    expected.load_state_dict(network.state_dict())
+    optimizer = torch.optim.AdamW(expected.parameters(), lr=0.05, weight_decay=0.01)
+    loss = torch.nn.CrossEntropyLoss(reduction="none")(expected(X), chance) @ weight
+    (loss / weight.sum()).backward()
+    torch.nn.utils.clip_grad_norm_(expected.parameters(), 1.0)
+    optimizer.step()
+    train(
+        network,
+        lambda rows: network(X[rows]),
+        chance,
+        Plan(1, 20, 0.05, 0.01, 1),
+        None,
+        weight=weight,
+    )
+    for found, own in zip(network.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found, own)

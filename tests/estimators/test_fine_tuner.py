@@ -22,7 +22,7 @@ from salutary import (
     TorchClassifier,
 )
 from salutary.advice.after_run import labels_on_top
-from salutary.deep.fine_tuning import part_validation
+from salutary.deep.canary import part_validation
 from salutary.deep.texts import as_texts
 from salutary.deep.trainer import Trainer
 from salutary.labeling.definition import split_folds

@@ -64,6 +64,16 @@ def finetune(
             "No rows are left to judge that model by.",
         ),
     ] = False,
+    distill: Annotated[
+        bool,
+        typer.Option(
+            "--distill",
+            rich_help_panel=PANEL,
+            help="Let the model also learn what a logistic regression on embeddings of "
+            "the model as it comes says of the whole pool (of 2,000 rows of a larger "
+            "one). Such a model is kept if it does better on the canary rows.",
+        ),
+    ] = False,
     rank: Annotated[
         int,
         typer.Option(rich_help_panel=PANEL, help="Rank of the LoRA update matrices."),
@@ -128,6 +138,11 @@ def finetune(
             f"--learning-rate {learning_rate}: must be above 0 and at most 1, for "
             "instance 0.001"
         )
+    if distill and no_guard:
+        raise InputError(
+            "--distill: needs the guard, whose rows say whether the distilled model is "
+            "better; leave out --no-guard or --distill"
+        )
     embedded = texts.texts_of(text_column, text_pair, model, pooling, device)
     held_out = parameters.held_out(validation, validation_fraction, train, seed)
     # Imported here: 'salutary --help' needs none of it.
@@ -154,6 +169,7 @@ def finetune(
             guard=not no_guard,
             seed=seed,
             refit_on_validation=refit_on_validation,
+            distill=distill,
             rank=rank,
             learning_rate=learning_rate,
             epochs=epochs,

@@ -48,6 +48,7 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         _by_class(outcome),
         *_deep_losses(outcome),
         *_frozen(outcome),
+        *_distilled(report),
         *_about_pool(report),
         *_warnings(outcome),
         *_deep_advice(report),
@@ -158,6 +159,31 @@ def _frozen(outcome: dict[str, Any]) -> Iterator[str]:
         yield _line("", "embeddings of the model as it comes, fitted on both tables")
 
 
+def _distilled(report: dict[str, Any]) -> Iterator[str]:
+    """What a model that has learned from a teacher does, on the same rows."""
+    found = report["outcome"].get("distillation")
+    if found is None:
+        return
+    if found["reason"]:
+        yield _line("not distilled", found["reason"])
+        return
+    of_pool = counted(found["pool_rows"], "pool row")
+    if found["pool_rows"] < report["data"]["pool"]["rows"]:
+        of_pool += f" drawn from {report['data']['pool']['rows']}"
+    lower, rest = "lower", "so the adapter is this"
+    if not found["used"]:
+        lower, rest = "higher", "so it is not used"
+    yield _line(
+        "distilled",
+        f"{found['log_loss']:.4f} on the same rows, {lower} by "
+        f"{abs(found['decrease']):.4f} ± {found['se']:.4f}, {rest}:",
+    )
+    yield _line(
+        "",
+        f"a model that learned what {found['teacher']!r} says of {of_pool}",
+    )
+
+
 def _decided(outcome: dict[str, Any]) -> Iterator[str]:
     """What people have decided, and what the labels are then."""
     decided = outcome.get("decisions")
@@ -239,11 +265,14 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
 
 def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
     outcome = report["outcome"]
-    if _kept_nothing(outcome):
+    distilled = (outcome.get("distillation") or {"used": False})["used"]
+    if distilled:
+        yield "The adapter has learned from people and a teacher, from no label above."
+    elif _kept_nothing(outcome):
         yield "The adapter is the one fine-tuned on the training table alone."
     if report["settings"]["refit_on_validation"]:
         without = ", without the labels, which do not help beside it"
-        if outcome["labels"] == outcome["labels_trained_on"]:
+        if distilled or outcome["labels"] == outcome["labels_trained_on"]:
             without = ""
         yield (
             f"The adapter was fine-tuned on the validation table too{without}. The "

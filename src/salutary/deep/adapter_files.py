@@ -184,15 +184,24 @@ def read_adapter(folder: Path) -> SavedAdapter:
 
 
 def read_lora(
-    folder: Path, base: LanguageModel, rank: int, target_modules: list[str] | None
+    saved: SavedAdapter,
+    folder: Path,
+    base: LanguageModel,
+    name: str,
+    rank: int,
+    target_modules: list[str] | None,
 ) -> LanguageModel:
     """Add the LoRA weights of a folder to their base model.
 
     Parameters
     ----------
+    saved : SavedAdapter
+        The rest of the folder.
     folder : Path
     base : LanguageModel
         Changed in place.
+    name : str
+        What the caller calls the base model, for the message.
     rank : int
     target_modules : list of str or None
         As of `add_lora`.
@@ -201,7 +210,19 @@ def read_lora(
     -------
     LanguageModel
         In evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If it is another base model.
+    ValueError
+        If the weights are not those that were written.
     """
+    if base.fingerprint.hex() != saved.base_fingerprint:
+        raise InputError(
+            f"{name}: is not the base model that {folder} was fine-tuned from; put "
+            "that model there, or pass its folder or name as model"
+        )
     with needs("text"):
         from peft.utils import set_peft_model_state_dict
         from safetensors.torch import load_file
@@ -212,7 +233,11 @@ def read_lora(
     with seeded(0, base.device):
         model = add_lora(base.model, rank, target_modules)
     set_peft_model_state_dict(model, load_file(folder / WEIGHTS))
-    return replace(base, model=model.eval())
+    tuned = replace(base, model=model.eval())
+    found = classifier_sha256(tuned, saved.coef, saved.intercept, saved.classes)
+    if found != saved.fingerprint:
+        raise ValueError("its content is not what was written")
+    return tuned
 
 
 @contextmanager

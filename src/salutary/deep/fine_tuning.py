@@ -14,7 +14,6 @@ decides which rounds of the deep model are undone.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +30,7 @@ from salutary.advice.after_run import labels_on_top, nothing, verdict_on
 from salutary.advice.verdict import Verdict
 from salutary.arrays import FloatArray, IntArray
 from salutary.deep.frozen import Frozen
+from salutary.deep.soft_labels import SoftRows
 from salutary.deep.trainer import checked_output
 from salutary.influence.objectives import Objective, Truth, log_loss
 from salutary.labeling.definition import split_folds
@@ -41,17 +41,10 @@ from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Rule
 from salutary.labeling.selection import Selection
-from salutary.labeling.splits import hold_out
 from salutary.labeling.steps import Coefficients, Proposal, Termination
 from salutary.labeling.tuning import best_C_by_validation
 from salutary.pools.arrays import ArrayPool
 from salutary.progress import Stage, reporting, silent
-
-CANARY = 0.3
-"""Share of the validation rows that become canary rows, with a guard."""
-
-FEWEST_VALIDATION_ROWS = 20
-"""With fewer validation rows there is no guard, as none can be spared."""
 
 SURROGATE_BATCH = 10
 """Number of labels in a round of the surrogate's run."""
@@ -59,11 +52,17 @@ SURROGATE_BATCH = 10
 FINAL_ROUND = -1
 """Number of the last fine-tuning, which includes the validation rows."""
 
+DISTILLED = -2
+"""Number of the fine-tuning that learns what a teacher says of the pool."""
+
 FineTune = Callable[[int, Any, NDArray[Any], Any, Any], Any]
 """(round, rows, labels, rows for early stopping, their labels) -> fine-tuned model.
 
 The last two arguments are None if fine-tuning does not stop early.
 """
+
+Distill = Callable[[int, Any, NDArray[Any], Any, Any, SoftRows], Any]
+"""The same, with rows that are trained on as well, by soft labels."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,9 @@ class FineTuning:
         Displays which step is running.
     embed_frozen : callable, optional
         Vectors of rows under the deep model as it comes, if it has any.
+    distill : callable, optional
+        Makes a deep model that learns soft labels too, if one is wanted. There is an
+        ``embed_frozen`` then.
     """
 
     fine_tune: FineTune
@@ -109,6 +111,7 @@ class FineTuning:
     seed: int
     stage: Stage = silent
     embed_frozen: Callable[[Any], Any] | None = None
+    distill: Distill | None = None
 
     @property
     def objective(self) -> Objective:
@@ -178,11 +181,10 @@ class FineTuning:
         """Fine-tune the deep model on the labeled rows and the given pool rows."""
         snapshot = Snapshot(None, rows, labels)
         trained, codes = self._trained_on(snapshot)
-        held: tuple[Any, Any] = (None, None)
-        if len(self.canary_rows):
-            canary = self.canary_rows
-            held = self._rows(canary), self.classes[self.codes[canary]]
-        model = self.fine_tune(number, self._rows(trained), self.classes[codes], *held)
+        held = self.with_labels(self.canary_rows)
+        if not len(self.canary_rows):
+            held = None, None
+        model = self.fine_tune(number, self.rows(trained), self.classes[codes], *held)
         return replace(snapshot, model=model)
 
     def with_validation(self, snapshot: Snapshot) -> Any:
@@ -191,7 +193,7 @@ class FineTuning:
         validation = np.concatenate([self.own_rows, self.canary_rows])
         everything = np.concatenate([trained, validation])
         labels = self.classes[np.concatenate([codes, self.codes[validation]])]
-        return self.fine_tune(FINAL_ROUND, self._rows(everything), labels, None, None)
+        return self.fine_tune(FINAL_ROUND, self.rows(everything), labels, None, None)
 
     def worth_adding(self, first: Snapshot, best: Snapshot) -> Snapshot:
         """Decide whether a run's labels help a model that trains on validation rows.
@@ -312,7 +314,7 @@ class FineTuning:
         """Logits of rows under a deep model, shape (n_rows, n_classes)."""
         if not len(rows):
             return np.zeros((0, len(self.classes)))
-        found = snapshot.model.predict_proba(self._rows(rows))
+        found = snapshot.model.predict_proba(self.rows(rows))
         found = checked_output(found, len(rows), "predict_proba", len(self.classes))
         logits: FloatArray = np.log(np.clip(found, np.finfo(np.float64).tiny, None))
         return logits
@@ -352,44 +354,13 @@ class FineTuning:
             np.concatenate([self.codes[self.labeled], snapshot.labels]),
         )
 
-    def _rows(self, rows: IntArray) -> Any:
+    def with_labels(self, rows: IntArray) -> tuple[Any, Any]:
+        """Rows that a person has labeled, and these labels."""
+        return self.rows(rows), self.classes[self.codes[rows]]
+
+    def rows(self, rows: IntArray) -> Any:
+        """The rows of these numbers."""
         return _safe_indexing(self.X, rows)
-
-
-def part_validation(
-    rows: IntArray, labels: IntArray, guard: bool, rng: np.random.RandomState
-) -> tuple[IntArray, IntArray]:
-    """Split validation rows into rows for influence and canary rows for the guard.
-
-    Parameters
-    ----------
-    rows : ndarray of row numbers, dtype intp
-    labels : ndarray of shape (n_rows,), dtype intp
-        Position of each row's class.
-    guard : bool
-    rng : numpy.random.RandomState
-
-    Returns
-    -------
-    own, canary : ndarrays of row numbers, dtype intp
-        All rows are in ``own`` without a guard.
-
-    Warns
-    -----
-    UserWarning
-        If there are too few rows to split; then there is no guard.
-    """
-    if guard and len(rows) < FEWEST_VALIDATION_ROWS:
-        warnings.warn(
-            f"{len(rows)} validation rows are too few to guard the run with; pass "
-            f"{FEWEST_VALIDATION_ROWS} or more, or switch the guard off",
-            UserWarning,
-            stacklevel=3,
-        )
-    if not guard or len(rows) < FEWEST_VALIDATION_ROWS:
-        return rows, rows[:0]
-    own, canary = hold_out(labels, CANARY, rng)
-    return rows[own], rows[canary]
 
 
 def run_surrogate(problem: Problem, size: int) -> tuple[State, list[Round]]:

@@ -1,12 +1,15 @@
 """What a deep model is worth as it comes: logistic regressions on its vectors.
 
 Without fine-tuning, the vectors of the model as it comes say what texts or images have
-to do with classes. What fine-tuning and its labels bring is compared with this.
+to do with classes. What fine-tuning and its labels bring is compared with this, and
+what such a regression says of the pool can be learned by the deep model (distillation).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -16,10 +19,10 @@ from salutary.advice.comparison import LARGEST_POOL
 from salutary.advice.cross_fitting import FoldResults, judge_fold
 from salutary.advice.options import Option, train_and_validation, whole_pool
 from salutary.advice.task import AdviceTask, FittedOption
-from salutary.arrays import Matrix, as_float64
+from salutary.arrays import Float64Array, IntArray, Matrix, as_float64
 from salutary.labeling.definition import Fold
 from salutary.labeling.problem import Problem
-from salutary.labeling.rows import LabeledRows
+from salutary.labeling.rows import LabeledRows, join
 from salutary.names import FROZEN, FROZEN_POOL
 from salutary.semisupervised.task import drawn, pool_rows
 
@@ -38,6 +41,34 @@ FROZEN_OPTIONS: dict[str, Option] = {
     FROZEN_POOL: frozen_pool,
 }
 """What the vectors of the model as it comes are good for."""
+
+
+LARGEST_TAUGHT_POOL = 2_000
+"""Number of pool rows that a teacher labels; of a larger pool as many are drawn.
+
+A deep model is trained on them in every epoch, which takes minutes without a GPU.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """What a regression on the vectors of the model as it comes says of pool rows.
+
+    Parameters
+    ----------
+    teacher : str
+        Name of the option that the regression is.
+    rows : ndarray of row numbers, dtype intp
+        Positions in the pool, ascending.
+    chance : ndarray of shape (n_rows, n_classes)
+        Probabilities.
+    model : LogisticRegression
+    """
+
+    teacher: str
+    rows: IntArray
+    chance: Float64Array
+    model: Any
 
 
 @dataclass(frozen=True)
@@ -73,6 +104,33 @@ class Frozen:
             }
             for name, result in found.items()
         }
+
+    @cached_property
+    def taught(self) -> Taught:
+        """What the better regression of rows but the canary rows says of the pool.
+
+        Cross-validation of these rows chooses, so that the canary rows can judge it.
+        """
+        return self._taught(self.problem.validation)
+
+    def taught_by_all(self) -> Taught:
+        """The same, of all rows that have a label."""
+        return self._taught(join(self.problem.validation, self.canary))
+
+    def _taught(self, validation: LabeledRows) -> Taught:
+        """Probabilities of pool rows under a regression of labeled and other rows."""
+        task = task_of(self.problem, Fold(validation, self.canary), self._pool())
+        with threadpool_limits(limits=1, user_api="blas"):
+            found = whole_pool("information_maximization", task)
+        pool = self.problem.pool
+        rows = pool_rows(pool)
+        if len(rows) > LARGEST_TAUGHT_POOL:
+            rng = np.random.RandomState(self.seed)
+            rows = np.sort(rng.choice(rows, LARGEST_TAUGHT_POOL, replace=False))
+        chance = found.model.predict_proba(as_float64(pool.take(rows)))
+        # Where the pool does not help, no row of it has got a label.
+        teacher = FROZEN_POOL if found.n_labels else FROZEN
+        return Taught(teacher, rows, chance, found.model)
 
     def _judged(self, fold: Fold) -> FoldResults:
         """The options, fitted on the labeled rows and on those that the fold sees."""

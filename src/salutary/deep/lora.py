@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,17 @@ class FineTuned:
     model: LanguageModel
     layer: Layer
     n_epochs: int
+
+
+def check_rank(rank: Any) -> None:
+    """Refuse a rank that is no positive integer.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(rank, Integral) or rank < 1:
+        raise InputError(f"rank must be an integer of at least 1, got {rank!r}")
 
 
 def check_takes_lora(model: LanguageModel, name: str, rank: int) -> None:
@@ -91,13 +104,15 @@ def as_softmax(model: LogisticRegression) -> Layer:
 def fine_tune(
     model: LanguageModel,
     texts: list[Text],
-    labels: NDArray[np.intp],
+    targets: NDArray[Any],
+    weight: NDArray[np.float32] | None,
     layer: Layer,
     validation: tuple[list[Text], NDArray[np.intp]] | None,
     plan: Plan,
     rank: int,
     target_modules: list[str] | None,
     seed: int,
+    folder: Path | None,
 ) -> FineTuned:
     """Train LoRA's update matrices of a model, and the linear layer on its vectors.
 
@@ -106,8 +121,8 @@ def fine_tune(
     model : LanguageModel
         The base model; the update matrices are added to it in place.
     texts : list of str, or of (str, str)
-    labels : ndarray of shape (n_texts,), dtype intp
-        Position of each text's class.
+    targets, weight : ndarrays
+        What the texts are to be predicted as, see `salutary.deep.soft_labels`.
     layer : tuple of ndarrays
         Coefficients and intercepts that the linear layer starts from.
     validation : tuple of texts and labels, or None
@@ -119,6 +134,8 @@ def fine_tune(
         Names of the layers that are updated. None is peft's choice for this kind of
         model, or all linear layers if peft has none.
     seed : int
+    folder : Path or None
+        Folder of the store of vectors, which gets that of the first text.
 
     Returns
     -------
@@ -145,17 +162,24 @@ def fine_tune(
         n_epochs = train(
             network,
             logits_of,
-            torch.from_numpy(labels.astype(np.int64)).to(device),
+            torch.from_numpy(targets).to(device),
             plan,
             None
             if validation is None
             else lambda: _mean_loss(with_lora, linear, *validation),
             [n_characters(text) for text in texts],
+            None if weight is None else torch.from_numpy(weight).to(device),
         )
-    weight, bias = (
+    try:
+        with_lora.embed(texts[:1], 1, folder)
+    except InputError:
+        raise InputError(
+            "training diverged: the vectors are not finite; lower learning_rate"
+        ) from None
+    coef, intercept = (
         value.detach().cpu().double().numpy() for value in (linear.weight, linear.bias)
     )
-    return FineTuned(with_lora, (weight, bias), n_epochs)
+    return FineTuned(with_lora, (coef, intercept), n_epochs)
 
 
 def add_lora(model: Any, rank: int, target_modules: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from salutary.deep.adapter_files import (
     write_adapter,
 )
 from salutary.deep.network_classifier import NetworkClassifier
+from salutary.deep.soft_labels import as_labeled, check_soft, targets_of
 from salutary.deep.texts import Text, as_texts, warn_of_cut
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError, MissingExtraError, needs
@@ -158,7 +158,15 @@ class LoraClassifier(NetworkClassifier):
         self.target_modules = target_modules
 
     def fit(
-        self, X: Any, y: Any, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        X_val: Any = None,
+        y_val: Any = None,
+        *,
+        X_soft: Any = None,
+        y_soft: Any = None,
+        soft_weight: float = 1.0,
     ) -> LoraClassifier:
         """Fine-tune the base model; earlier calls of ``fit`` have no effect.
 
@@ -173,6 +181,12 @@ class LoraClassifier(NetworkClassifier):
             kept. Without them, all epochs are run.
         y_val : array-like of shape (n_val_texts,), optional
             Labels of ``X_val``.
+        X_soft : like X, optional
+            Rows to be trained on as well, to predict ``y_soft``.
+        y_soft : array-like of shape (n_soft_rows, n_classes), optional
+            Probabilities of the sorted classes, as of a ``predict_proba``.
+        soft_weight : float, default=1.0
+            Weight of each row of ``X_soft``; a row of ``X`` weighs 1.
 
         Returns
         -------
@@ -185,8 +199,8 @@ class LoraClassifier(NetworkClassifier):
             cannot be loaded or updated, a parameter is out of range, or training
             diverges.
         ValueError
-            If there are fewer than two classes, or ``y_val`` has a class that ``y``
-            lacks.
+            If there are fewer than two classes, ``y_val`` has a class that ``y`` lacks,
+            or the rows of ``y_soft`` are no probabilities.
         ModuleNotFoundError
             If the extra ``salutary[text]`` is not installed.
         """
@@ -198,21 +212,19 @@ class LoraClassifier(NetworkClassifier):
         if X_val is not None:
             held = as_texts(X_val)
             validation = held, encode_validation_labels(y_val, classes, held)
+        soft = check_soft(X_soft, y_soft, soft_weight, len(classes))
+        texts = [*texts, *([] if soft is None else as_texts(soft.X))]
         base = self.load_base()
         warn_of_cut(base, texts)
         base_fingerprint = base.fingerprint.hex()
-        vectors = self._embedded(texts, base)
-        first = LogisticRegression(max_iter=1000).fit(vectors, codes)
+        rows, labels, weight = as_labeled(codes, soft)
+        vectors = self._embedded(texts, base)[rows]
+        first = LogisticRegression(max_iter=1000).fit(vectors, labels, weight)
         tuned = fine_tune(
-            *(base, texts, codes, as_softmax(first), validation, plan),
-            *(self.rank, self.target_modules, self._draw_seed()),
+            *(base, texts, *targets_of(codes, soft), as_softmax(first), validation),
+            *(plan, self.rank, self.target_modules, self._draw_seed()),
+            self._cache_folder(),
         )
-        try:
-            self._embedded(texts[:1], tuned.model)
-        except InputError:
-            raise InputError(
-                "training diverged: the vectors are not finite; lower learning_rate"
-            ) from None
         # Set together and last, so that a fit that fails leaves the one before whole.
         self.classes_, self.base_fingerprint_ = classes, base_fingerprint
         self.coef_, self.intercept_ = tuned.layer
@@ -334,15 +346,8 @@ class LoraClassifier(NetworkClassifier):
             raise
         except InputError as error:
             raise InputError(f"{folder}: {error}") from None
-        if base.fingerprint.hex() != saved.base_fingerprint:
-            raise InputError(
-                f"{self.model}: is not the base model that {folder} was fine-tuned "
-                "from; put that model there, or pass its folder or name as model"
-            )
-        tuned = read_lora(folder, base, self.rank, self.target_modules)
-        found = classifier_sha256(tuned, saved.coef, saved.intercept, saved.classes)
-        if found != saved.fingerprint:
-            raise ValueError("its content is not what was written")
+        name, layers = str(self.model), self.target_modules
+        tuned = read_lora(saved, folder, base, name, self.rank, layers)
         self.classes_, self.base_fingerprint_ = saved.classes, saved.base_fingerprint
         self.coef_, self.intercept_ = saved.coef, saved.intercept
         self._tuned, self._fitted_with = tuned, self.get_params()
@@ -365,11 +370,8 @@ class LoraClassifier(NetworkClassifier):
         with needs("text"):
             from salutary.deep.devices import pick_device
             from salutary.deep.loading import load_language_model
-            from salutary.deep.lora import check_takes_lora
-        if not isinstance(self.rank, Integral) or self.rank < 1:
-            raise InputError(
-                f"rank must be an integer of at least 1, got {self.rank!r}"
-            )
+            from salutary.deep.lora import check_rank, check_takes_lora
+        check_rank(self.rank)
         loaded = load_language_model(
             os.fspath(self.model),
             self.pooling,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from salutary.deep.network_classifier import NetworkClassifier
+from salutary.deep.soft_labels import SoftRows, check_soft, targets_of
 from salutary.deep.torch_embedder import TorchEmbedder, as_rows, check_module
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError, needs
@@ -118,7 +119,15 @@ class TorchClassifier(NetworkClassifier):
         self.layer = layer
 
     def fit(
-        self, X: Any, y: Any, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        X_val: Any = None,
+        y_val: Any = None,
+        *,
+        X_soft: Any = None,
+        y_soft: Any = None,
+        soft_weight: float = 1.0,
     ) -> TorchClassifier:
         """Train a copy of the module; earlier calls of ``fit`` have no effect.
 
@@ -133,6 +142,12 @@ class TorchClassifier(NetworkClassifier):
             kept. Without them, all epochs are run.
         y_val : array-like of shape (n_val_rows,), optional
             Labels of ``X_val``.
+        X_soft : array-like of shape (n_soft_rows, ...), optional
+            Rows to be trained on as well, to predict ``y_soft``.
+        y_soft : array-like of shape (n_soft_rows, n_classes), optional
+            Probabilities of the sorted classes, as of a ``predict_proba``.
+        soft_weight : float, default=1.0
+            Weight of each row of ``X_soft``; a row of ``X`` weighs 1.
 
         Returns
         -------
@@ -144,8 +159,8 @@ class TorchClassifier(NetworkClassifier):
             If a parameter is out of range, or training diverges.
         ValueError
             If the module has no such layer, cannot take the rows, or returns another
-            number of logits than there are classes; or if the rows or labels cannot be
-            used.
+            number of logits than there are classes; or if the rows, labels or
+            probabilities cannot be used.
         ModuleNotFoundError
             If the extra ``salutary[torch]`` is not installed.
         """
@@ -158,6 +173,7 @@ class TorchClassifier(NetworkClassifier):
         check_held(X_val, y_val)
         rows = _finite(as_rows(X), "X")
         classes, codes = encode_training_labels(y, rows)
+        soft = check_soft(X_soft, y_soft, soft_weight, len(classes))
         validation_loss = None
         if X_val is not None:
             val_rows = _finite(as_rows(X_val), "X_val")
@@ -167,14 +183,16 @@ class TorchClassifier(NetworkClassifier):
         self._check_logits(module, torch.tensor(rows[:1], device=device), len(classes))
         if X_val is not None:
             validation_loss = partial(_mean_loss, module, device, val_rows, val_codes)
-        inputs = torch.tensor(rows, device=device)
+        targets, weight = targets_of(codes, soft)
+        inputs = torch.tensor(_with_soft(rows, soft), device=device)
         with seeded(self._draw_seed(), device):
             n_epochs = train(
                 module,
                 lambda batch: _trained_logits(module, inputs[batch]),
-                torch.from_numpy(codes).to(device),
+                torch.from_numpy(targets).to(device),
                 plan,
                 validation_loss,
+                weight=None if weight is None else torch.from_numpy(weight).to(device),
             )
         # Set together and last, so that a fit that fails leaves the one before whole.
         self.classes_, self.module_, self._device = classes, module, device
@@ -194,6 +212,12 @@ class TorchClassifier(NetworkClassifier):
         """
         check_is_fitted(self)
         vectors: Vectors = self._embedder(self.module_).fit_transform(as_rows(X))
+        return vectors
+
+    def embed_frozen(self, X: Any) -> Vectors:
+        """Embeddings of rows under ``module`` as it is, before any training."""
+        check_module(self.module)
+        vectors: Vectors = self._embedder(self.module).fit_transform(as_rows(X))
         return vectors
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -279,6 +303,19 @@ def _trained_logits(module: Any, batch: torch.Tensor) -> torch.Tensor:
             f"{str(error).splitlines()[0]}; pass another batch_size"
         ) from None
     return logits
+
+
+def _with_soft(rows: NDArray[np.float32], soft: SoftRows | None) -> NDArray[np.float32]:
+    """Labeled rows, and after them those with soft labels."""
+    if soft is None:
+        return rows
+    others = _finite(as_rows(soft.X), "X_soft")
+    if others.shape[1:] != rows.shape[1:]:
+        raise ValueError(
+            f"rows of X_soft have the shape {others.shape[1:]}, those of X "
+            f"{rows.shape[1:]}; pass rows of the same"
+        )
+    return np.concatenate([rows, others])
 
 
 def _finite(rows: NDArray[np.float32], name: str) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ class Trainer(Protocol):
     """The methods that `SalutaryFineTuner` needs of a deep model.
 
     `LoraClassifier` and `TorchClassifier` are trainers; so is any object with the two
-    methods below. Four more things are used if the trainer has them:
+    methods below. Five more things are used if the trainer has them:
 
     - If ``fit`` also takes ``X_val`` and ``y_val``, it is passed the canary rows, to
       stop early by and not to train on. Canary rows are validation rows that influence
@@ -33,6 +33,11 @@ class Trainer(Protocol):
     - If there is an ``embed_frozen``, which takes and returns what ``embed`` does under
       the model as it comes, before any ``fit``, logistic regressions on these vectors
       are among what the deep model and its labels are compared with.
+    - If ``fit`` also takes ``X_soft``, ``y_soft`` and ``soft_weight``, and there is an
+      ``embed_frozen``, what a teacher says of the pool can be learned (``distill``).
+      These are further rows to be trained on, an array of shape (n_soft_rows,
+      n_classes) with the probabilities to predict, its columns in the order of
+      ``numpy.unique(y)``, and the weight of each such row; a row of ``X`` weighs 1.
     - If there is a parameter ``random_state`` and it is None, it is set to a seed.
 
     Notes

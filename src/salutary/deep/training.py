@@ -72,12 +72,13 @@ class Plan:
 def train(
     network: torch.nn.Module,
     logits_of: Callable[[list[int]], torch.Tensor],
-    labels: torch.Tensor,
+    targets: torch.Tensor,
     plan: Plan,
     validation_loss: Callable[[], float] | None,
     sizes: Sequence[int] | None = None,
+    weight: torch.Tensor | None = None,
 ) -> int:
-    """Minimize the mean log loss of labeled rows, in place.
+    """Minimize the weighted mean log loss of rows, in place.
 
     Parameters
     ----------
@@ -86,14 +87,16 @@ def train(
         mode.
     logits_of : callable
         Takes row numbers and returns their logits, shape (n_rows, n_classes).
-    labels : Tensor of shape (n_rows,), int64
-        Position of each row's class.
+    targets : Tensor of shape (n_rows,), int64, or (n_rows, n_classes), float32
+        Position of each row's class, or the probability of each class.
     plan : Plan
     validation_loss : callable or None
         Returns the loss on rows that are not trained on. The epoch with the lowest loss
         is kept. With None, all epochs are run and the last one is kept.
     sizes : sequence of int, optional
         What each row costs; rows of similar size then share a batch.
+    weight : Tensor of shape (n_rows,), float32, optional
+        Weight of each row. Their mean is 1, so that steps are as long as without any.
 
     Returns
     -------
@@ -117,19 +120,21 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay
     )
-    n_batches = _n_batches(len(labels), plan.batch_size)
+    n_batches = _n_batches(len(targets), plan.batch_size)
     n_steps = plan.epochs * n_batches
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _rate_factor(step, n_steps)
     )
-    batches = partial(_batches, sizes or [0] * len(labels), plan.batch_size)
+    batches = partial(_batches, sizes or [0] * len(targets), plan.batch_size)
     lowest, best, kept = float("inf"), None, plan.epochs
     for epoch in range(1, plan.epochs + 1):
         network.train()
         for step, rows in enumerate(batches(), start=1):
             losses = torch.nn.functional.cross_entropy(
-                logits_of(rows), labels[rows], reduction="none"
+                logits_of(rows), targets[rows], reduction="none"
             )
+            if weight is not None:
+                losses = weight[rows] * losses
             loss = losses.sum() / len(rows)
             if not torch.isfinite(loss):
                 raise InputError(

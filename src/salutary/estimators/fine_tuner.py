@@ -18,8 +18,11 @@ from sklearn.utils.validation import (
 )
 
 from salutary.advice.verdict import Verdict
-from salutary.deep.fine_tuning import FineTuning, part_validation
+from salutary.deep.canary import part_validation
+from salutary.deep.distillation import distill, distilled_with_validation
+from salutary.deep.fine_tuning import FineTuning
 from salutary.deep.rows import as_pandas, joined
+from salutary.deep.soft_labels import SOFT_ARGUMENTS, SoftRows, arguments_of
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
@@ -74,6 +77,13 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         log loss beside the validation rows, as surrogates show on validation rows that
         they were not fitted on. "auto": only if the validation rows were split off the
         labeled rows passed to ``fit``.
+    distill : bool, default=False
+        Whether to let the deep model learn, beside the labeled rows, what a teacher
+        says of the whole pool: the better of the two regressions of ``baselines_``. Of
+        a pool of more than 2,000 rows so many are drawn. The distilled model, which has
+        no label of the run, is kept if its log loss on the canary rows is lower than
+        that of the best round. Needs the guard, and a trainer with ``embed_frozen``
+        whose ``fit`` takes soft labels, as `LoraClassifier` and `TorchClassifier` do.
     random_state : int, RandomState instance or None, default=None
         Decides the splits, and sets the ``random_state`` of a trainer that has None.
     verbose : int, default=0
@@ -119,6 +129,15 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         they were not fitted on; those of the deep model are in ``history_``. Empty
         without a guard or ``embed_frozen``.
 
+    distillation_ : dict or None
+        What came of ``distill``; None if it was not asked for. "used" says whether the
+        final model is the distilled one, "reason" why no model was distilled, or None.
+        Else "teacher" is the regression's name and "pool_rows" the number of pool rows
+        that it taught. Of the canary rows there are "teacher_log_loss", and
+        "guessing_log_loss" of class frequencies; the distilled model's "log_loss" and
+        "accuracy"; and "decrease", by how much its loss is lower than the best round's,
+        with its standard error "se".
+
     See Also
     --------
     SalutaryClassifier : Labels rows by the influence on a logistic regression itself.
@@ -162,6 +181,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "guard": ["boolean"],
         "refit_on_validation": ["boolean", StrOptions({"auto"})],
+        "distill": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "callbacks": [list, tuple, None],
@@ -177,6 +197,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         validation_fraction: float = 0.2,
         guard: bool = True,
         refit_on_validation: bool | Literal["auto"] = "auto",
+        distill: bool = False,
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[RunCallback] | None = None,
@@ -188,6 +209,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         self.validation_fraction = validation_fraction
         self.guard = guard
         self.refit_on_validation = refit_on_validation
+        self.distill = distill
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
@@ -254,8 +276,12 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         check_rows(keys[labeled], seen, keys[pool])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
         trainer = _with_seed(self.trainer, rng)
+
+        def fine_tune(number: int, *rows: Any) -> Any:
+            return _fitted(trainer, *rows)
+
         task = FineTuning(
-            fine_tune=lambda number, *rows: _fitted(trainer, *rows),
+            fine_tune=fine_tune,
             X=X,
             codes=codes,
             labeled=labeled,
@@ -267,6 +293,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             batch_size=self.batch_size,
             seed=int(rng.randint(2**31)),
             embed_frozen=getattr(trainer, "embed_frozen", None),
+            distill=fine_tune if self.distill else None,
         )
         told = ToldRun.of(self, "finetune")
         begun, state, records = told.run(task, self.budget)
@@ -274,11 +301,16 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
         self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
         self.baselines_ = task.baselines()
-        self._model = state.best.model
+        found = distill(task, state.best)
+        self.distillation_ = found.figures
+        self._model = found.best(state.best).model
         refit = self.refit_on_validation
         if X_val is None if refit == "auto" else refit:
-            kept = task.worth_adding(begun.latest, state.best)
-            self._model = task.with_validation(kept)
+            if found.is_better:
+                self._model = distilled_with_validation(task)
+            else:
+                kept = task.worth_adding(begun.latest, state.best)
+                self._model = task.with_validation(kept)
         self.trainer_ = getattr(self._model, "trainer", self._model)
         self._tell_end(told, self.trainer_, X)
         return self
@@ -292,6 +324,24 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
                 f"trainer is the class {self.trainer.__name__}; pass an instance of it"
             )
         check_held(X_val, y_val)
+        if self.distill:
+            self._check_distills()
+
+    def _check_distills(self) -> None:
+        """Refuse to distill where that cannot be done or judged."""
+        trainer = self.trainer
+        takes = all(has_fit_parameter(trainer, name) for name in SOFT_ARGUMENTS)
+        if not takes or not hasattr(trainer, "embed_frozen"):
+            raise ValueError(
+                "distill needs a trainer that has embed_frozen and whose fit takes "
+                f"{', '.join(SOFT_ARGUMENTS)}; {type(trainer).__name__} has not all of "
+                "these; pass distill=False"
+            )
+        if not self.guard:
+            raise ValueError(
+                "distill needs the guard, whose rows say whether the distilled model "
+                "is better; pass guard=True or distill=False"
+            )
 
     def embed(self, X: Any) -> Vectors:
         """Vectors of rows under the fine-tuned model, shape (n_rows, n_features)."""
@@ -330,12 +380,19 @@ def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
     return copy
 
 
-def _fitted(trainer: Any, X: Any, y: NDArray[Any], X_val: Any, y_val: Any) -> Any:
+def _fitted(
+    trainer: Any,
+    X: Any,
+    y: NDArray[Any],
+    X_val: Any,
+    y_val: Any,
+    soft: SoftRows | None = None,
+) -> Any:
     """A fitted copy of a trainer, which has ``predict_proba``."""
     model, held = clone(trainer, safe=False), {}
     if X_val is not None and has_fit_parameter(trainer, "X_val"):
         held = {"X_val": X_val, "y_val": y_val}
     if not hasattr(model, "predict_proba"):
         model = LinearProbe(model)
-    model.fit(X, y, **held)
+    model.fit(X, y, **held, **arguments_of(soft))
     return model

@@ -52,6 +52,14 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
                 f"{SIDES.get(table, table)} differs from TRAIN (drift "
                 f"{number(drift, 2)}; 0.5 is none), most in {names}."
             )
+    distilled = outcome.get("distillation") or {"used": False}
+    if distilled["used"]:
+        found.append(
+            "The model that is left has learned from people's labels and from what "
+            f"{distilled['teacher']!r} says of the pool, and from no label here. Its "
+            f"log loss on the held-out rows is {number(distilled['log_loss'])}; other "
+            "figures are those of the run."
+        )
     agreement = outcome.get("agreement")
     if agreement is not None:
         found.append(

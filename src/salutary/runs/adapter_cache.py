@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 
+from salutary.deep.fine_tuning import DISTILLED, FINAL_ROUND
 from salutary.deep.lora_classifier import LoraClassifier
+from salutary.deep.soft_labels import SoftRows, arguments_of
 from salutary.deep.texts import cuts_told
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError
@@ -20,6 +23,9 @@ from salutary.progress import Stage, reporting
 
 MADE_OF = "made_of.json"
 """File with the digest of all that a folder's classifier was made from."""
+
+NAMES = {FINAL_ROUND: "final", DISTILLED: "distilled"}
+"""Names of the folders of classifiers that are of no round."""
 
 PLACES = ("model", "device", "cache_dir")
 """Parameters of a classifier that are places, and do not change its predictions."""
@@ -49,17 +55,28 @@ class AdapterCache:
     max_length: int
     stage: Stage
 
-    def fine_tune(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
+    def fine_tune(
+        self,
+        number: int,
+        X: Any,
+        y: Any,
+        X_val: Any,
+        y_val: Any,
+        soft: SoftRows | None = None,
+    ) -> Any:
         """The classifier of a round, loaded if its folder is of the same rows."""
-        name = str(number) if number >= 0 else "final"
-        folder, made_of = self.folder / name, self._made_of(X, y, X_val, y_val)
+        name = NAMES.get(number, str(number))
+        folder, made_of = self.folder / name, self._made_of(X, y, X_val, y_val, soft)
         # A damaged classifier is fine-tuned again.
         with suppress(InputError):
             return self._loaded(folder, made_of)
-        with self.stage(f"fine-tuning on {len(y)} rows") as report, reporting(report):
+        step = f"fine-tuning on {len(y)} rows"
+        if soft is not None:
+            step += f" and a teacher's labels of {len(soft.chance)}"
+        with self.stage(step) as report, reporting(report):
             model = clone(self.classifier).set_params(max_length=self.max_length)
             with cuts_told():
-                model.fit(X, y, X_val, y_val)
+                model.fit(X, y, X_val, y_val, **arguments_of(soft))
         beside = self.folder / f".{name}.part"
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)
@@ -97,13 +114,20 @@ class AdapterCache:
             folder, **{place: parameters[place] for place in PLACES}
         )
 
-    def _made_of(self, *rows: Any) -> str:
+    def _made_of(
+        self, X: Any, y: Any, X_val: Any, y_val: Any, soft: SoftRows | None = None
+    ) -> str:
         """Digest of all that a round's classifier is made from."""
         parameters = self.classifier.get_params()
         for place in PLACES:
             parameters.pop(place)
+        rows = (X, y, X_val, y_val)
         parts = [None if part is None else list(part) for part in rows]
-        content = [self.base, sorted(parameters.items()), *parts]
+        content: list[Any] = [self.base, sorted(parameters.items()), *parts]
+        if soft is not None:
+            # As training has them: in more digits, a fit of the same rows may differ.
+            chance = soft.chance.astype(np.float32).tobytes().hex()
+            content += [list(soft.X), chance, soft.weight]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from salutary.deep.adapter_files import ADAPTER_FILES
-from salutary.deep.fine_tuning import FineTuning, part_validation
+from salutary.deep.canary import part_validation
+from salutary.deep.distillation import distill, distilled_with_validation
+from salutary.deep.fine_tuning import FineTuning
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.texts import as_texts, warn_of_cut_in
 from salutary.deep.vectors import FILE
@@ -47,6 +49,7 @@ class FineTuneSettings:
     guard: bool
     seed: int
     refit_on_validation: bool
+    distill: bool
     rank: int
     learning_rate: float
     epochs: int
@@ -144,11 +147,12 @@ class FineTuneRun:
 
     def write(self, finished: FinishedRun) -> None:
         """Write the labels and the adapter."""
-        request, task = finished.request, finished.prepared.problem
+        request = finished.request
         write_labels(finished)
-        model = finished.state.best.model
         if request.settings.refit_on_validation:
-            model = task.with_validation(final_snapshot(finished))
+            model = _with_validation(finished)
+        else:
+            model = final_snapshot(finished).model
         beside, folder = request.out / f".{ADAPTER}.part", request.out / ADAPTER
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)
@@ -166,6 +170,7 @@ class FineTuneRun:
             "epochs": _epochs(finished),
             "verdict": _verdict(finished),
             "baselines": task.baselines(),
+            "distillation": distill(task, finished.state.best).figures,
             "agreement": agreement_of(finished),
         }
 
@@ -221,6 +226,7 @@ def _problem(
         seed=settings.seed,
         stage=cache.stage,
         embed_frozen=cache.embed_frozen,
+        distill=cache.fine_tune if settings.distill else None,
     )
 
 
@@ -228,14 +234,25 @@ def final_snapshot(finished: FinishedRun) -> Snapshot:
     """The snapshot whose rows the final adapter is fine-tuned on.
 
     With a refit on the validation table, the run's labels are used only if they help
-    besides it.
+    besides it. The distilled model has no labels of the run.
     """
     task: FineTuning = finished.prepared.problem
     best = finished.state.best
+    distilled = distill(task, best)
+    if distilled.is_better:
+        return distilled.best(best)
     if not finished.request.settings.refit_on_validation:
         return best
     first, _ = task.first()
     return task.worth_adding(first, best)
+
+
+def _with_validation(finished: FinishedRun) -> Any:
+    """The final model, fine-tuned on the validation table too."""
+    task: FineTuning = finished.prepared.problem
+    if distill(task, finished.state.best).is_better:
+        return distilled_with_validation(task)
+    return task.with_validation(final_snapshot(finished))
 
 
 def _epochs(finished: FinishedRun) -> list[int]:
