@@ -12,13 +12,14 @@ from salutary import names
 from salutary.cli.main import main
 from salutary.influence.objectives import BY_TABLE, OBJECTIVES
 from salutary.labeling.rules import RULES
-from salutary.tables.sources import Texts
+from salutary.tables.sources import Sources, Texts
 
 RULE = get_args(names.RuleName)
 OBJECTIVE = get_args(names.ObjectiveName)
 ESTIMATE = get_args(names.EstimateName)
 HESSIAN = get_args(names.HessianRows)
 POOLING = get_args(names.Pooling)
+ENGINE = get_args(names.EngineName)
 
 X = np.array([[-2.0], [-1.0], [-0.5], [0.5], [1.0], [2.0]])
 Y = np.array([0, 0, 1, 0, 1, 1])
@@ -36,6 +37,7 @@ def test_the_library_asks_for_the_names() -> None:
         (get_type_hints(salutary.add_one_in)["estimate"], ESTIMATE),
         (get_type_hints(salutary.label_influence)["hessian"], HESSIAN),
         (get_type_hints(Texts)["pooling"], POOLING),
+        (get_type_hints(Sources)["engine"], ENGINE),
     ]
     for hint, expected in hints:
         assert get_args(hint) == expected
@@ -73,6 +75,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "--rule": RULE,
         "--objective": (*OBJECTIVE, BY_TABLE),
         "--estimate": ESTIMATE,
+        "--engine": ENGINE,
         "--pooling": POOLING,
     },
     "relabel": {
