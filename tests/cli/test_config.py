@@ -42,7 +42,13 @@ def test_a_run_writes_its_options_with_absolute_paths(run_dir: Path) -> None:
     assert options == {
         **{"target": "kind", "id": "id", "budget": 15, "batch-size": 5, "C": 0.03},
         **{"rule": "tempered", "objective": "log_loss", "estimate": "first_order"},
-        **{"pooling": "mean", "min-influence-z": 0.0, "seed": 0, "jobs": 1},
+        **{
+            "pooling": "mean",
+            "min-influence-z": 0.0,
+            "seed": 0,
+            "jobs": 1,
+            "engine": "local",
+        },
     }
 
 
