@@ -93,12 +93,17 @@ def _active(
 ) -> NDArray[np.intp]:
     """Ask a query strategy of scikit-activeml, which gets all rows."""
     X, y = market.known
-    rows = make(market.seed).query(
-        X=np.concatenate([X, market.X_pool]),
-        y=np.concatenate([y, np.full(len(market.X_pool), np.nan)]),
-        batch_size=size,
-        **parameters,
-    )
+    try:
+        rows = make(market.seed).query(
+            X=np.concatenate([X, market.X_pool]),
+            y=np.concatenate([y, np.full(len(market.X_pool), np.nan)]),
+            batch_size=size,
+            **parameters,
+        )
+    except UnboundLocalError:
+        # TypiClust, where each cluster has a labeled row. It means to draw then.
+        draw = np.random.RandomState(market.seed)
+        return draw.permutation(len(market.X_pool))[:size].astype(np.intp)
     # TypiClust names a row twice where it has fewer clusters than rows to name.
     chosen = [*dict.fromkeys((np.asarray(rows) - len(y)).tolist())]
     others = np.setdiff1d(np.arange(len(market.X_pool)), chosen)

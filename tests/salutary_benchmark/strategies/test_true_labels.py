@@ -124,6 +124,19 @@ def test_a_pool_smaller_than_the_budget_is_bought_whole(name: str) -> None:
     same_model(steps[-1].model, plain().fit(*joined(DATA.labeled, small)))
 
 
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_typiclust_draws_where_every_cluster_has_a_labeled_row() -> None:
+    copies = (DATA.labeled[0][:7], DATA.labeled[1][:7])
+    task = replace(TASK, split=replace(DATA, pool=copies))
+    watched = Watched("TypiClust")
+    list(watched(task))
+    assert sorted(watched.bought(copies[0])) == sorted(set(watched.bought(copies[0])))
+    assert len(set(watched.bought(copies[0]))) == 6
+    again = Watched("TypiClust")
+    list(again(task))
+    assert again.bought(copies[0]) == watched.bought(copies[0])
+
+
 @every_strategy
 def test_a_seed_fixes_the_models(name: str) -> None:
     first, second = (list(TRUE_LABELS[name](TASK)) for _ in range(2))
