@@ -57,6 +57,19 @@ def write(pool: pd.DataFrame, folder: Path) -> None:
         )
 
 
+def test_a_cluster_of_this_machine_listens_on_loopback() -> None:
+    psutil = pytest.importorskip("psutil")
+    own = psutil.Process()
+    listening = {
+        connection.laddr.ip
+        for process in [own, *own.children(recursive=True)]
+        for connection in process.net_connections("tcp")
+        if connection.status == "LISTEN"
+    }
+    assert listening
+    assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
 def test_labels_are_those_of_one_machine_and_a_run_may_change_between_them(
     run: Callable[..., Path], folder: Path, pool: pd.DataFrame
 ) -> None:

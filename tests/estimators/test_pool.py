@@ -8,6 +8,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -67,6 +68,8 @@ CONTAINERS: dict[str, Callable[[np.ndarray, Path], Any]] = {
     "array": lambda pool, folder: pool,
     "memory map": mapped,
     "CSR": lambda pool, folder: sparse.csr_array(pool),
+    "csr_matrix": lambda pool, folder: sparse.csr_matrix(pool),
+    "record batch": lambda pool, folder: as_table(pool).to_batches()[0],
     "frame": lambda pool, folder: pd.DataFrame(pool, columns=NAMES),
     "Parquet file": file_of,
     "Parquet folder": folder_of,
@@ -154,6 +157,51 @@ def test_columns_go_by_the_names_of_x(rows: tuple[np.ndarray, ...]) -> None:
         assert_array_equal(model.pool_labels_["row"], models[0].pool_labels_["row"])
 
 
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
+def test_rows_of_x_may_be_sparse_and_the_pool_not(
+    rows: tuple[np.ndarray, ...], container: Any
+) -> None:
+    X, y, pool = rows
+    fits = [
+        SalutaryClassifier(budget=10, guard=False, random_state=0).fit(
+            labeled, y, pool=given
+        )
+        for labeled, given in (
+            (X, pool),
+            (container(X), pool),
+            (container(X), container(pool)),
+        )
+    ]
+    for model in fits[1:]:
+        assert_array_equal(model.pool_labels_["row"], fits[0].pool_labels_["row"])
+
+
+def test_a_pool_of_labeled_rows_is_warned_of(rows: tuple[np.ndarray, ...]) -> None:
+    X, y, _ = rows
+    with pytest.warns(UserWarning, match="unlabeled rows"):
+        SalutaryClassifier(budget=5, guard=False).fit(X, y, pool=X)
+
+
+def test_a_pool_may_be_at_a_url(rows: tuple[np.ndarray, ...], tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="needs salutary[remote]")
+    X, y, pool = rows
+    content = file_of(pool, tmp_path).read_bytes()
+    fsspec.filesystem("memory").pipe("/pools/part.parquet", content)
+    model = SalutaryClassifier(budget=5, guard=False, random_state=0)
+    here = model.fit(X, y, pool=pool).pool_labels_
+    there = model.fit(X, y, pool="memory://pools").pool_labels_
+    assert_array_equal(there["row"], here["row"])
+
+
+def test_labels_of_a_pool_go_with_the_next_fit(rows: tuple[np.ndarray, ...]) -> None:
+    X, y, pool = rows
+    model = SalutaryClassifier(budget=5, guard=False, random_state=0)
+    assert hasattr(model.fit(X, y, pool=pool), "pool_labels_")
+    marked = y.astype(object)
+    marked[:20] = -1
+    assert not hasattr(model.fit(X, marked), "pool_labels_")
+
+
 def with_gap(pool: np.ndarray) -> pa.Table:
     values = pool[:, 1].tolist()
     values[217] = None
@@ -161,7 +209,7 @@ def with_gap(pool: np.ndarray) -> pa.Table:
 
 
 REFUSED: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
-    "a gap": (with_gap, "pool: row 217, feature 1 is missing"),
+    "a gap": (with_gap, "pool: row 217, 'b' is missing"),
     "infinite": (
         lambda pool: pd.DataFrame(pool).replace(pool[5, 2], np.inf),
         "infinity .* First at row 5, column 2",
@@ -182,7 +230,19 @@ REFUSED: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
         lambda pool: pa.table({"v": [[1.0, 2.0, 3.0], [1.0, 2.0]]}),
         "pool: column 'v', row 1: is no vector of the length of the first, 3",
     ),
-    "a path to nowhere": (lambda pool: "no/such/folder", "no/such/folder: cannot be"),
+    "a path to nowhere": (
+        lambda pool: "no/such/folder",
+        "no/such/folder: no such file",
+    ),
+    "another format": (lambda pool: __file__, "test_pool.py: is not of Parquet"),
+    "no rows": (lambda pool: as_table(pool[:0]), "pool: has no rows"),
+    "an empty array": (lambda pool: pool[:0], "minimum of 1 is required"),
+    "a dict": (lambda pool: {"train": pool}, r"pool is a dict; pass one of its values"),
+    "a generator": (lambda pool: (row for row in pool), "pool is a generator, whose"),
+    "a lazy frame": (
+        lambda pool: pl.DataFrame(pool).lazy(),
+        r"pool is a LazyFrame, .*; pass pool.collect\(\)",
+    ),
 }
 
 
@@ -255,5 +315,5 @@ def test_a_ray_dataset_is_scored_where_it_is(
         assert_array_equal(there.pool_labels_["row"], here.pool_labels_["row"])
         assert_array_equal(there.pool_labels_["label"], here.pool_labels_["label"])
     gap = ray.data.from_arrow([as_table(pool[:110]), with_gap(pool)])
-    with pytest.raises(ValueError, match="pool: row 327, feature 1 is missing"):
+    with pytest.raises(ValueError, match="pool: row 327, 'b' is missing"):
         SalutaryClassifier().fit(X, y, pool=gap)

@@ -389,7 +389,12 @@ class SalutaryClassifier(
         keys = row_keys(matrix)
         # Of rows split off, those that recur do so by chance.
         seen = keys[:0] if X_val is None else row_keys(validation.X)
-        check_rows(keys[kept], seen, keys[unlabeled])
+        pool: Pool = ArrayPool(rows.X, unlabeled, weight)
+        of_pool = keys[unlabeled]
+        if apart is not None:
+            pool = as_pool(apart, matrix, names, self.hessian)
+            of_pool = row_keys(pool.X) if isinstance(pool, ArrayPool) else keys[:0]
+        check_rows(keys[kept], seen, of_pool)
 
         tasks = Tasks(self, given, y, kept)
         told = ToldRun.of(
@@ -401,9 +406,6 @@ class SalutaryClassifier(
         )
         if has_pool:
             tasks.begin()
-            pool: Pool = ArrayPool(rows.X, unlabeled, weight)
-            if apart is not None:
-                pool = as_pool(apart, matrix.shape[1], names, self.hessian)
             problem = self._problem(template, labeled, validation, pool, rng)
             labeled, model = self._label(
                 problem, y, kept, held, told, apart is not None

@@ -50,6 +50,7 @@ class TransductionMixin:
             Why the run ended.
         """
         self._remember_rounds(outcomes, best_round, ending)
+        vars(self).pop("pool_labels_", None)
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
         self.influence_ = np.full(len(y), np.nan)

@@ -98,9 +98,10 @@ def numbers_of(
     wrong = np.argwhere(~np.isfinite(X))
     if len(wrong):
         row, column = wrong[0]
+        named = f"feature {column}" if len(places) == 1 else repr(names[places[column]])
         raise ValueError(
-            f"pool: row {first + row}, feature {column} is missing, infinite or beyond "
-            "float32; drop the row, or fill it"
+            f"pool: row {first + row}, {named} is missing, infinite or beyond float32; "
+            "drop the row, or fill it"
         )
     return X
 

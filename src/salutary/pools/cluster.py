@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
+import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from threading import current_thread, main_thread
 from typing import Any, Generic
 from urllib.parse import urlsplit
 
@@ -25,10 +30,14 @@ from salutary.progress import Report
 
 with needs("ray"):
     import ray
+    from ray._private import ray_constants
 
 
 PATIENCE = 10.0
 """Seconds in which a cluster must answer."""
+
+
+QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 def connect(address: str | None = None) -> int:
@@ -46,25 +55,50 @@ def connect(address: str | None = None) -> int:
     InputError
         If no cluster answers.
     """
+    address = address or os.environ.get("RAY_ADDRESS")
     if not ray.is_initialized():
-        here: dict[str, Any] = {}
-        address = address or os.environ.get("RAY_ADDRESS")
-        if address is None:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            # What the user waits for should not yield to everything else.
-            os.environ.setdefault("RAY_worker_niceness", "0")
-            here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        stops = signal.getsignal(signal.SIGTERM)
         try:
             _knock(address)
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
+            if address is None:
+                _start()
+            else:
+                ray.init(address, **QUIET)
         except (OSError, RuntimeError, ValueError) as error:
-            reason = [*str(error).splitlines(), type(error).__name__][0].rstrip(".")
+            words = [*str(error).splitlines(), type(error).__name__][0]
             raise InputError(
                 f"Ray cluster {address or 'on this machine'}: cannot be used: "
-                f"{reason}; check --address, and that 'ray status' finds it from here"
+                f"{words.rstrip('.')}; check --address, that 'ray status' finds it "
+                "from here, and RAY_AUTH_MODE=token if it asks for a token"
             ) from None
+        finally:  # Ray would print where in its own code the signal came
+            if current_thread() is main_thread():
+                signal.signal(signal.SIGTERM, stops)
     resources: dict[str, float] = ray.cluster_resources()
     return max(1, int(resources.get("CPU", 1)))
+
+
+def _start() -> None:
+    """Start a cluster of this machine, of which nothing is left in the end."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What the user waits for should not yield to everything else.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    # Ray listens on loopback only where firewalls would ask, and else to the world.
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    # The paths of its sockets may not be long.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    atexit.register(_end, folder)
+    try:
+        ray.init("local", include_dashboard=False, _temp_dir=folder, **QUIET)
+    finally:
+        del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        ray_constants.ENABLE_RAY_CLUSTER = True
+
+
+def _end(folder: str) -> None:
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _knock(address: str | None) -> None:

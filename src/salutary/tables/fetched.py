@@ -18,6 +18,12 @@ PACKAGES = {
 """What to install for a protocol, where it is not an extra of fsspec."""
 
 
+WHOLE = (
+    "the server gives this file only whole, not in parts; download it, and pass that "
+    "file"
+)
+
+
 def bare(text: str) -> str:
     """A text whose URLs have lost what may be secret: users, passwords and queries.
 
@@ -73,6 +79,8 @@ def _reason(error: Exception, protocol: str) -> str:
             f"{protocol}:// is not known; pass a path, or a URL such as "
             "s3://bucket/rows.parquet"
         )
+    if "block_size=0" in words:  # of fsspec, to those who open it themselves
+        return WHOLE
     if isinstance(error, PermissionError) or _status(error) in (401, 403):
         return f"may not be read ({words}); check the address and your credentials"
     return (
@@ -100,10 +108,7 @@ class Fetched(io.RawIOBase):
         try:
             return self.file.seek(offset, whence)
         except ValueError:
-            raise InputError(
-                f"{self.url}: the server gives this file only whole, not in parts; "
-                "download it, and pass that file"
-            ) from None
+            raise InputError(f"{self.url}: {WHOLE}") from None
 
     def tell(self) -> int:
         return self.file.tell()

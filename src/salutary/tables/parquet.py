@@ -50,6 +50,16 @@ def _local_files(folder: Path) -> list[tuple[Path, bool]]:
     files = sorted(folder.glob(PARQUET))
     for file in files:
         check_exists(file)
+    for inner in sorted(folder.iterdir()):
+        # Writers keep notes in folders such as _temporary; links may go round.
+        if inner.name[0] in "_." or inner.is_symlink() or not inner.is_dir():
+            continue
+        nested = next(inner.rglob(PARQUET), None)
+        if nested is not None and inner.suffix != ".parquet":
+            raise InputError(
+                f"{nested}: is in a folder of the folder, which is not read; move its "
+                "files up, or elsewhere"
+            )
     return [(file, file.is_dir()) for file in files]
 
 
@@ -196,9 +206,11 @@ def _alike(files: list[Path]) -> list[Path]:
     for file in files[1:]:
         own = parquet_schema(file)
         if {*own.names} != {*joint.names}:
+            name = min({*own.names} ^ {*joint.names})
+            which = "has" if name in own.names else "lacks"
             raise InputError(
-                f"{file}: its columns differ from those of {first.name}; "
-                "all files of a folder must have the same"
+                f"{file}: its columns differ from those of {first.name}: it {which} "
+                f"{name!r}; all files of a folder must have the same"
             )
         if len({*own.names}) < len(own.names):
             continue  # which is refused by its name
