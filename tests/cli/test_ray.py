@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from salutary.tables import batches
+from tests.served import serving
 from tests.words import once
 
 ray = pytest.importorskip("ray", reason="needs salutary[ray]")
@@ -83,6 +84,22 @@ def test_labels_are_those_of_one_machine_and_a_run_may_change_between_them(
     run("--pool", str(folder / "pool"), "--budget", "5", "--out", str(folder / "two"))
     run(*there, "--out", str(folder / "two"), "--resume")
     assert pq.read_table(folder / "two" / "labels.parquet").equals(labels[0])
+
+
+def test_each_part_fetches_its_own_from_a_url(
+    run: Callable[..., Path], folder: Path, pool: pd.DataFrame
+) -> None:
+    pytest.importorskip("aiohttp", reason="fsspec reads from the web with aiohttp")
+    pool.to_parquet(folder / "pool.parquet", index=False, row_group_size=7)
+    here = run("--pool", str(folder / "pool.parquet"))
+    with serving(folder) as web:
+        address = f"{web.url}/pool.parquet"
+        out = ("--out", str(folder / "cluster"))
+        run("--pool", address, "--engine", "ray", *out)
+    labels = [
+        pq.read_table(each / "labels.parquet") for each in (here, folder / "cluster")
+    ]
+    assert labels[0].equals(labels[1])
 
 
 @pytest.mark.parametrize("row", [3, 38, 59])
