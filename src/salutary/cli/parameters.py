@@ -194,8 +194,8 @@ Engine = Annotated[
         rich_help_panel=REPEATING,
         help="Where the rows of a pool of more than 50,000 are encoded and scored. "
         "local: on this machine. ray: on a Ray cluster, a part on each processor; "
-        "POOL must be of Parquet, under a path or URL that all its machines see. Labels "
-        "are the same.",
+        "POOL must be of Parquet, under a path or URL that all its machines see. "
+        "Labels are the same.",
     ),
 ]
 Address = Annotated[
