@@ -126,7 +126,7 @@ def test_an_address_where_nothing_listens_is_told_at_once(
     refusal: Refusal, words: list[str], folder: Path, pool: pd.DataFrame
 ) -> None:
     write(pool, folder)
-    assert "--address: belongs to --engine ray" in refusal(
+    assert "--address auto: belongs to --engine ray" in refusal(
         once([*words, "--engine", "local", "--address", "auto"])
     )
     ray.shutdown()

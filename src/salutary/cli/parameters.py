@@ -287,7 +287,7 @@ def check_engine(engine: EngineName, address: str | None) -> None:
         Also if Ray is not installed.
     """
     if engine == "local" and address is not None:
-        raise InputError("--address: belongs to --engine ray; pass that too")
+        raise InputError(f"--address {address}: belongs to --engine ray; pass that too")
     if engine == "ray":
         with needs("ray"):
             import ray  # noqa: F401
