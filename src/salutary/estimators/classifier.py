@@ -320,7 +320,7 @@ class SalutaryClassifier(
               file of float32 in the system's folder of temporary files, and need not
               fit into memory;
             - a ray.data.Dataset, which is scored on the machines of its cluster;
-            - any object with the methods of `salutary.pools.protocol.Pool`.
+            - any object with what ``salutary.pools.protocol.Pool`` asks for.
 
         Returns
         -------
