@@ -72,7 +72,7 @@ def connect(address: str | None = None) -> int:
                 "from here, and RAY_AUTH_MODE=token if it asks for a token"
             ) from None
         finally:  # Ray would print where in its own code the signal came
-            if current_thread() is main_thread():
+            if stops is not None and current_thread() is main_thread():
                 signal.signal(signal.SIGTERM, stops)
     resources: dict[str, float] = ray.cluster_resources()
     return max(1, int(resources.get("CPU", 1)))
