@@ -9,6 +9,14 @@ from salutary.arrays import Float64Array, FloatArray, Matrix
 from salutary.influence.factored import FactoredModel
 
 
+PIECE_BYTES, FEWEST_ROWS = 2**20, 512
+"""Largest piece of rows that is multiplied at once, unless it has fewer rows.
+
+A few columns of 768 features take half the time where the rows stay in the cache. For
+many columns it makes no difference.
+"""
+
+
 class InfluenceScorer:
     r"""Computes probabilities and influences of rows for every class.
 
@@ -16,7 +24,10 @@ class InfluenceScorer:
 
     .. math:: I(x, c) = p(x) \cdot s(x) - s_c(x)
 
-    so all influences of a row come from the product with the stacked matrix [W; u].
+    so all influences of a row come from the product with the stacked matrix [W; u]. Two
+    classes need its differences between the classes only, half as many rows:
+
+    .. math:: I(x, c) = (p_1(x) - [c = 1]) (s_1(x) - s_0(x))
 
     Parameters
     ----------
@@ -28,9 +39,9 @@ class InfluenceScorer:
 
     Attributes
     ----------
-    weights : ndarray of shape (2 n_classes, n_features)
-        [W; u] without the intercepts. Those of several scorers can be stacked, so that
-        one product serves all.
+    weights : ndarray of shape (2 n_classes, n_features), or (2, n_features)
+        [W; u] without the intercepts, or its differences. Those of several scorers can
+        be stacked, so that one product serves all.
     n_classes : int
     """
 
@@ -42,12 +53,13 @@ class InfluenceScorer:
     ) -> None:
         model, class_weight = factored.model, factored.class_weight
         n_features = model.n_features
-        stacked = np.vstack([model.coef, direction[:, :n_features]])
-        self.weights: FloatArray = np.ascontiguousarray(stacked, dtype=dtype)
-        offset = np.zeros(2 * model.n_classes)
-        if model.fit_intercept:
-            offset = np.concatenate([model.intercept, direction[:, -1]])
-        self._offset = offset.astype(dtype)[:, None]
+        parameters = [model.parameters, direction]
+        if model.n_classes == 2:
+            parameters = [np.diff(matrix, axis=0) for matrix in parameters]
+        stacked = np.vstack(parameters).astype(dtype)
+        self.weights: FloatArray = np.ascontiguousarray(stacked[:, :n_features])
+        # Without intercepts there is no such column, and its sum is zero.
+        self._offset = stacked[:, n_features:].sum(axis=1, keepdims=True)
         self._class_weight = (
             None if class_weight is None else class_weight.astype(dtype)[:, None]
         )
@@ -66,7 +78,8 @@ class InfluenceScorer:
             In column-major order.
         """
         products = products_of(X, self.weights)
-        return self.finish(products, np.empty(products.shape[::-1], products.dtype))
+        room = np.empty((2 * self.n_classes, len(products)), products.dtype)
+        return self.finish(products, room)
 
     def finish(
         self, products: FloatArray, room: FloatArray
@@ -75,7 +88,7 @@ class InfluenceScorer:
 
         Parameters
         ----------
-        products : ndarray of shape (n_rows, 2 n_classes)
+        products : ndarray of shape (n_rows, n_weights)
         room : ndarray of shape (2 n_classes, n_rows)
             Gets the results, which are views of it.
 
@@ -85,15 +98,21 @@ class InfluenceScorer:
             In column-major order.
         """
         # Here classes are rows, so that sums over a few classes run along memory.
-        np.add(products.T, self._offset, out=room)
-        probability, slope = room[: self.n_classes], room[self.n_classes :]
-        probability -= probability.max(axis=0)
-        np.exp(probability, out=probability)
-        probability /= probability.sum(axis=0)
-        slope -= _mean(probability, slope)
-        # The mean is now zero up to rounding. Subtracting it again keeps all digits of
-        # the tiny influence of an almost certain class.
-        influence = np.subtract(_mean(probability, slope), slope, out=slope)
+        probability, influence = room[: self.n_classes], room[self.n_classes :]
+        if self.n_classes == 2:
+            np.add(products.T, self._offset, out=room[1:3])
+            probability[0] = 0
+            _softmax(probability)
+            np.multiply(-probability[0], influence[0], out=influence[1])
+            influence[0] *= probability[1]
+        else:
+            np.add(products.T, self._offset, out=room)
+            _softmax(probability)
+            slope = influence
+            slope -= _mean(probability, slope)
+            # The mean is now zero up to rounding. Subtracting it again keeps all digits
+            # of the tiny influence of an almost certain class.
+            np.subtract(_mean(probability, slope), slope, out=influence)
         if self._class_weight is not None:
             influence *= self._class_weight
         return influence.T, probability.T
@@ -110,9 +129,23 @@ def products_of(
     if sparse.issparse(X):
         product: FloatArray = X @ weights.T
         return product
-    return np.matmul(X, weights.T, out=out)
+    n_rows, n_features = X.shape
+    if out is None:
+        out = np.empty((n_rows, len(weights)), np.result_type(X, weights))
+    step = max(FEWEST_ROWS, PIECE_BYTES // max(1, X.itemsize * n_features))
+    for start in range(0, n_rows, step):
+        piece = slice(start, start + step)
+        np.matmul(X[piece], weights.T, out=out[piece])
+    return out
 
 
 def _mean(probability: FloatArray, values: FloatArray) -> FloatArray:
     mean: FloatArray = np.einsum("ki,ki->i", probability, values)
     return mean
+
+
+def _softmax(logits: FloatArray) -> None:
+    """Turn logits of shape (n_classes, n_rows) into probabilities, in their place."""
+    logits -= logits.max(axis=0)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=0)

@@ -193,8 +193,9 @@ class _Columns:
         survey: Survey,
     ) -> None:
         """Score some rows of the pool, and keep the best."""
-        room = room.reshape(3 * self.scorer.n_classes, len(rows))
-        room, left = room[: products.shape[1]], room[products.shape[1] :].T
+        n_classes = self.scorer.n_classes
+        room = room.reshape(3 * n_classes, len(rows))
+        room, left = room[: 2 * n_classes], room[2 * n_classes :].T
         influence, probability = self.scorer.finish(products, room)
         influence = self.edit.effect(influence, rows)
         if self.surveyed:
@@ -225,6 +226,7 @@ class _Work:
     def __call__(self, blocks: Iterable[Block]) -> _Found:
         weights = np.vstack([own.scorer.weights for own in self.columns])
         dtype, n_classes = weights.dtype, self.columns[0].scorer.n_classes
+        width = len(self.columns[0].scorer.weights)
         n_rows = CHUNK_BYTES // (weights.itemsize * len(weights))
         n_rows = min(max(FEWEST_ROWS, n_rows), BLOCK_ROWS)
         products = np.empty((n_rows, len(weights)), dtype=dtype)
@@ -237,7 +239,7 @@ class _Work:
                 some = rows[chunk]
                 product = products_of(X[chunk], weights, products[: len(some)])
                 for place, own in enumerate(self.columns):
-                    part = slice(2 * n_classes * place, 2 * n_classes * (place + 1))
+                    part = slice(width * place, width * (place + 1))
                     left = room[: 3 * n_classes * len(some)]
                     best = found.shortlists[place]
                     own.take_in(some, product[:, part], left, best, found.survey)
