@@ -8,7 +8,6 @@ from scipy import sparse
 from salutary.arrays import Float64Array, FloatArray, Matrix
 from salutary.influence.factored import FactoredModel
 
-
 PIECE_BYTES, FEWEST_ROWS = 2**20, 512
 """Largest piece of rows that is multiplied at once, unless it has fewer rows.
 
@@ -103,16 +102,16 @@ class InfluenceScorer:
             np.add(products.T, self._offset, out=room[1:3])
             probability[0] = 0
             _softmax(probability)
-            np.multiply(-probability[0], influence[0], out=influence[1])
-            influence[0] *= probability[1]
+            difference = influence[0]
+            np.multiply(-probability[0], difference, out=influence[1])
+            difference *= probability[1]
         else:
             np.add(products.T, self._offset, out=room)
             _softmax(probability)
-            slope = influence
-            slope -= _mean(probability, slope)
+            influence -= _mean(probability, influence)
             # The mean is now zero up to rounding. Subtracting it again keeps all digits
             # of the tiny influence of an almost certain class.
-            np.subtract(_mean(probability, slope), slope, out=influence)
+            np.subtract(_mean(probability, influence), influence, out=influence)
         if self._class_weight is not None:
             influence *= self._class_weight
         return influence.T, probability.T
