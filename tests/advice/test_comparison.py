@@ -1,6 +1,7 @@
 """The advice against scikit-learn and SciPy on the same folds, and what it refuses."""
 
 import json
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +26,9 @@ from salutary.advice.comparison import (
     rows_of_pool,
     rows_of_whole_pool,
 )
-from salutary.advice.cross_fitting import Judged, cross_fit
+from salutary.advice.cross_fitting import FoldResults, Judged, cross_fit
 from salutary.advice.options import OPTIONS, POOL_OPTIONS
-from salutary.advice.task import AdviceTask
+from salutary.advice.task import AdviceTask, FittedOption
 from salutary.advice.verdict import ASSIGNED
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling.rows import LabeledRows
@@ -186,6 +187,44 @@ def test_the_same_seed_gives_the_same_and_another_another(
     assert first.to_dict() == again.to_dict()
     other = small(pool=True, random_state=1)
     assert not np.allclose(first.table["loss"], other.table["loss"], atol=1e-6)
+
+
+def warns_of_its_fold(seen: AdviceTask) -> FittedOption:
+    """An option that says which fold it is fitted on."""
+    warnings.warn(f"seed {seen.seed}", RuntimeWarning, stacklevel=1)
+    return OPTIONS["train only"](seen)
+
+
+@pytest.mark.slow
+def test_processes_show_in_no_figure_and_swallow_no_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(OPTIONS, "told", warns_of_its_fold)
+    found, said, told = [], [], []
+    for n_jobs in (1, 2):
+        lines: list[str] = []
+        known: dict[int, FoldResults] = {}
+        with pytest.warns(RuntimeWarning, match="seed ") as caught:
+            judged = cross_fit(
+                case(pool=True), 3, 2, lines.append, known, n_jobs=n_jobs
+            )
+        assert sorted(known) == list(range(6))
+        found.append({name: vars(own) for name, own in judged.items()})
+        said.append([str(one.message) for one in caught])
+        told.append(lines)
+    np.testing.assert_equal(found[0], found[1])
+    assert (
+        said[0]
+        == said[1]
+        == [
+            f"seed {seed}"
+            for seed in dict.fromkeys(
+                int(line.removeprefix("seed ")) for line in said[0]
+            )
+        ]
+    )
+    assert len(said[0]) == 6
+    assert told[0] == told[1]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""``--jobs``: the same labels on any number of threads."""
+"""``--jobs``: the same labels, and advice, on any number of threads or processes."""
 
 import sqlite3
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import pytest
 from joblib import Parallel
 
 from salutary.cli.main import main
+from tests.words import once
 
 
 def content(out: Path, results: str) -> tuple[bytes, bytes, list[Any]]:
@@ -54,9 +55,29 @@ def test_labels_are_the_same_on_any_number_of_threads(
     assert content(folder / "2", results) == found[1]
 
 
+@pytest.mark.slow
+def test_the_advice_is_the_same_by_any_number_of_processes(folder: Path) -> None:
+    words = [
+        *["advise", str(folder / "train.csv"), "--target", "kind", "--id", "id"],
+        *["--validation", str(folder / "validation.csv"), "--budget", "4", "-q"],
+        *["--pool", str(folder / "pool.csv"), "--batch-size", "2", "--repeats", "1"],
+    ]
+    found = []
+    for jobs in ("1", "3"):
+        out = folder / jobs
+        main([*words, "--jobs", jobs, "--out", str(out)])
+        with closing(sqlite3.connect(out / "ledger.sqlite")) as ledger:
+            folds = ledger.execute("SELECT * FROM fits").fetchall()
+        results = ("run.json", "metrics.jsonl")
+        found.append((folds, *((out / name).read_bytes() for name in results)))
+    assert len(found[0][0]) > 5
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("command", ["label", "advise"])
 @pytest.mark.parametrize("jobs", ["0", "-2"])
 def test_a_number_of_threads_that_there_cannot_be_is_refused(
-    jobs: str, arguments: list[str], refusal: Callable[[list[str]], str]
+    jobs: str, command: str, arguments: list[str], refusal: Callable[[list[str]], str]
 ) -> None:
-    line = refusal([*arguments, f"--jobs={jobs}"])
+    line = refusal(once([command, *arguments[1:-2], f"--jobs={jobs}"]))
     assert f"--jobs {jobs}: must be at least 1, or -1 for as many as" in line

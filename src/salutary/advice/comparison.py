@@ -80,6 +80,7 @@ def compare(
     n_repeats: int,
     fitted: Callable[[str], None] = lambda line: None,
     known: KnownFolds | None = None,
+    n_jobs: int | None = None,
 ) -> Comparison:
     """Cross-fit all options of a task, and advise one.
 
@@ -92,6 +93,7 @@ def compare(
     fitted : callable, optional
         Called with a line about the progress after each fit.
     known : KnownFolds, optional
+    n_jobs : int, optional
         See `salutary.advice.cross_fitting.cross_fit`.
 
     Returns
@@ -102,7 +104,9 @@ def compare(
     measure = Measure(used.validation.truth)
     with threadpool_limits(limits=1, user_api="blas"):
         judged = cross_fit(
-            used, n_splits, n_repeats, fitted, known, partial(going_on, measure)
+            *(used, n_splits, n_repeats, fitted, known),
+            going_on=partial(going_on, measure),
+            n_jobs=n_jobs,
         )
     return Comparison(
         verdict=reach_verdict(judged, measure),

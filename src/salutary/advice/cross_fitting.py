@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from salutary.advice.options import Option, options_of
 from salutary.advice.task import AdviceTask
@@ -78,6 +81,7 @@ def cross_fit(
     fitted: Callable[[str], None],
     known: KnownFolds | None = None,
     going_on: Callable[[dict[str, Judged]], Collection[str]] = list,
+    n_jobs: int | None = None,
 ) -> dict[str, Judged]:
     """Judge every option of a task by repeated, stratified cross-fitting.
 
@@ -98,6 +102,9 @@ def cross_fit(
     going_on : callable, optional
         Given the results of all repeats so far, after each, says which options go on to
         the next. The others keep what they have. By default all go on.
+    n_jobs : int, optional
+        Number of processes that judge folds of a repeat at once, as in joblib. It shows
+        in no result.
 
     Returns
     -------
@@ -107,22 +114,73 @@ def cross_fit(
     rows, options = task.validation, options_of(task)
     n_options = len(options)
     known = {} if known is None else known
-    n_folds = n_splits * n_repeats
+    folds, n_folds = _folds(task, n_splits, n_repeats), n_splits * n_repeats
     done: list[tuple[IntArray, FoldResults]] = []
-    for number, (seen, held) in enumerate(_folds(task, n_splits, n_repeats)):
-        if number and number % n_splits == 0:
+
+    def tell() -> None:
+        line = f"fold {len(done) + 1} of {n_folds}"
+        if done:
+            line += f", so far {leading([results for _, results in done])!r} leads"
+        fitted(line)
+
+    for first in range(0, n_folds, n_splits):
+        if first:
             left = going_on(together(done, len(rows)))
             options = {name: options[name] for name in options if name in left}
-        if number not in known:
-            line = f"fold {number + 1} of {n_folds}"
-            if done:
-                line += f", so far {leading([results for _, results in done])!r} leads"
-            tell = partial(fitted, line)
-            known[number] = judge_fold(seen, rows.take(held), options, tell)
-            for _ in range(n_options - len(options)):
-                tell()
-        done.append((held, known[number]))
+        repeat = dict(enumerate(islice(folds, n_splits), first))
+        new = [
+            (seen, held)
+            for number, (seen, held) in repeat.items()
+            if number not in known
+        ]
+        judged = _judged(new, rows, options, tell, n_jobs)
+        for number, (_, held) in repeat.items():
+            if number not in known:
+                known[number] = next(judged)
+                for _ in range(n_options - len(options)):
+                    tell()
+            done.append((held, known[number]))
     return together(done, len(rows))
+
+
+def _judged(
+    folds: Sequence[tuple[AdviceTask, IntArray]],
+    rows: LabeledRows,
+    options: Mapping[str, Option],
+    tell: Callable[[], None],
+    n_jobs: int | None,
+) -> Iterator[FoldResults]:
+    """Options judged on held-out rows, fold after fold, or several at once."""
+    if effective_n_jobs(n_jobs) == 1:
+        for seen, held in folds:
+            yield judge_fold(seen, rows.take(held), options, tell)
+        return
+    # Processes: most of a fold is Python between small matrices, where threads wait.
+    at_once = Parallel(n_jobs=n_jobs, return_as="generator")
+    calls = (delayed(_apart)(seen, rows.take(held), options) for seen, held in folds)
+    for results, warned in at_once(calls):
+        for warning in warned:
+            warnings.warn_explicit(*warning)
+        for _ in options:
+            tell()
+        yield results
+
+
+def _apart(
+    seen: AdviceTask, held: LabeledRows, options: Mapping[str, Option]
+) -> tuple[FoldResults, list[tuple[Warning, type[Warning], str, int]]]:
+    """A fold judged in a process of its own, and what it warned of."""
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        results = judge_fold(seen, held, options)
+    return results, [
+        (warning.message, warning.category, warning.filename, warning.lineno)
+        for warning in caught
+        if isinstance(warning.message, Warning)
+    ]
 
 
 def judge_fold(

@@ -86,6 +86,16 @@ def advise(
             rich_help_panel=COMPARISON, help="Number of times that VAL is split anew."
         ),
     ] = 2,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            rich_help_panel=COMPARISON,
+            metavar="N",
+            help="Number of processes that judge parts of VAL at once; -1 for as many "
+            "as there are processors. The advice is the same for any number.",
+        ),
+    ] = 1,
     texts: Texts | None = None,
     keep: parameters.Keep = None,
     scratch: parameters.Scratch = None,
@@ -122,6 +132,7 @@ def advise(
     parameters.check_at_least("--splits", splits, 2)
     parameters.check_at_least("--repeats", repeats, 1)
     parameters.check_seed(seed)
+    parameters.check_jobs(jobs)
     if resume and out is None:
         raise InputError("--resume: needs the directory to continue in; pass --out")
     if no_report and out is None:
@@ -147,10 +158,12 @@ def advise(
         raise InputError("--all: is for the rows of a pool; pass --pool, or no --all")
     plan = Plan(budget, batch_size, splits, repeats, seed, use_all)
     if out is None:
-        report = _compare(sources, plan)
+        report = _compare(sources, plan, jobs)
     else:
         request = Request(
-            *(sources, plan, plan.budget, out, resume, options), command=TYPED.get()
+            *(sources, plan, plan.budget, out, resume, options),
+            command=TYPED.get(),
+            jobs=jobs,
         )
         report = _compare_into(request, callback or (), no_report)
     for line in _warnings(report):
@@ -170,14 +183,14 @@ def _warnings(report: dict[str, Any]) -> Iterator[str]:
         yield f"warning: {not_validated(report['classes_not_validated'])}"
 
 
-def _compare(sources: Sources, plan: Plan) -> dict[str, Any]:
+def _compare(sources: Sources, plan: Plan, jobs: int) -> dict[str, Any]:
     """The comparison, with its progress shown."""
     from salutary.runs.advise import advise_tables
 
     n_fits = plan.splits * plan.repeats * _n_options(sources)
     with display(n_fits, "fits") as shown:
         checked = partial(show_checks, shown)
-        return advise_tables(sources, plan, shown.stage, _fitted(shown), checked)
+        return advise_tables(sources, plan, shown.stage, _fitted(shown), checked, jobs)
 
 
 def _compare_into(

@@ -58,6 +58,7 @@ def advise(
     repeats: int = 2,
     use_all: bool = False,
     keep: Collection[str] = (),
+    n_jobs: int | None = None,
     random_state: Any = None,
     callbacks: Sequence[RunCallback] | None = None,
     verbose: int = 0,
@@ -117,6 +118,10 @@ def advise(
     keep : collection of str, default=()
         Columns of tables that become features even if they name rows, as an id does.
         For the default ``estimator`` alone.
+    n_jobs : int, optional
+        Number of processes that judge parts of the validation rows at once, as in
+        joblib: None is 1 unless in a ``joblib.parallel_config`` context, -1 all
+        processors. The advice is the same for any number.
     random_state : int, RandomState instance or None, default=None
         Cuts the validation rows into parts and draws from the pool. An int gives what
         the command line gives with that ``--seed``.
@@ -239,7 +244,8 @@ def advise(
         use_all=use_all,
     )
     folds = ToldComparison(callbacks, settings, task)
-    found = compare(task, splits, repeats, _Printed() if verbose else _silent, folds)
+    fitted = _Printed() if verbose else _silent
+    found = compare(task, splits, repeats, fitted, folds, n_jobs)
     if found.classes_not_validated:
         warnings.warn(
             f"no validation row has class {', '.join(found.classes_not_validated)}; "
@@ -247,9 +253,9 @@ def advise(
             UserWarning,
             stacklevel=2,
         )
-    fitted, pool_rows = follow(task, found.option)
-    model = joined_again(estimator, transformer, fitted.model, names)
-    folds.end(found, fitted, pool_rows, model, given)
+    advised, pool_rows = follow(task, found.option)
+    model = joined_again(estimator, transformer, advised.model, names)
+    folds.end(found, advised, pool_rows, model, given)
     return Advice(**vars(found), model_=model)
 
 

@@ -98,6 +98,7 @@ def advise_tables(
     stage: Stage,
     fitted: Callable[[str], None],
     on_checks: Callable[[Checks], None] = lambda checks: None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Read and encode the tables, compare the options, and advise one.
 
@@ -111,6 +112,8 @@ def advise_tables(
         Called with a line about the progress after each fit.
     on_checks : callable, optional
         Called with what is to be known of the tables before the first fit.
+    jobs : int, default=1
+        Number of processes that judge folds at once.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def advise_tables(
     encoded = _prepared(sources, plan, stage)
     on_checks(encoded.checks)
     task = _task(encoded, plan)
-    advice = compare(task, plan.splits, plan.repeats, fitted)
+    advice = compare(task, plan.splits, plan.repeats, fitted, n_jobs=jobs)
     return {
         "settings": _settings(sources, plan),
         "checks": encoded.checks.to_dict(),
@@ -306,7 +309,9 @@ def _finish(
     """Compare, follow the advice, and write the results, each file whole."""
     plan, facts, out = request.settings, ledger.facts(), request.out
     task = _task(encoded, plan)
-    advice = compare(task, plan.splits, plan.repeats, fitted, folds)
+    advice = compare(
+        *(task, plan.splits, plan.repeats, fitted, folds), n_jobs=request.jobs
+    )
     with stage("fitting what is advised"):
         found, pool_rows = follow(task, advice.option)
     with stage("writing the results"), threadpool_limits(limits=1, user_api="blas"):
