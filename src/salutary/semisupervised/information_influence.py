@@ -16,13 +16,18 @@ from sklearn.linear_model import LogisticRegression
 
 from salutary.arrays import Float64Array, FloatArray, Matrix
 from salutary.influence.convergence import LARGEST_EXCESS, relative_excess
-from salutary.influence.direction import InfluenceWarning, influence_direction
+from salutary.influence.direction import (
+    InfluenceWarning,
+    influence_direction,
+    warn_unless_trusted,
+)
 from salutary.influence.factored import FactoredModel
 from salutary.influence.inputs import class_weights
 from salutary.influence.label_influence import influences
 from salutary.influence.objectives import BoundObjective
 from salutary.influence.scores import InfluenceScorer
-from salutary.influence.softmax import softmax_model
+from salutary.influence.softmax import Hessian, softmax_model
+from salutary.influence.solvers import SMALLEST_RCOND, Status
 from salutary.semisupervised.information import (
     SMOOTHING,
     InformationObjective,
@@ -76,6 +81,8 @@ def information_influence(
     factored = factor_information(viewed, goal, factors)
     _warn_unless_converged(factored, goal)
     direction = influence_direction(factored, X_val, objective)
+    if isinstance(factored.hessian, InformationHessian):
+        _warn_if_flat(factored.hessian, direction)
     found = influences(InfluenceScorer(factored, direction, X.dtype), X, None)
     if strength > 0:
         found += _of_class(factored, goal, direction, float(weight.sum()))
@@ -108,6 +115,19 @@ def _warn_unless_converged(
             InfluenceWarning,
             stacklevel=2,
         )
+
+
+def _warn_if_flat(hessian: InformationHessian, direction: Float64Array) -> None:
+    """Warn if the pool's curvature cancels that of all else along the direction.
+
+    The solvers scale the Hessian by its diagonal, so they see this only where it does
+    not lie along one parameter.
+    """
+    along = hessian.basis @ direction
+    positive = np.vdot(along, Hessian.matvec(hessian, along))
+    left = np.vdot(along, hessian.matvec(along))
+    if abs(left) < SMALLEST_RCOND * positive:
+        warn_unless_trusted(Status.ILL_CONDITIONED)
 
 
 def _of_class(
