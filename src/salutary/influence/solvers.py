@@ -358,4 +358,5 @@ def _diagonal(hessian: Hessian) -> Float64Array:
         rows = _with_intercept(as_float64(X), hessian.model.fit_intercept)
         squares = rows.multiply(rows) if sparse.issparse(rows) else rows**2
         diagonal += (squares.T @ np.einsum("iaa->ia", curvature)).T
-    return diagonal + np.einsum("nac,nac->ac", hessian.outer, hessian.outer)
+    diagonal += np.einsum("nac,nac->ac", hessian.outer, hessian.outer)
+    return diagonal

@@ -95,8 +95,9 @@ class InformationHessian(Hessian):
             product += parameter_gradient(X, residual, fit_intercept)
         outer = self.outer
         moving = np.einsum("kac,ac->k", outer, parameters)
-        own = super().matvec(parameters) + self.basis @ product
-        return own + np.einsum("k,kac->ac", moving, outer)
+        total = super().matvec(parameters) + self.basis @ product
+        total += np.einsum("k,kac->ac", moving, outer)
+        return total
 
 
 def predictions(

@@ -154,4 +154,5 @@ def _of_class(
     # (1 - s) r is what the frequencies are without their even part.
     shares = frequencies - SMOOTHING / len(frequencies)
     moved = ((1 - SMOOTHING) * pull - shares @ pull) / total
-    return by_weight - objective.factor * moved
+    part: Float64Array = by_weight - objective.factor * moved
+    return part
