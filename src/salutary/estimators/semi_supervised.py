@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -13,29 +14,27 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
 
-from salutary.arrays import Matrix, as_float64
+from salutary.arrays import Matrix
 from salutary.estimators.mistakes import warn_without_pool
 from salutary.estimators.pipelines import (
-    PipelineMixin,
     as_plain_regression,
     as_rows,
     split_estimator,
     with_chosen_penalty,
 )
+from salutary.estimators.pool_influence import PoolInfluenceMixin
 from salutary.influence.inputs import check_weight
 from salutary.influence.labels import encode_classes, find_unlabeled
 from salutary.influence.softmax import check_objective
-from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import N_PARTS, PENALTIES
 from salutary.names import SemiSupervisedMethod
-from salutary.pools.arrays import ArrayPool
 from salutary.semisupervised.scale import out_of_reach
-from salutary.semisupervised.task import SemiSupervisedTask
+from salutary.semisupervised.task import SemiSupervisedTask, task_of
 from salutary.semisupervised.tuning import METHODS, tune, unjudged
 
 
 class SemiSupervisedClassifier(
-    PipelineMixin,
+    PoolInfluenceMixin,
     ClassifierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
@@ -214,21 +213,16 @@ class SemiSupervisedClassifier(
         check_consistent_length(X, y)
         weight = check_weight(sample_weight, X, "sample_weight")
         matrix, names = self._fit_features(X, np.zeros(0, dtype=np.intp))
-        unlabeled_weight = np.where(unlabeled, weight, 0.0)
-        if not unlabeled_weight.any():
+        if not weight[unlabeled].any():
             warn_without_pool()
             model = self._fit_labeled(template, matrix, y, unlabeled, weight)
         else:
-            self.classes_, codes = encode_classes(y, unlabeled | (weight == 0))
+            task = task_of(matrix, y, unlabeled, weight)
+            self.classes_ = task.classes
             self._warn_of_scale(matrix)
-            labeled = np.flatnonzero(codes >= 0)
             model = self._fit_tuned(
-                SemiSupervisedTask(
-                    classes=self.classes_,
-                    rows=LabeledRows(
-                        as_float64(matrix[labeled]), codes[labeled], weight[labeled]
-                    ),
-                    pool=ArrayPool(matrix, unlabeled_weight > 0, unlabeled_weight),
+                replace(
+                    task,
                     estimator=as_plain_regression(template),
                     seed=int(rng.randint(2**31)),
                     use_all=self.use_all,

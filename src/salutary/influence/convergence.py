@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from salutary.arrays import Float64Array
 from salutary.influence.direction import InfluenceWarning
 from salutary.influence.factored import FactoredModel
 from salutary.influence.training import TrainingRows, training_objective
@@ -32,16 +33,26 @@ def warn_unless_converged(factored: FactoredModel, rows: TrainingRows) -> None:
     -----
     InfluenceWarning
     """
-    value, gradient = training_objective(factored.model, rows)
-    reduced = factored.hessian.basis @ gradient
-    excess = float(np.vdot(reduced, factored.solver.solve(reduced).value)) / 2
-    if excess > LARGEST_EXCESS * value:
+    excess = relative_excess(factored, *training_objective(factored.model, rows))
+    if excess > LARGEST_EXCESS:
         warnings.warn(
             "the model has not converged on these training rows: its objective is "
-            f"about {excess / value:.1g} of its value above the minimum, so influences "
+            f"about {excess:.1g} of its value above the minimum, so influences "
             "are off. If the rows, labels and weights are those it was fitted on, with "
             "the same C, refit it with a smaller tol, for instance tol=1e-8, and a "
             "larger max_iter; if they are not, pass those",
             InfluenceWarning,
             stacklevel=3,
         )
+
+
+def relative_excess(
+    factored: FactoredModel, value: float, gradient: Float64Array
+) -> float:
+    """How far an objective of that value and gradient is above its minimum.
+
+    Half the squared Newton decrement, relative to the value, which is not negative.
+    """
+    reduced = factored.hessian.basis @ gradient
+    decrement = float(np.vdot(reduced, factored.solver.solve(reduced).value))
+    return decrement / 2 / max(value, float(np.finfo(np.float64).tiny))

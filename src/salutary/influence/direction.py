@@ -19,8 +19,8 @@ GAUGE_TOLERANCE = 1e-8
 class InfluenceWarning(UserWarning):
     """Influences may be inaccurate; the message says why and what to do.
 
-    Either the Hessian is ill-conditioned, or the model has not converged on the
-    training rows, perhaps because it was fitted on others.
+    Either the Hessian is ill-conditioned or has negative curvature, or the model has
+    not converged on the training rows, perhaps because it was fitted on others.
     """
 
 

@@ -202,10 +202,10 @@ def label_influence(
             warn_unless_converged(factored, rows)
         direction = influence_direction(factored, X_val, bound)
         scorer = InfluenceScorer(factored, direction, X_pool.dtype)
-        return _influences(scorer, X_pool, feature_names)
+        return influences(scorer, X_pool, feature_names)
 
 
-def _influences(
+def influences(
     scorer: InfluenceScorer, X_pool: Matrix, feature_names: Any
 ) -> FloatArray:
     """Influences of all rows, block by block; refuse values that are not finite."""

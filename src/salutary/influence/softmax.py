@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any
@@ -264,6 +264,16 @@ class Hessian:
         if self.model.fit_intercept:
             column[-1] = 0.0
         return column
+
+    @property
+    def outer(self) -> Float64Array:
+        """Parameter matrices whose outer products are a part of it, (n, *shape)."""
+        return np.zeros((0, *self.shape))
+
+    def curvatures(self) -> Iterator[tuple[Matrix, Float64Array]]:
+        """Yield rows, block by block, with their curvatures in reduced coordinates."""
+        for X, probability, weight in self.blocks():
+            yield X, reduced_curvatures(self.basis, probability, weight)
 
     def matvec(self, parameters: Float64Array) -> Float64Array:
         """Product with a parameter matrix of shape `shape`; O(rows x K x d)."""

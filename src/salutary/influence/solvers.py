@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dpocon, dpotrs
 from scipy.sparse.linalg import LinearOperator, cg
 
 from salutary.arrays import Float64Array, Matrix, as_float64
-from salutary.influence.softmax import Hessian, curvature_roots, reduced_curvatures
+from salutary.influence.softmax import Hessian, curvature_roots
 
 DIRECT_LIMIT = 5_000
 """Largest order of a matrix to factor; beyond it, conjugate gradients are used."""
@@ -23,6 +23,9 @@ SMALLEST_RCOND = 1e-12
 
 LARGEST_RESIDUAL = 1e-6
 """Relative residual above which a solution is not trusted."""
+
+NEGATIVE = 1e-8
+"""How far below zero, on the scale of a unit diagonal, curvature is not by rounding."""
 
 
 class Status(Enum):
@@ -36,6 +39,11 @@ class Status(Enum):
     NOT_CONVERGED = (
         "conjugate gradients did not converge, so influences may be far off; use a "
         "smaller C, standardize the features, or reduce their number"
+    )
+    NOT_MINIMUM = (
+        "the Hessian has negative curvature, so the model is no minimum of its "
+        "objective and influences mean nothing; standardize the features and fit "
+        "again, with more labeled rows or without the pool"
     )
 
 
@@ -100,12 +108,14 @@ class ScaledCholesky:
 
     The scaling makes the condition number independent of the units of the features. If
     rounding leaves a matrix that is not positive definite, a small ridge is added, and
-    the reciprocal condition number is set to zero.
+    the reciprocal condition number is set to zero. A ridge above `NEGATIVE` says that
+    it was not by rounding.
     """
 
     factor: tuple[Float64Array, bool]
     scale: Float64Array
     rcond: float
+    ridge: float = 0.0
 
     @classmethod
     def of(cls, matrix: Float64Array) -> ScaledCholesky:
@@ -123,7 +133,7 @@ class ScaledCholesky:
                 scaled[np.diag_indices_from(scaled)] += step
                 ridge += step
         rcond = 0.0 if ridge else float(dpocon(lower[0], norm, uplo="L")[0])
-        return cls(lower, scale, rcond)
+        return cls(lower, scale, rcond, ridge)
 
     def solve(self, rhs: Float64Array) -> Float64Array:
         """Solve for a vector or for the columns of a matrix."""
@@ -163,9 +173,10 @@ class Cholesky:
         value = self._factor.solve(b)
         value += self._factor.solve(b - self._matrix @ value)
         residual = _relative_residual(b, b - self._matrix @ value)
-        return _direct_solution(
-            value.reshape(self._shape), residual, self._factor.rcond
-        )
+        value = value.reshape(self._shape)
+        if self._factor.ridge > NEGATIVE:
+            return Solution(value, Status.NOT_MINIMUM, residual)
+        return _direct_solution(value, residual, self._factor.rcond)
 
     def apply(self, rhs: Float64Array) -> Float64Array:
         """Apply the inverse to many parameter matrices."""
@@ -177,9 +188,8 @@ def assemble(hessian: Hessian) -> Float64Array:
     n_classes, n_columns = hessian.shape
     first, second = np.triu_indices(n_classes)
     upper = np.zeros((len(first), n_columns, n_columns))
-    for X, probability, weight in hessian.blocks():
+    for X, curvature in hessian.curvatures():
         rows = _with_intercept(as_float64(X), hessian.model.fit_intercept)
-        curvature = reduced_curvatures(hessian.basis, probability, weight)
         curvature = curvature[:, first, second]
         for pair in range(len(first)):
             upper[pair] += _weighted_gram(rows, curvature[:, pair])
@@ -188,7 +198,8 @@ def assemble(hessian: Hessian) -> Float64Array:
     matrix[second, :, first] = upper
     square: Float64Array = matrix.reshape(n_classes * n_columns, -1)
     square[np.diag_indices_from(square)] += np.tile(hessian.penalty(), n_classes)
-    return square
+    outer = hessian.outer.reshape(-1, len(square))
+    return square + outer.T @ outer if len(outer) else square
 
 
 def _with_intercept(X: Matrix, fit_intercept: bool) -> Matrix:
@@ -303,11 +314,16 @@ class ConjugateGradient:
     def solve(self, rhs: Float64Array) -> Solution:
         """Iterate until the relative residual is at most ``tolerance``."""
         shape, order = self._hessian.shape, rhs.size
-        operator = LinearOperator(
-            (order, order),
-            matvec=lambda v: self._hessian.matvec(v.reshape(shape)).ravel(),
-            dtype=np.float64,
-        )
+        negative = False
+
+        def matvec(v: Float64Array) -> Float64Array:
+            nonlocal negative
+            product = self._hessian.matvec(v.reshape(shape)).ravel()
+            scale = v.ravel() @ (v.ravel() / self._preconditioner)
+            negative |= bool(v.ravel() @ product < -NEGATIVE * scale)
+            return product
+
+        operator = LinearOperator((order, order), matvec=matvec, dtype=np.float64)
         scaling = LinearOperator(
             (order, order),
             matvec=lambda v: self._preconditioner * v.ravel(),
@@ -329,7 +345,7 @@ class ConjugateGradient:
         # Rounding may stop it a step or two before the tolerance; that is accepted.
         converged = residual <= 1_000 * self.tolerance
         status = Status.SUCCESS if converged else Status.NOT_CONVERGED
-        return Solution(value, status, residual)
+        return Solution(value, Status.NOT_MINIMUM if negative else status, residual)
 
     def apply(self, rhs: Float64Array) -> Float64Array:
         """Apply the inverse to many parameter matrices, with a solve for each."""
@@ -338,10 +354,9 @@ class ConjugateGradient:
 
 def _diagonal(hessian: Hessian) -> Float64Array:
     diagonal = np.tile(hessian.penalty(), (hessian.shape[0], 1))
-    for X, probability, weight in hessian.blocks():
-        roots = curvature_roots(hessian.basis, probability, weight)
-        curvature = np.einsum("iab,iab->ia", roots, roots)
+    for X, curvature in hessian.curvatures():
         rows = _with_intercept(as_float64(X), hessian.model.fit_intercept)
         squares = rows.multiply(rows) if sparse.issparse(rows) else rows**2
-        diagonal += (squares.T @ curvature).T
+        diagonal += (squares.T @ np.einsum("iaa->ia", curvature)).T
+    diagonal += np.einsum("nac,nac->ac", hessian.outer, hessian.outer)
     return diagonal

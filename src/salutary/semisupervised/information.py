@@ -138,17 +138,7 @@ def fit_information(
     ConvergenceWarning
         If a fit of tolerance below `TUNING_TOLERANCE` does not converge.
     """
-    labels = np.searchsorted(start.classes_, task.classes[task.rows.labels])
-    weight = np.asarray(task.rows.weight, dtype=np.float64)
-    factors = class_weights(start, start.classes_[labels], weight)
-    objective = InformationObjective(
-        TrainingRows(
-            task.rows.X, labels, weight if factors is None else weight * factors[labels]
-        ),
-        task.pool,
-        class_frequencies(labels, weight, len(start.classes_)),
-        strength,
-    )
+    objective = information_objective(task, strength, start)
     loose = task.tolerance >= TUNING_TOLERANCE
     steps = TUNING_STEPS if loose else max(start.max_iter, REFIT_STEPS)
     optimum, n_iter, converged = minimize_information(
@@ -162,6 +152,23 @@ def fit_information(
             stacklevel=2,
         )
     return as_fitted(clone(start), optimum, start.classes_, n_iter)
+
+
+def information_objective(
+    task: SemiSupervisedTask, strength: float, model: LogisticRegression
+) -> InformationObjective:
+    """What is minimized for models of the classes and class weights of a fitted one."""
+    labels = np.searchsorted(model.classes_, task.classes[task.rows.labels])
+    weight = np.asarray(task.rows.weight, dtype=np.float64)
+    factors = class_weights(model, model.classes_[labels], weight)
+    return InformationObjective(
+        TrainingRows(
+            task.rows.X, labels, weight if factors is None else weight * factors[labels]
+        ),
+        task.pool,
+        class_frequencies(labels, weight, len(model.classes_)),
+        strength,
+    )
 
 
 def class_frequencies(
@@ -204,14 +211,18 @@ class InformationObjective:
     frequencies: Float64Array
     strength: float
 
+    @property
+    def factor(self) -> float:
+        """What the pool's term is multiplied by."""
+        return self.strength * float(self.rows.weight.sum())
+
     def __call__(self, model: SoftmaxModel) -> tuple[float, Float64Array]:
         """Value, in nats, and gradient of the shape of the model's parameters."""
         value, gradient = training_objective(model, self.rows)
         if self.strength == 0:
             return value, gradient
         term, slope = pool_term(model, self.pool, self.frequencies)
-        factor = self.strength * float(self.rows.weight.sum())
-        return value + factor * term, gradient + factor * slope
+        return value + self.factor * term, gradient + self.factor * slope
 
 
 def pool_term(

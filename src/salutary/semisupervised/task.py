@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import IntArray
+from salutary.arrays import Float64Array, IntArray, Matrix, as_float64
+from salutary.influence.labels import encode_classes
 from salutary.labeling.fitting import REFIT_TOLERANCE
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.tuning import fit_penalized
@@ -139,6 +140,17 @@ class Method:
         if use_all or self.largest_pool is None:
             return n_pool
         return min(n_pool, self.largest_pool)
+
+
+def task_of(
+    X: Matrix, y: Any, unlabeled: NDArray[np.bool_], weight: Float64Array
+) -> SemiSupervisedTask:
+    """The labeled rows with a weight, and the pool of the others."""
+    classes, codes = encode_classes(y, unlabeled | (weight == 0))
+    labeled = np.flatnonzero(codes >= 0)
+    rows = LabeledRows(as_float64(X[labeled]), codes[labeled], weight[labeled])
+    in_pool = np.where(unlabeled, weight, 0.0)
+    return SemiSupervisedTask(classes, rows, ArrayPool(X, in_pool > 0, in_pool))
 
 
 def pool_rows(pool: Pool) -> IntArray:
