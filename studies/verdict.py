@@ -153,7 +153,7 @@ def _behind(folder: Path, run: str, trained_on: list[str]) -> dict[str, float]:
     X_test, y_test = tables.pop("test")
     X, y = (np.concatenate(parts) for parts in zip(*tables.values(), strict=True))
     reference = LogisticRegressionCV(
-        Cs=PENALTIES, cv=5, scoring="neg_log_loss", max_iter=3_000,
+        Cs=PENALTIES, cv=5, scoring="neg_log_loss", max_iter=10_000, tol=1e-8,
         l1_ratios=(0.0,), use_legacy_attributes=False,
     )  # fmt: skip
     with warnings.catch_warnings():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from scipy.differentiate import jacobian
 from scipy.special import expit, softmax
 
 from salutary.influence.softmax import SoftmaxModel
@@ -70,7 +69,8 @@ def by_differences(model: SoftmaxModel, gradient: Any, basis: np.ndarray) -> Any
         return np.stack([one.ravel() for one in found], -1).reshape(flat.shape)
 
     order = len(basis) * model.parameters.shape[1]
-    return jacobian(reduced, np.zeros(order), initial_step=0.05).df
+    differentiate = pytest.importorskip("scipy.differentiate", reason="SciPy 1.15")
+    return differentiate.jacobian(reduced, np.zeros(order), initial_step=0.05).df
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
