@@ -23,7 +23,14 @@ def answer(**how):
             "No: the best model without the labels is better",
             "0.1000 higher (worse)",
         ),
-        ("no difference", 0.01, "is not sure", "0.0200 better to 0.0400 worse"),
+        (
+            "no difference",
+            0.01,
+            "do not seem to help",
+            "0.0200 better to 0.0400 worse",
+        ),
+        ("no difference", -0.01, "may help, but", "0.0400 better to 0.0200 worse"),
+        ("no difference", 0.00004, "is not sure", "0.0300 better to 0.0300 worse"),
     ],
 )
 def test_the_headline_and_what_is_gained(finding, behind, headline, beyond):

@@ -36,7 +36,7 @@ def test_every_element_is_closed_and_no_id_occurs_twice(plain):
 
 def test_sections_come_in_the_order_of_questions(plain):
     order = [
-        *("Whether the labels help is not sure.", "What to do next"),
+        *("The labels do not seem to help.", "What to do next"),
         *(
             "to distrust first",
             "Did it help?",

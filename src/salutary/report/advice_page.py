@@ -8,7 +8,7 @@ from typing import Any
 
 from salutary.advice.comparison import rows_of_pool
 from salutary.displays.advice import AdviceDisplay
-from salutary.report.answer import Answer, baselines, beyond_both_tables
+from salutary.report.answer import Answer, baselines, beyond_both_tables, leaning
 from salutary.report.made import (
     MOST_FEATURES,
     commands_of,
@@ -23,6 +23,8 @@ from salutary.report.warnings import warnings_of
 HEADLINES = {
     "better": "Assigned labels would help.",
     "worse": "A model does better without assigned labels.",
+    "rather better": "Assigned labels may help, but that may be chance.",
+    "rather worse": "Assigned labels do not seem to help.",
     "no difference": "Whether assigned labels would help is not sure.",
     "no labels": "No label would be given.",
 }
@@ -80,7 +82,7 @@ def _answer(outcome: Mapping[str, Any] | None) -> Answer:
             None,
         )
     beyond = beyond_both_tables(outcome, "labels")
-    headline = HEADLINES[outcome["finding"]]
+    headline = HEADLINES[leaning(outcome)]
     if outcome["difference"] is None and outcome["finding"] == "no labels":
         beyond = f"No option with assigned labels was kept. {beyond}"
     return Answer(headline, beyond, "", outcome["sentence"])

@@ -39,6 +39,8 @@ class Answer:
 HEADLINES = {
     "better": "Yes, the {labels} help.",
     "worse": "No: the best model without the {labels} is better.",
+    "rather better": "The {labels} may help, but that may be chance.",
+    "rather worse": "The {labels} do not seem to help.",
     "no difference": "Whether the {labels} help is not sure.",
     "no labels": "No {label} was given, as none was seen to help.",
 }
@@ -79,7 +81,7 @@ def answer_of(
             "tables."
         )
         return Answer(headline, beyond, held_out, None)
-    headline = HEADLINES[verdict["finding"]].format(label=label, labels=labels)
+    headline = HEADLINES[leaning(verdict)].format(label=label, labels=labels)
     beyond = beyond_both_tables(verdict, labels)
     if not kept:
         if least_z:
@@ -91,6 +93,20 @@ def answer_of(
         beyond = "Nothing is gained beyond training on both tables."
         beyond += _with_undone(frames, labels)
     return Answer(headline, beyond, held_out, verdict["sentence"])
+
+
+def leaning(verdict: Mapping[str, Any]) -> str:
+    """The finding of a verdict, and which way it leans where it is not sure.
+
+    Returns
+    -------
+    str
+        One of the names in `HEADLINES`.
+    """
+    finding, difference = str(verdict["finding"]), verdict["difference"]
+    if finding != "no difference" or round(difference["mean"], 4) == 0:
+        return finding
+    return "rather better" if difference["mean"] < 0 else "rather worse"
 
 
 def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
