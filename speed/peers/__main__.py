@@ -17,11 +17,15 @@ from speed.peers.comparison import compare
 from speed.peers.page import page
 from speed.peers.problem import Sizes, make
 from speed.peers.process import PEERS, ROOT
-from speed.peers.tools import INFLUENCES, QUERIES, SALUTARY, SALUTARY_CHOICE, Tool
+from speed.peers.tools import FITS, INFLUENCES, QUERIES, SALUTARY, SALUTARY_CHOICE, Tool
 
 
 def write_page(
-    path: Path, sizes: Sizes, influences: Sequence[Tool], queries: Sequence[Tool]
+    path: Path,
+    sizes: Sizes,
+    influences: Sequence[Tool] = INFLUENCES,
+    queries: Sequence[Tool] = QUERIES,
+    fits: Sequence[Tool] = FITS,
 ) -> None:
     """Time the tools on a problem of these sizes, and write the page whole."""
     with tempfile.TemporaryDirectory() as name:
@@ -30,11 +34,12 @@ def write_page(
         make(sizes).write(source)
         found = compare(SALUTARY, influences, source, folder)
         picked = compare(SALUTARY_CHOICE, queries, source, folder)
-    write_text(path, page(sizes, found, picked))
+        fitted = compare(SALUTARY_CHOICE, fits, source, folder)
+    write_text(path, page(sizes, found, picked, fitted))
 
 
 if __name__ == "__main__":
     if not PEERS.exists():
         print(f"no {PEERS.relative_to(ROOT)}: run make peers", file=sys.stderr)
         sys.exit(2)
-    write_page(ROOT / "docs" / "peers.md", Sizes(), INFLUENCES, QUERIES)
+    write_page(ROOT / "docs" / "peers.md", Sizes())

@@ -26,8 +26,9 @@ makes the environment that the others need, times everything and writes this pag
 Each tool has a process of its own with one thread, and is timed in turn with
 salutary, after a run of each that does not count. **Times** is the median ratio of
 its seconds to those of salutary beside it, with the range over the pairs: below 1 it
-is faster than salutary. **Memory** is the peak of its process, by the system's
-account, beyond that of its imports."""
+is faster than salutary. The seconds are medians of each side, so their quotient
+differs a little. **Memory** is the peak of its process, by the system's account,
+beyond that of its imports."""
 
 ABOUT_INFLUENCES = """\
 **Difference** is the largest of all rows and classes, in standard deviations of
@@ -42,21 +43,24 @@ salutary's influences, and **ranks** Spearman's correlation over all of them.
   sample; else it would solve for each of them. Its conjugate gradients have their
   default tolerance.
 - EK-FAC approximates the Hessian, even of one layer. It is made for networks that are
-  too large for a Hessian. Its scores are of rows with the labels they have, so the
-  pool is passed once for each class."""
+  too large for a Hessian. Its scores are of rows with the labels they have, so it is
+  given each pool row once for each class."""
 
 ABOUT_QUERIES = """\
 **As margin** counts the rows that are among the ten of scikit-learn's margin.
+small-text is made for texts. It was given vectors in place of them, under its
+classifier for scikit-learn."""
 
-- The last three lines are what stands around a query, for whoever fits anew after
-  each: a fit of scikit-learn, and whole fits of salutary that label ten rows in one
-  round. With its guard, a fit makes three more runs and compares the labels with what
-  people's labels alone would give.
-- small-text is made for texts. It was given vectors in place of them, under its
-  classifier for scikit-learn."""
+ABOUT_FITS = """\
+Around queries stand fits of the model. A whole fit of salutary, here of one round that
+labels ten rows, has two of them. With the guard, which is the default, it makes three
+more runs, and compares its labels with what people's labels alone would give. Times are
+those of salutary's choice of ten rows, as above."""
 
 
-def page(sizes: Sizes, influences: Comparison, queries: Comparison) -> str:
+def page(
+    sizes: Sizes, influences: Comparison, queries: Comparison, fits: Comparison
+) -> str:
     """All of the page."""
     setting = _prose(
         f"{sizes.pool:,} pool rows of {sizes.features} features under {sizes.classes} "
@@ -86,8 +90,11 @@ def page(sizes: Sizes, influences: Comparison, queries: Comparison) -> str:
         table(queries, {"as margin": _as_margin}),
         faster(queries),
         ABOUT_QUERIES,
+        "## Whole fits",
+        ABOUT_FITS,
+        table(fits, {}),
         "## Versions",
-        versions(influences, queries),
+        versions(influences, queries, fits),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -113,9 +120,7 @@ def _ranks(comparison: Comparison, found: Found) -> str:
 
 def _as_margin(comparison: Comparison, found: Found) -> str:
     margin = comparison.measured[0].found
-    if margin is None or not len(found.values):
-        return ""
-    return str(shared(found.values, margin.values))
+    return "" if margin is None else str(shared(found.values, margin.values))
 
 
 def table(comparison: Comparison, columns: dict[str, Column]) -> str:

@@ -42,7 +42,10 @@ QUERIES = (
     Tool("scikit-activeml, CoreSet", "query_skactiveml", "CoreSet", pairs=3),
     Tool("small-text, BreakingTies", "query_small_text", "BreakingTies", True),
     Tool("small-text, GreedyCoreset", "query_small_text", "GreedyCoreset", True, 3),
-    Tool("a fit of `LogisticRegression`", "query_sklearn", "fit"),
-    Tool("a fit of salutary, `guard=False`", "query_salutary", "fit, no guard"),
-    Tool("a fit of salutary", "query_salutary", "fit", pairs=3),
+)
+
+FITS = (
+    Tool("scikit-learn, `LogisticRegression().fit`", "query_sklearn", "fit"),
+    Tool("salutary, `guard=False`", "query_salutary", "fit, no guard"),
+    Tool("salutary, as it comes", "query_salutary", "fit", pairs=3),
 )
