@@ -16,7 +16,7 @@ from salutary.labeling.rules import find_rule
 from salutary.pools.arrays import ArrayPool
 from speed.peers.problem import Problem
 from speed.peers.query_sklearn import N_ROWS
-from speed.peers.serving import Work, serve
+from speed.peers.serving import Way, Work, serve
 
 
 def choice(problem: Problem) -> Work:
@@ -64,7 +64,7 @@ def whole(problem: Problem, guard: bool) -> Work:
     return work
 
 
-WAYS = {
+WAYS: dict[str, Way] = {
     "choose_batches": choice,
     "fit, no guard": partial(whole, guard=False),
     "fit": partial(whole, guard=True),
