@@ -1,4 +1,4 @@
-# Four environments, each made by the first target that needs it.
+# Five environments, each made by the first target that needs it.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 LIGHT := .venv-demo
 OLDEST := .venv-oldest
 LABEL_STUDIO := .venv-label-studio
+PEERS := .venv-peers
 N ?= 1000
 SEED ?= 0
 # Pictures go to files, whatever matplotlib is told to show windows by.
@@ -34,6 +35,13 @@ $(LABEL_STUDIO)/.ready: constraints-label-studio.txt
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $< label-studio-sdk
+	touch $@
+
+# pyDVL needs an older NumPy than salutary does.
+$(PEERS)/.ready: speed/peers/constraints.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $< 'pydvl[influence]' kronfluence modAL-python small-text
 	touch $@
 
 install: $(READY) ## Make .venv with all that development needs
@@ -101,7 +109,10 @@ docs-outputs: $(READY) ## Rerun the commands of README and docs, and write down 
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m speed
 
-clean: ## Remove the environments and caches
-	rm -rf docs/_build docs/api docs/gallery $(VENV) $(LIGHT) $(OLDEST) $(LABEL_STUDIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+peers: $(READY) $(PEERS)/.ready ## Measure beside other libraries: minutes, and 2 GB the first time
+	$(BIN)/python -m speed.peers
 
-.PHONY: help install demo test test-oldest check hostile test-numerics lint format studies docs docs-outputs bench clean
+clean: ## Remove the environments and caches
+	rm -rf docs/_build docs/api docs/gallery $(VENV) $(LIGHT) $(OLDEST) $(LABEL_STUDIO) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help install demo test test-oldest check hostile test-numerics lint format studies docs docs-outputs bench peers clean

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import salutary
+from salutary.cli.main import main
 from salutary.tables import batches
 from tests.served import serving
 from tests.words import once
@@ -110,6 +112,35 @@ def test_each_part_fetches_its_own_from_a_url(
 
 
 @pytest.mark.parametrize("row", [3, 38, 59])
+class Predicted:
+    """Predicts batches, as docs/scale.md shows."""
+
+    def __init__(self, run: str) -> None:
+        self.model = salutary.load(run)
+
+    def __call__(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[["id"]].assign(prediction=self.model.predict(rows))
+
+
+def test_rays_own_pass_predicts_what_one_machine_does(
+    run: Callable[..., Path], folder: Path, pool: pd.DataFrame
+) -> None:
+    write(pool, folder)
+    out = run("--pool", str(folder / "pool"), "--budget", "5")
+    found = ray.data.read_parquet(str(folder / "pool")).map_batches(
+        Predicted,
+        fn_constructor_args=[str(out)],
+        batch_format="pandas",
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=1),
+    )
+    found.write_parquet(str(folder / "there"))
+    main(["predict", str(out), str(folder / "pool"), "--out", str(folder / "here.csv")])
+    there = pd.read_parquet(folder / "there").set_index("id")["prediction"]
+    here = pd.read_csv(folder / "here.csv").set_index("id")["prediction"]
+    assert len(here) == len(pool)
+    pd.testing.assert_series_equal(there[here.index], here, check_dtype=False)
+
+
 def test_a_value_that_cannot_be_used_is_named_by_its_file_and_row(
     refusal: Refusal, words: list[str], folder: Path, pool: pd.DataFrame, row: int
 ) -> None:

@@ -1,0 +1,1 @@
+"""Other libraries that compute influences or ask for rows, beside salutary."""
