@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from salutary.advice.cross_fitting import FoldResults, Judged, judge_fold, together
 from salutary.advice.measure import Measure
@@ -46,6 +47,7 @@ def verdict_on(
     state: State,
     objective: str = "log_loss",
     beside: Beside = nothing,
+    n_jobs: int | None = None,
 ) -> Verdict | None:
     """The verdict on a run that has ended.
 
@@ -64,6 +66,8 @@ def verdict_on(
         What users call the objective of the problem.
     beside : Beside, optional
         Options to compare with as well, such as those of other features.
+    n_jobs : int, optional
+        Number of threads that judge folds at once, as in joblib.
 
     Returns
     -------
@@ -73,29 +77,33 @@ def verdict_on(
     if not problem.folds:
         return None
     measure = Measure(problem.canary, problem.objective, objective)
-    return reach_verdict(_judged(problem, state, beside), measure)
+    return reach_verdict(_judged(problem, state, beside, n_jobs), measure)
 
 
-def _judged(problem: Definition, state: State, beside: Beside) -> dict[str, Judged]:
+def _judged(
+    problem: Definition, state: State, beside: Beside, n_jobs: int | None
+) -> dict[str, Judged]:
     """The baselines and a run's labels on the canary rows, fold after fold."""
-    results, held, begin = [], [], 0
     chosen = _rounds_by_other_folds(problem, state)
-    for number, fold in enumerate(problem.folds):
+
+    def judged(number: int, fold: Fold) -> FoldResults:
         snapshot = state.fold_history[chosen[number]][number]
         # Without labels in the run, those of the folds are nobody's.
         kept = state.best
         labels = _with_labels(problem, snapshot, kept) if len(kept) else {}
         task, canary = task_of(problem, fold), in_float64(fold.canary)
-        results.append(
-            {
-                **judge_fold(task, canary, BASELINES),
-                **beside(number),
-                **judge_fold(task, canary, labels),
-            }
-        )
-        held.append(np.arange(begin, begin + len(canary)))
-        begin += len(canary)
-    return together(list(zip(held, results, strict=True)), begin)
+        return {
+            **judge_fold(task, canary, BASELINES),
+            **beside(number),
+            **judge_fold(task, canary, labels),
+        }
+
+    results = Parallel(n_jobs=n_jobs, require="sharedmem")(
+        delayed(judged)(number, fold) for number, fold in enumerate(problem.folds)
+    )
+    ends = np.cumsum([len(fold.canary) for fold in problem.folds])
+    held = np.split(np.arange(ends[-1]), ends[:-1])
+    return together(list(zip(held, results, strict=True)), int(ends[-1]))
 
 
 def _rounds_by_other_folds(problem: Definition, state: State) -> list[int]:

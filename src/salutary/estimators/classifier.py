@@ -444,7 +444,8 @@ class SalutaryClassifier(
             self._remember_apart(y, *ended)
         else:
             self._remember(y, unlabeled, *ended)
-        self.verdict_ = verdict_on(problem, state, objective_name(self.objective))
+        objective = objective_name(self.objective)
+        self.verdict_ = verdict_on(problem, state, objective, n_jobs=self.n_jobs)
         self._to_explain = RunToExplain.of(problem, state, kept, held)
         return training_rows(problem, best.rows, best.labels), best.model
 

@@ -278,7 +278,8 @@ def relabel(
     )
     with threadpool_limits(limits=1, user_api="blas"):
         _, state, rounds = told.run(problem, as_limit(budget))
-        verdict = verdict_on(problem, state, objective_name(objective))
+        judged_by = objective_name(objective)
+        verdict = verdict_on(problem, state, judged_by, n_jobs=n_jobs)
     model = joined_again(estimator, transformer, state.best.model, names)
     found = _relabeling(problem, state, rounds, model, verdict)
     told.end(found.history, found.termination, verdict, model, given)

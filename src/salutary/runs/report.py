@@ -45,13 +45,16 @@ def run_figures(finished: FinishedRun, validation_labels: IntArray) -> dict[str,
 
 def convex_figures(finished: FinishedRun) -> dict[str, Any]:
     """Figures of a run whose model is a logistic regression on the tables' columns."""
-    problem, objective = finished.prepared.problem, finished.request.settings.objective
+    problem, request = finished.prepared.problem, finished.request
+    verdict = verdict_on(
+        problem, finished.state, request.settings.objective, n_jobs=request.jobs
+    )
     return {
         **run_figures(finished, problem.validation.labels),
         "C": problem.estimator.C,
         "guessing_loss": _guessing_loss(problem),
         "train_by_class": counts_by_class(problem.classes, problem.labeled.labels),
-        "verdict": figures_of(verdict_on(problem, finished.state, objective)),
+        "verdict": figures_of(verdict),
     }
 
 
