@@ -66,6 +66,23 @@ def test_edges_are_the_same_on_both_sides_of_zero_which_has_a_bin_of_its_own() -
     assert (spread.lower[0], spread.upper[0]) == (-1e-12, 1e-12)
 
 
+def test_values_at_the_edges_and_next_to_them_are_in_their_bins() -> None:
+    edges = EDGES.astype(np.float32)
+    infinite = np.float32(np.inf)
+    values = np.concatenate(
+        [
+            *(edges, np.nextafter(edges, infinite), np.nextafter(edges, -infinite)),
+            np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, np.inf, -np.inf]),
+            (10.0 ** np.linspace(-14, 14, 20_000)).astype(np.float32),
+            (-(10.0 ** np.linspace(-14, 14, 20_000))).astype(np.float32),
+        ],
+        dtype=np.float32,
+    )
+    survey = surveyed(values[:, np.newaxis], 4096)
+    expected = np.bincount(np.searchsorted(edges[1:-1], values, side="right"))
+    assert_array_equal(survey.counts, expected)
+
+
 def test_what_is_beyond_the_edges_counts_in_the_outermost_bins() -> None:
     spread = spread_of(np.array([[1e30], [-1e30], [1e12]]), 3)
     assert spread.n_rows.tolist() == [1, 2]
