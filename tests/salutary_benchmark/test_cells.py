@@ -130,10 +130,11 @@ def test_a_round_has_the_figures_of_scikit_learns_metrics(name: str, data: str) 
         assert row["accuracy"] == accuracy_score(y, model.predict(X))
         balanced = balanced_accuracy_score(y, model.predict(X))
         assert row["balanced_accuracy"] == pytest.approx(balanced)
+        # A cell has BLAS on one thread, and models are fitted to 1e-8.
         loss = log_loss(y, model.predict_proba(X))
-        assert row["log_loss"] == pytest.approx(loss, rel=1e-9)
+        assert row["log_loss"] == pytest.approx(loss, rel=1e-6)
         loss = log_loss(y_val, model.predict_proba(X_val))
-        assert row["validation_loss"] == pytest.approx(loss, rel=1e-9)
+        assert row["validation_loss"] == pytest.approx(loss, rel=1e-6)
         assert row["agreement"] == pytest.approx(step.agreement, nan_ok=True)
 
 
