@@ -53,6 +53,8 @@ COMPONENTS = 64
 BUDGET, BATCH = 100, 10
 SURE = 2.0
 """Standard errors from which on a difference is called significant."""
+SAME = 1e-6
+"""Smaller differences in log loss are those of two solvers."""
 
 READING = f"""\
 Of each data set, rows are drawn once for each size: as many to train on as to validate
@@ -66,7 +68,7 @@ folds, log loss) on the columns as the run's own model encodes them: fitted on t
 training rows for `label`, on training and validation rows for `advise --out`.
 Differences are in log loss on the test rows, model less reference, with their paired
 standard errors; below zero the model is better. Significant is more than {SURE:g}
-standard errors.
+standard errors, and more than {SAME:g}, as two solvers differ by less.
 
 A verdict says of assigned labels that they are better, worse, or make no
 sure difference to the best use of people's labels, or that none was kept. Two verdicts
@@ -253,9 +255,10 @@ class Counts:
             ),
         }
         for run in ("label", "advise"):
-            ahead = own[f"{run}_behind"] / own[f"{run}_se"]
-            row[f"{run} significantly better"] = int((ahead < -SURE).sum())
-            row[f"{run} significantly worse"] = int((ahead > SURE).sum())
+            behind = own[f"{run}_behind"]
+            least = np.maximum(SURE * own[f"{run}_se"], SAME)
+            row[f"{run} significantly better"] = int((behind < -least).sum())
+            row[f"{run} significantly worse"] = int((behind > least).sum())
             row[f"{run} less reference, mean"] = f"{own[f'{run}_behind'].mean():+.4f}"
         return row
 

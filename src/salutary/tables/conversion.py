@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from salutary.errors import InputError
 from salutary.influence.label_values import shown
 from salutary.tables.spelling import (
+    only_where,
     parsed_dates,
     parsed_times,
     spell_booleans,
@@ -54,7 +55,7 @@ def as_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if types.is_float16(values.type):
         values = values.cast(pa.float64(), safe=False)
     if types.is_floating(values.type):
-        return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        return only_where(pc.invert(pc.is_nan(values)), values)
     return values
 
 
@@ -158,8 +159,7 @@ def _texts(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | No
         return _float_texts(values).cast(target)
     moments = _moments(values)
     if moments is not None:
-        nothing = pa.scalar(None, values.type)
-        values = pc.if_else(moments.is_valid(), values, nothing)
+        values = only_where(moments.is_valid(), values)
     try:
         return values.cast(target)
     except pa.ArrowException:  # such as a moment beyond all calendars
@@ -172,7 +172,7 @@ def _float_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
     whole = pc.and_(
         pc.less_equal(size, LARGEST_WHOLE), pc.equal(pc.floor(values), values)
     )
-    digits = pc.if_else(whole, values, pa.scalar(None, values.type)).cast(pa.int64())
+    digits = only_where(whole, values).cast(pa.int64())
     return pc.if_else(whole, digits.cast(pa.string()), values.cast(pa.string()))
 
 
@@ -189,14 +189,14 @@ def _between_numbers(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
         return values.cast(target, safe=False)
     if pa.types.is_boolean(target):
         known = pc.is_in(values, value_set=pa.array([0, 1]).cast(values.type))
-        return pc.if_else(known, values, pa.scalar(None, values.type)).cast(target)
+        return only_where(known, values).cast(target)
     if pa.types.is_floating(values.type):
         exact = pc.less_equal(pc.abs(values), LARGEST_WHOLE)
-        values = pc.if_else(exact, values, pa.scalar(None, values.type))
+        values = only_where(exact, values)
     cast = values.cast(target, safe=False)
     same = pc.equal(cast.cast(values.type, safe=False), values)
     same = pc.and_(same, pc.equal(_is_negative(cast), _is_negative(values)))
-    return pc.if_else(same, cast, pa.scalar(None, target))
+    return only_where(same, cast)
 
 
 def _is_negative(values: pa.ChunkedArray) -> pa.ChunkedArray | pa.Scalar:
@@ -214,8 +214,7 @@ def _from_text(
     if types.is_floating(target):
         if spell_booleans(texts):
             return _booleans(texts).cast(pa.int8()).cast(target)
-        texts = pc.if_else(spells_number(texts), texts, pa.scalar(None, pa.string()))
-        return texts.cast(target)
+        return only_where(spells_number(texts), texts).cast(target)
     if types.is_boolean(target):
         return _booleans(texts)
     if types.is_timestamp(target) and date_format:
@@ -289,7 +288,7 @@ def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
         count = values.cast(pa.int64())
         first, end = (second * UNITS[unit] for second in YEARS)
         known = pc.and_(pc.greater_equal(count, first), pc.less(count, end))
-        values = pc.if_else(known, values, pa.scalar(None, values.type))
+        values = only_where(known, values)
     # The last digits of nanoseconds may be lost.
     values = values.cast(pa.timestamp("us", values.type.tz), safe=unit != "ns")
     return values.cast(pa.timestamp("us"))
@@ -299,7 +298,7 @@ def _durations(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Durations in nanoseconds, null where 64 bits cannot hold them (292 years)."""
     longest = (2**63 - 1) // (UNITS["ns"] // UNITS[values.type.unit])
     known = pc.less_equal(pc.abs(values.cast(pa.int64())), longest)
-    values = pc.if_else(known, values, pa.scalar(None, values.type))
+    values = only_where(known, values)
     return values.cast(pa.duration("ns"))
 
 

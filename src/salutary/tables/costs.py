@@ -17,7 +17,7 @@ from salutary.influence.objectives import LARGEST_COST
 from salutary.tables.columns import plain_kind
 from salutary.tables.conversion import as_plain
 from salutary.tables.formats import read_table
-from salutary.tables.spelling import spells_number
+from salutary.tables.spelling import only_where, spells_number
 from salutary.tables.targets import cast_labels
 
 COLUMNS = ("label", "predicted", "cost")
@@ -88,7 +88,7 @@ def _numbers(values: pa.ChunkedArray, place: str) -> NDArray[np.float64]:
     written = as_plain(values)
     if pa.types.is_string(written.type):
         texts = pc.utf8_trim_whitespace(written)
-        numbers = pc.if_else(spells_number(texts), texts, pa.scalar(None, pa.string()))
+        numbers = only_where(spells_number(texts), texts)
     else:
         numbers = written
     cost: NDArray[np.float64] = numbers.cast(pa.float64(), safe=False).to_numpy()
