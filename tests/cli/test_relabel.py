@@ -785,6 +785,9 @@ def test_an_empty_target_has_a_remedy_that_needs_no_pool(
     assert line.endswith("; fill it or drop the row")
 
 
+@pytest.mark.skipif(
+    int(pa.__version__.split(".")[0]) < 21, reason="Arrow writes no views to Parquet"
+)
 def test_texts_in_views_are_relabeled_and_stay_so(tmp_path: Path) -> None:
     train, validation = tables()
     rows = pa.Table.from_pandas(train, preserve_index=False)
