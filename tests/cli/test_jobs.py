@@ -10,6 +10,7 @@ import pytest
 from joblib import Parallel
 
 from salutary.cli.main import main
+from salutary.labeling import fitting
 from tests.words import once
 
 
@@ -36,6 +37,7 @@ def test_labels_are_the_same_on_any_number_of_threads(
         own(self, n_jobs=n_jobs, **options)
 
     monkeypatch.setattr(Parallel, "__init__", noted)
+    monkeypatch.setattr(fitting, "MANY_VALUES", 0)
     words = [
         *[command, str(folder / "train.csv"), "--target", "kind", "--seed", "3"],
         *["--validation", str(folder / "validation.csv"), "--C", "0.5"],

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from salutary import SalutaryClassifier, label_influence
-from salutary.labeling import loop
+from salutary.labeling import fitting, loop, scoring
 from salutary.labeling.guard import FOLDS
 from salutary.pools import threads
 from salutary.pools.arrays import ArrayPool
@@ -579,7 +579,11 @@ def test_the_number_of_threads_does_not_change_the_run() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("estimate", ["first_order", "newton"])
-def test_the_number_of_jobs_does_not_change_the_run(estimate: str) -> None:
+def test_the_number_of_jobs_does_not_change_the_run(
+    estimate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "MANY_VALUES", 0)
+    monkeypatch.setattr(scoring, "MANY_WEIGHTS", 0)
     X, y, X_val, y_val = draw()
     small = {"guard": True, "estimate": estimate, "budget": 4, "batch_size": 2}
     runs = [salutary(n_jobs=n_jobs, **small) for n_jobs in (None, 2, -1)]
@@ -596,6 +600,7 @@ def test_jobs_are_threads_that_work_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     X, y, X_val, y_val = draw()
     monkeypatch.setattr(ArrayPool.__init__, "__defaults__", (30,))
     monkeypatch.setattr(threads, "BLOCK_ROWS", 30)
+    monkeypatch.setattr(scoring, "MANY_WEIGHTS", 0)
     together = threading.Barrier(4, timeout=60)
 
     def rule(influence: np.ndarray, probability: np.ndarray) -> np.ndarray:

@@ -17,7 +17,12 @@ from salutary.arrays import FloatArray, Matrix, as_float64
 from salutary.influence.objectives import bind
 from salutary.labeling.definition import Definition, Fold
 from salutary.labeling.edits import SwitchLabel
-from salutary.labeling.fitting import Snapshot, fit_converged, training_rows
+from salutary.labeling.fitting import (
+    Snapshot,
+    fit_converged,
+    jobs_for_fits,
+    training_rows,
+)
 from salutary.labeling.guard import decrease_in
 from salutary.labeling.loop import State
 from salutary.labeling.rows import LabeledRows, join
@@ -98,6 +103,7 @@ def _judged(
             **judge_fold(task, canary, labels),
         }
 
+    n_jobs = jobs_for_fits(n_jobs, problem.labeled, problem.validation)
     results = Parallel(n_jobs=n_jobs, require="sharedmem")(
         delayed(judged)(number, fold) for number, fold in enumerate(problem.folds)
     )

@@ -170,9 +170,10 @@ Jobs = Annotated[
         "--jobs",
         rich_help_panel=ROUNDS,
         metavar="N",
-        help="Number of threads that score the pool, and work on the run and the "
-        "guard's three runs, at once; -1 for as many as there are processors. Labels "
-        "are the same for any number.",
+        help="Number of threads that score the pool, if rows have many features or "
+        "there are many classes, and that work on the run and the guard's three runs "
+        "at once, if labeled rows have a million values. -1: as many as there are "
+        "processors. Labels are the same for any number.",
     ),
 ]
 Scratch = Annotated[

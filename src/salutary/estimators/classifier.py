@@ -131,9 +131,11 @@ class SalutaryClassifier(
         Whether the final model is also fitted on the validation rows. "auto": only if
         they were split off the labeled rows passed to ``fit``.
     n_jobs : int, optional
-        Number of threads that score the pool, and work on the run and the three runs
-        of the guard, at once; None means 1, and -1 as many as there are processors.
-        Labels are the same for any number.
+        Number of threads that score the pool, if features times classes are many, and
+        that work on the run and the three runs of the guard at once, if labeled rows
+        have a million values; with less to do, threads only wait for each other. None
+        means 1, and -1 as many as there are processors. Labels are the same for any
+        number.
     random_state : int, RandomState instance or None, default=None
         Decides the splits. An int makes runs repeatable, on any number of threads.
     verbose : int, default=0

@@ -36,6 +36,25 @@ NEWTON_LIMIT = 200
 """Largest number of coefficients for which Newton's method is faster than L-BFGS."""
 
 
+MANY_VALUES = 1_000_000
+"""Values of labeled rows from which on fits are faster in several threads at once.
+
+With fewer, most of a fit is Python between small matrices, for which threads wait
+(`speed/jobs.py`).
+"""
+
+
+def jobs_for_fits(n_jobs: int | None, *tables: LabeledRows) -> int | None:
+    """How many threads are to fit rows of some tables at once; one for few rows.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        How many are allowed, as in joblib.
+    """
+    return n_jobs if sum(rows.X.size for rows in tables) >= MANY_VALUES else 1
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A model, and the pool rows it was fitted on besides the labeled set.

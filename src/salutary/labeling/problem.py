@@ -19,6 +19,7 @@ from salutary.labeling.fitting import (
     Snapshot,
     begin,
     extend,
+    jobs_for_fits,
     training_rows,
     trial,
 )
@@ -195,7 +196,8 @@ class Problem(Definition):
         """Results of calls that need nothing of each other, in their order."""
         # Threads share the pool and the one thread that BLAS is limited to. Processes
         # take longer than no parallelism at all (`speed/jobs.py`).
-        return list(Parallel(n_jobs=self.n_jobs, require="sharedmem")(calls))
+        n_jobs = jobs_for_fits(self.n_jobs, self.labeled)
+        return list(Parallel(n_jobs=n_jobs, require="sharedmem")(calls))
 
 
 def restored_model(

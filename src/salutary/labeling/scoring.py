@@ -31,6 +31,13 @@ CHUNK_BYTES = 2**20
 FEWEST_ROWS = 256
 """Smallest chunk: below it NumPy's calls take longer than their work."""
 
+MANY_WEIGHTS = 1_000
+"""Weights of all views from which on threads score blocks faster than one does.
+
+With fewer, threads wait for each other in Python between small products
+(`speed/jobs.py`).
+"""
+
 Shortlists = dict[str, Selection]
 """The best rows by each variant of a rule."""
 
@@ -119,7 +126,8 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     views : sequence of View
         Of one pool, with the same classes.
     n_jobs : int, optional
-        Number of threads, as in joblib, where the pool is on this machine.
+        Number of threads, as in joblib, where the pool is on this machine and the
+        product with a row is large enough.
 
     Returns
     -------
@@ -134,8 +142,9 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     """
     pool = views[0].problem.pool
     weight = pool.weight if (pool.weight != 1).any() else None
-    work = _Work([_Columns.of(view, weight) for view in views])
-    scan = pool.scan(work, n_jobs)
+    columns = [_Columns.of(view, weight) for view in views]
+    n_weights = sum(own.scorer.weights.size for own in columns)
+    scan = pool.scan(_Work(columns), n_jobs if n_weights >= MANY_WEIGHTS else 1)
     first, *others = scan.ask(attrgetter("shortlists"))
     for other in others:
         first = [
