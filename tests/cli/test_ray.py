@@ -111,7 +111,6 @@ def test_each_part_fetches_its_own_from_a_url(
     same(labels_of(here), labels_of(folder / "cluster"))
 
 
-@pytest.mark.parametrize("row", [3, 38, 59])
 class Predicted:
     """Predicts batches, as docs/scale.md shows."""
 
@@ -142,6 +141,7 @@ def test_rays_own_pass_predicts_what_one_machine_does(
     assert sorted(there.to_numpy().tolist()) == sorted(here.to_numpy().tolist())
 
 
+@pytest.mark.parametrize("row", [3, 38, 59])
 def test_a_value_that_cannot_be_used_is_named_by_its_file_and_row(
     refusal: Refusal, words: list[str], folder: Path, pool: pd.DataFrame, row: int
 ) -> None:
