@@ -29,9 +29,10 @@ from sklearn.preprocessing import StandardScaler
 from salutary.advice.options import train_and_validation, whole_pool
 from salutary.advice.task import AdviceTask
 from salutary.arrays import Float64Array, IntArray
-from salutary.deep.distillation import distill, distilled_with_validation
-from salutary.deep.fine_tuning import FineTuning
-from salutary.deep.soft_labels import SoftRows, arguments_of
+from salutary.deep.distillation import distill
+from salutary.deep.final_model import final_model, trained
+from salutary.deep.fine_tuning import FineTuning, Lesson
+from salutary.deep.soft_labels import arguments_of
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rows import LabeledRows
 from salutary.names import FROZEN, FROZEN_POOL
@@ -52,6 +53,8 @@ LABELED, BOTH = "labeled only", "train + validation"
 DISTILLED = "labeled, distilled"
 KEPT = "the better of both on canary rows"
 BOTH_DISTILLED = "train + validation, distilled"
+ALL_EPOCHS = "train + validation, all epochs, not calibrated"
+LEFT = "train + validation, the way that cross-validation prefers"
 EACH_AS_MUCH = "labeled, distilled, a pool row as a labeled one"
 
 
@@ -63,13 +66,23 @@ def measure(data: str, seed: int) -> Iterator[dict[str, Any]]:
     with TemporaryDirectory() as folder:
         model = trainer(data, seed, folder)
 
-        def taught(number: int, *rows: Any) -> Any:
-            *labeled, soft = rows
-            student = clone(model).set_params(epochs=EPOCHS[data])
-            return student.fit(*labeled, **arguments_of(soft))
+        def fine_tune(lesson: Lesson) -> Any:
+            epochs = lesson.epochs or model.epochs
+            if lesson.soft is not None:
+                epochs = min(epochs, EPOCHS[data])
+            return (
+                clone(model)
+                .set_params(epochs=epochs)
+                .fit(
+                    *(lesson.X, lesson.y, lesson.X_val, lesson.y_val),
+                    **arguments_of(lesson.soft),
+                )
+            )
 
         task = small(task_of(data, drawn, seed, folder), drawn)
-        task = replace(task, distill=taught, embed_frozen=model.embed_frozen)
+        task = replace(
+            task, fine_tune=fine_tune, distills=True, embed_frozen=model.embed_frozen
+        )
         yield from _regressions(task)
         yield from _networks(task, data)
 
@@ -107,29 +120,42 @@ def _networks(task: FineTuning, data: str) -> Iterator[dict[str, Any]]:
     first = task.first()[0]
     found = distill(task, first)
     yield _judged(LABELED, task, first)
-    yield _judged(BOTH, task, replace(first, model=task.with_validation(first)))
+    people = np.concatenate([task.labeled, task.own_rows, task.canary_rows])
+    whole = task.fine_tune(Lesson("whole", *task.with_labels(people)))
+    yield _judged(ALL_EPOCHS, task, replace(first, model=whole))
     # Without a teacher the model stays the one of the labeled rows.
     own = first if found.snapshot is None else found.snapshot
     # By which another rule of which model to keep can be tried.
     canary = {name: (found.figures or {}).get(name) for name in ("decrease", "se")}
     yield {**_judged(DISTILLED, task, own), **canary}
     yield _judged(KEPT, task, found.best(first))
-    both = replace(first, model=distilled_with_validation(task))
-    yield _judged(BOTH_DISTILLED, task, both)
+    yield from _with_validation(task, first)
     if data == "mnist":
         yield _judged(EACH_AS_MUCH, task, _each_as_much(task, first))
 
 
+def _with_validation(task: FineTuning, first: Snapshot) -> Iterator[dict[str, Any]]:
+    """The best ways to train on the validation rows too, and the better of them."""
+    ways = final_model(task, first, distilled=True).ways
+    found = {}
+    for name, distilled in ((BOTH, False), (BOTH_DISTILLED, True)):
+        way = next(way for way in ways if way.distilled is distilled)
+        model = trained(task, first, way)
+        found[distilled] = _judged(name, task, replace(first, model=model))
+        yield {**found[distilled], "epochs": way.epochs, "temperature": way.temperature}
+    yield {**found[ways[0].distilled], "trained_on": LEFT}
+
+
 def _each_as_much(task: FineTuning, first: Snapshot) -> Snapshot:
     """The distilled model where a row of the pool weighs as much as a labeled one."""
-    assert task.distill is not None
-    own = task.distill
 
-    def heavier(*rows: Any) -> Any:
-        *labeled, soft = rows
-        return own(*labeled, SoftRows(soft.X, soft.chance, 1.0))
+    def heavier(lesson: Lesson) -> Any:
+        soft = lesson.soft
+        if soft is not None:
+            soft = replace(soft, weight=1.0)
+        return task.fine_tune(replace(lesson, soft=soft))
 
-    found = distill(replace(task, distill=heavier), first)
+    found = distill(replace(task, fine_tune=heavier), first)
     assert found.snapshot is not None
     return found.snapshot
 
@@ -210,8 +236,10 @@ PAIRS = (
     (DISTILLED, LABELED),
     (KEPT, LABELED),
     (DISTILLED, FROZEN_POOL),
+    (BOTH, ALL_EPOCHS),
     (BOTH_DISTILLED, BOTH),
-    (BOTH_DISTILLED, FROZEN_POOL),
+    (LEFT, BOTH),
+    (LEFT, FROZEN_POOL),
 )
 
 
@@ -239,9 +267,11 @@ test rows, drawn anew for each seed from {SEEDS[0]} to {SEEDS[-1]}. Three in ten
 validation rows are the canary rows. Images: a CNN of three convolutions from random
 weights, 50 epochs, 20 with the pool. Texts: all-MiniLM-L6-v2 with LoRA of rank 8, five
 epochs, two with the pool, of AG News 32 tokens, of SST-2 48. What is trained on labeled
-rows alone stops early by the canary rows; what is trained on all validation rows runs
-all epochs. The teacher of the former has not seen the canary rows; that of the latter,
-and the regressions on frozen embeddings, have.
+rows alone stops early by the canary rows. What is trained on all validation rows has
+the number of epochs (of all, half, ...) and the temperature that cross-validation
+finds, but for "{ALL_EPOCHS}". The teacher of the
+former has not seen the canary rows; that of the latter, and the regressions on frozen
+embeddings, have.
 All pool rows weigh as much as all labeled rows. "A pool row as a labeled one" has them
 weigh ten times as much instead. The weight was chosen of three on four other draws of
 MNIST. No run assigns labels here: the model of the labeled rows stands for the best

@@ -17,7 +17,8 @@ from sklearn.base import clone
 from salutary import LoraClassifier, TorchClassifier
 from salutary.arrays import IntArray
 from salutary.deep.canary import part_validation
-from salutary.deep.fine_tuning import FineTuning, run_surrogate
+from salutary.deep.final_model import final_model
+from salutary.deep.fine_tuning import FineTuning, Lesson, run_surrogate
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import advance, start
 from salutary.labeling.rules import find_rule
@@ -101,11 +102,12 @@ def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
     """The run with the default rule and guard."""
     model = trainer(data, seed, folder)
 
-    def fine_tune(number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
-        copy = clone(model)
-        if data in TEXTS and len(y) > FEWER_EPOCHS_FROM:
-            copy.set_params(epochs=2)
-        return copy.fit(X, y, X_val, y_val)
+    def fine_tune(lesson: Lesson) -> Any:
+        epochs = lesson.epochs or model.epochs
+        if data in TEXTS and len(lesson.y) > FEWER_EPOCHS_FROM:
+            epochs = min(epochs, 2)
+        copy = clone(model).set_params(epochs=epochs)
+        return copy.fit(lesson.X, lesson.y, lesson.X_val, lesson.y_val)
 
     own_rows, canary_rows = part_validation(
         drawn.validation, drawn.y[drawn.validation], True, np.random.RandomState(seed)
@@ -122,6 +124,7 @@ def task_of(data: str, drawn: Drawn, seed: int, folder: str) -> FineTuning:
         rule=find_rule("tempered"),
         batch_size=BUDGET,
         seed=seed,
+        epochs=model.epochs,
     )
 
 
@@ -153,11 +156,11 @@ def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
         task,
         task.fine_tuned(1, bought, task.codes[bought]),
     )
-    both = replace(first, model=task.with_validation(first))
+    both = replace(first, model=final_model(task, first).model)
     yield _judged("train + validation", task, both)
     with_labels = both
     if len(salutary):
-        with_labels = replace(salutary, model=task.with_validation(salutary))
+        with_labels = replace(salutary, model=final_model(task, salutary).model)
     yield _judged(f"train + validation + {BUDGET} salutary", task, with_labels)
     stays = len(task.worth_adding(first, salutary)) > 0
     yield _judged(IF_WORTH, task, with_labels if stays else both)

@@ -387,18 +387,22 @@ def test_the_final_model_may_see_the_validation_table(
     pool = given["pool"].set_index("name")
     X = [
         *given["train"]["text"],
-        *pool.loc[labels["id"], "text"],
         *given["validation"]["text"],
+        *pool.loc[labels["id"], "text"],
     ]
-    y = [*given["train"]["kind"], *labels["label"], *given["validation"]["kind"]]
+    y = [*given["train"]["kind"], *given["validation"]["kind"], *labels["label"]]
+    refit = json.loads((texts / "run" / "run.json").read_text())["outcome"]["refit"]
+    assert refit["labels"] == len(labels)
+    assert {refit["epochs"], *(way["epochs"] for way in refit["others"])} >= {4, 2}
     expected = LoraClassifier(
         decoder,
         pooling="last",
         device="cpu",
         learning_rate=0.05,
-        epochs=4,
+        epochs=refit["epochs"],
         random_state=0,
     ).fit(X, y)
+    expected.set_temperature(refit["temperature"])
     np.testing.assert_allclose(
         salutary.load(texts / "run").predict_proba(given["pool"]),
         expected.predict_proba(given["pool"]["text"]),

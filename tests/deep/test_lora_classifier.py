@@ -109,6 +109,21 @@ def test_saved_and_loaded_it_is_the_same(tuned: LoraClassifier, tmp_path: Path) 
     assert other.items() <= {**tuned.get_params(), "random_state": None}.items()
 
 
+def test_a_temperature_is_saved_with_the_rest(
+    tuned: LoraClassifier, tmp_path: Path
+) -> None:
+    tuned.save(tmp_path / "plain")
+    cooled = LoraClassifier.load(tmp_path / "plain", device="cpu").set_temperature(2.5)
+    np.testing.assert_allclose(
+        cooled.decision_function(TEXTS), tuned.decision_function(TEXTS) / 2.5
+    )
+    cooled.save(tmp_path / "cooled")
+    again = LoraClassifier.load(tmp_path / "cooled", device="cpu")
+    np.testing.assert_array_equal(
+        again.predict_proba(TEXTS), cooled.predict_proba(TEXTS)
+    )
+
+
 def test_it_is_saved_as_it_was_fitted(decoder: str, tmp_path: Path) -> None:
     texts = ["a b", "c", "d e", "f"]
     model = classifier(decoder, max_length=4).fit(texts, [0, 1, 0, 1])

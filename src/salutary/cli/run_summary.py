@@ -266,6 +266,9 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
 def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
     outcome = report["outcome"]
     distilled = (outcome.get("distillation") or {"used": False})["used"]
+    refit = outcome.get("refit")
+    if refit is not None:
+        distilled = refit["distilled"]
     if distilled:
         yield "The adapter has learned from people and a teacher, from no label above."
     elif _kept_nothing(outcome):
@@ -278,6 +281,8 @@ def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
             f"The adapter was fine-tuned on the validation table too{without}. The "
             "losses above are of the model before that."
         )
+        if refit is not None:
+            yield _refit(refit)
         return
     yield from _verdict(outcome)
     if outcome["verdict"]:
@@ -286,6 +291,22 @@ def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
             f"{FROZEN!r} are those of the model as it comes. --refit-on-validation "
             "fine-tunes on the validation table too."
         )
+
+
+def _refit(refit: dict[str, Any]) -> str:
+    """How the adapter of both tables was trained, and what says so."""
+    words = (
+        f"It was trained for {counted(refit['epochs'], 'epoch')}, and its logits are "
+        f"divided by {refit['temperature']:.2f}: cross-validation of all rows with a "
+        f"label finds a log loss of {refit['log_loss']:.4f}"
+    )
+    others = [
+        f"{other['log_loss']:.4f} for {counted(other['epochs'], 'epoch')}"
+        f"{' with a teacher' if other['distilled'] else ''}"
+        for other in refit["others"]
+        if other["log_loss"] is not None
+    ]
+    return f"{words}{', ' if others else ''}{', '.join(others)}."
 
 
 def _kept_nothing(outcome: dict[str, Any]) -> bool:

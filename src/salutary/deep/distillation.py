@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from salutary.deep.fine_tuning import DISTILLED, FINAL_ROUND, FineTuning
+from salutary.deep.fine_tuning import FineTuning, Lesson
 from salutary.deep.frozen import Frozen, Taught
 from salutary.deep.soft_labels import SoftRows
 from salutary.influence.objectives import row_log_loss
@@ -62,7 +62,7 @@ def distill(task: FineTuning, best: Snapshot) -> Distillation:
     -------
     Distillation
     """
-    if task.distill is None or task.frozen is None:
+    if not task.distills or task.frozen is None:
         return Distillation(None)
     if not len(task.pool):
         return _without("there is no pool")
@@ -72,36 +72,20 @@ def distill(task: FineTuning, best: Snapshot) -> Distillation:
     if figures["teacher_log_loss"] >= figures["guessing_log_loss"]:
         why = "the teacher does no better than guessing by class frequencies"
         return _without(why, figures)
-    model = task.distill(
-        DISTILLED,
+    lesson = Lesson(
+        "distilled",
         *task.with_labels(task.labeled),
         *task.with_labels(task.canary_rows),
-        _soft(task, task.frozen.taught, len(task.labeled)),
+        soft_rows(task, task.frozen.taught, len(task.labeled)),
     )
+    model = task.fine_tune(lesson)
     snapshot = Snapshot(model, task.pool[:0], task.pool[:0])
     figures |= _students_figures(task, best, snapshot)
     return Distillation(figures, snapshot)
 
 
-def distilled_with_validation(task: FineTuning) -> Any:
-    """The deep model of all rows with a label, and of what their teacher says.
-
-    All epochs are run, as no row is left to stop by.
-
-    Parameters
-    ----------
-    task : FineTuning
-        Its distilled model is better than others.
-    """
-    assert task.distill is not None  # a distilled model has been made
-    assert task.frozen is not None
-    rows = np.concatenate([task.labeled, task.own_rows, task.canary_rows])
-    soft = _soft(task, task.frozen.taught_by_all(), len(rows))
-    return task.distill(FINAL_ROUND, *task.with_labels(rows), None, None, soft)
-
-
-def _soft(task: FineTuning, taught: Taught, n_labeled: int) -> SoftRows:
-    """Soft labels of pool rows."""
+def soft_rows(task: FineTuning, taught: Taught, n_labeled: int) -> SoftRows:
+    """Soft labels of pool rows, which together weigh as much as the labeled rows."""
     rows = task.rows(task.pool[taught.rows])
     return SoftRows(rows, taught.chance, n_labeled / len(taught.rows))
 

@@ -49,20 +49,35 @@ from salutary.progress import Stage, reporting, silent
 SURROGATE_BATCH = 10
 """Number of labels in a round of the surrogate's run."""
 
-FINAL_ROUND = -1
-"""Number of the last fine-tuning, which includes the validation rows."""
 
-DISTILLED = -2
-"""Number of the fine-tuning that learns what a teacher says of the pool."""
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a deep model is fine-tuned on.
 
-FineTune = Callable[[int, Any, NDArray[Any], Any, Any], Any]
-"""(round, rows, labels, rows for early stopping, their labels) -> fine-tuned model.
+    Parameters
+    ----------
+    name : str
+        The number of a round, or another name that no other lesson of the run has.
+    X, y : rows and their labels
+    X_val, y_val : rows and their labels, optional
+        To stop early by. Without them all epochs are run.
+    soft : SoftRows, optional
+        Rows that are trained on as well, by soft labels.
+    epochs : int, optional
+        In place of the trainer's own number.
+    """
 
-The last two arguments are None if fine-tuning does not stop early.
-"""
+    name: str
+    X: Any
+    y: NDArray[Any]
+    X_val: Any = None
+    y_val: Any = None
+    soft: SoftRows | None = None
+    epochs: int | None = None
 
-Distill = Callable[[int, Any, NDArray[Any], Any, Any, SoftRows], Any]
-"""The same, with rows that are trained on as well, by soft labels."""
+
+FineTune = Callable[[Lesson], Any]
+"""Makes a fine-tuned model."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +108,11 @@ class FineTuning:
         Displays which step is running.
     embed_frozen : callable, optional
         Vectors of rows under the deep model as it comes, if it has any.
-    distill : callable, optional
-        Makes a deep model that learns soft labels too, if one is wanted. There is an
+    distills : bool, default=False
+        Whether a deep model is wanted that learns soft labels too. There is an
         ``embed_frozen`` then.
+    epochs : int, optional
+        The deep model's number of epochs, if it can be set.
     """
 
     fine_tune: FineTune
@@ -111,7 +128,8 @@ class FineTuning:
     seed: int
     stage: Stage = silent
     embed_frozen: Callable[[Any], Any] | None = None
-    distill: Distill | None = None
+    distills: bool = False
+    epochs: int | None = None
 
     @property
     def objective(self) -> Objective:
@@ -184,16 +202,9 @@ class FineTuning:
         held = self.with_labels(self.canary_rows)
         if not len(self.canary_rows):
             held = None, None
-        model = self.fine_tune(number, self.rows(trained), self.classes[codes], *held)
+        lesson = Lesson(str(number), self.rows(trained), self.classes[codes], *held)
+        model = self.fine_tune(lesson)
         return replace(snapshot, model=model)
-
-    def with_validation(self, snapshot: Snapshot) -> Any:
-        """Fine-tune on a snapshot's rows and all validation rows, for all epochs."""
-        trained, codes = self._trained_on(snapshot)
-        validation = np.concatenate([self.own_rows, self.canary_rows])
-        everything = np.concatenate([trained, validation])
-        labels = self.classes[np.concatenate([codes, self.codes[validation]])]
-        return self.fine_tune(FINAL_ROUND, self.rows(everything), labels, None, None)
 
     def worth_adding(self, first: Snapshot, best: Snapshot) -> Snapshot:
         """Decide whether a run's labels help a model that trains on validation rows.

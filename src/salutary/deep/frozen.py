@@ -7,7 +7,7 @@ what such a regression says of the pool can be learned by the deep model (distil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -111,26 +111,34 @@ class Frozen:
 
         Cross-validation of these rows chooses, so that the canary rows can judge it.
         """
-        return self._taught(self.problem.validation)
+        n_labeled, n_own = len(self.problem.labeled), len(self.problem.validation)
+        return self.taught_by(np.arange(n_labeled + n_own))
 
-    def taught_by_all(self) -> Taught:
-        """The same, of all rows that have a label."""
-        return self._taught(join(self.problem.validation, self.canary))
+    def taught_by(self, rows: IntArray) -> Taught:
+        """What the better regression of some of people's rows says of the pool.
 
-    def _taught(self, validation: LabeledRows) -> Taught:
-        """Probabilities of pool rows under a regression of labeled and other rows."""
-        task = task_of(self.problem, Fold(validation, self.canary), self._pool())
+        Parameters
+        ----------
+        rows : ndarray of row numbers, dtype intp, ascending
+            Of the labeled rows, then the validation rows, then the canary rows.
+        """
+        labeled = self.problem.labeled
+        others = join(self.problem.validation, self.canary)
+        own, rest = np.split(rows, [np.searchsorted(rows, len(labeled))])
+        problem = replace(self.problem, labeled=labeled.take(own))
+        fold = Fold(others.take(rest - len(labeled)), self.canary)
+        task = task_of(problem, fold, self._pool())
         with threadpool_limits(limits=1, user_api="blas"):
             found = whole_pool("information_maximization", task)
         pool = self.problem.pool
-        rows = pool_rows(pool)
-        if len(rows) > LARGEST_TAUGHT_POOL:
+        taught = pool_rows(pool)
+        if len(taught) > LARGEST_TAUGHT_POOL:
             rng = np.random.RandomState(self.seed)
-            rows = np.sort(rng.choice(rows, LARGEST_TAUGHT_POOL, replace=False))
-        chance = found.model.predict_proba(as_float64(pool.take(rows)))
+            taught = np.sort(rng.choice(taught, LARGEST_TAUGHT_POOL, replace=False))
+        chance = found.model.predict_proba(as_float64(pool.take(taught)))
         # Where the pool does not help, no row of it has got a label.
         teacher = FROZEN_POOL if found.n_labels else FROZEN
-        return Taught(teacher, rows, chance, found.model)
+        return Taught(teacher, taught, chance, found.model)
 
     def _judged(self, fold: Fold) -> FoldResults:
         """The options, fitted on the labeled rows and on those that the fold sees."""

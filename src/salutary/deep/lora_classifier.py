@@ -266,6 +266,11 @@ class LoraClassifier(NetworkClassifier):
         logits: NDArray[np.float64] = vectors @ self.coef_.T + self.intercept_
         return logits
 
+    def _divide_logits(self, temperature: float) -> None:
+        # In the linear layer, the temperature is saved with the rest.
+        self.coef_ = self.coef_ / temperature
+        self.intercept_ = self.intercept_ / temperature
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the adapter and the linear layer into a folder.
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from salutary.errors import InputError
 
 if TYPE_CHECKING:
     from salutary.deep.training import Plan
@@ -20,9 +24,10 @@ if TYPE_CHECKING:
 class NetworkClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base class of classifiers that train a network by gradient descent.
 
-    A subclass defines ``fit``, which sets ``classes_`` and, last, ``n_epochs_``, and
-    ``decision_function``. Its ``__init__`` names all parameters, because scikit-learn
-    reads them from there, and passes the ones below on.
+    A subclass defines ``fit``, which sets ``classes_`` and, last, ``n_epochs_``,
+    ``decision_function`` and ``_divide_logits``. Its ``__init__`` names all
+    parameters, because scikit-learn reads them from there, and passes the ones below
+    on.
 
     Parameters
     ----------
@@ -70,6 +75,42 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     @abstractmethod
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Logits, shape (n_rows, n_classes), also for two classes."""
+
+    def set_temperature(self, temperature: float) -> Self:
+        """Divide all logits by a number from now on, on top of earlier ones.
+
+        Embeddings and predicted classes stay the same. `SalutaryFineTuner` does it with
+        a model that was trained on validation rows too.
+
+        Parameters
+        ----------
+        temperature : float
+            Above 0. More than 1 makes the model less certain.
+
+        Returns
+        -------
+        The classifier itself.
+
+        Raises
+        ------
+        InputError
+            If it is no number above 0.
+
+        References
+        ----------
+        Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, 2017.
+        """
+        check_is_fitted(self)
+        if not (isinstance(temperature, Real) and 0 < float(temperature) < np.inf):
+            raise InputError(
+                f"temperature must be a number above 0, got {temperature!r}"
+            )
+        self._divide_logits(float(temperature))
+        return self
+
+    @abstractmethod
+    def _divide_logits(self, temperature: float) -> None:
+        """Divide all logits by a number from now on."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities.

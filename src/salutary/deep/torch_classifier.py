@@ -66,6 +66,8 @@ class TorchClassifier(NetworkClassifier):
         Class labels, sorted.
     module_ : torch.nn.Module
         The trained copy of ``module``.
+    temperature_ : float
+        Number that logits are divided by: 1, unless ``set_temperature`` was called.
     n_epochs_ : int
         Number of epochs that were kept: the best one on ``X_val``, or all.
 
@@ -196,7 +198,7 @@ class TorchClassifier(NetworkClassifier):
             )
         # Set together and last, so that a fit that fails leaves the one before whole.
         self.classes_, self.module_, self._device = classes, module, device
-        self.n_epochs_ = n_epochs
+        self.temperature_, self.n_epochs_ = 1.0, n_epochs
         return self
 
     def embed(self, X: Any) -> Vectors:
@@ -237,7 +239,10 @@ class TorchClassifier(NetworkClassifier):
         if not len(rows):
             return np.zeros((0, len(self.classes_)))
         logits: NDArray[np.float64] = _logits(self.module_, self._device, rows)
-        return logits
+        return logits / self.temperature_
+
+    def _divide_logits(self, temperature: float) -> None:
+        self.temperature_ *= temperature
 
     def _embedder(self, module: Any) -> TorchEmbedder:
         return TorchEmbedder(

@@ -21,7 +21,7 @@ class Trainer(Protocol):
     """The methods that `SalutaryFineTuner` needs of a deep model.
 
     `LoraClassifier` and `TorchClassifier` are trainers; so is any object with the two
-    methods below. Five more things are used if the trainer has them:
+    methods below. Six more things are used if the trainer has them:
 
     - If ``fit`` also takes ``X_val`` and ``y_val``, it is passed the canary rows, to
       stop early by and not to train on. Canary rows are validation rows that influence
@@ -38,6 +38,10 @@ class Trainer(Protocol):
       These are further rows to be trained on, an array of shape (n_soft_rows,
       n_classes) with the probabilities to predict, its columns in the order of
       ``numpy.unique(y)``, and the weight of each such row; a row of ``X`` weighs 1.
+    - If there is a ``set_temperature``, a method that divides the logits behind
+      ``predict_proba`` by a number, a model that is trained on validation rows too is
+      calibrated by cross-validation; it would be far too certain. If there is a number
+      ``epochs`` too, its half, its quarter and so on are tried.
     - If there is a parameter ``random_state`` and it is None, it is set to a seed.
 
     Notes

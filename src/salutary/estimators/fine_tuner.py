@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
@@ -19,10 +20,11 @@ from sklearn.utils.validation import (
 
 from salutary.advice.verdict import Verdict
 from salutary.deep.canary import part_validation
-from salutary.deep.distillation import distill, distilled_with_validation
-from salutary.deep.fine_tuning import FineTuning
+from salutary.deep.distillation import distill
+from salutary.deep.final_model import final_model
+from salutary.deep.fine_tuning import FineTuning, Lesson
 from salutary.deep.rows import as_pandas, joined
-from salutary.deep.soft_labels import SOFT_ARGUMENTS, SoftRows, arguments_of
+from salutary.deep.soft_labels import SOFT_ARGUMENTS, arguments_of
 from salutary.deep.trainer import LinearProbe, Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
@@ -72,11 +74,14 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         fewer labels than ``batch_size``. With fewer than twenty validation rows there
         is no guard, and a warning says so.
     refit_on_validation : bool or "auto", default="auto"
-        Whether the final model is fine-tuned on the validation rows too, for all
-        epochs. With a guard, it then has the labels of the run only if these lower the
-        log loss beside the validation rows, as surrogates show on validation rows that
-        they were not fitted on. "auto": only if the validation rows were split off the
-        labeled rows passed to ``fit``.
+        Whether the final model is fine-tuned on the validation rows too. Fine-tunings
+        without a third of the rows with a label, one third after the other, say how
+        many epochs are best (all, or half as many, as long as that helps), and by which
+        number the logits are to be divided. A trainer without ``set_temperature`` is
+        fitted once, for all epochs. With a guard, the final model has the labels of the
+        run only if these lower the log loss beside the validation rows, as surrogates
+        show on validation rows that they were not fitted on. "auto": only if the
+        validation rows were split off the labeled rows passed to ``fit``.
     distill : bool, default=False
         Whether to let the deep model learn, beside the labeled rows, what a teacher
         says of the whole pool: the better of the two regressions of ``baselines_``. Of
@@ -128,15 +133,21 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         "log_loss" and "accuracy" of these two regressions on the canary rows, which
         they were not fitted on; those of the deep model are in ``history_``. Empty
         without a guard or ``embed_frozen``.
-
+    refit_ : dict or None
+        How the final model was trained, if on the validation rows too; else None.
+        "epochs" and "temperature", the number that its logits are divided by, were
+        chosen by "log_loss", the cross-validated one of all rows with a label (None
+        where nothing was chosen). "distilled" says whether it has learned from a
+        teacher, "labels" how many of the run's labels it was trained on. "others" is a
+        list of the other ways that were tried.
     distillation_ : dict or None
         What came of ``distill``; None if it was not asked for. "used" says whether the
-        final model is the distilled one, "reason" why no model was distilled, or None.
-        Else "teacher" is the regression's name and "pool_rows" the number of pool rows
-        that it taught. Of the canary rows there are "teacher_log_loss", and
-        "guessing_log_loss" of class frequencies; the distilled model's "log_loss" and
-        "accuracy"; and "decrease", by how much its loss is lower than the best round's,
-        with its standard error "se".
+        distilled model is left, in place of the best round's, and "reason" why no model
+        was distilled, or None. Else "teacher" is the regression's name and "pool_rows"
+        the number of pool rows that it taught. Of the canary rows there are
+        "teacher_log_loss", and "guessing_log_loss" of class frequencies; the distilled
+        model's "log_loss" and "accuracy"; and "decrease", by how much its loss is lower
+        than the best round's, with its standard error "se".
 
     See Also
     --------
@@ -277,11 +288,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
         trainer = _with_seed(self.trainer, rng)
 
-        def fine_tune(number: int, *rows: Any) -> Any:
-            return _fitted(trainer, *rows)
-
         task = FineTuning(
-            fine_tune=fine_tune,
+            fine_tune=partial(_fitted, trainer),
             X=X,
             codes=codes,
             labeled=labeled,
@@ -293,7 +301,8 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             batch_size=self.batch_size,
             seed=int(rng.randint(2**31)),
             embed_frozen=getattr(trainer, "embed_frozen", None),
-            distill=fine_tune if self.distill else None,
+            distills=self.distill,
+            epochs=getattr(trainer, "epochs", None),
         )
         told = ToldRun.of(self, "finetune")
         begun, state, records = told.run(task, self.budget)
@@ -304,13 +313,11 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         found = distill(task, state.best)
         self.distillation_ = found.figures
         self._model = found.best(state.best).model
-        refit = self.refit_on_validation
+        refit, self.refit_ = self.refit_on_validation, None
         if X_val is None if refit == "auto" else refit:
-            if found.is_better:
-                self._model = distilled_with_validation(task)
-            else:
-                kept = task.worth_adding(begun.latest, state.best)
-                self._model = task.with_validation(kept)
+            kept = task.worth_adding(begun.latest, state.best)
+            final = final_model(task, kept, found.is_better)
+            self._model, self.refit_ = final.model, final.figures()
         self.trainer_ = getattr(self._model, "trainer", self._model)
         self._tell_end(told, self.trainer_, X)
         return self
@@ -380,19 +387,14 @@ def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
     return copy
 
 
-def _fitted(
-    trainer: Any,
-    X: Any,
-    y: NDArray[Any],
-    X_val: Any,
-    y_val: Any,
-    soft: SoftRows | None = None,
-) -> Any:
+def _fitted(trainer: Any, lesson: Lesson) -> Any:
     """A fitted copy of a trainer, which has ``predict_proba``."""
     model, held = clone(trainer, safe=False), {}
-    if X_val is not None and has_fit_parameter(trainer, "X_val"):
-        held = {"X_val": X_val, "y_val": y_val}
+    if lesson.epochs is not None:
+        model.epochs = lesson.epochs
+    if lesson.X_val is not None and has_fit_parameter(trainer, "X_val"):
+        held = {"X_val": lesson.X_val, "y_val": lesson.y_val}
     if not hasattr(model, "predict_proba"):
         model = LinearProbe(model)
-    model.fit(X, y, **held, **arguments_of(soft))
+    model.fit(lesson.X, lesson.y, **held, **arguments_of(lesson.soft))
     return model

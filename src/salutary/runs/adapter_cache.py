@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from salutary.deep.fine_tuning import DISTILLED, FINAL_ROUND
+from salutary.deep.fine_tuning import Lesson
 from salutary.deep.lora_classifier import LoraClassifier
-from salutary.deep.soft_labels import SoftRows, arguments_of
+from salutary.deep.soft_labels import arguments_of
 from salutary.deep.texts import cuts_told
 from salutary.deep.vectors import Vectors
 from salutary.errors import InputError
@@ -23,9 +23,6 @@ from salutary.progress import Stage, reporting
 
 MADE_OF = "made_of.json"
 """File with the digest of all that a folder's classifier was made from."""
-
-NAMES = {FINAL_ROUND: "final", DISTILLED: "distilled"}
-"""Names of the folders of classifiers that are of no round."""
 
 PLACES = ("model", "device", "cache_dir")
 """Parameters of a classifier that are places, and do not change its predictions."""
@@ -55,29 +52,24 @@ class AdapterCache:
     max_length: int
     stage: Stage
 
-    def fine_tune(
-        self,
-        number: int,
-        X: Any,
-        y: Any,
-        X_val: Any,
-        y_val: Any,
-        soft: SoftRows | None = None,
-    ) -> Any:
-        """The classifier of a round, loaded if its folder is of the same rows."""
-        name = NAMES.get(number, str(number))
-        folder, made_of = self.folder / name, self._made_of(X, y, X_val, y_val, soft)
+    def fine_tune(self, lesson: Lesson) -> Any:
+        """The classifier of a lesson, loaded if its folder is of the same."""
+        folder, made_of = self.folder / lesson.name, self._made_of(lesson)
         # A damaged classifier is fine-tuned again.
         with suppress(InputError):
             return self._loaded(folder, made_of)
-        step = f"fine-tuning on {len(y)} rows"
-        if soft is not None:
-            step += f" and a teacher's labels of {len(soft.chance)}"
+        step = f"fine-tuning on {len(lesson.y)} rows"
+        if lesson.soft is not None:
+            step += f" and a teacher's labels of {len(lesson.soft.chance)}"
         with self.stage(step) as report, reporting(report):
-            model = clone(self.classifier).set_params(max_length=self.max_length)
+            parameters = {**self._parameters(lesson), "max_length": self.max_length}
+            model = clone(self.classifier).set_params(**parameters)
             with cuts_told():
-                model.fit(X, y, X_val, y_val, **arguments_of(soft))
-        beside = self.folder / f".{name}.part"
+                model.fit(
+                    *(lesson.X, lesson.y, lesson.X_val, lesson.y_val),
+                    **arguments_of(lesson.soft),
+                )
+        beside = self.folder / f".{lesson.name}.part"
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)
         write_json(beside / MADE_OF, {"sha256": made_of})
@@ -92,17 +84,22 @@ class AdapterCache:
             vectors: Vectors = model.embed_frozen(X)
         return vectors
 
-    def kept(self, number: int, X: Any, y: Any, X_val: Any, y_val: Any) -> Any:
-        """The classifier of a round, which is loaded and never fine-tuned.
+    def kept(self, lesson: Lesson) -> Any:
+        """The classifier of a lesson, which is loaded and never fine-tuned.
 
         Raises
         ------
         InputError
             If it is gone, damaged or of other rows.
         """
-        return self._loaded(
-            self.folder / str(number), self._made_of(X, y, X_val, y_val)
-        )
+        return self._loaded(self.folder / lesson.name, self._made_of(lesson))
+
+    def _parameters(self, lesson: Lesson) -> dict[str, Any]:
+        """Parameters of a lesson's classifier."""
+        parameters: dict[str, Any] = self.classifier.get_params()
+        if lesson.epochs is not None:
+            parameters["epochs"] = lesson.epochs
+        return parameters
 
     def _loaded(self, folder: Path, made_of: str) -> LoraClassifier:
         if _made_of(folder) != made_of:
@@ -114,14 +111,12 @@ class AdapterCache:
             folder, **{place: parameters[place] for place in PLACES}
         )
 
-    def _made_of(
-        self, X: Any, y: Any, X_val: Any, y_val: Any, soft: SoftRows | None = None
-    ) -> str:
-        """Digest of all that a round's classifier is made from."""
-        parameters = self.classifier.get_params()
+    def _made_of(self, lesson: Lesson) -> str:
+        """Digest of all that a lesson's classifier is made from."""
+        parameters = self._parameters(lesson)
         for place in PLACES:
             parameters.pop(place)
-        rows = (X, y, X_val, y_val)
+        rows, soft = (lesson.X, lesson.y, lesson.X_val, lesson.y_val), lesson.soft
         parts = [None if part is None else list(part) for part in rows]
         content: list[Any] = [self.base, sorted(parameters.items()), *parts]
         if soft is not None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from salutary.deep.adapter_files import ADAPTER_FILES
 from salutary.deep.canary import part_validation
-from salutary.deep.distillation import distill, distilled_with_validation
+from salutary.deep.distillation import distill
+from salutary.deep.final_model import FinalModel, final_model
 from salutary.deep.fine_tuning import FineTuning
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.texts import as_texts, warn_of_cut_in
@@ -149,10 +150,8 @@ class FineTuneRun:
         """Write the labels and the adapter."""
         request = finished.request
         write_labels(finished)
-        if request.settings.refit_on_validation:
-            model = _with_validation(finished)
-        else:
-            model = final_snapshot(finished).model
+        final = _with_validation(finished)
+        model = final_snapshot(finished).model if final is None else final.model
         beside, folder = request.out / f".{ADAPTER}.part", request.out / ADAPTER
         shutil.rmtree(beside, ignore_errors=True)
         model.save(beside)
@@ -163,14 +162,18 @@ class FineTuneRun:
     def outcome(self, finished: FinishedRun) -> dict[str, Any]:
         """Figures of the run for its report."""
         task: FineTuning = finished.prepared.problem
+        final = _with_validation(finished)
         return {
             **run_figures(finished, task.codes[task.own_rows]),
             "train_by_class": counts_by_class(task.classes, task.codes[task.labeled]),
-            "labels_trained_on": len(final_snapshot(finished)),
+            "labels_trained_on": (
+                len(final_snapshot(finished)) if final is None else final.n_labels
+            ),
             "epochs": _epochs(finished),
             "verdict": _verdict(finished),
             "baselines": task.baselines(),
             "distillation": distill(task, finished.state.best).figures,
+            "refit": None if final is None else final.figures(),
             "agreement": agreement_of(finished),
         }
 
@@ -226,33 +229,29 @@ def _problem(
         seed=settings.seed,
         stage=cache.stage,
         embed_frozen=cache.embed_frozen,
-        distill=cache.fine_tune if settings.distill else None,
+        distills=settings.distill,
+        epochs=settings.epochs,
     )
 
 
 def final_snapshot(finished: FinishedRun) -> Snapshot:
-    """The snapshot whose rows the final adapter is fine-tuned on.
-
-    With a refit on the validation table, the run's labels are used only if they help
-    besides it. The distilled model has no labels of the run.
-    """
+    """The model that is left if it is not trained on the validation table too."""
     task: FineTuning = finished.prepared.problem
     best = finished.state.best
-    distilled = distill(task, best)
-    if distilled.is_better:
-        return distilled.best(best)
+    return distill(task, best).best(best)
+
+
+def _with_validation(finished: FinishedRun) -> FinalModel | None:
+    """The final model, if it is fine-tuned on the validation table too.
+
+    It has the run's labels only if they help besides that table.
+    """
     if not finished.request.settings.refit_on_validation:
-        return best
-    first, _ = task.first()
-    return task.worth_adding(first, best)
-
-
-def _with_validation(finished: FinishedRun) -> Any:
-    """The final model, fine-tuned on the validation table too."""
+        return None
     task: FineTuning = finished.prepared.problem
-    if distill(task, finished.state.best).is_better:
-        return distilled_with_validation(task)
-    return task.with_validation(final_snapshot(finished))
+    first, _ = task.first()
+    kept = task.worth_adding(first, finished.state.best)
+    return final_model(task, kept, distill(task, finished.state.best).is_better)
 
 
 def _epochs(finished: FinishedRun) -> list[int]:
