@@ -132,7 +132,7 @@ def test_epochs_are_halved_while_the_loss_falls(
     labels = replace(labels, model=Told(Lesson("0", None, Y[:1], epochs=8)))
     Told.FITS.clear()
     found = final_model(task(Told, epochs=8), labels)
-    assert [way.epochs for way in found.ways][0] == best
+    assert found.ways[0].epochs == best
     assert sorted(way.epochs or 0 for way in found.ways) == sorted(tried)
     for way in found.ways:
         assert way.log_loss == pytest.approx(-np.log(sure[way.epochs or 0]))
