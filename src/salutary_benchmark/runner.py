@@ -67,10 +67,15 @@ class Request:
     only: Cell | None = None
 
 
+Outcomes = Callable[[Request, list[Cell]], Iterable[Outcome]]
+"""Runs cells by `run_cell` and gives the outcome of each, in any order, as it ends."""
+
+
 def run(
     request: Request,
     on_start: Callable[[int, int], None] = lambda done, total: None,
     on_cell: Callable[[Outcome], None] = lambda outcome: None,
+    outcomes: Outcomes | None = None,
 ) -> dict[str, Any]:
     """Run the cells of a suite that are not recorded yet.
 
@@ -81,6 +86,8 @@ def run(
         Called once, with the number of cells already recorded and of all cells.
     on_cell : callable
         Called with each outcome once it is recorded.
+    outcomes : callable, optional
+        Runs cells elsewhere than in processes of this machine, see `Outcomes`.
 
     Returns
     -------
@@ -95,9 +102,8 @@ def run(
 
     Notes
     -----
-    The cells are run by joblib. To run them on a cluster, call this function within
-    ``joblib.parallel_config("dask")`` or ``"ray"``, as in
-    ``examples/benchmark_on_dask.py``.
+    The cells are run by joblib. ``examples/benchmark_on_ray.py`` runs them on a Ray
+    cluster.
     """
     _check_directory(request)
     began = time.perf_counter()
@@ -121,7 +127,7 @@ def run(
         missing = [cell for cell in wanted if cell not in recorded]
         on_start(len(wanted) - len(missing), len(wanted))
         try:
-            for outcome in _outcomes(request, missing):
+            for outcome in (outcomes or _outcomes)(request, missing):
                 _record(request.out / JOURNAL, outcome)
                 recorded[outcome.cell] = outcome
                 on_cell(outcome)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from salutary_benchmark.runner import JOURNAL, RESULTS, RUN, Request, read_resul
 from salutary_benchmark.strategies.no_labels import WHOLE_POOL
 from salutary_benchmark.strategies.registry import STRATEGIES
 from salutary_benchmark.suites import SUITES, Suite
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "benchmark_on_ray.py"
 
 pytestmark = pytest.mark.slow
 
@@ -254,3 +257,20 @@ def test_an_outcome_survives_the_journal(tmp_path: Path) -> None:
     outcome = Outcome(Cell("a", "b|<i>", 3), "failed", 'said "\n"', 1.5, [])
     runner._record(tmp_path / JOURNAL, outcome)
     assert runner._recorded(tmp_path / JOURNAL) == {outcome.cell: outcome}
+
+
+def test_cells_run_on_a_ray_cluster(finished: Path, tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="needs salutary[ray]")
+    example = runpy.run_path(str(EXAMPLE))
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    lines = (out / JOURNAL).read_text().splitlines(keepends=True)
+    (out / JOURNAL).write_text("".join(lines[:-5]))
+    try:
+        example["main"](str(out))
+    finally:
+        ray.shutdown()
+    again = (out / JOURNAL).read_text().splitlines(keepends=True)
+    assert again[: len(lines) - 5] == lines[:-5]
+    assert len(again) == len(lines)
+    pd.testing.assert_frame_equal(figures(out), figures(finished))
