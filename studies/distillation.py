@@ -38,7 +38,15 @@ from salutary.labeling.rows import LabeledRows
 from salutary.names import FROZEN, FROZEN_POOL
 from salutary_benchmark.experiments.experiment import Display
 from studies.finetuning import Ways
-from studies.finetuning_runs import N_POOL, N_TEST, draw, small, task_of, trainer
+from studies.finetuning_runs import (
+    N_POOL,
+    N_TEST,
+    all_epochs,
+    draw,
+    small,
+    task_of,
+    trainer,
+)
 from studies.writing import environment, write_study
 
 SETS = ("mnist", "ag_news", "sst2", "cifar10")
@@ -120,9 +128,7 @@ def _networks(task: FineTuning, data: str) -> Iterator[dict[str, Any]]:
     first = task.first()[0]
     found = distill(task, first)
     yield _judged(LABELED, task, first)
-    people = np.concatenate([task.labeled, task.own_rows, task.canary_rows])
-    whole = task.fine_tune(Lesson("whole", *task.with_labels(people)))
-    yield _judged(ALL_EPOCHS, task, replace(first, model=whole))
+    yield _judged(ALL_EPOCHS, task, replace(first, model=all_epochs(task, first)))
     # Without a teacher the model stays the one of the labeled rows.
     own = first if found.snapshot is None else found.snapshot
     # By which another rule of which model to keep can be tried.

@@ -193,7 +193,8 @@ validation rows.
 judged on validation rows they have not seen, say that these help; the tool does that.
 "+ 200 salutary" is a second round of the run with 100. "Everything labeled" is the
 labeled rows and the pool with its true labels. Models that are trained on the
-validation rows have none to stop early by and run all epochs."""
+validation rows have none to stop early by and run all epochs; since 0.2.0 the tool
+chooses the epochs by cross-validation and calibrates (the study of distillation)."""
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from sklearn.base import clone
 from salutary import LoraClassifier, TorchClassifier
 from salutary.arrays import IntArray
 from salutary.deep.canary import part_validation
-from salutary.deep.final_model import final_model
 from salutary.deep.fine_tuning import FineTuning, Lesson, run_surrogate
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import advance, start
@@ -156,17 +155,29 @@ def _ways(task: FineTuning, n_val: int, seed: int) -> Iterator[dict[str, Any]]:
         task,
         task.fine_tuned(1, bought, task.codes[bought]),
     )
-    both = replace(first, model=final_model(task, first).model)
+    both = replace(first, model=all_epochs(task, first))
     yield _judged("train + validation", task, both)
     with_labels = both
     if len(salutary):
-        with_labels = replace(salutary, model=final_model(task, salutary).model)
+        with_labels = replace(salutary, model=all_epochs(task, salutary))
     yield _judged(f"train + validation + {BUDGET} salutary", task, with_labels)
     stays = len(task.worth_adding(first, salutary)) > 0
     yield _judged(IF_WORTH, task, with_labels if stays else both)
     if n_val == VALIDATION[-1]:
         every = task.fine_tuned(1, task.pool, task.codes[task.pool])
         yield _judged("everything labeled", task, every)
+
+
+def all_epochs(task: FineTuning, snapshot: Snapshot) -> Any:
+    """The model of a snapshot's rows and all validation rows, as it was until 0.2.0.
+
+    What `salutary.deep.final_model` leaves is calibrated (`studies.distillation`).
+    """
+    validation = np.concatenate([task.own_rows, task.canary_rows])
+    rows = np.concatenate([task.labeled, snapshot.rows, validation])
+    own = task.codes[task.labeled], snapshot.labels, task.codes[validation]
+    labels = task.classes[np.concatenate(own)]
+    return task.fine_tune(Lesson("all-epochs", task.rows(rows), labels))
 
 
 def _published(task: FineTuning, first: Snapshot) -> Snapshot:

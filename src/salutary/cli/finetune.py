@@ -59,9 +59,9 @@ def finetune(
         typer.Option(
             "--refit-on-validation",
             rich_help_panel=PANEL,
-            help="Fine-tune the final model on VAL too. Fine-tunings without a third of "
-            "the rows of TRAIN and VAL, six or more in all, say how many epochs are "
-            "best and how certain the model may be. The labels are left out if they do "
+            help="Fine-tune the final model on VAL too. Six or more fine-tunings, each "
+            "without a third of TRAIN and VAL, say how many epochs are best and how "
+            "certain the model may be. The labels are left out if they do "
             "not help beside VAL, unless --no-guard is passed.",
         ),
     ] = False,
