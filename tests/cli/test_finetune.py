@@ -463,6 +463,21 @@ def test_a_kill_at_any_moment_resumes_to_the_same(
     assert outputs(texts / "run") == outputs(whole)
 
 
+def test_a_kill_in_the_final_refit_resumes_to_the_same(
+    texts: Path, decoder: str, killed: Callable[[str], None]
+) -> None:
+    words = arguments(texts, decoder, "--no-guard", "--refit-on-validation")
+    main(words)
+    expected = outputs(texts / "run")
+    fits = [*(texts / "run" / "rounds").iterdir()]
+    shutil.rmtree(texts / "run")
+    # Three rounds come first, then parts of all rows and the model of all.
+    for number in (len(fits) - 4, 2):
+        killed(f"{KILLED}\nrun('fit', {number}, {[*words, '--resume']!r})")
+    main([*words, "--resume"])
+    assert outputs(texts / "run") == expected
+
+
 def test_a_round_of_other_settings_is_made_again(
     texts: Path, decoder: str, whole: Path, killed: Callable[[str], None]
 ) -> None:
