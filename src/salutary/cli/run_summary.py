@@ -171,6 +171,8 @@ def _distilled(report: dict[str, Any]) -> Iterator[str]:
     if found["pool_rows"] < report["data"]["pool"]["rows"]:
         of_pool += f" drawn from {report['data']['pool']['rows']}"
     lower, rest = "lower", "so the adapter is this"
+    if report["outcome"].get("refit") is not None:
+        rest = "so it is tried on both tables too"
     if not found["used"]:
         lower, rest = "higher", "so it is not used"
     yield _line(

@@ -302,7 +302,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             seed=int(rng.randint(2**31)),
             embed_frozen=getattr(trainer, "embed_frozen", None),
             distills=self.distill,
-            epochs=getattr(trainer, "epochs", None),
+            epochs=_epochs(trainer),
         )
         told = ToldRun.of(self, "finetune")
         begun, state, records = told.run(task, self.budget)
@@ -385,6 +385,12 @@ def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
     if hasattr(copy, "random_state") and copy.random_state is None:
         copy.random_state = seed
     return copy
+
+
+def _epochs(trainer: Any) -> int | None:
+    """A trainer's number of epochs, if it has one."""
+    epochs = getattr(trainer, "epochs", None)
+    return int(epochs) if isinstance(epochs, Integral) else None
 
 
 def _fitted(trainer: Any, lesson: Lesson) -> Any:

@@ -52,8 +52,15 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
                 f"{SIDES.get(table, table)} differs from TRAIN (drift "
                 f"{number(drift, 2)}; 0.5 is none), most in {names}."
             )
-    distilled = outcome.get("distillation") or {"used": False}
-    if distilled["used"]:
+    distilled, refit = outcome.get("distillation"), outcome.get("refit")
+    if refit:
+        found.append(
+            "The model that is left was trained on the validation rows too, for "
+            f"{refit['epochs']} epochs, and its logits are divided by "
+            f"{number(refit['temperature'], 2)}, as cross-validation of all rows with "
+            "a label says. Figures here are of the run before that."
+        )
+    if distilled and distilled["used"] and (refit is None or refit["distilled"]):
         found.append(
             "The model that is left has learned from people's labels and from what "
             f"{distilled['teacher']!r} says of the pool, and from no label here. Its "
