@@ -166,6 +166,72 @@ def test_rows_that_lack_a_class_are_not_advised_however_well_they_do() -> None:
     assert "its model never predicts a class that VAL lacks" in verdict.sentence
 
 
+def test_the_whole_pool_is_advised_where_its_loss_is_lower_sure_or_not() -> None:
+    both = [0.5, 0.6, 0.5, 0.6]
+    found = verdict_of(
+        judged(
+            train__validation=both,
+            information_maximization=[0.3, 0.6, 0.6, 0.4],
+            label_spreading=[0.4, 0.6, 0.6, 0.5],
+            salutary=[0.9, 0.8, 0.9, 0.8],
+        )
+    )
+    assert found.option == "information maximization"
+    # That is about labels, and beside those of people.
+    assert found.finding == "worse"
+    assert found.sentence.startswith(
+        "Advice: train on both tables and, without labels, on the whole pool "
+        "(information maximization); the log loss of 'train + validation' is 0.0750 "
+        "higher (95% interval "
+    )
+    assert found.sentence.endswith("allowing for 3 such options; maybe by chance).")
+
+
+def test_a_pool_that_took_no_part_is_not_advised() -> None:
+    both, lower = [0.5, 0.6, 0.5, 0.6], [0.4, 0.5, 0.4, 0.5]
+    options = judged(0, train__validation=both, information_maximization=lower)
+    assert verdict_of(options).option == "train + validation"
+
+
+def test_a_pool_is_not_advised_where_a_class_cannot_be_judged() -> None:
+    both, lower = [0.6, 0.5, 0.6, 0.5], [0.2, 0.1, 0.2, 0.1]
+    options = judged(train__validation=both, label_spreading=lower)
+    for one in options.values():
+        one.logits[:, 1::2] = one.logits[:, 1::2, ::-1]
+    lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
+    found = reach_verdict(options, Measure(lacking))
+    assert found.option == "train + validation"
+    assert "that of 'label spreading' is the lowest, by 0.4000 " in found.sentence
+    assert found.sentence.endswith("it cannot be judged, as VAL lacks a class.")
+
+
+@given(LOSSES, LOSSES, LOSSES, LOSSES)
+def test_the_rule_of_the_pool_holds_for_any_losses(
+    both: list[float], pool: list[float], spread: list[float], labels: list[float]
+) -> None:
+    names = {
+        "train + validation": both,
+        "information maximization": pool,
+        "label spreading": spread,
+        "salutary": labels,
+    }
+    found = verdict_of(
+        judged(
+            train__validation=both,
+            information_maximization=pool,
+            label_spreading=spread,
+            salutary=labels,
+        )
+    )
+    mean = {name: np.mean(losses) for name, losses in names.items()}
+    lowest = min(mean.values())
+    if found.option == "salutary":
+        assert found.finding == "better"
+    else:
+        lowest = min(mean[name] for name in names if name != "salutary")
+    assert mean[found.option] == pytest.approx(lowest, abs=1e-9)
+
+
 SOME = ["train + validation", "train only", "validation only", "salutary", "relabeled"]
 
 

@@ -60,7 +60,10 @@ ACTIONS = {
 }
 """How to follow an option, in words, by its name."""
 
-ASSIGNED = (RELABELED, SALUTARY, "self-training", *WHOLE_POOL)
+LABELED = (RELABELED, SALUTARY, "self-training")
+"""How the names of options begin that choose rows to label."""
+
+ASSIGNED = (*LABELED, *WHOLE_POOL)
 """How the names of options begin whose labels no person gave."""
 
 UNSEEN = "assigned labels cannot be judged, as VAL lacks a class: "
@@ -89,8 +92,9 @@ class Verdict:
         "better" and "worse" are said only where the 95% interval leaves out zero.
     difference : Difference or None
         How much higher the loss of the best option with assigned labels is than that of
-        the best without. Its interval allows for the number of options with assigned
-        labels. None if there is no such option.
+        the best with people's alone. Its interval allows for the number of options with
+        assigned labels. None if there is no such option. Options of the whole pool,
+        which choose no rows, do not count as such.
     objective : str
         The objective that the options are compared by, such as "log_loss".
     table : DataFrame
@@ -101,7 +105,8 @@ class Verdict:
           on validation rows that the option was not fitted on;
         - ``difference``, ``lower``, ``upper``: how much higher the loss is than that of
           the advised option, and the ends of the 95% interval of that difference. If
-          one of the two has assigned labels, it allows for the number of such options;
+          one of the two has assigned labels, or uses the whole pool, it allows for the
+          number of such options;
         - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
           weight of 0 means that the option was not fitted on validation rows;
         - ``labels``: mean number of labels over all fits.
@@ -116,6 +121,11 @@ class Verdict:
     alone that are, the one with the lowest loss is best. Assigned labels
     must be surely better than that. ``docs/studies/advise`` compares this with other
     ways to decide.
+
+    An option of the whole pool needs a lower loss only, sure or not. It has had to show
+    before, in cross-validation of the rows with a label, that the pool helps; otherwise
+    it is training on both tables, to the last digit. ``docs/studies/worth`` chose this
+    rule on half of its data sets and checked it on the others.
     """
 
     option: str
@@ -157,11 +167,15 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     Verdict
     """
     losses = {name: measure.loss(found) for name, found in judged.items()}
-    assigning = [name for name in judged if name.startswith(ASSIGNED)]
-    having = [name for name in assigning if judged[name].n_labels.any()]
+    people = [name for name in judged if not name.startswith(ASSIGNED)]
+    assigning = [name for name in judged if name not in people]
+    taking_part = [name for name in assigning if judged[name].n_labels.any()]
+    pools = [name for name in taking_part if name in WHOLE_POOL]
+    having = [name for name in taking_part if name not in WHOLE_POOL]
     without = _best_of_people(judged, measure, losses)
-    people = [name for name in judged if name not in assigning]
-    option, labeled, difference, beyond = without, None, None, None
+    seen = _sees_every_class(judged, measure)
+    option = _lowest(losses, [without, *pools]) if seen else without
+    labeled, difference, beyond = None, None, None
     finding: Finding = "no labels"
     if having:
         among = len(having)
@@ -170,11 +184,11 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
         difference = measure.difference(judged[labeled], judged[without], among)
         beyond = measure.difference(judged[labeled], judged[people[0]], among)
         finding = _finding(difference)
-        if finding == "better" and _sees_every_class(judged, measure):
-            option = labeled
+        if finding == "better" and seen:
+            option = _lowest(losses, [option, labeled])
 
     def beside(name: str) -> Difference:
-        among = len(having) if {name, option} & {*having} else 1
+        among = len(taking_part) if {name, option} & {*taking_part} else 1
         return measure.difference(judged[name], judged[option], among)
 
     table = _table(judged, measure, losses, beside)
@@ -182,10 +196,9 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     compared = ""
     if other is not None:
         compared = _in_words(other, beside(other), measure.name.replace("_", " "))
-    lowest = _lowest(losses, [*people, *having])
+    lowest = _lowest(losses, [*people, *taking_part])
     if lowest not in (option, other):
         bar = without if lowest in having else people[0]
-        seen = _sees_every_class(judged, measure)
         compared += _lowest_in_words(lowest, beside(lowest), bar, seen)
     reason = _reason(finding, option, compared)
     weight = float(np.median(judged[option].validation_weight))
@@ -256,6 +269,8 @@ def _compared_with(
 
 def _reason(finding: Finding, option: str, compared: str) -> str:
     """Why an option is advised, given how it compares with another."""
+    if option in WHOLE_POOL:
+        return compared
     before = {
         "better": "" if option.startswith(ASSIGNED) else UNSEEN,
         "worse": "assigned labels do worse here: ",
@@ -295,6 +310,8 @@ def _lowest_in_words(lowest: str, found: Difference, bar: str, seen: bool) -> st
     words += f" ({_interval(found)})"
     if lowest == VALIDATION_ONLY and not seen:
         words += ", but its model never predicts a class that VAL lacks"
+    elif lowest in WHOLE_POOL:
+        words += ", but it cannot be judged, as VAL lacks a class"
     elif found.is_sure:
         words += f", but not surely lower than that of {bar!r}"
     return words

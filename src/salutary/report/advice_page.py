@@ -8,6 +8,7 @@ from typing import Any
 
 from salutary.advice.comparison import rows_of_pool
 from salutary.displays.advice import AdviceDisplay
+from salutary.names import TRAIN_AND_VALIDATION, WHOLE_POOL
 from salutary.report.answer import Answer, baselines, beyond_both_tables, leaning
 from salutary.report.made import (
     MOST_FEATURES,
@@ -83,6 +84,16 @@ def _answer(outcome: Mapping[str, Any] | None) -> Answer:
         )
     beyond = beyond_both_tables(outcome, "labels")
     headline = HEADLINES[leaning(outcome)]
+    if outcome["option"] in WHOLE_POOL:
+        headline = _of_pool(outcome)
     if outcome["difference"] is None and outcome["finding"] == "no labels":
         beyond = f"No option with assigned labels was kept. {beyond}"
     return Answer(headline, beyond, "", outcome["sentence"])
+
+
+def _of_pool(outcome: Mapping[str, Any]) -> str:
+    """Whether the pool that takes part without labels helps, and how sure that is."""
+    options = {row["option"]: row for row in outcome["options"]}
+    if options[TRAIN_AND_VALIDATION]["lower"] > 0:
+        return "The whole pool helps, without labels."
+    return "The whole pool may help, without labels, but that may be chance."

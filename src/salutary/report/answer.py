@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from salutary.advice.verdict import ASSIGNED
+from salutary.advice.verdict import LABELED
 from salutary.displays.frames import RunFrames
 from salutary.names import TRAIN_AND_VALIDATION
 from salutary.report.visible import number, visible, with_error
@@ -115,7 +115,7 @@ def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
     What is advised comes first where it is neither of the two.
     """
     options = {row["option"]: row for row in verdict["options"]}
-    having = [row for name, row in options.items() if name.startswith(ASSIGNED)]
+    having = [row for name, row in options.items() if name.startswith(LABELED)]
     both = options.get(TRAIN_AND_VALIDATION)
     if not having or both is None:
         return "They were not compared with training on both tables."
