@@ -52,7 +52,8 @@ to everything labeled, by mean losses.
 Ways to decide are evaluated on the stored losses of the cross-fitting, without a fit.
 They may be chosen on {", ".join(CHOSEN_ON)}, every second set by name; the others check
 the choice. "By k se" is: the option with the lowest cross-fitted loss if that is below
-train + validation's by more than k standard errors, else train + validation. A set's
+train + validation's by more than k standard errors, else train + validation. "With m
+errors more" counts m more validation rows that each model gets wrong. A set's
 mean counts as a part of its loss by training on both; sets "better, worse" are those
 where the difference is surely not zero. "Chosen" is the way with the lowest mean of
 those that are surely worse on no set they are chosen on, by at most 2% on any."""

@@ -385,6 +385,13 @@ def test_ways_to_decide_read_the_folds_alone() -> None:
     assert lowest_by(options, 1.9) == "information maximization"
     assert lowest_by(options, 0.0, ["salutary"]) == "salutary"
     assert lowest_by(options, 2.1) == "train + validation"
+    certain = options.copy()
+    certain["seen_losses"] = [
+        [0.001 if name == "information maximization" else 0.02] * 50
+        for name in options["option"]
+    ]
+    assert lowest_by(certain, 0.0) == "information maximization"
+    assert lowest_by(certain, 0.0, wrong=1) == "train + validation"
     taken = decided(found, partial(lowest_by, errors=1.0))
     assert taken["difference"].tolist() == [-0.1, -0.2]
 
