@@ -93,6 +93,8 @@ studies: $(READY) ## Rerun the studies under docs/studies, from where they are
 	$(BIN)/python -m studies.verdict
 	$(BIN)/python -m studies.review
 	$(BIN)/python -m studies.worth
+	$(BIN)/python -m studies.certainty
+	$(BIN)/python -m studies.together
 	$(BIN)/python -m studies.relabel
 	$(BIN)/python -m studies.objectives
 	$(BIN)/python -m studies.shift
