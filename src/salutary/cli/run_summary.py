@@ -23,7 +23,10 @@ RELABEL_ENDINGS = {
 }
 
 
-def label_summary(report: dict[str, Any], out: Path) -> list[str]:
+WHOLE_POOL_NOT_TRIED = (
+    "Not tried: to let the whole pool take part, without labels; 'salutary "
+    "advise' does."
+)def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report of ``salutary label`` in lines for a person."""
     outcome = report["outcome"]
     return [
@@ -35,6 +38,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_about_pool(report),
         *_warnings(outcome),
         *_advice(report),
+        *([WHOLE_POOL_NOT_TRIED] if outcome["verdict"] else []),
         f"{_in(out)}: labels.parquet, model.skops, metrics.jsonl, run.json, "
         "config.toml, ledger.sqlite",
     ]

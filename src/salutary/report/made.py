@@ -187,7 +187,8 @@ def _by_verdict(
     else:
         yield Step(
             "Follow the advice above without these labels. 'salutary advise' on the "
-            "same tables with --out fits that model and leaves it in a folder."
+            "same tables with --out leaves such a model in a folder, and tries to let "
+            "the whole pool take part, too."
         )
     if verdict["finding"] == "no difference":
         yield Step("More validation rows would make the verdict surer.")
