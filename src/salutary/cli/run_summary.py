@@ -26,7 +26,10 @@ RELABEL_ENDINGS = {
 WHOLE_POOL_NOT_TRIED = (
     "Not tried: to let the whole pool take part, without labels; 'salutary "
     "advise' does."
-)def label_summary(report: dict[str, Any], out: Path) -> list[str]:
+)
+
+
+def label_summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report of ``salutary label`` in lines for a person."""
     outcome = report["outcome"]
     return [
