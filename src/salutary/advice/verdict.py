@@ -237,6 +237,8 @@ def _best_of_pool(
     And also a lower cautious loss, which that of the result is the lowest of.
     """
     lower = [name for name in pools if losses[name] < losses[without]]
+    if not lower:
+        return without
     cautious = {name: measure.cautious_loss(judged[name]) for name in [without, *lower]}
     return _lowest(cautious, [without, *lower])
 
