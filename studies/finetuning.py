@@ -64,7 +64,7 @@ class Ways:
                 strict=True,
             )
             columns[f"{data} ({int(means['count'][data].max())} draws)"] = [
-                f"{mean:.3f} ± {error:.3f}" if count else "-"
+                f"{mean:.3f} ± {error:.3f}" if count > 0 else "-"
                 for mean, error, count in cells
             ]
         return pd.DataFrame(columns)
