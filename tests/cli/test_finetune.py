@@ -1,6 +1,7 @@
 """``salutary finetune``: a real model, real files, real kills."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -379,9 +380,16 @@ def test_a_part_of_the_training_texts_validates(texts: Path, decoder: str) -> No
 
 
 def test_the_final_model_may_see_the_validation_table(
-    texts: Path, decoder: str
+    texts: Path, decoder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(arguments(texts, decoder, "--no-guard", "--refit-on-validation"))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "The adapter was fine-tuned on the validation table too" in printed
+    assert re.search(
+        r"It was trained for \d epochs?, and its logits are divided by \d+\.\d\d: "
+        r"cross-validation of all rows with a label finds a log loss of 0\.\d{4}, ",
+        printed,
+    )
     labels = pq.read_table(texts / "run" / "labels.parquet").to_pandas()
     given = tables()
     pool = given["pool"].set_index("name")
