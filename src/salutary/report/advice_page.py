@@ -49,7 +49,7 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         "mood": "open",
         "verdict": outcome,
         "baselines": baselines(outcome),
-        "answer": _answer(outcome),
+        "answer": advice_answer(outcome),
         "warnings": [*rows_of_pool(outcome or {}, "--all"), *warnings_of(report)],
         "forest": None,
         "features": features[:MOST_FEATURES],
@@ -74,7 +74,8 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _answer(outcome: Mapping[str, Any] | None) -> Answer:
+def advice_answer(outcome: Mapping[str, Any] | None) -> Answer:
+    """What a reader sees first; None for a comparison that has not finished."""
     if outcome is None:
         return Answer(
             "The comparison has not finished.",
