@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from scipy.stats import t
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +30,8 @@ from salutary.advice.task import AdviceTask
 from salutary.arrays import Float64Array, IntArray
 from salutary.deep.distillation import distill
 from salutary.deep.final_model import final_model, trained
-from salutary.deep.fine_tuning import FineTuning, Lesson
+from salutary.deep.fine_tuning import FineTuning
+from salutary.deep.lesson import Lesson
 from salutary.deep.soft_labels import arguments_of
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rows import LabeledRows
@@ -47,6 +47,7 @@ from studies.finetuning_runs import (
     task_of,
     trainer,
 )
+from studies.paired import difference, reach
 from studies.writing import environment, write_study
 
 SETS = ("mnist", "ag_news", "sst2", "cifar10")
@@ -203,8 +204,8 @@ class Gains:
             for one, other in PAIRS:
                 row: dict[str, Any] = {"data": data, "of": one, "beside": other}
                 for figure in ("accuracy", "log_loss"):
-                    row[figure] = _paired(self._difference(part, figure, one, other))
-                loss = self._difference(part, "log_loss", one, other)
+                    row[figure] = _paired(difference(part, one, other, figure))
+                loss = difference(part, one, other)
                 row["less loss in"] = f"{int((loss < 0).sum())} of {len(loss)}"
                 rows.append(row)
         return pd.DataFrame(rows)
@@ -217,7 +218,7 @@ class Gains:
         for color, (data, part) in enumerate(by_data):
             style: dict[str, Any] = {"color": f"C{color}", "alpha": 0.6, "label": data}
             for place, (one, other) in enumerate(PAIRS):
-                loss = self._difference(part, "log_loss", one, other)
+                loss = difference(part, one, other)
                 axes.plot(loss, np.full(len(loss), place), "o", **style)
         axes.axvline(0, color="gray", linewidth=0.8)
         names = [f"{one}\nbeside {other}" for one, other in PAIRS]
@@ -228,14 +229,6 @@ class Gains:
         own = dict(zip(labels, lines, strict=True))
         figure.legend(own.values(), own.keys(), loc="outside upper right", fontsize=7)
         return figure
-
-    @staticmethod
-    def _difference(
-        part: pd.DataFrame, figure: str, one: str, other: str
-    ) -> pd.Series[float]:
-        table = part.pivot(index="seed", columns="trained_on", values=figure)
-        difference: pd.Series[float] = table[one] - table[other]
-        return difference
 
 
 PAIRS = (
@@ -249,13 +242,11 @@ PAIRS = (
 )
 
 
-def _paired(difference: pd.Series[float]) -> str:
-    n = len(difference)
-    if n < 2:
-        return f"{difference.mean():+.3f}"
-    reach = float(t.ppf(0.975, n - 1)) * difference.sem()
-    mean = difference.mean()
-    return f"{mean:+.3f} ({mean - reach:+.3f} to {mean + reach:+.3f})"
+def _paired(found: pd.Series[float]) -> str:
+    mean, width = found.mean(), reach(found)
+    if len(found) < 2:
+        return f"{mean:+.3f}"
+    return f"{mean:+.3f} ({mean - width:+.3f} to {mean + width:+.3f})"
 
 
 def shown(found: pd.DataFrame) -> dict[str, Display]:

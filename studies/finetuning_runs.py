@@ -17,7 +17,8 @@ from sklearn.base import clone
 from salutary import LoraClassifier, TorchClassifier
 from salutary.arrays import IntArray
 from salutary.deep.canary import part_validation
-from salutary.deep.fine_tuning import FineTuning, Lesson, run_surrogate
+from salutary.deep.fine_tuning import FineTuning, run_surrogate
+from salutary.deep.lesson import Lesson
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.loop import advance, start
 from salutary.labeling.rules import find_rule

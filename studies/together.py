@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import t
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
@@ -29,6 +28,7 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.tuning import best_C_by_cross_validation
 from salutary_benchmark.experiments.experiment import Display
 from studies.finetuning import Ways
+from studies.paired import difference, reach
 from studies.worth_data import Drawn, draw_rows
 from studies.writing import environment, write_study
 
@@ -66,7 +66,7 @@ with what it does by default, of {BUDGET} at most in rounds of {BATCH}, under th
 "Whole pool" is `SemiSupervisedClassifier`: information maximization, all tuned by
 cross-validation of the rows with a label, and no pool where that shows no gain. Its
 "own influence" chooses {BUDGET} labels, {BATCH} at a time, by the influence of
-`label_influence` times the probability, and refits under its settings after each ten;
+`label_influence` times the probability, and is tuned and fitted anew after each ten;
 nothing undoes them. Where no pool takes part, there is no such influence, and the model
 stays as it is. "+ validation": the validation rows are trained on as well, C and all
 settings chosen anew; the salutary labels are the same.
@@ -178,7 +178,7 @@ class Gains:
         for one, other in PAIRS:
             row: dict[str, Any] = {"of": one, "beside": other}
             for data, part in self.found.groupby("data", sort=False):
-                row[str(data)] = _paired(_difference(part, one, other))
+                row[str(data)] = _paired(difference(part, one, other))
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -187,7 +187,7 @@ class Gains:
         figure = Figure(figsize=(9, 5), layout="constrained")
         axes = figure.subplots()
         for color, (data, part) in enumerate(self.found.groupby("data", sort=False)):
-            means = [_difference(part, *pair).mean() for pair in PAIRS]
+            means = [difference(part, *pair).mean() for pair in PAIRS]
             axes.plot(means, range(len(PAIRS)), "o", color=f"C{color}", label=data)
         axes.axvline(0, color="gray", linewidth=0.8)
         names = [f"{one}\nbeside {other}" for one, other in PAIRS]
@@ -198,18 +198,11 @@ class Gains:
         return figure
 
 
-def _difference(part: pd.DataFrame, one: str, other: str) -> pd.Series[float]:
-    table = part.pivot(index="seed", columns="trained_on", values="log_loss")
-    difference: pd.Series[float] = table[one] - table[other]
-    return difference
-
-
-def _paired(difference: pd.Series[float]) -> str:
-    n, mean = len(difference), difference.mean()
-    if n < 2:
+def _paired(found: pd.Series[float]) -> str:
+    mean, width = found.mean(), reach(found)
+    if len(found) < 2:
         return f"{mean:+.3f}"
-    reach = float(t.ppf(0.975, n - 1)) * difference.sem()
-    return f"{mean:+.3f} ± {reach:.3f}{'*' if abs(mean) > reach else ''}"
+    return f"{mean:+.3f} ± {width:.3f}{'*' if abs(mean) > width else ''}"
 
 
 def shown(found: pd.DataFrame) -> dict[str, Display]:

@@ -12,7 +12,8 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 
 from salutary.deep.final_model import N_PARTS, final_model
-from salutary.deep.fine_tuning import FineTuning, Lesson
+from salutary.deep.fine_tuning import FineTuning
+from salutary.deep.lesson import Lesson
 from salutary.errors import InputError
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rules import find_rule

@@ -406,6 +406,27 @@ def _with(snapshot: Snapshot, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return rows, np.concatenate([true[:100], snapshot.labels])
 
 
+def test_the_final_model_of_all_rows_is_calibrated(digits: Any) -> None:
+    torch = pytest.importorskip("torch", reason="needs salutary[torch]")
+    X, y, X_val, y_val, _ = digits
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.Linear(16, 10))
+    trainer = TorchClassifier(
+        module, "0", epochs=20, learning_rate=0.01, device="cpu", random_state=0
+    )
+    assert tuner(trainer).fit(X, y, X_val, y_val).refit_ is None
+    found = tuner(trainer, refit_on_validation=True).fit(X, y, X_val, y_val)
+    tried = [found.refit_, *found.refit_["others"]]
+    assert {20, 10} <= {way["epochs"] for way in tried}
+    assert found.refit_["log_loss"] == min(way["log_loss"] for way in tried)
+    assert found.refit_["labels"] == (found.labeled_iter_ > 0).sum()
+    assert found.trainer_.epochs == found.refit_["epochs"]
+    assert found.trainer_.temperature_ == found.refit_["temperature"]
+    np.testing.assert_array_equal(
+        found.predict_proba(X_val), found.trainer_.predict_proba(X_val)
+    )
+
+
 def test_validation_rows_are_split_off_and_trained_on_at_last(digits: Any) -> None:
     X, y, *_ = digits
     found = tuner(Fixed(), validation_fraction=0.3).fit(X, y)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from salutary.deep.fine_tuning import FineTuning, Lesson
+from salutary.deep.fine_tuning import FineTuning
 from salutary.deep.frozen import Frozen, Taught
+from salutary.deep.lesson import Lesson
 from salutary.deep.soft_labels import SoftRows
 from salutary.influence.objectives import row_log_loss
 from salutary.labeling.fitting import Snapshot

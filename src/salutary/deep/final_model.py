@@ -20,7 +20,8 @@ import numpy as np
 
 from salutary.arrays import Float64Array, IntArray
 from salutary.deep.distillation import soft_rows
-from salutary.deep.fine_tuning import FineTuning, Lesson
+from salutary.deep.fine_tuning import FineTuning
+from salutary.deep.lesson import Lesson
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.splits import stratified_parts
 from salutary.semisupervised.calibration import HeldOut, calibrate

@@ -30,7 +30,7 @@ from salutary.advice.after_run import labels_on_top, nothing, verdict_on
 from salutary.advice.verdict import Verdict
 from salutary.arrays import FloatArray, IntArray
 from salutary.deep.frozen import Frozen
-from salutary.deep.soft_labels import SoftRows
+from salutary.deep.lesson import FineTune, Lesson
 from salutary.deep.trainer import checked_output
 from salutary.influence.objectives import Objective, Truth, log_loss
 from salutary.labeling.definition import split_folds
@@ -48,36 +48,6 @@ from salutary.progress import Stage, reporting, silent
 
 SURROGATE_BATCH = 10
 """Number of labels in a round of the surrogate's run."""
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """What a deep model is fine-tuned on.
-
-    Parameters
-    ----------
-    name : str
-        The number of a round, or another name that no other lesson of the run has.
-    X, y : rows and their labels
-    X_val, y_val : rows and their labels, optional
-        To stop early by. Without them all epochs are run.
-    soft : SoftRows, optional
-        Rows that are trained on as well, by soft labels.
-    epochs : int, optional
-        In place of the trainer's own number.
-    """
-
-    name: str
-    X: Any
-    y: NDArray[Any]
-    X_val: Any = None
-    y_val: Any = None
-    soft: SoftRows | None = None
-    epochs: int | None = None
-
-
-FineTune = Callable[[Lesson], Any]
-"""Makes a fine-tuned model."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -22,10 +22,11 @@ from salutary.advice.verdict import Verdict
 from salutary.deep.canary import part_validation
 from salutary.deep.distillation import distill
 from salutary.deep.final_model import final_model
-from salutary.deep.fine_tuning import FineTuning, Lesson
+from salutary.deep.fine_tuning import FineTuning
+from salutary.deep.lesson import epochs_of, fitted, with_seed
 from salutary.deep.rows import as_pandas, joined
-from salutary.deep.soft_labels import SOFT_ARGUMENTS, arguments_of
-from salutary.deep.trainer import LinearProbe, Trainer
+from salutary.deep.soft_labels import SOFT_ARGUMENTS
+from salutary.deep.trainer import Trainer
 from salutary.deep.vectors import Vectors
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
 from salutary.estimators.told import ToldRun
@@ -286,10 +287,10 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         seen = keys[:0] if X_val is None else keys[validation]
         check_rows(keys[labeled], seen, keys[pool])
         own, canary = part_validation(validation, codes[validation], self.guard, rng)
-        trainer = _with_seed(self.trainer, rng)
+        trainer = with_seed(self.trainer, rng)
 
         task = FineTuning(
-            fine_tune=partial(_fitted, trainer),
+            fine_tune=partial(fitted, trainer),
             X=X,
             codes=codes,
             labeled=labeled,
@@ -302,7 +303,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
             seed=int(rng.randint(2**31)),
             embed_frozen=getattr(trainer, "embed_frozen", None),
             distills=self.distill,
-            epochs=_epochs(trainer),
+            epochs=epochs_of(trainer),
         )
         told = ToldRun.of(self, "finetune")
         begun, state, records = told.run(task, self.budget)
@@ -377,30 +378,3 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
-
-
-def _with_seed(trainer: Any, rng: np.random.RandomState) -> Any:
-    """A copy of a trainer; a ``random_state`` of None is set to a fixed number."""
-    copy, seed = clone(trainer, safe=False), int(rng.randint(2**31))
-    if hasattr(copy, "random_state") and copy.random_state is None:
-        copy.random_state = seed
-    return copy
-
-
-def _epochs(trainer: Any) -> int | None:
-    """A trainer's number of epochs, if it has one."""
-    epochs = getattr(trainer, "epochs", None)
-    return int(epochs) if isinstance(epochs, Integral) else None
-
-
-def _fitted(trainer: Any, lesson: Lesson) -> Any:
-    """A fitted copy of a trainer, which has ``predict_proba``."""
-    model, held = clone(trainer, safe=False), {}
-    if lesson.epochs is not None:
-        model.epochs = lesson.epochs
-    if lesson.X_val is not None and has_fit_parameter(trainer, "X_val"):
-        held = {"X_val": lesson.X_val, "y_val": lesson.y_val}
-    if not hasattr(model, "predict_proba"):
-        model = LinearProbe(model)
-    model.fit(lesson.X, lesson.y, **held, **arguments_of(lesson.soft))
-    return model

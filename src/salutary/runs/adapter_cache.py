@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from salutary.deep.fine_tuning import Lesson
+from salutary.deep.lesson import Lesson
 from salutary.deep.lora_classifier import LoraClassifier
 from salutary.deep.soft_labels import arguments_of
 from salutary.deep.texts import cuts_told
