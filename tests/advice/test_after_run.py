@@ -13,7 +13,7 @@ from salutary.labeling.loop import run, start
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import RULES
-from salutary.labeling.splits import stratified_parts
+from salutary.labeling.splits import repeated_parts
 from salutary.labeling.tuning import PENALTIES
 from salutary.pools.arrays import ArrayPool
 
@@ -95,7 +95,7 @@ def test_each_canary_row_is_judged_by_tuned_models_that_have_not_seen_it() -> No
         rows = np.vstack([X_train, fold.own.X])
         labels = np.append(y_train, fold.own.labels)
         own = LabeledRows(rows, labels, np.ones(len(rows)))
-        parts = list(stratified_parts(labels, 5, np.random.RandomState(0)))
+        parts = repeated_parts(labels, 5, 3, seed=0)
         C = best_C(
             [(rows[rest], labels[rest]) for rest, _ in parts],
             [own.take(part) for _, part in parts],

@@ -68,22 +68,35 @@ def refit(C: float, X: np.ndarray, y: np.ndarray, weight: object = None) -> np.n
 
 def parts() -> list[tuple[np.ndarray, np.ndarray]]:
     """The validation rows to fit on and to judge by, as the task parts them."""
-    return stratified_parts(Y[VALIDATION], 3, np.random.RandomState(7))
+    rng = np.random.RandomState(7)
+    # So few rows are split three times.
+    return [part for _ in range(3) for part in stratified_parts(Y[VALIDATION], 3, rng)]
 
 
-def loss_of_both(C: float, weight: float) -> float:
-    """Of models of the training and other validation rows, by scikit-learn."""
+def losses_of_both(
+    C: float, weight: float, labels: np.ndarray = NOISY
+) -> np.ndarray:
+    """Of models of the training and other validation rows, by scikit-learn.
+
+    Mean losses of the validation rows over the ways to split.
+    """
     X_val, y_val = X[VALIDATION], Y[VALIDATION]
-    total = 0.0
+    losses = np.zeros(60)
     for seen, held in parts():
         model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12)
         model.fit(
             np.vstack([X[TRAIN], X_val[seen]]),
-            np.concatenate([NOISY[TRAIN], y_val[seen]]),
+            np.concatenate([labels[TRAIN], y_val[seen]]),
             sample_weight=np.repeat([1.0, weight], [60, len(seen)]),
         )
-        total += log_loss(y_val[held], model.predict_proba(X_val[held])) * len(held)
-    return total
+        losses[held] -= model.predict_log_proba(X_val[held])[
+            np.arange(len(held)), y_val[held]
+        ]
+    return losses / 3
+
+
+def loss_of_both(C: float, weight: float) -> float:
+    return float(losses_of_both(C, weight).sum())
 
 
 def test_training_rows_are_tuned_by_the_validation_rows(task: AdviceTask) -> None:
@@ -122,7 +135,8 @@ def test_both_are_tuned_by_cross_validation_of_all_their_rows(
 ) -> None:
     X_both = np.vstack([X[TRAIN], X[VALIDATION]])
     y_both = np.concatenate([NOISY[TRAIN], Y[VALIDATION]])
-    folds = list(stratified_parts(y_both, 5, np.random.RandomState(task.seed)))
+    rng = np.random.RandomState(task.seed)
+    folds = [part for _ in range(3) for part in stratified_parts(y_both, 5, rng)]
     scores = [
         cross_val_score(
             LogisticRegression(C=C), X_both, y_both, scoring="neg_log_loss", cv=folds
@@ -156,6 +170,38 @@ def test_a_weight_of_the_validation_rows_is_tuned_with_the_penalty(
         np.repeat([1.0, weight], 60),
     )
     np.testing.assert_allclose(found.model.coef_, expected, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_a_weight_must_lower_the_loss_by_a_standard_error(
+    seed: int, task: AdviceTask
+) -> None:
+    wrong = np.random.default_rng(seed).random(300) < 0.1 * seed
+    labels = np.where(wrong, (Y + 1) % 3, Y)
+    task = replace(task, train=rows(TRAIN, labels))
+    losses = {
+        (weight, C): losses_of_both(C, weight, labels)
+        for weight in (2.0, 5.0, 20.0)
+        for C in PENALTIES
+    }
+    best = min(losses, key=lambda key: losses[key].sum())
+    fall = losses_of_both(task.both_C, 1.0, labels) - losses[best]
+    shown = fall.mean() > fall.std(ddof=1) / np.sqrt(60)
+    found, plain = weighted_validation(task), train_and_validation(task)
+    assert shown == (found.validation_weight > 1)
+    if shown:
+        assert (found.validation_weight, found.C) == best
+    else:
+        np.testing.assert_array_equal(found.model.coef_, plain.model.coef_)
+
+
+def test_no_weight_is_found_by_rows_without_weight(task: AdviceTask) -> None:
+    blind = replace(task.validation, weight=np.zeros(60))
+    task = replace(task, validation=blind)
+    found, plain = weighted_validation(task), train_and_validation(task)
+    assert found.validation_weight == 1
+    np.testing.assert_array_equal(found.model.coef_, plain.model.coef_)
 
 
 @pytest.mark.parametrize(("budget", "batch_size"), [(20, 5), (400, 50)])

@@ -15,6 +15,7 @@ import numpy as np
 from salutary.advice.task import AdviceTask, FittedOption, Run, weighed
 from salutary.arrays import IntArray
 from salutary.labeling.edits import SwitchLabel, own_pool
+from salutary.labeling.guard import mean_decrease
 from salutary.labeling.rows import LabeledRows, join
 from salutary.names import (
     RELABELED,
@@ -26,7 +27,7 @@ from salutary.names import (
     WHOLE_POOL,
     SemiSupervisedMethod,
 )
-from salutary.semisupervised.tuning import METHODS
+from salutary.semisupervised.tuning import MARGIN, METHODS
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
 """Weights of a validation row to try, besides 1; a training row weighs 1."""
@@ -52,15 +53,31 @@ def train_and_validation(task: AdviceTask) -> FittedOption:
 
 
 def weighted_validation(task: AdviceTask) -> FittedOption:
-    """Fit the training and the validation rows, with a tuned weight of the latter."""
+    """Fit the training and the validation rows, with a tuned weight of the latter.
+
+    Where cross-validation does not show that a weight helps, by more than a standard
+    error, this is `train_and_validation` to the last digit.
+    """
     found, C = {}, task.both_C
-    for weight in (1.0, *VALIDATION_WEIGHTS):
+    for weight in VALIDATION_WEIGHTS:
         found[weight] = task.best_C(task.with_train(weight), near=C)
         C, _ = found[weight]
     weight = min(found, key=lambda weight: found[weight][1])
     C, _ = found[weight]
+    if not _helps(task, C, weight):
+        return train_and_validation(task)
     rows = join(task.train, weighed(task.validation, weight))
     return FittedOption(task.fit(C, rows), C, weight)
+
+
+def _helps(task: AdviceTask, C: float, weight: float) -> bool:
+    """Whether validation rows with a weight lower the loss of those held out."""
+    judges = task.validation.weight
+    if not judges.any():
+        return False
+    plain = task.held_out_losses(task.both_C, 1.0)
+    fall, error = mean_decrease(plain, task.held_out_losses(C, weight), judges)
+    return fall > MARGIN * error
 
 
 def relabeled(task: AdviceTask) -> FittedOption:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from salutary.arrays import IntArray, Matrix
+from salutary.arrays import Float64Array, IntArray, Matrix
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import (
     AddRow,
@@ -26,8 +26,15 @@ from salutary.labeling.outcome import Round
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.labeling.rules import RULES
-from salutary.labeling.splits import stratified_parts
-from salutary.labeling.tuning import N_PARTS, PENALTIES, best_C, fit_penalized
+from salutary.labeling.splits import repeated_parts
+from salutary.labeling.tuning import (
+    PENALTIES,
+    best_C,
+    best_C_by_cross_validation,
+    fit_penalized,
+    held_out_losses,
+    n_repeats,
+)
 from salutary.names import RuleName
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
@@ -90,13 +97,20 @@ class AdviceTask:
     use_all: bool = False
 
     @cached_property
+    def splits(self) -> list[tuple[IntArray, IntArray]]:
+        """Numbers of two thirds of the validation rows, and of the other third.
+
+        In three ways, and in nine where there are few rows.
+        """
+        labels = self.validation.labels
+        repeats = n_repeats(len(labels))
+        return repeated_parts(labels, TUNING_PARTS, repeats, self.seed)
+
+    @cached_property
     def parts(self) -> Parts:
-        """Two thirds of the validation rows, and the other third, in three ways."""
-        rows, rng = self.validation, np.random.RandomState(self.seed)
-        return [
-            (rows.take(rest), rows.take(part))
-            for rest, part in stratified_parts(rows.labels, TUNING_PARTS, rng)
-        ]
+        """The validation rows themselves, split so."""
+        rows = self.validation
+        return [(rows.take(rest), rows.take(part)) for rest, part in self.splits]
 
     @cached_property
     def train_C(self) -> float:
@@ -109,13 +123,10 @@ class AdviceTask:
 
         Whoever trains on both trusts both, and twice as many rows choose C better.
         """
-        rows, rng = join(self.train, self.validation), np.random.RandomState(self.seed)
-        return self.best_C(
-            [
-                (rows.take(rest), rows.take(part))
-                for rest, part in stratified_parts(rows.labels, N_PARTS, rng)
-            ]
-        )[0]
+        rows = join(self.train, self.validation)
+        return best_C_by_cross_validation(
+            rows, self.classes, self.seed, self.penalties, self.estimator
+        )
 
     @cached_property
     def both(self) -> Any:
@@ -173,6 +184,21 @@ class AdviceTask:
     def fit(self, C: float, rows: LabeledRows, previous: Any = None) -> Any:
         """Fit the rows, see `salutary.labeling.tuning.fit_penalized`."""
         return fit_penalized(C, rows, self.classes, previous, estimator=self.estimator)
+
+    def held_out_losses(self, C: float, weight: float) -> Float64Array:
+        """Log loss of each validation row under models that were not fitted on it.
+
+        They are fitted on the training rows and other validation rows, which get
+        ``weight``. A mean over the ways to split.
+        """
+        losses, times = np.zeros((2, len(self.validation)))
+        found = held_out_losses(
+            C, self.with_train(weight), self.classes, self.estimator
+        )
+        for (_, part), loss in zip(self.splits, found, strict=True):
+            losses[part] += loss
+            times[part] += 1
+        return losses / times
 
     def with_train(self, weight: float) -> Parts:
         """The parts, with the training rows added to those to fit on.

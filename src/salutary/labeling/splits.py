@@ -118,3 +118,28 @@ def stratified_parts(
         (np.flatnonzero(number != own), np.flatnonzero(number == own))
         for own in range(min(n_parts, len(labels)))
     ]
+
+
+def repeated_parts(
+    labels: IntArray, n_parts: int, n_repeats: int, seed: int
+) -> list[tuple[IntArray, IntArray]]:
+    """Split rows into parts, and anew into others, see `stratified_parts`.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), dtype intp
+        Position of each row's class.
+    n_parts, n_repeats : int
+        Number of parts, and how often the rows are split.
+    seed : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> parts = repeated_parts(np.repeat([0, 1], [4, 3]), 2, 2, seed=0)
+    >>> [part.tolist() for _, part in parts]
+    [[2, 3, 4, 6], [0, 1, 5], [1, 2, 4, 5], [0, 3, 6]]
+    """
+    rng = np.random.RandomState(seed)
+    repeats = [stratified_parts(labels, n_parts, rng) for _ in range(n_repeats)]
+    return [part for parts in repeats for part in parts]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from salutary.influence.objectives import log_losses
 from salutary.labeling.definition import Fold
 from salutary.labeling.fitting import REFIT_TOLERANCE, fit_converged
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.splits import stratified_parts
+from salutary.labeling.splits import repeated_parts
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Values of C that tuning chooses from.
@@ -30,6 +31,23 @@ N_PARTS = 5
 
 TUNING_TOLERANCE = 1e-3
 """Tolerance of fits that only compare values of C."""
+
+MOST_REPEATS, ENOUGH_ROWS = 3, 1_000
+"""How often few rows are split into folds, until so many have been held out in all.
+
+With a hundred rows the C that is found depends on how they happen to be split.
+"""
+
+
+def n_repeats(n_rows: int) -> int:
+    """How often to split rows into folds: three times, or less if there are many.
+
+    Examples
+    --------
+    >>> [n_repeats(n_rows) for n_rows in (100, 400, 600, 1_000, 50_000)]
+    [3, 3, 2, 1, 1]
+    """
+    return min(MOST_REPEATS, math.ceil(ENOUGH_ROWS / max(n_rows, 1)))
 
 
 def fit_penalized(
@@ -160,16 +178,40 @@ def best_C(
     models: list[Any] = [None] * len(parts)
 
     def loss_of(C: float) -> float:
-        loss = 0.0
-        for number, (fitted, judged) in enumerate(parts):
-            models[number] = fit_penalized(
-                C, fitted, classes, models[number], TUNING_TOLERANCE, estimator
-            )
-            chance = probabilities(models[number], judged.X, classes)
-            loss += float(log_losses(chance, judged.labels) @ judged.weight)
-        return loss
+        losses = held_out_losses(C, parts, classes, estimator, models)
+        return sum(
+            float(loss @ judged.weight)
+            for loss, (_, judged) in zip(losses, parts, strict=True)
+        )
 
     return lowest_loss(penalties, loss_of, near)
+
+
+def held_out_losses(
+    C: float,
+    parts: Sequence[tuple[LabeledRows, LabeledRows]],
+    classes: NDArray[Any],
+    estimator: LogisticRegression | None = None,
+    models: list[Any] | None = None,
+) -> Iterator[Float64Array]:
+    """Yield the log losses of each part's rows that its model was not fitted on.
+
+    Parameters
+    ----------
+    C : float
+    parts, classes, estimator
+        See `best_C`.
+    models : list, optional
+        A model of each part, or None, from whose coefficients its fit starts. They are
+        replaced by the new ones.
+    """
+    models = [None] * len(parts) if models is None else models
+    for number, (fitted, judged) in enumerate(parts):
+        models[number] = fit_penalized(
+            C, fitted, classes, models[number], TUNING_TOLERANCE, estimator
+        )
+        chance = probabilities(models[number], judged.X, classes)
+        yield np.asarray(log_losses(chance, judged.labels), dtype=np.float64)
 
 
 def best_C_by_validation(
@@ -215,9 +257,15 @@ def tuned_folds(
 
 
 def best_C_by_cross_validation(
-    rows: LabeledRows, classes: NDArray[Any], seed: int
+    rows: LabeledRows,
+    classes: NDArray[Any],
+    seed: int,
+    penalties: Sequence[float] = PENALTIES,
+    estimator: LogisticRegression | None = None,
 ) -> float:
-    """Find the best C of `PENALTIES` for labeled rows, by cross-validation on them.
+    """Find the best C for labeled rows, by cross-validation on them.
+
+    Few rows are split more than once, see `n_repeats`.
 
     Parameters
     ----------
@@ -226,16 +274,20 @@ def best_C_by_cross_validation(
     classes : ndarray of shape (n_classes,), sorted
     seed : int
         Seed of the random folds.
+    penalties : sequence of float, optional
+        Values of C, see `lowest_loss`.
+    estimator : LogisticRegression, optional
+        See `fit_penalized`.
     """
-    return best_C(cross_validation_parts(rows, seed), classes, PENALTIES)[0]
+    parts = cross_validation_parts(rows, seed, n_repeats(len(rows)))
+    return best_C(parts, classes, penalties, estimator)[0]
 
 
 def cross_validation_parts(
-    rows: LabeledRows, seed: int
+    rows: LabeledRows, seed: int, repeats: int = 1
 ) -> list[tuple[LabeledRows, LabeledRows]]:
     """Rows to fit on and rows to evaluate on, for each part of a cross-validation."""
-    rng = np.random.RandomState(seed)
     return [
         (rows.take(rest), rows.take(part))
-        for rest, part in stratified_parts(rows.labels, N_PARTS, rng)
+        for rest, part in repeated_parts(rows.labels, N_PARTS, repeats, seed)
     ]
