@@ -73,9 +73,7 @@ def parts() -> list[tuple[np.ndarray, np.ndarray]]:
     return [part for _ in range(3) for part in stratified_parts(Y[VALIDATION], 3, rng)]
 
 
-def losses_of_both(
-    C: float, weight: float, labels: np.ndarray = NOISY
-) -> np.ndarray:
+def losses_of_both(C: float, weight: float, labels: np.ndarray = NOISY) -> np.ndarray:
     """Of models of the training and other validation rows, by scikit-learn.
 
     Mean losses of the validation rows over the ways to split.

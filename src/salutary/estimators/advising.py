@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import _num_samples
 
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
@@ -41,6 +42,7 @@ from salutary.influence.labels import encode_training_labels, encode_validation_
 from salutary.labeling.callbacks import RunCallback, check_callbacks
 from salutary.labeling.rows import LabeledRows
 from salutary.tables.frames import prepare_frames
+from salutary.tables.scaling import fit_transform
 
 
 def advise(
@@ -98,7 +100,8 @@ def advise(
     estimator : LogisticRegression(CV) or Pipeline ending in one, optional
         By default rows are prepared as on the command line: columns of tables are
         encoded by what they hold, those that name rows are left out, gaps are filled,
-        and all features are scaled.
+        and all features are scaled; numbers of the pool that are far outside those of
+        the training rows set no scale.
         The earlier steps of a pipeline replace this; a bare LogisticRegression takes
         rows as they are. Steps are fitted without labels, on training and pool rows.
         Its C is not used, as every option tunes its own.
@@ -202,7 +205,8 @@ def advise(
         "keep": keep,
         "random_state": random_state,
     }
-    if estimator is None:
+    prepares = estimator is None
+    if prepares:
         X, X_val, X_pool = _checked(X, X_val, X_pool)
         if _is_table(X):
             X, X_val, X_pool, steps = _prepared(X, X_val, X_pool, keep, seed)
@@ -217,7 +221,10 @@ def advise(
     transformer, template = split_estimator(estimator)
     if transformer is not None:
         rows = X if X_pool is None else joined(X, X_pool, "X_pool")
-        fit_without_labels(transformer, rows)
+        if prepares:
+            fit_transform(transformer, rows, _num_samples(X))
+        else:
+            fit_without_labels(transformer, rows)
         X = transformed(transformer, X, "X")
         X_val = transformed(transformer, X_val, "X_val")
         if X_pool is not None:

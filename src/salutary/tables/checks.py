@@ -16,6 +16,7 @@ from salutary.arrays import IntArray, Matrix
 from salutary.tables.drift import differences, drift
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
+from salutary.tables.scaling import far_outside
 from salutary.tables.spelling import spells_number
 
 MOST_DIFFERENT = 3
@@ -180,7 +181,7 @@ def _beside(
         if kind in ("category", "text") and not _spell_numbers(train[name]).any()
     }
     far = {
-        name: _far_outside(train[name], other[name])
+        name: int(far_outside(train[name].to_numpy(), other[name].to_numpy()).sum())
         for name, kind in kinds.items()
         if kind == "number"
     }
@@ -206,11 +207,3 @@ def _spell_numbers(texts: pd.Series[Any]) -> NDArray[np.bool_]:
     values = pa.chunked_array([pa.array(texts, pa.string())])
     found = spells_number(pc.utf8_trim_whitespace(values))
     return np.asarray(found.fill_null(False))
-
-
-def _far_outside(train: pd.Series[float], other: pd.Series[float]) -> int:
-    low, high = train.min(), train.max()
-    width = high - low
-    if not width > 0:  # of one value, or none
-        return 0
-    return int(((other < low - width) | (other > high + width)).sum())

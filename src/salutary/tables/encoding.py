@@ -26,6 +26,7 @@ from salutary.errors import InputError
 from salutary.tables.casting import VECTOR, cast_features, entry_names
 from salutary.tables.formats import check_names
 from salutary.tables.reading import Tables
+from salutary.tables.scaling import fit_transform
 from salutary.tables.sources import Sources, Texts
 
 
@@ -322,6 +323,8 @@ def fit_encoder(
 ) -> tuple[Pipeline, dict[str, NDArray[np.float32]]]:
     """Fit an encoder on the training rows and the pool, and encode every table.
 
+    Numbers of the pool that are far outside the training table's set no scale.
+
     Parameters
     ----------
     tables : Tables
@@ -351,7 +354,7 @@ def fit_encoder(
     stacked = pd.concat(frames, ignore_index=True)
     encoder = _encoder_for(tables, stacked, sources, seed)
     with cuts_told():
-        matrix = np.asarray(encoder.fit_transform(stacked))
+        matrix = np.asarray(fit_transform(encoder, stacked, len(frames[0])))
         matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
         matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
     embedder = embedder_of(encoder)

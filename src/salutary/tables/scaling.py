@@ -1,0 +1,79 @@
+"""Scale features by training and pool rows, but not by what is far from training rows.
+
+One sentinel such as -999999 in a pool would else press all other values of its column
+together, and with them those of the training rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+
+from salutary.arrays import Matrix
+
+
+def far_outside(train: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values are farther outside those of the training rows than these are wide.
+
+    Parameters
+    ----------
+    train : ndarray of shape (n_train, n_columns) or (n_train,)
+        May have gaps, which are NaN.
+    other : ndarray of shape (n_other, n_columns) or (n_other,)
+
+    Returns
+    -------
+    ndarray of bool, of the shape of ``other``
+        None of a column where the training rows have a single value, or no value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> far_outside(np.array([1.0, 3.0]), np.array([-0.5, 5.0, 5.5, np.nan]))
+    array([False, False,  True, False])
+    """
+    low, high = np.fmin.reduce(train, axis=0), np.fmax.reduce(train, axis=0)
+    width = high - low
+    far = (other < low - width) | (other > high + width)
+    return np.asarray(far & (width > 0))
+
+
+def fit_transform(steps: Pipeline, rows: Any, n_train: int) -> Matrix:
+    """Fit steps that end in a StandardScaler, and transform the same rows.
+
+    Parameters
+    ----------
+    steps : Pipeline
+        Its last step is fitted without the pool's values that are `far_outside`.
+    rows : table or matrix
+        The training rows, and then the pool's.
+    n_train : int
+
+    Returns
+    -------
+    ndarray or CSR matrix of shape (n_rows, n_features)
+        All values, also those that are far outside.
+    """
+    *before, (_, scaler) = steps.steps
+    matrix = Pipeline(before).fit_transform(rows) if before else rows
+    scaler.fit(_without_far(matrix, n_train))
+    return scaler.transform(matrix)
+
+
+def _without_far(matrix: Any, n_train: int) -> Any:
+    """The rows with NaN, which a StandardScaler ignores, for what is far outside."""
+    train, pool = matrix[:n_train], matrix[n_train:]
+    if not sparse.issparse(matrix):
+        far = far_outside(train, pool)
+        if not far.any():
+            return matrix
+        return np.concatenate([train, np.where(far, np.nan, pool)], dtype=matrix.dtype)
+    limits = [getattr(train, name)(axis=0).toarray().ravel() for name in ("min", "max")]
+    pool = sparse.csr_array(pool, copy=True)
+    own = np.stack(limits)[:, pool.indices]
+    pool.data[far_outside(own, pool.data)] = np.nan
+    return sparse.vstack([train, pool], format="csr")
