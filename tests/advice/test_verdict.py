@@ -150,8 +150,8 @@ def test_an_option_that_is_ahead_by_chance_is_named() -> None:
     )
     assert found.option == "train + validation"
     assert found.sentence.endswith(
-        "the log loss of 'salutary' is 0.1500 higher (95% interval 0.0581 to 0.2419); "
-        "that of 'validation only' is the lowest, by 0.0250 (95% interval of the "
+        "the log loss of 'salutary' is 0.1500 higher (95% interval 0.0581 to 0.2419). "
+        "The log loss of 'validation only' is the lowest, by 0.0250 (95% interval of the "
         "difference -0.1046 to 0.0546; maybe by chance)."
     )
 
@@ -164,7 +164,8 @@ def test_rows_that_lack_a_class_are_not_advised_however_well_they_do() -> None:
     lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
     verdict = reach_verdict(found, Measure(lacking))
     assert verdict.option == "train + validation"
-    assert "that of 'validation only' is the lowest, by 0.5400 " in verdict.sentence
+    lowest = "The log loss of 'validation only' is the lowest, by 0.5400 "
+    assert lowest in verdict.sentence
     assert "its model never predicts a class that VAL lacks" in verdict.sentence
 
 
@@ -194,8 +195,13 @@ def test_certainty_of_few_rows_is_no_reason_to_advise_a_pool() -> None:
         judged(train__validation=[0.02] * 50, label_spreading=[0.001] * 50)
     )
     assert found.option == "train + validation"
-    assert "that of 'label spreading' is the lowest, by 0.0190" in found.sentence
-    assert found.sentence.endswith("but it would not be with two errors more.")
+    assert found.sentence.startswith(
+        "Advice: train on both tables; no label was kept. The log loss of 'label "
+        "spreading' is the lowest, by 0.0190 "
+    )
+    assert found.sentence.endswith(
+        "but it would not be if two more validation rows were predicted wrong."
+    )
 
 
 def test_the_cautious_loss_is_scikit_learn_s_with_two_errors_more() -> None:
@@ -220,7 +226,42 @@ def test_the_cautious_loss_is_scikit_learn_s_with_two_errors_more() -> None:
 def test_a_pool_that_took_no_part_is_not_advised() -> None:
     both, lower = [0.5, 0.6, 0.5, 0.6], [0.4, 0.5, 0.4, 0.5]
     options = judged(0, train__validation=both, information_maximization=lower)
-    assert verdict_of(options).option == "train + validation"
+    found = verdict_of(options)
+    assert found.option == "train + validation"
+    assert found.sentence == (
+        "Advice: train on both tables; no label was kept. The whole pool, without "
+        "labels, does not lower the log loss."
+    )
+
+
+def test_a_pool_that_is_neither_advised_nor_the_lowest_is_named() -> None:
+    found = verdict_of(
+        judged(
+            train__validation=[0.02] * 50,
+            train_only=[0.3] * 50,
+            validation_only=[0.001] * 49 + [0.9],
+            label_spreading=[0.0195] * 50,
+        )
+    )
+    assert found.option == "train + validation"
+    assert (
+        "The log loss of 'label spreading' is lower, by 0.0005 (95% interval of the "
+        "difference " in found.sentence
+    )
+
+
+def test_a_pool_that_does_worse_than_labels_is_said_to() -> None:
+    found = verdict_of(
+        judged(
+            train__validation=[0.5, 0.6] * 20,
+            label_spreading=[0.5, 0.58] * 20,
+            salutary=[0.1, 0.2] * 20,
+        )
+    )
+    assert found.option == "salutary"
+    assert found.sentence.endswith(
+        " The whole pool, without labels, does not lower the log loss."
+    )
 
 
 def test_a_pool_is_not_advised_where_a_class_cannot_be_judged() -> None:
@@ -231,7 +272,7 @@ def test_a_pool_is_not_advised_where_a_class_cannot_be_judged() -> None:
     lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
     found = reach_verdict(options, Measure(lacking))
     assert found.option == "train + validation"
-    assert "that of 'label spreading' is the lowest, by 0.4000 " in found.sentence
+    assert "of 'label spreading' is the lowest, by 0.4000 " in found.sentence
     assert found.sentence.endswith("it cannot be judged, as VAL lacks a class.")
 
 

@@ -46,6 +46,7 @@ class Comparison:
     repeats: int
     classes_not_validated: list[str]
     whole_pool_rows: dict[str, int] = field(default_factory=dict)
+    pool_left_alone: bool | None = None
 
     @property
     def option(self) -> str:
@@ -148,6 +149,28 @@ def follow(task: AdviceTask, option: str) -> tuple[FittedOption, IntArray]:
     used, rows = drawn(task)
     with threadpool_limits(limits=1, user_api="blas"):
         return options_of(used)[option](used), rows
+
+
+def after_last_fit(found: Comparison, fitted: FittedOption) -> Comparison:
+    """The comparison, with whether the last fit leaves an advised pool alone."""
+    left_alone = found.option in WHOLE_POOL and not fitted.pool_rows
+    return replace(found, pool_left_alone=left_alone)
+
+
+def left_alone(advice: Mapping[str, Any]) -> list[str]:
+    """A line where the advised pool did not take part in the last fit.
+
+    Parameters
+    ----------
+    advice : mapping
+        As of `Comparison.to_dict`; empty for one that has not finished.
+    """
+    if not advice.get("pool_left_alone"):
+        return []
+    return [
+        "The last fit, on all rows, leaves the pool alone, as it is not seen to help "
+        "there: the model is that of training on both tables."
+    ]
 
 
 def rows_of_whole_pool(used: AdviceTask) -> dict[str, int]:

@@ -32,7 +32,8 @@ class FoldResult:
     C, validation_weight : float
         The values that the fit was tuned to.
     n_labels : int
-        Number of labels that the option assigned or switched.
+        Number of labels that the option assigned or switched, or of the pool rows that
+        took part in it without one.
     loss : float
         Weighted mean log loss of the held-out rows, in nats; 0 if none has a weight.
     """
@@ -209,7 +210,7 @@ def judge_fold(
             logits=logits,
             C=found.C,
             validation_weight=found.validation_weight,
-            n_labels=found.n_labels,
+            n_labels=found.n_labels or found.pool_rows,
             loss=float(weight @ losses / weight.sum()) if weight.any() else 0.0,
         )
         fitted()

@@ -118,17 +118,14 @@ def whole_pool(method: SemiSupervisedMethod, task: AdviceTask) -> FittedOption:
     """Fit the training and the validation rows, and let all pool rows take part.
 
     Where cross-validation of these rows does not show that the pool helps, it is left
-    alone, and this is `train_and_validation` to the last digit. Else every pool row
-    counts as labeled, by the model itself.
+    alone, and this is `train_and_validation` to the last digit.
     """
     tuning = task.with_pool
     tuned = None if tuning is None else tuning.tuned(METHODS[method])
     if tuned is None or tuned.chosen is tuned.plain:
         return train_and_validation(task)
-    pool, model = task.unlabeled, tuned.model
-    labels = np.searchsorted(task.classes, model.predict(pool))
-    rows = np.arange(pool.shape[0])
-    return FittedOption(model, tuned.chosen.setting.C, 1.0, rows, labels)
+    n_pool = int(task.unlabeled.shape[0])
+    return FittedOption(tuned.model, tuned.chosen.setting.C, 1.0, pool_rows=n_pool)
 
 
 def salutary_paper(task: AdviceTask) -> FittedOption:

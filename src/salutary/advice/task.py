@@ -247,6 +247,8 @@ class FittedOption:
         person gave, and the positions of its class.
     rounds : tuple of Round
         The rounds in which they got it. Empty for other options than runs.
+    pool_rows : int
+        Number of pool rows that took part in the fit without such a label.
     """
 
     model: Any
@@ -255,6 +257,7 @@ class FittedOption:
     rows: IntArray = field(default_factory=_nothing)
     labels: IntArray = field(default_factory=_nothing)
     rounds: tuple[Round, ...] = ()
+    pool_rows: int = 0
 
     @property
     def n_labels(self) -> int:

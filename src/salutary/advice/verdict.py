@@ -196,17 +196,23 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
 
     table = _table(judged, measure, losses, beside)
     other = _compared_with(option, without, labeled, losses)
-    compared = ""
-    if other is not None:
-        compared = _in_words(other, beside(other), measure.name.replace("_", " "))
-    lowest = _lowest(losses, [*people, *taking_part])
+    loss = measure.name.replace("_", " ")
+    compared = "" if other is None else _in_words(other, beside(other), loss)
+    lowest, further = _lowest(losses, [*people, *taking_part]), ""
     if lowest not in (option, other):
         bar = without if lowest in having else people[0]
-        compared += _lowest_in_words(lowest, beside(lowest), bar, seen)
+        called = f"The {loss} of {lowest!r} is the lowest"
+        further = _ahead_in_words(lowest, called, beside(lowest), bar, seen)
+    if WHOLE_POOL.keys() & judged.keys() and not {option, lowest} & {*WHOLE_POOL}:
+        best = _lowest(losses, [option, *pools])
+        called = f"The {loss} of {best!r} is lower"
+        further += _ahead_in_words(best, called, beside(best), people[0], seen) or (
+            f" The whole pool, without labels, does not lower the {loss}."
+        )
     reason = _reason(finding, option, compared)
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
-    sentence = f"Advice: {action}; {reason}."
+    sentence = f"Advice: {action}; {reason}.{further}"
     return Verdict(option, sentence, finding, difference, measure.name, table, beyond)
 
 
@@ -311,13 +317,16 @@ def _in_words(other: str, found: Difference, objective: str) -> str:
     return f"the {objective} of {other!r} is {size} ({_interval(found)})"
 
 
-def _lowest_in_words(lowest: str, found: Difference, bar: str, seen: bool) -> str:
-    """That an option named nowhere else is ahead of the advised one, and why.
+def _ahead_in_words(
+    name: str, called: str, found: Difference, bar: str, seen: bool
+) -> str:
+    """A sentence that an option named nowhere else is ahead of the advised one.
 
     Parameters
     ----------
-    lowest : str
-        The option with the lowest loss.
+    name : str
+    called : str
+        How the sentence begins.
     found : Difference
         How much higher its loss is than that of the advised one.
     bar : str
@@ -327,18 +336,18 @@ def _lowest_in_words(lowest: str, found: Difference, bar: str, seen: bool) -> st
     """
     if round(found.mean, 4) >= 0:  # the same in all figures that are shown
         return ""
-    words = f"; that of {lowest!r} is the lowest, by {-found.mean:.4f}"
+    words = f" {called}, by {-found.mean:.4f}"
     words += f" ({_interval(found)})"
-    if lowest == VALIDATION_ONLY and not seen:
+    if name == VALIDATION_ONLY and not seen:
         words += ", but its model never predicts a class that VAL lacks"
-    elif lowest in WHOLE_POOL:
-        why = "it would not be with two errors more"
+    elif name in WHOLE_POOL:
+        why = "it would not be if two more validation rows were predicted wrong"
         if not seen:
             why = "it cannot be judged, as VAL lacks a class"
         words += f", but {why}"
     elif found.is_sure:
         words += f", but not surely lower than that of {bar!r}"
-    return words
+    return f"{words}."
 
 
 def _interval(found: Difference) -> str:

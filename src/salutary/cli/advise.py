@@ -238,7 +238,7 @@ def _fitted(shown: Display) -> Callable[[str], None]:
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
     """The report in lines for a person."""
-    from salutary.advice.comparison import rows_of_pool
+    from salutary.advice.comparison import left_alone, rows_of_pool
 
     validation = counted(report["n_validation"], "validation row")
     rows = f"{report['n_train']} training and {validation}"
@@ -250,6 +250,7 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
     yield f"{rows}; {folds}"
     yield from rows_of_pool(report, "--all")
     yield from verdict_lines(report)
+    yield from left_alone(report)
     if "out" in report:
         labels = ""
         if report["labels"]:

@@ -11,6 +11,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
+from salutary.cli.explained_values import cut
 from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import counted
 from salutary.tables.urls import table_at
@@ -75,9 +76,11 @@ def summary(found: dict[str, Any]) -> Iterator[str]:
     for name, title in FIGURES.items():
         guessed = "" if guess is None else f"{guess[name]:.4f}"
         yield f"{title:<20}{found['model'][name]:>10.4f}{guessed:>10}"
-    yield f"{'class':<20}{'rows':>10}{'recall':>10}"
-    for row in found["classes"]:
+    names = [f"{cut(row['class']):<20}" for row in found["classes"]]
+    wide = max(map(len, names))
+    yield f"{'class':<{wide}}{'rows':>10}{'recall':>10}"
+    for name, row in zip(names, found["classes"], strict=True):
         recall = "" if row["recall"] is None else f"{row['recall']:.4f}"
-        yield f"{printable(row['class']):<20}{row['rows']:>10}{recall:>10}"
+        yield f"{name:<{wide}}{row['rows']:>10}{recall:>10}"
     if guess is None:
         yield "The run did not count its classes; run it again to see guessing."

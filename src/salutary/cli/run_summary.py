@@ -24,8 +24,8 @@ RELABEL_ENDINGS = {
 
 
 WHOLE_POOL_NOT_TRIED = (
-    "Not tried: to let the whole pool take part, without labels; 'salutary "
-    "advise' does."
+    "Not tried: methods that train on the whole pool at once, without labels; "
+    "'salutary advise' tries them."
 )
 
 
@@ -292,30 +292,35 @@ def _deep_advice(report: dict[str, Any]) -> Iterator[str]:
         )
         if refit is not None:
             yield _refit(refit)
-        return
     yield from _verdict(outcome)
     if outcome["verdict"]:
         yield (
             "This compares logistic regressions on the first model's embeddings; "
-            f"{FROZEN!r} are those of the model as it comes. --refit-on-validation "
-            "fine-tunes on the validation table too."
+            f"{FROZEN!r} are those of the model as it comes."
         )
+        if not report["settings"]["refit_on_validation"]:
+            yield "--refit-on-validation fine-tunes on the validation table too."
 
 
 def _refit(refit: dict[str, Any]) -> str:
     """How the adapter of both tables was trained, and what says so."""
-    words = (
-        f"It was trained for {counted(refit['epochs'], 'epoch')}, and its logits are "
-        f"divided by {refit['temperature']:.2f}: cross-validation of all rows with a "
-        f"label finds a log loss of {refit['log_loss']:.4f}"
+    words = f"It was trained for {counted(refit['epochs'], 'epoch')}"
+    if round(refit["temperature"], 2) != 1:
+        words += (
+            f", and its logits are divided by {refit['temperature']:.2f}, as it was "
+            "too certain"
+        )
+    words += (
+        ". In cross-validation of all rows with a label that has a log loss of "
+        f"{refit['log_loss']:.4f}"
     )
     others = [
-        f"{other['log_loss']:.4f} for {counted(other['epochs'], 'epoch')}"
-        f"{' with a teacher' if other['distilled'] else ''}"
+        f"{counted(other['epochs'], 'epoch')}"
+        f"{' with a teacher' if other['distilled'] else ''} {other['log_loss']:.4f}"
         for other in refit["others"]
         if other["log_loss"] is not None
     ]
-    return f"{words}{', ' if others else ''}{', '.join(others)}."
+    return f"{words}; {', '.join(others)}." if others else f"{words}."
 
 
 def _kept_nothing(outcome: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from io import StringIO
 from shutil import get_terminal_size
@@ -37,7 +38,10 @@ def _table(verdict: dict[str, Any]) -> list[str]:
         mark = ">" if row["option"] == verdict["option"] else " "
         weight = row["validation_weight"]
         weighted = f", weight {weight:g}" if weight not in (0, 1) else ""
-        interval = f"{row['lower']:z.3f} to {row['upper']:z.3f}"
+        # Outward: an interval that reaches beyond zero is to be seen to.
+        lower = math.floor(row["lower"] * 1_000) / 1_000
+        upper = math.ceil(row["upper"] * 1_000) / 1_000
+        interval = f"{lower:z.3f} to {upper:z.3f}"
         if row["lower"] == row["upper"] == 0:
             interval = ""
         figures = (f"{row['loss']:.4f}", f"{row['difference']:z.4f}", interval)

@@ -122,6 +122,9 @@ def write_adapter(saved: SavedAdapter, model: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty; pass a new folder")
+    # peft has the layers as a set, whose order is another in each process.
+    config = model.peft_config["default"]
+    config.target_modules = sorted(config.target_modules)
     model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
     save_file({"coef": saved.coef, "intercept": saved.intercept}, folder / LAYER)

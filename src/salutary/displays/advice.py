@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from salutary.advice.verdict import ASSIGNED, Verdict
+from salutary.advice.verdict import LABELED, Verdict
 from salutary.displays import style
 from salutary.errors import InputError
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
+from salutary.names import WHOLE_POOL
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 KINDS = {
     "people": ("people's labels alone", style.PEOPLE),
     "assigned": ("with assigned labels", style.ASSIGNED),
+    "pool": ("with the whole pool, without labels", style.WHOLE_POOL),
 }
 """Name in the legend and look of each kind of option."""
 
@@ -39,8 +41,9 @@ class AdviceDisplay:
     Parameters
     ----------
     frame : DataFrame
-        A row for each option, with the columns option, loss, difference, lower, upper
-        and assigned (whether it has assigned labels).
+        A row for each option, with the columns option, loss, difference, lower, upper,
+        assigned (whether it has assigned labels) and whole_pool (whether the pool takes
+        part in it without labels).
     option : str
         The option that the others are compared with.
     objective : str, default="loss"
@@ -93,7 +96,8 @@ class AdviceDisplay:
         figures = verdict.to_dict() if isinstance(verdict, Verdict) else verdict
         columns = ["option", "loss", "difference", "lower", "upper"]
         frame = pd.DataFrame(figures["options"])[columns]
-        frame["assigned"] = frame["option"].str.startswith(ASSIGNED)
+        frame["assigned"] = frame["option"].str.startswith(LABELED)
+        frame["whole_pool"] = frame["option"].isin([*WHOLE_POOL])
         return cls(
             frame,
             option=figures["option"],
@@ -150,7 +154,8 @@ class AdviceDisplay:
         ax.axvline(0, color=style.ink(), linewidth=0.8, gid="zero")
         handles = []
         assigned = self.frame["assigned"].to_numpy(dtype=bool)
-        kinds = {"people": ~assigned, "assigned": assigned}
+        pool = self.frame["whole_pool"].to_numpy(dtype=bool)
+        kinds = {"people": ~(assigned | pool), "assigned": assigned, "pool": pool}
         kinds = {kind: rows for kind, rows in kinds.items() if rows.any()}
         for kind, rows in kinds.items():
             handles.append(self._draw(kind, self.frame[rows], kwargs))

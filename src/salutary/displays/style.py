@@ -65,7 +65,8 @@ PROMISED: dict[str, Any] = {
 
 PEOPLE: dict[str, Any] = {"color": LIGHT["gray"], "marker": "o"}
 ASSIGNED: dict[str, Any] = {"color": LIGHT["purple"], "marker": "D"}
-"""Options without and with assigned labels."""
+WHOLE_POOL: dict[str, Any] = {"color": LIGHT["green"], "marker": "s"}
+"""Options of people's labels, of assigned ones, and of a whole pool without labels."""
 
 CLASSES: tuple[dict[str, Any], ...] = tuple(
     {"color": LIGHT[color], "marker": marker}

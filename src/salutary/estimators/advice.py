@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from salutary.advice.comparison import Comparison, rows_of_pool
+from salutary.advice.comparison import Comparison, left_alone, rows_of_pool
 from salutary.displays.advice import AdviceDisplay
 from salutary.displays.reprs import in_a_notebook, on_a_screen, options_table
 
@@ -33,6 +33,9 @@ class Advice(Comparison):
     whole_pool_rows : dict of str to int
         How many pool rows take part in each option of the whole pool, where the pool is
         not left alone. Empty without a pool.
+    pool_left_alone : bool or None
+        Whether the whole pool is advised, but the last fit, on all rows, leaves it
+        alone: then ``model_`` is that of training on both tables.
     model_ : Pipeline or classifier
         The advised option, fitted on all rows. It takes rows as `salutary.advise` was
         given them.
@@ -89,4 +92,5 @@ class Advice(Comparison):
             f"Rows: {self.n_train} to train, {self.n_validation} to validate{pool}"
             f"{used if self.n_pool_used < self.n_pool else ''}."
         )
-        return " ".join([rows, *rows_of_pool(self.to_dict(), "use_all=True")])
+        told = self.to_dict()
+        return " ".join([rows, *rows_of_pool(told, "use_all=True"), *left_alone(told)])

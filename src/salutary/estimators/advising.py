@@ -17,6 +17,7 @@ from sklearn.utils.validation import _num_samples
 
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
+    after_last_fit,
     compare,
     follow,
 )
@@ -261,6 +262,7 @@ def advise(
             stacklevel=2,
         )
     advised, pool_rows = follow(task, found.option)
+    found = after_last_fit(found, advised)
     model = joined_again(estimator, transformer, advised.model, names)
     folds.end(found, advised, pool_rows, model, given)
     return Advice(**vars(found), model_=model)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salutary.advice.comparison import rows_of_pool
+from salutary.advice.comparison import left_alone, rows_of_pool
 from salutary.displays.advice import AdviceDisplay
 from salutary.names import TRAIN_AND_VALIDATION, WHOLE_POOL
 from salutary.report.answer import Answer, baselines, beyond_both_tables, leaning
@@ -50,7 +50,11 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": outcome,
         "baselines": baselines(outcome),
         "answer": advice_answer(outcome),
-        "warnings": [*rows_of_pool(outcome or {}, "--all"), *warnings_of(report)],
+        "warnings": [
+            *left_alone(outcome or {}),
+            *rows_of_pool(outcome or {}, "--all"),
+            *warnings_of(report),
+        ],
         "forest": None,
         "features": features[:MOST_FEATURES],
         "n_features_hidden": max(0, len(features) - MOST_FEATURES),
@@ -87,8 +91,8 @@ def advice_answer(outcome: Mapping[str, Any] | None) -> Answer:
     headline = HEADLINES[leaning(outcome)]
     if outcome["option"] in WHOLE_POOL:
         headline = _of_pool(outcome)
-    if outcome["difference"] is None and outcome["finding"] == "no labels":
-        beyond = f"No option with assigned labels was kept. {beyond}"
+    if outcome["finding"] == "no labels":
+        beyond = "No option with assigned labels was kept."
     return Answer(headline, beyond, "", outcome["sentence"])
 
 

@@ -115,8 +115,14 @@ def beyond_both_tables(verdict: Mapping[str, Any], labels: str) -> str:
     What is advised comes first where it is neither of the two.
     """
     options = {row["option"]: row for row in verdict["options"]}
-    having = [row for name, row in options.items() if name.startswith(LABELED)]
+    having = [
+        row
+        for name, row in options.items()
+        if name.startswith(LABELED) and row["labels"]
+    ]
     both = options.get(TRAIN_AND_VALIDATION)
+    if verdict["finding"] == "no labels":
+        return ""
     if not having or both is None:
         return "They were not compared with training on both tables."
     best = min(having, key=lambda row: row["loss"])

@@ -14,6 +14,7 @@ from salutary.advice.assigned import assigned_labels
 from salutary.advice.comparison import (
     FEWEST_VALIDATION,
     Comparison,
+    after_last_fit,
     compare,
     follow,
 )
@@ -314,6 +315,7 @@ def _finish(
     )
     with stage("fitting what is advised"):
         found, pool_rows = follow(task, advice.option)
+        advice = after_last_fit(advice, found)
     with stage("writing the results"), threadpool_limits(limits=1, user_api="blas"):
         # The report is written last: where it is missing, the results are incomplete.
         (out / REPORT).unlink(missing_ok=True)
