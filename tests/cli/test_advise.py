@@ -16,6 +16,7 @@ import salutary
 from salutary.advice.options import OPTIONS, POOL_OPTIONS
 from salutary.cli.advise import summary
 from salutary.cli.main import main
+from salutary.cli.verdict import verdict_lines
 from salutary.tables.casting import cast_features
 from salutary.tables.columns import column_kinds
 from salutary.tables.encoding import table_encoder
@@ -240,3 +241,22 @@ def test_classes_that_no_validation_row_has_are_told(
     out, err = capsys.readouterr()
     assert f"warning: {warning}there" in err.splitlines()
     assert warning not in out
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "shown"),
+    [
+        (-0.0002, 0.0549, "-0.001 to 0.055"),
+        (0.0002, 0.0541, "0.000 to 0.055"),
+        (-0.0011, 0.0, "-0.002 to 0.000"),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_an_interval_that_reaches_beyond_zero_is_seen_to(
+    lower: float, upper: float, shown: str
+) -> None:
+    row = {"option": "b", "validation_weight": 0.0, "loss": 0.5, "difference": 0.01}
+    figures = {"lower": lower, "upper": upper, "accuracy": 0.5, "C": 1.0}
+    verdict = {"option": "a", "objective": "log_loss", "sentence": "Advice: a."}
+    lines = [*verdict_lines({**verdict, "options": [{**row, **figures}]})]
+    assert lines[1].split()[3:-2] == shown.split()

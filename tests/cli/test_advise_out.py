@@ -18,6 +18,7 @@ import salutary
 from salutary.advice import comparison, cross_fitting
 from salutary.cli.main import main
 from salutary.names import WHOLE_POOL
+from salutary.semisupervised import tuning
 from tests.words import once
 
 pytestmark = pytest.mark.slow
@@ -61,7 +62,7 @@ def following(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
         ("train + validation", None),
         ("salutary + validation", "labels.parquet"),
         ("self-training", "labels.parquet"),
-        ("whole-pool self-training", "labels.parquet"),
+        ("whole-pool self-training", None),
         ("relabeled", "switches.parquet"),
     ],
 )
@@ -72,9 +73,11 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
     folder: Path,
     frames: dict[str, pd.DataFrame],
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     following(monkeypatch, option)
     main(words)
+    printed = capsys.readouterr().out
     out = folder / "advised"
     outcome = json.loads((out / "run.json").read_text())["outcome"]
     assert outcome["option"] == option
@@ -92,11 +95,14 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
             old = frames["train"]["kind"].to_numpy()[table["row"]]
             np.testing.assert_array_equal(table["old_label"], old)
             assert (table["label"] != table["old_label"]).all()
-        assert np.isnan(table["influence"]).all() == ("self-training" in option)
+        assert np.isnan(table["influence"]).all() == (option == "self-training")
         assert table["probability"].between(0, 1).all()
     else:
         assert option in ("train + validation", "relabeled", *WHOLE_POOL)
     assert {path.name for path in out.iterdir()} == expected
+    assert ("leaves the pool alone" in printed) == outcome["pool_left_alone"]
+    if option not in WHOLE_POOL:
+        assert not outcome["pool_left_alone"]
     lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
     of_folds = {line["fold"]: line["options"] for line in lines}
     assert list(of_folds) == [1, 2]
@@ -112,6 +118,27 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
     predicted = pd.read_csv(folder / "p.csv")["prediction"]
     right = (predicted == frames["pool"]["kind"]).mean()
     assert right > 0.6
+
+
+@pytest.mark.parametrize("margin", [-100.0, 100.0])
+def test_it_says_if_the_last_fit_leaves_an_advised_pool_alone(
+    margin: float,
+    words: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    following(monkeypatch, "whole-pool self-training")
+    monkeypatch.setattr(tuning, "MARGIN", margin)  # so that it is used, or never
+    main(words)
+    alone = margin > 0
+    printed = capsys.readouterr().out
+    assert ("the model is that of training on both tables." in printed) == alone
+    main(["report", str(folder / "advised")])
+    page = (folder / "advised" / "report.html").read_text()
+    assert ("The last fit, on all rows, leaves the pool alone" in page) == alone
+    outcome = json.loads((folder / "advised" / "run.json").read_text())["outcome"]
+    assert outcome["pool_left_alone"] is alone
 
 
 def test_without_an_out_the_advice_is_the_same(

@@ -201,13 +201,19 @@ def test_a_distilled_model_that_was_lost_is_made_again(
 
 
 def test_the_final_model_may_see_the_validation_table(
-    texts: Path, decoder: str, monkeypatch: pytest.MonkeyPatch
+    texts: Path,
+    decoder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def prefers_the_teacher(way: Way) -> bool:
         return not way.distilled
 
     monkeypatch.setattr(final_model, "_loss", prefers_the_teacher)
     main(words_of(texts, decoder, "--refit-on-validation"))
+    # What is left is not what the verdict is about, but the advice is not kept back.
+    printed = capsys.readouterr().out.splitlines()
+    assert outcome_of(texts / "run")["verdict"]["sentence"] in printed
     refit = outcome_of(texts / "run")["refit"]
     tried = [refit, *refit["others"]]
     assert {way["distilled"] for way in tried} == {True, False}

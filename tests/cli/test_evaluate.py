@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import salutary
+from salutary.cli.evaluate import summary
 from salutary.cli.main import main
 
 Refusal = Callable[[list[str]], str]
@@ -75,6 +76,17 @@ def test_a_person_sees_the_figures_in_a_table(
     ] in lines
     for row in found["classes"]:
         assert [row["class"], str(row["rows"]), f"{row['recall']:.4f}"] in lines
+
+
+def test_columns_stand_below_each_other_beside_a_long_name(
+    run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = evaluated(run_dir, folder / "validation.csv", capsys)
+    found["classes"][0]["class"] = "x" * 300
+    lines = [*summary(found)]
+    table = lines[[line.split()[:1] == ["class"] for line in lines].index(True) :][:4]
+    assert len({len(line) for line in table}) == 1
+    assert len(table[0]) < 80
 
 
 def test_a_class_without_rows_has_no_recall_and_is_not_averaged(

@@ -136,8 +136,7 @@ class Frozen:
             rng = np.random.RandomState(self.seed)
             taught = np.sort(rng.choice(taught, LARGEST_TAUGHT_POOL, replace=False))
         chance = found.model.predict_proba(as_float64(pool.take(taught)))
-        # Where the pool does not help, no row of it has got a label.
-        teacher = FROZEN_POOL if found.n_labels else FROZEN
+        teacher = FROZEN_POOL if found.pool_rows else FROZEN
         return Taught(teacher, taught, chance, found.model)
 
     def _judged(self, fold: Fold) -> FoldResults:
