@@ -47,17 +47,19 @@ FIRST = "train + validation, C by one split"
 REPEATS = (1, 3, 5)
 SPLITS = {1: "one split", 3: "three splits", 5: "five splits"}
 
+WEIGHTS = (1.0, *VALIDATION_WEIGHTS)
+
 READING = f"""\
 Rows are drawn as in the [study of the pool's worth](../worth/README.md), six other
 draws of each set: N human labels, half of training rows, half of validation rows, which
 are always right. C of training on both tables is chosen by {N_PARTS}-fold
-cross-validation of all rows, the weight of the validation rows ({
-    ", ".join(f"{weight:g}" for weight in (1.0, *VALIDATION_WEIGHTS))
-}) and its C by {TUNING_PARTS}-fold cross-validation of the validation rows. "Three
-splits" repeats that with other folds, and takes the mean loss. "By a standard error"
-weighs validation rows only where that lowers their cross-validated loss, beside training
-on both, by one standard error. Figures are mean changes of the log loss of test rows in
-percent of that of training on both tables with C by one split, below zero better.
+cross-validation of all rows. A weight of the validation rows, of
+{", ".join(map("{:g}".format, WEIGHTS))}, and its C are chosen by {TUNING_PARTS}-fold
+cross-validation of the validation rows. "Three splits" repeats that with other folds,
+and takes the mean loss. "By a standard error" weighs validation rows only where that
+lowers their cross-validated loss, beside training on both, by one standard error.
+Figures are mean changes of the log loss of test rows in percent of that of training on
+both tables with C by one split, below zero better.
 
 The way that `salutary advise` has, three splits and a standard error, was chosen on
 {", ".join(CHOSEN_ON)}, and checked on the other sets. It is not the best in each line:
@@ -93,7 +95,7 @@ def _chosen(rows: Drawn, seed: int) -> Iterator[tuple[str, float, float]]:
     for repeats in (1, 3):
         found = {
             weight: best_C(_parts(rows, weight, repeats, seed), classes, PENALTIES)
-            for weight in (1.0, *VALIDATION_WEIGHTS)
+            for weight in WEIGHTS
         }
         weight = min(found, key=lambda weight: found[weight][1])
         C, _ = found[weight]
@@ -152,7 +154,7 @@ class Changes:
         """Every set's change, for every way, with right labels and N = 100."""
         figure = Figure(figsize=(9, 4), layout="constrained")
         axes = figure.subplots()
-        changes = self._of_sets().loc[(0.0, 100)]
+        changes = self._of_sets().xs((0.0, 100))
         for place, name in enumerate(changes.columns):
             for part, color in ((True, "C0"), (False, "C1")):
                 values = changes.loc[changes.index.isin(CHOSEN_ON) == part, name]

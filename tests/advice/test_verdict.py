@@ -151,8 +151,8 @@ def test_an_option_that_is_ahead_by_chance_is_named() -> None:
     assert found.option == "train + validation"
     assert found.sentence.endswith(
         "the log loss of 'salutary' is 0.1500 higher (95% interval 0.0581 to 0.2419). "
-        "The log loss of 'validation only' is the lowest, by 0.0250 (95% interval of the "
-        "difference -0.1046 to 0.0546; maybe by chance)."
+        "The log loss of 'validation only' is the lowest, by 0.0250 (95% interval of "
+        "the difference -0.1046 to 0.0546; maybe by chance)."
     )
 
 

@@ -386,9 +386,9 @@ def test_the_final_model_may_see_the_validation_table(
     printed = " ".join(capsys.readouterr().out.split())
     assert "The adapter was fine-tuned on the validation table too" in printed
     assert re.search(
-        r"It was trained for \d epochs?(, and its logits are divided by \d+\.\d\d, as it "
-        r"was too certain)?\. In cross-validation of all rows with a label that has a log "
-        r"loss of 0\.\d{4}; \d epochs? 0\.\d{4}",
+        r"It was trained for \d epochs?(, and its logits are divided by \d+\.\d\d, as "
+        r"it was too certain)?\. In cross-validation of all rows with a label that has "
+        r"a log loss of 0\.\d{4}; \d epochs? 0\.\d{4}",
         printed,
     )
     labels = pq.read_table(texts / "run" / "labels.parquet").to_pandas()
