@@ -109,7 +109,8 @@ class Verdict:
           number of such options;
         - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
           weight of 0 means that the option was not fitted on validation rows;
-        - ``labels``: mean number of labels over all fits.
+        - ``labels``: mean number of labels over all fits; of the options of the whole
+          pool, of the pool rows that took part without one.
     beyond : Difference or None
         Like ``difference``, but to the first option without such labels, which is to
         train on both tables, however good others are.
