@@ -59,10 +59,11 @@ def finetune(
         typer.Option(
             "--refit-on-validation",
             rich_help_panel=PANEL,
-            help="Fine-tune the final model on VAL too. Before that, three fine-tunings "
-            "for each number of epochs that is tried, each without a third of TRAIN and "
-            "VAL, say how many are best and how certain the model may be. The labels are "
-            "left out if they do not help beside VAL, if there is a guard to say so.",
+            help="Fine-tune the final model on VAL too. Before that, three "
+            "fine-tunings for each number of epochs that is tried, each without a "
+            "third of TRAIN and VAL, say how many are best and how certain the model "
+            "may be. The labels are left out if they do not help beside VAL, if there "
+            "is a guard to say so.",
         ),
     ] = False,
     distill: Annotated[
