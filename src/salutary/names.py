@@ -103,3 +103,6 @@ FROZEN = "frozen embeddings"
 
 FROZEN_POOL = f"{FROZEN}, whole pool"
 """The same by information maximization with the whole pool."""
+
+TAKING_POOL = (*WHOLE_POOL, FROZEN_POOL)
+"""Options in which pool rows take part without a label."""

@@ -387,8 +387,8 @@ def test_the_final_model_may_see_the_validation_table(
     assert "The adapter was fine-tuned on the validation table too" in printed
     assert re.search(
         r"It was trained for \d epochs?(, and its logits are divided by \d+\.\d\d, as "
-        r"it was too certain)?\. In cross-validation of all rows with a label that has "
-        r"a log loss of 0\.\d{4}; \d epochs? 0\.\d{4}",
+        r"it was too certain)?\. Cross-validation of all labeled rows gives that "
+        r"a log loss of 0\.\d{4}, and \d epochs? 0\.\d{4}",
         printed,
     )
     labels = pq.read_table(texts / "run" / "labels.parquet").to_pandas()

@@ -23,6 +23,7 @@ from salutary import (
     PromiseDisplay,
 )
 from salutary.displays.curves import DASHES
+from salutary.names import TAKING_POOL
 from tests.displays.made import HOSTILE, Frames, frames, verdict
 
 OF_RUNS = (LearningCurveDisplay, LabelDisplay, PromiseDisplay)
@@ -250,6 +251,22 @@ def test_the_advice_is_its_verdict() -> None:
     assert ticks[3] == "salutary  0.4400"
     low, high = display.ax_.get_ylim()
     assert low > high  # the first option is on top
+
+
+def test_options_in_which_the_pool_takes_part_look_their_own() -> None:
+    figures = verdict()
+    for row, name in zip(figures["options"][3:], TAKING_POOL, strict=False):
+        row["option"] = name
+    display = AdviceDisplay.from_verdict(figures).plot(axes())
+    assert display.frame["whole_pool"].tolist() == [False] * 3 + [True] * 2
+    assert not display.frame["assigned"].any()
+    assert {*display.artists_} == {"people", "people bars", "pool", "pool bars"}
+    assert_array_equal(display.artists_["pool"].get_ydata(), [3, 4])
+    legend = display.ax_.get_legend().get_texts()
+    assert legend[-1].get_text() == "with the whole pool, without labels"
+    # A frame of one's own needs no such column.
+    frame = display.frame.drop(columns="whole_pool")
+    AdviceDisplay(frame, option=display.option).plot(axes())
 
 
 def test_options_of_any_name_are_drawn() -> None:

@@ -60,4 +60,4 @@ def test_nothing_is_said_of_labels_that_are_not_there() -> None:
     nothing = {**outcome["options"][1], "option": "relabeled", "labels": 0.0}
     outcome["options"].append(nothing)
     found = advice_answer(outcome)
-    assert found.beyond == "No option with assigned labels was kept."
+    assert found.beyond == "No assigned label was kept."

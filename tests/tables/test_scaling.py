@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -60,7 +63,7 @@ def test_a_sentinel_of_the_training_rows_counts() -> None:
     np.testing.assert_allclose(found, StandardScaler().fit_transform(rows))
 
 
-def test_sparse_rows_are_scaled_like_dense_ones() -> None:
+def test_sparse_rows_with_zeros_are_scaled_like_dense_ones() -> None:
     rows = np.where(np.random.default_rng(1).random((60, 3)) < 0.5, drawn(60, 1), 0.0)
     rows[40:] = rows[:20]
     rows[50, 0] = 500.0
@@ -70,6 +73,28 @@ def test_sparse_rows_are_scaled_like_dense_ones() -> None:
     np.testing.assert_allclose(made["scale"].scale_[0], kept.std(), rtol=1e-6)
     np.testing.assert_allclose(found.toarray()[50, 0], 500.0 / kept.std())
     assert sparse.issparse(found)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_frames_between_the_steps_keep_their_names(output: str) -> None:
+    rows = pd.DataFrame(drawn(50, 0), columns=["a", "b", "c"])
+    rows.loc[45, "b"] = SENTINEL
+    made = Pipeline([("impute", SimpleImputer()), ("scale", StandardScaler())])
+    expected = fit_transform(clone(made), rows, 40)
+    with config_context(transform_output=output):
+        found = fit_transform(made, rows, 40)
+        np.testing.assert_allclose(np.asarray(found), expected)
+        np.testing.assert_allclose(np.asarray(made.transform(rows)), expected)
+    assert list(found.columns) == ["a", "b", "c"]
+    assert list(made["scale"].feature_names_in_) == ["a", "b", "c"]
+
+
+def test_whole_numbers_are_scaled_too() -> None:
+    rows = np.arange(40).reshape(20, 2)
+    rows[19, 0] = -999_999
+    made = steps()
+    fit_transform(made, rows, 15)
+    np.testing.assert_allclose(made["scale"].mean_[0], rows[:19, 0].mean())
 
 
 @settings(deadline=None)

@@ -20,6 +20,7 @@ from salutary.influence.objectives import row_log_loss
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import probabilities
+from salutary.names import TAKING_POOL
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class FoldResult:
     C, validation_weight : float
         The values that the fit was tuned to.
     n_labels : int
-        Number of labels that the option assigned or switched, or of the pool rows that
-        took part in it without one.
+        Number of labels that the option assigned or switched; of one in `TAKING_POOL`
+        the number of pool rows that took part.
     loss : float
         Weighted mean log loss of the held-out rows, in nats; 0 if none has a weight.
     """
@@ -218,13 +219,26 @@ def judge_fold(
 
 
 def fold_figures(number: int, results: FoldResults) -> dict[str, Any]:
-    """Figures of a fold of a comparison: each option's loss, C and number of labels."""
+    """Figures of a fold of a comparison: each option's loss, C and numbers of rows."""
     return {
         "fold": number + 1,
         "options": {
-            name: {"loss": found.loss, "C": found.C, "labels": int(found.n_labels)}
+            name: {
+                "loss": found.loss,
+                "C": found.C,
+                **rows_by_kind(name, int(found.n_labels)),
+            }
             for name, found in results.items()
         },
+    }
+
+
+def rows_by_kind(option: str, n_rows: float) -> dict[str, float]:
+    """How many labels an option has, and how many pool rows take part without one."""
+    takes_pool = option in TAKING_POOL
+    return {
+        "labels": 0 if takes_pool else n_rows,
+        "pool_rows": n_rows if takes_pool else 0,
     }
 
 

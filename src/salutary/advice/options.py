@@ -124,8 +124,8 @@ def whole_pool(method: SemiSupervisedMethod, task: AdviceTask) -> FittedOption:
     tuned = None if tuning is None else tuning.tuned(METHODS[method])
     if tuned is None or tuned.chosen is tuned.plain:
         return train_and_validation(task)
-    n_pool = int(task.unlabeled.shape[0])
-    return FittedOption(tuned.model, tuned.chosen.setting.C, 1.0, pool_rows=n_pool)
+    n_used = METHODS[method].n_used(int(task.unlabeled.shape[0]), task.use_all)
+    return FittedOption(tuned.model, tuned.chosen.setting.C, 1.0, pool_rows=n_used)
 
 
 def salutary_paper(task: AdviceTask) -> FittedOption:

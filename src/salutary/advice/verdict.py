@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from salutary.advice.cross_fitting import Judged
+from salutary.advice.cross_fitting import Judged, rows_by_kind
 from salutary.advice.measure import Difference, Measure
 from salutary.names import (
     FROZEN,
@@ -109,8 +109,8 @@ class Verdict:
           number of such options;
         - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
           weight of 0 means that the option was not fitted on validation rows;
-        - ``labels``: mean number of labels over all fits; of the options of the whole
-          pool, of the pool rows that took part without one.
+        - ``labels``, ``pool_rows``: mean numbers, over all fits, of labels that no
+          person gave, and of pool rows that took part without one.
     beyond : Difference or None
         Like ``difference``, but to the first option without such labels, which is to
         train on both tables, however good others are.
@@ -176,9 +176,10 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     having = [name for name in taking_part if name not in WHOLE_POOL]
     without = _best_of_people(judged, measure, losses)
     seen = _sees_every_class(judged, measure)
-    option = without
+    safest = without
     if seen:
-        option = _best_of_pool(judged, measure, losses, without, pools)
+        safest = _best_of_pool(judged, measure, losses, without, pools)
+    option = safest
     labeled, difference, beyond = None, None, None
     finding: Finding = "no labels"
     if having:
@@ -201,14 +202,16 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     compared = "" if other is None else _in_words(other, beside(other), loss)
     lowest, further = _lowest(losses, [*people, *taking_part]), ""
     if lowest not in (option, other):
-        bar = without if lowest in having else people[0]
+        bar = people[0] if lowest in people else without
+        bar = safest if lowest in WHOLE_POOL else bar
         called = f"The {loss} of {lowest!r} is the lowest"
         further = _ahead_in_words(lowest, called, beside(lowest), bar, seen)
-    if WHOLE_POOL.keys() & judged.keys() and not {option, lowest} & {*WHOLE_POOL}:
+    tried = WHOLE_POOL.keys() & judged.keys() and option not in WHOLE_POOL
+    if tried and not (further and lowest in WHOLE_POOL):
         best = _lowest(losses, [option, *pools])
         called = f"The {loss} of {best!r} is lower"
-        further += _ahead_in_words(best, called, beside(best), people[0], seen) or (
-            f" The whole pool, without labels, does not lower the {loss}."
+        further += _ahead_in_words(best, called, beside(best), safest, seen) or (
+            f" No option of the whole pool has a lower {loss}."
         )
     reason = _reason(finding, option, compared)
     weight = float(np.median(judged[option].validation_weight))
@@ -342,7 +345,10 @@ def _ahead_in_words(
     if name == VALIDATION_ONLY and not seen:
         words += ", but its model never predicts a class that VAL lacks"
     elif name in WHOLE_POOL:
-        why = "it would not be if two more validation rows were predicted wrong"
+        why = (
+            f"with two more validation rows predicted wrong that of {bar!r} would be "
+            "lower"
+        )
         if not seen:
             why = "it cannot be judged, as VAL lacks a class"
         words += f", but {why}"
@@ -379,7 +385,7 @@ def _table(
                 "upper": behind.upper,
                 "C": float(np.median(found.C)),
                 "validation_weight": float(np.median(found.validation_weight)),
-                "labels": float(np.mean(found.n_labels)),
+                **rows_by_kind(name, float(np.mean(found.n_labels))),
             }
         )
     return pd.DataFrame(rows)

@@ -62,8 +62,8 @@ def finetune(
             help="Fine-tune the final model on VAL too. Before that, three "
             "fine-tunings for each number of epochs that is tried, each without a "
             "third of TRAIN and VAL, say how many are best and how certain the model "
-            "may be. The labels are left out if they do not help beside VAL, if there "
-            "is a guard to say so.",
+            "may be; with --distill as many with a teacher. The labels are left out "
+            "where the guard finds that they do not help beside VAL.",
         ),
     ] = False,
     distill: Annotated[

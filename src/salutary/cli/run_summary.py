@@ -311,7 +311,7 @@ def _refit(refit: dict[str, Any]) -> str:
             "too certain"
         )
     words += (
-        ". In cross-validation of all rows with a label that has a log loss of "
+        ". Cross-validation of all labeled rows gives that a log loss of "
         f"{refit['log_loss']:.4f}"
     )
     others = [
@@ -320,7 +320,7 @@ def _refit(refit: dict[str, Any]) -> str:
         for other in refit["others"]
         if other["log_loss"] is not None
     ]
-    return f"{words}; {', '.join(others)}." if others else f"{words}."
+    return f"{words}, and {', '.join(others)}." if others else f"{words}."
 
 
 def _kept_nothing(outcome: dict[str, Any]) -> bool:

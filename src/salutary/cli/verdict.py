@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from io import StringIO
 from shutil import get_terminal_size
@@ -11,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from salutary.displays.reprs import interval_in_figures
 
 
 def verdict_lines(verdict: dict[str, Any]) -> Iterator[str]:
@@ -38,12 +39,7 @@ def _table(verdict: dict[str, Any]) -> list[str]:
         mark = ">" if row["option"] == verdict["option"] else " "
         weight = row["validation_weight"]
         weighted = f", weight {weight:g}" if weight not in (0, 1) else ""
-        # Outward: an interval that reaches beyond zero is to be seen to.
-        lower = math.floor(row["lower"] * 1_000) / 1_000
-        upper = math.ceil(row["upper"] * 1_000) / 1_000
-        interval = f"{lower:z.3f} to {upper:z.3f}"
-        if row["lower"] == row["upper"] == 0:
-            interval = ""
+        interval = interval_in_figures(row["lower"], row["upper"])
         figures = (f"{row['loss']:.4f}", f"{row['difference']:z.4f}", interval)
         table.add_row(
             *(mark, Text(f"{row['option']}{weighted}"), *figures),

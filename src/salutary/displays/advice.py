@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from salutary.advice.verdict import LABELED, Verdict
@@ -14,7 +15,7 @@ from salutary.errors import InputError
 from salutary.ledgers.advice_ledger import AdviceLedger
 from salutary.ledgers.schema import LEDGER
 from salutary.ledgers.sealed import application_of, not_as_written, open_ledger
-from salutary.names import WHOLE_POOL
+from salutary.names import TAKING_POOL
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -54,8 +55,8 @@ class AdviceDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     artists_ : dict of str to Artist
-        What was drawn: "people" and "assigned", the markers of options without and with
-        assigned labels, and "people bars" and "assigned bars".
+        What was drawn: "people", "assigned" and "pool", the markers of each kind of
+        option that there is, and "people bars" and so on.
 
     See Also
     --------
@@ -97,7 +98,7 @@ class AdviceDisplay:
         columns = ["option", "loss", "difference", "lower", "upper"]
         frame = pd.DataFrame(figures["options"])[columns]
         frame["assigned"] = frame["option"].str.startswith(LABELED)
-        frame["whole_pool"] = frame["option"].isin([*WHOLE_POOL])
+        frame["whole_pool"] = frame["option"].isin(TAKING_POOL)
         return cls(
             frame,
             option=figures["option"],
@@ -154,7 +155,9 @@ class AdviceDisplay:
         ax.axvline(0, color=style.ink(), linewidth=0.8, gid="zero")
         handles = []
         assigned = self.frame["assigned"].to_numpy(dtype=bool)
-        pool = self.frame["whole_pool"].to_numpy(dtype=bool)
+        pool = np.zeros_like(assigned)
+        if "whole_pool" in self.frame:
+            pool = self.frame["whole_pool"].to_numpy(dtype=bool)
         kinds = {"people": ~(assigned | pool), "assigned": assigned, "pool": pool}
         kinds = {kind: rows for kind, rows in kinds.items() if rows.any()}
         for kind, rows in kinds.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -51,10 +52,7 @@ def in_a_notebook(*parts: str | pd.DataFrame) -> str:
 def options_table(verdict: Verdict) -> pd.DataFrame:
     """The options of a verdict; an arrow marks the advised one."""
     table = verdict.table
-    intervals = [
-        "" if lower == upper == 0 else f"{lower:z.3f} to {upper:z.3f}"
-        for lower, upper in zip(table["lower"], table["upper"], strict=True)
-    ]
+    intervals = [*map(interval_in_figures, table["lower"], table["upper"])]
     return pd.DataFrame(
         {
             "": ["▸" if name == verdict.option else "" for name in table["option"]],
@@ -67,6 +65,22 @@ def options_table(verdict: Verdict) -> pd.DataFrame:
             "accuracy": [f"{accuracy:.3f}" for accuracy in table["accuracy"]],
         }
     )
+
+
+def interval_in_figures(lower: float, upper: float) -> str:
+    """An interval of a difference, rounded outward; nothing if there is none.
+
+    One that reaches beyond zero is so seen to.
+
+    Examples
+    --------
+    >>> interval_in_figures(-0.0002, 0.0549)
+    '-0.001 to 0.055'
+    """
+    if lower == upper == 0:
+        return ""
+    low, high = math.floor(lower * 1_000) / 1_000, math.ceil(upper * 1_000) / 1_000
+    return f"{low:z.3f} to {high:z.3f}"
 
 
 def rounds_table(history: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -35,7 +35,8 @@ class Advice(Comparison):
         not left alone. Empty without a pool.
     pool_left_alone : bool or None
         Whether the whole pool is advised, but the last fit, on all rows, leaves it
-        alone: then ``model_`` is that of training on both tables.
+        alone: then ``model_`` is that of training on both tables. None only on the
+        command line without ``--out``, where there is no last fit.
     model_ : Pipeline or classifier
         The advised option, fitted on all rows. It takes rows as `salutary.advise` was
         given them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,22 +31,23 @@ N_PARTS = 5
 TUNING_TOLERANCE = 1e-3
 """Tolerance of fits that only compare values of C."""
 
-MOST_REPEATS, ENOUGH_ROWS = 3, 1_000
-"""How often few rows are split into folds, until so many have been held out in all.
+N_REPEATS, ENOUGH_ROWS = 3, 1_000
+"""How often rows are split into folds if there are fewer than so many.
 
-With a hundred rows the C that is found depends on how they happen to be split.
+With a hundred rows the C that is found depends on how they happen to be split
+(``docs/studies/weights``).
 """
 
 
 def n_repeats(n_rows: int) -> int:
-    """How often to split rows into folds: three times, or less if there are many.
+    """How often to split rows into folds: three times, or once if there are many.
 
     Examples
     --------
-    >>> [n_repeats(n_rows) for n_rows in (100, 400, 600, 1_000, 50_000)]
-    [3, 3, 2, 1, 1]
+    >>> n_repeats(999), n_repeats(1_000)
+    (3, 1)
     """
-    return min(MOST_REPEATS, math.ceil(ENOUGH_ROWS / max(n_rows, 1)))
+    return N_REPEATS if n_rows < ENOUGH_ROWS else 1
 
 
 def fit_penalized(

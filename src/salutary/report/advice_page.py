@@ -92,7 +92,7 @@ def advice_answer(outcome: Mapping[str, Any] | None) -> Answer:
     if outcome["option"] in WHOLE_POOL:
         headline = _of_pool(outcome)
     if outcome["finding"] == "no labels":
-        beyond = "No option with assigned labels was kept."
+        beyond = "No assigned label was kept."
     return Answer(headline, beyond, "", outcome["sentence"])
 
 

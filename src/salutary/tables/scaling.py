@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.pipeline import Pipeline
-
-from salutary.arrays import Matrix
 
 
 def far_outside(train: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
@@ -42,38 +41,46 @@ def far_outside(train: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(far & (width > 0))
 
 
-def fit_transform(steps: Pipeline, rows: Any, n_train: int) -> Matrix:
+def fit_transform(steps: Pipeline, rows: Any, n_train: int) -> Any:
     """Fit steps that end in a StandardScaler, and transform the same rows.
 
     Parameters
     ----------
     steps : Pipeline
-        Its last step is fitted without the pool's values that are `far_outside`.
+        Its last step is fitted without the pool's values that are `far_outside`. Zeros
+        of sparse rows always count.
     rows : table or matrix
         The training rows, and then the pool's.
     n_train : int
 
     Returns
     -------
-    ndarray or CSR matrix of shape (n_rows, n_features)
-        All values, also those that are far outside.
+    matrix or DataFrame of shape (n_rows, n_features)
+        All values, also those that are far outside. A DataFrame where scikit-learn is
+        set to make them.
     """
     *before, (_, scaler) = steps.steps
     matrix = Pipeline(before).fit_transform(rows) if before else rows
-    scaler.fit(_without_far(matrix, n_train))
+    values = matrix if sparse.issparse(matrix) else np.asarray(matrix)
+    known = _without_far(values, n_train)
+    if isinstance(matrix, pd.DataFrame):
+        known = pd.DataFrame(known, columns=matrix.columns)
+    elif hasattr(matrix, "columns"):  # of polars
+        known = type(matrix)(known, schema=matrix.columns)
+    scaler.fit(known)
     return scaler.transform(matrix)
 
 
 def _without_far(matrix: Any, n_train: int) -> Any:
     """The rows with NaN, which a StandardScaler ignores, for what is far outside."""
     train, pool = matrix[:n_train], matrix[n_train:]
+    if not pool.shape[0]:
+        return matrix
     if not sparse.issparse(matrix):
         far = far_outside(train, pool)
-        if not far.any():
-            return matrix
-        return np.concatenate([train, np.where(far, np.nan, pool)], dtype=matrix.dtype)
+        return np.concatenate([train, np.where(far, np.nan, pool)])
     limits = [getattr(train, name)(axis=0).toarray().ravel() for name in ("min", "max")]
-    pool = sparse.csr_array(pool, copy=True)
+    pool = sparse.csr_array(pool, dtype=np.float64, copy=True)
     own = np.stack(limits)[:, pool.indices]
     pool.data[far_outside(own, pool.data)] = np.nan
     return sparse.vstack([train, pool], format="csr")
