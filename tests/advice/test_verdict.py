@@ -200,7 +200,8 @@ def test_certainty_of_few_rows_is_no_reason_to_advise_a_pool() -> None:
         "spreading' is the lowest, by 0.0190 "
     )
     assert found.sentence.endswith(
-        "but it would not be if two more validation rows were predicted wrong."
+        "but with two more validation rows predicted wrong that of 'train + validation' "
+        "would be lower."
     )
 
 
@@ -229,8 +230,8 @@ def test_a_pool_that_took_no_part_is_not_advised() -> None:
     found = verdict_of(options)
     assert found.option == "train + validation"
     assert found.sentence == (
-        "Advice: train on both tables; no label was kept. The whole pool, without "
-        "labels, does not lower the log loss."
+        "Advice: train on both tables; no label was kept. No option of the whole pool "
+        "has a lower log loss."
     )
 
 
@@ -259,9 +260,7 @@ def test_a_pool_that_does_worse_than_labels_is_said_to() -> None:
         )
     )
     assert found.option == "salutary"
-    assert found.sentence.endswith(
-        " The whole pool, without labels, does not lower the log loss."
-    )
+    assert found.sentence.endswith(" No option of the whole pool has a lower log loss.")
 
 
 def test_a_pool_is_not_advised_where_a_class_cannot_be_judged() -> None:
