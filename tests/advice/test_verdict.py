@@ -200,8 +200,8 @@ def test_certainty_of_few_rows_is_no_reason_to_advise_a_pool() -> None:
         "spreading' is the lowest, by 0.0190 "
     )
     assert found.sentence.endswith(
-        "but with two more validation rows predicted wrong that of 'train + validation' "
-        "would be lower."
+        "but with two more validation rows predicted wrong that of 'train + "
+        "validation' would be lower."
     )
 
 
