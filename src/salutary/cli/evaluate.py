@@ -11,7 +11,6 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
-from salutary.cli.explained_values import cut
 from salutary.cli.terminal import display, print_json, printable
 from salutary.errors import counted
 from salutary.tables.urls import table_at
@@ -70,6 +69,8 @@ def evaluate(
 
 def summary(found: dict[str, Any]) -> Iterator[str]:
     """The figures in lines for a person."""
+    from salutary.cli.explained_values import cut
+
     guess = found["guessing"]
     yield f"{printable(found['file'])}: {counted(found['rows'], 'row')}"
     yield f"{'':<20}{'model':>10}{'guessing':>10}"
@@ -77,7 +78,7 @@ def summary(found: dict[str, Any]) -> Iterator[str]:
         guessed = "" if guess is None else f"{guess[name]:.4f}"
         yield f"{title:<20}{found['model'][name]:>10.4f}{guessed:>10}"
     names = [f"{cut(row['class']):<20}" for row in found["classes"]]
-    wide = max(map(len, names))
+    wide = max(map(len, names), default=20)
     yield f"{'class':<{wide}}{'rows':>10}{'recall':>10}"
     for name, row in zip(names, found["classes"], strict=True):
         recall = "" if row["recall"] is None else f"{row['recall']:.4f}"

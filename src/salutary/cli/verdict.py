@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from salutary.displays.reprs import interval_in_figures
-
 
 def verdict_lines(verdict: dict[str, Any]) -> Iterator[str]:
     """A table of what was compared, with the advised option marked, and the advice.
@@ -29,6 +27,9 @@ def verdict_lines(verdict: dict[str, Any]) -> Iterator[str]:
 
 def _table(verdict: dict[str, Any]) -> list[str]:
     """A line or two for each option, no longer than the terminal is wide."""
+    # Help is not to wait for pandas.
+    from salutary.displays.reprs import interval_in_figures
+
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     table.add_column("trained on", overflow="fold")
