@@ -81,12 +81,11 @@ def trials(n_draws: int, sizes: Iterable[int]) -> list[dict[str, list[Any]]]:
 def heading(found: pd.DataFrame) -> str:
     """How many draws there are, what goals are missed, and how it was done."""
     done = found.drop_duplicates(TRIAL)
-    draws = done.groupby(["wrong", "size"])["draw"].nunique()
-    sets = done.groupby(["wrong", "size"])["data"].nunique()
     counted = [
-        f"{draws[cell]} of {DRAWS} draws of {sets[cell]} of {len(DATA)} data sets at "
-        f"N = {cell[1]} with {cell[0]:.0%} of the training labels wrong"
-        for cell in draws.index
+        f"{len(trial)} of {DRAWS * len(DATA)} (of {trial['data'].nunique()} of "
+        f"{len(DATA)} data sets) at N = {size} with {wrong:.0%} of the training labels "
+        "wrong"
+        for (wrong, size), trial in done.groupby(["wrong", "size"])
     ]
     judged = goals(found)
     lines = [
