@@ -82,7 +82,10 @@ with 100 rows, where the labels themselves did harm and the guard took them for 
 the verdict does not. That of `advise --out` is significantly better in seven and worse
 in two, electric with 100 and with 300 rows. There it trains on both tables, as the
 reference does (with 300 rows the pool that was advised is left alone by the last fit),
-and other folds choose another C."""
+and other folds choose another C.
+
+Measured before C of training on both tables was chosen by three splits into folds
+([study](../weights/README.md)); one split did then."""
 
 
 @contextmanager
