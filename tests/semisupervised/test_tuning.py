@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 
 from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.tuning import best_C_by_cross_validation, cross_validation_parts
+from salutary.labeling.tuning import PENALTIES, best_C, cross_validation_parts
 from salutary.pools.arrays import ArrayPool
 from salutary.semisupervised.task import Method, SemiSupervisedTask, Setting
 from salutary.semisupervised.tuning import (
@@ -62,10 +62,11 @@ def test_the_plain_candidate_is_the_best_regression_of_the_folds() -> None:
     task, _, _ = clusters()
     tuned = tune(task, METHODS["information_maximization"])
     assert tuned is not None
-    C = best_C_by_cross_validation(task.rows, task.classes, task.seed)
+    parts = cross_validation_parts(task.rows, task.seed)
+    C, _ = best_C(parts, task.classes, PENALTIES)
     assert tuned.plain.setting == Setting(C)
     losses = []
-    for fitted, held in cross_validation_parts(task.rows, task.seed):
+    for fitted, held in parts:
         model = LogisticRegression(C=C, tol=1e-8).fit(fitted.X, fitted.labels)
         losses.append(log_losses(model.predict_proba(held.X), held.labels))
     if tuned.plain.temperature == 1.0:

@@ -64,7 +64,7 @@ LABELED = (RELABELED, SALUTARY, "self-training")
 """How the names of options begin that choose rows to label."""
 
 ASSIGNED = (*LABELED, *WHOLE_POOL)
-"""How the names of options begin whose labels no person gave."""
+"""How the names of options begin that need more than people's labels."""
 
 UNSEEN = "assigned labels cannot be judged, as VAL lacks a class: "
 """Why such labels are not advised although they seem better."""
