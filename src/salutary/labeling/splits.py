@@ -138,7 +138,7 @@ def repeated_parts(
     >>> import numpy as np
     >>> parts = repeated_parts(np.repeat([0, 1], [4, 3]), 2, 2, seed=0)
     >>> [part.tolist() for _, part in parts]
-    [[2, 3, 4, 6], [0, 1, 5], [1, 2, 4, 5], [0, 3, 6]]
+    [[2, 3, 4, 6], [0, 1, 5], [1, 3, 5, 6], [0, 2, 4]]
     """
     rng = np.random.RandomState(seed)
     repeats = [stratified_parts(labels, n_parts, rng) for _ in range(n_repeats)]
