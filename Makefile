@@ -18,7 +18,7 @@ help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 $(READY): EXTRAS := [dev]
-$(OLDEST)/.ready: EXTRAS := [benchmark,excel,test]
+$(OLDEST)/.ready: EXTRAS := [benchmark,excel,fast,test]
 $(OLDEST)/.ready: PINS := constraints-oldest.txt
 $(READY) $(LIGHT)/.ready: PINS := constraints.txt
 

@@ -430,7 +430,9 @@ def test_goals_that_are_missed_are_said_first() -> None:
     points = [met for text, met in judged.items() if text.startswith("3 points")]
     assert points == [True, False]
     text = heading(found)
-    assert text.startswith("**Measured: 8 of 3120 trials**: 8 of 260 (of 4 of 13 data sets)")
+    assert text.startswith(
+        "**Measured: 8 of 3120 trials**: 8 of 260 (of 4 of 13 data sets)"
+    )
     assert text.index("**Missed:**") < text.index("**Met so far:**")
     for answer in shown_of_worth(found).values():
         assert len(answer.frame())

@@ -165,3 +165,34 @@ def test_one_pass_finds_what_each_view_finds_alone(dtype: type, data: Any) -> No
         found.spread().n_rows.sum()
         == available(views[0].problem, views[0].snapshot).sum()
     )
+
+
+@pytest.mark.slow
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_compiled_code_misses_no_row(data: Any) -> None:
+    problem = data.draw(problems(np.float32))
+    views = views_of(problem, data.draw(st.sampled_from([1, 4])))
+    found = []
+    for from_rows in (0, np.inf):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scoring, "SLOW_PASS", from_rows)
+            patch.setattr(scoring, "FEWEST_ROWS", 9)
+            patch.setattr(scoring, "CHUNK_BYTES", 0)
+            patch.setattr(threads, "BLOCK_ROWS", 64)
+            found.append(score_pool(views))
+    compiled, plain = found
+    for one, two in zip(compiled.shortlists, plain.shortlists, strict=True):
+        assert list(one) == list(two)
+        for name in one:
+            assert_array_equal(one[name].rows, two[name].rows)
+            assert_array_equal(one[name].labels, two[name].labels)
+            for figure in ("scores", "influence", "probability"):
+                own, other = getattr(one[name], figure), getattr(two[name], figure)
+                assert_allclose(own, other, rtol=1e-5, atol=1e-9)
+    floors = np.array([-1.0, 0.0, 1e-6, 1e-3])
+    assert abs(ranks(compiled, floors) - ranks(plain, floors)).max(initial=0) <= 1
+
+
+def ranks(found: scoring.ScoredPool, influence: np.ndarray) -> np.ndarray:
+    return found.ranks(influence, influence)

@@ -29,7 +29,7 @@ def influences(n: int, seed: int = 0) -> np.ndarray:
 def surveyed(influence: np.ndarray, block: int) -> Survey:
     survey = Survey()
     for begin in range(0, len(influence), block):
-        survey.add(influence[begin : begin + block])
+        survey.add(influence[begin : begin + block].max(axis=1))
     return survey
 
 

@@ -77,7 +77,7 @@ def details(number: int, n_classes: int = 3) -> RoundDetails:
     if number == 0:
         return RoundDetails(losses, {}, Spread.empty())
     survey = Survey()
-    survey.add(rng.normal(size=(50, n_classes)) * 1e-3)
+    survey.add(rng.normal(size=(50, n_classes)).max(axis=1) * 1e-3)
     tried = {"p^1": 0.1, "p^0": np.nextafter(0.1, 1), "p^2": np.nan}
     return RoundDetails(losses, tried, Spread.of_counts(survey.counts))
 

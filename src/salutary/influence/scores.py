@@ -41,6 +41,10 @@ class InfluenceScorer:
     weights : ndarray of shape (2 n_classes, n_features), or (2, n_features)
         [W; u] without the intercepts, or its differences. Those of several scorers can
         be stacked, so that one product serves all.
+    offset : ndarray of shape (2 n_classes, 1), or (2, 1)
+        Their intercepts, which `finish` adds to a product; zeros without intercepts.
+    class_weight : ndarray of shape (n_classes, 1), or None
+        What the influences of each class are multiplied by.
     n_classes : int
     """
 
@@ -58,8 +62,8 @@ class InfluenceScorer:
         stacked = np.vstack(parameters).astype(dtype)
         self.weights: FloatArray = np.ascontiguousarray(stacked[:, :n_features])
         # Without intercepts there is no such column, and its sum is zero.
-        self._offset = stacked[:, n_features:].sum(axis=1, keepdims=True)
-        self._class_weight = (
+        self.offset: FloatArray = stacked[:, n_features:].sum(axis=1, keepdims=True)
+        self.class_weight: FloatArray | None = (
             None if class_weight is None else class_weight.astype(dtype)[:, None]
         )
         self.n_classes = model.n_classes
@@ -99,21 +103,21 @@ class InfluenceScorer:
         # Here classes are rows, so that sums over a few classes run along memory.
         probability, influence = room[: self.n_classes], room[self.n_classes :]
         if self.n_classes == 2:
-            np.add(products.T, self._offset, out=room[1:3])
+            np.add(products.T, self.offset, out=room[1:3])
             probability[0] = 0
             _softmax(probability)
             difference = influence[0]
             np.multiply(-probability[0], difference, out=influence[1])
             difference *= probability[1]
         else:
-            np.add(products.T, self._offset, out=room)
+            np.add(products.T, self.offset, out=room)
             _softmax(probability)
             influence -= _mean(probability, influence)
             # The mean is now zero up to rounding. Subtracting it again keeps all digits
             # of the tiny influence of an almost certain class.
             np.subtract(_mean(probability, influence), influence, out=influence)
-        if self._class_weight is not None:
-            influence *= self._class_weight
+        if self.class_weight is not None:
+            influence *= self.class_weight
         return influence.T, probability.T
 
 

@@ -209,7 +209,7 @@ class Keep:
         """
         top = scores.max(axis=1)
         share = scores.dtype.type(1 - _slack(scores))
-        floors = self._floors(best, scores.shape[1]).astype(scores.dtype) * share
+        floors = self.floors(best, scores.shape[1]).astype(scores.dtype) * share
         near = np.flatnonzero((top > 0) & (top >= floors.min()))
         if self.of_each_class and len(near) > self.size:
             # Of a label that few rows have, every row may be kept; of others not.
@@ -227,8 +227,11 @@ class Keep:
         """Rows that compete with each other have the same number."""
         return labels if self.of_each_class else np.zeros_like(labels)
 
-    def _floors(self, best: Selection, n_classes: int) -> NDArray[np.float64]:
-        """The worst kept score of each class, or zero while there is room."""
+    def floors(self, best: Selection, n_classes: int) -> NDArray[np.float64]:
+        """The worst kept score of each class, or zero while there is room.
+
+        Of all classes together, of shape (1,), unless each class has rows of its own.
+        """
         group = self._groups(best.labels)
         full = np.flatnonzero(_ranks(group) == self.size - 1)
         floors = np.zeros(n_classes if self.of_each_class else 1)

@@ -106,8 +106,8 @@ class Survey:
     --------
     >>> import numpy as np
     >>> survey = Survey()
-    >>> survey.add(np.array([[0.3, -0.1], [0.0, -2.0]]))
-    >>> survey.add(np.array([[-0.9, 0.8]]))
+    >>> survey.add(np.array([0.3, 0.0]))
+    >>> survey.add(np.array([0.8]))
     >>> survey.above(np.array([0.8, 0.3, -1.0])).tolist()
     [0, 1, 3]
     >>> Spread.of_counts(survey.counts).n_rows.tolist()
@@ -118,10 +118,10 @@ class Survey:
         self._largest: list[FloatArray] = []
         self.counts: IntArray = np.zeros(len(EDGES) - 1, dtype=np.intp)
 
-    def add(self, influence: FloatArray) -> None:
-        """Take in rows with influences of shape (n_rows, n_classes)."""
+    def add(self, largest: FloatArray) -> None:
+        """Take in rows by the influence of each row's best label, shape (n_rows,)."""
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite
-            largest = influence.max(axis=1).astype(np.float32)
+            largest = largest.astype(np.float32)
         self._largest.append(largest)
         # Half the time of a sort.
         place = largest.view(np.uint32) >> np.uint32(16)

@@ -1,0 +1,255 @@
+"""Compiled search for rows of a block that may be among the best, by Numba.
+
+It scores float32 rows in one pass and tells those that `InfluenceScorer` has to look
+at. Which rows are chosen, and all figures about them, come from there.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.polynomial import Chebyshev, Polynomial
+from numpy.typing import NDArray
+
+from salutary.arrays import FloatArray, IntArray
+
+_TILE = 32
+"""Rows that are scored at once, so that their figures for 100 classes stay in L1.
+
+A constant, so that the compiler unrolls its loops.
+"""
+
+_CLOSE = np.float32(1 - 1e-4)
+"""Share of a floor that a row must reach: sums in another order differ by less."""
+
+_NOISE = np.float32(32 * np.finfo(np.float32).eps)
+"""The same, relative to a row's largest influence, where its scores nearly cancel."""
+
+_ONE, _HALF, _ZERO = np.float32(1), np.float32(0.5), np.float32(0)
+_LEAST_LOGIT = np.float32(-87)  # below it exp(x) is no normal float32
+
+# exp(x) = 2^n exp(r) with |r| <= log(2) / 2. The compiler's own exp takes one number at
+# a time; a polynomial takes eight. The high part of log(2) has few digits, so that its
+# product with n is exact.
+_LOG2_E = np.float32(1 / math.log(2))
+_LOG_2 = np.float32(355 / 512)
+_LOG_2_REST = np.float32(math.log(2) - 355 / 512)
+_REACH = math.log(2) / 2
+_EXP = (
+    Chebyshev.interpolate(np.exp, 6, domain=[-_REACH, _REACH])
+    .convert(kind=Polynomial)
+    .coef.astype(np.float32)
+)
+_E0, _E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(value) for value in _EXP)
+
+_compile = njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"}
+)
+
+
+def screen(
+    products: FloatArray,
+    offset: FloatArray,
+    class_weight: FloatArray | None,
+    row_weight: FloatArray | None,
+    exponents: tuple[float, ...],
+    floors: FloatArray,
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Largest influence of each row, and whether it may be kept.
+
+    Parameters
+    ----------
+    products : ndarray of shape (n_rows, 2 n_classes), or (n_rows, 2), float32
+        Products of the rows with `InfluenceScorer.weights`.
+    offset : ndarray of shape (2 n_classes,), or (2,), float32
+        `InfluenceScorer.offset`.
+    class_weight : ndarray of shape (n_classes,), float32, optional
+    row_weight : ndarray of shape (n_rows,), float32, optional
+    exponents : tuple of float
+        That of each variant of the rule, see `Tempered`: 0, 1 or 2.
+    floors : ndarray of shape (n_variants, n_classes), float32
+        The score that the best label of a row must reach, if it is this class.
+
+    Returns
+    -------
+    largest : ndarray of shape (n_rows,), float32
+        Influence of each row's best label.
+    near : ndarray of shape (n_rows,), dtype bool
+        Which rows may reach a floor, by any variant. None that does is missing; some of
+        them are below it by rounding, or by little more.
+
+    Notes
+    -----
+    Costs O(n_rows n_classes n_variants) in one pass over tiles of rows.
+    """
+    n_rows, n_classes = len(products), floors.shape[1]
+    largest = np.empty(n_rows, dtype=np.float32)
+    near = np.empty(n_rows, dtype=np.bool_)
+    if class_weight is None:
+        class_weight = np.ones(n_classes, dtype=np.float32)
+    if row_weight is None:
+        row_weight = np.ones(n_rows, dtype=np.float32)
+    weights = offset, class_weight, row_weight
+    powers = np.array(exponents, dtype=np.intp)
+    _screen(products, *weights, powers, floors, largest, near)
+    return largest, near
+
+
+@_compile
+def _screen(
+    products: FloatArray,
+    offset: FloatArray,
+    class_weight: FloatArray,
+    row_weight: FloatArray,
+    exponents: IntArray,
+    floors: FloatArray,
+    largest: FloatArray,
+    near: NDArray[np.bool_],
+) -> None:
+    n_classes = floors.shape[1]
+    probability = np.empty((n_classes, _TILE), dtype=np.float32)
+    influence = np.empty((n_classes, _TILE), dtype=np.float32)
+    of_row = np.ones((3, _TILE), dtype=np.float32)
+    weight, top, noise = of_row[0], of_row[1], of_row[2]
+    told = np.empty(_TILE, dtype=np.int32)
+    for start in range(0, len(products), _TILE):
+        n_rows = min(_TILE, len(products) - start)
+        rows = slice(start, start + n_rows)
+        _transpose(products[rows], offset, probability, influence)
+        _turn_into_influences(probability, influence)
+        _weigh(class_weight, influence, top, noise)
+        weight[:n_rows] = row_weight[rows]
+        largest[rows] = top[:n_rows]
+        told[:] = 0
+        for variant in range(len(exponents)):
+            settings = exponents[variant], floors[variant]
+            _tell(*settings, probability, influence, weight, noise, top, told)
+        for row in range(n_rows):
+            near[start + row] = told[row] != 0
+
+
+@_compile
+def _transpose(
+    products: FloatArray, offset: FloatArray, logits: FloatArray, slopes: FloatArray
+) -> None:
+    """Logits and slopes of some rows, each class in a row of the tile."""
+    n_rows, n_classes = len(products), len(logits)
+    if n_rows < _TILE:
+        logits[:] = _ZERO
+        slopes[:] = _ZERO
+    if n_classes == 2:  # the product holds differences to the first class
+        for row in range(n_rows):
+            logits[0, row] = slopes[0, row] = _ZERO
+            logits[1, row] = products[row, 0] + offset[0]
+            slopes[1, row] = products[row, 1] + offset[1]
+        return
+    for row in range(n_rows):
+        for label in range(n_classes):
+            logits[label, row] = products[row, label] + offset[label]
+        for label in range(n_classes):
+            place = n_classes + label
+            slopes[label, row] = products[row, place] + offset[place]
+
+
+@_compile
+def _turn_into_influences(probability: FloatArray, influence: FloatArray) -> None:
+    """Turn logits into probabilities and slopes into influences, in their places.
+
+    The mean of the slopes is subtracted twice, as by `InfluenceScorer`.
+    """
+    n_classes = len(probability)
+    of_row = np.empty((3, _TILE), dtype=np.float32)
+    top, total, mean = of_row[0], of_row[1], of_row[2]
+    exponent = np.empty(_TILE, dtype=np.int32)
+    power = exponent.view(np.float32)
+    top[:] = probability[0]
+    for label in range(1, n_classes):
+        for row in range(_TILE):
+            top[row] = max(top[row], probability[label, row])
+    total[:] = _ZERO
+    mean[:] = _ZERO
+    for label in range(n_classes):
+        for row in range(_TILE):
+            logit = max(probability[label, row] - top[row], _LEAST_LOGIT)
+            n = np.floor(logit * _LOG2_E + _HALF)
+            rest = (logit - n * _LOG_2) - n * _LOG_2_REST
+            found = _E6
+            found = found * rest + _E5
+            found = found * rest + _E4
+            found = found * rest + _E3
+            found = found * rest + _E2
+            found = found * rest + _E1
+            found = found * rest + _E0
+            probability[label, row] = found
+            exponent[row] = (np.int32(n) + np.int32(127)) << np.int32(23)
+        for row in range(_TILE):
+            probability[label, row] *= power[row]  # the same bits are 2^n
+            total[row] += probability[label, row]
+            mean[row] += probability[label, row] * influence[label, row]
+    for row in range(_TILE):
+        total[row] = _ONE / total[row]
+        mean[row] *= total[row]
+        top[row] = _ZERO
+    for label in range(n_classes):
+        for row in range(_TILE):
+            probability[label, row] *= total[row]
+            influence[label, row] = mean[row] - influence[label, row]
+            top[row] += probability[label, row] * influence[label, row]
+    for label in range(n_classes):
+        for row in range(_TILE):
+            influence[label, row] -= top[row]
+
+
+@_compile
+def _weigh(
+    class_weight: FloatArray, influence: FloatArray, top: FloatArray, noise: FloatArray
+) -> None:
+    """Weigh influences by class; the largest of each row, and its rounding error."""
+    top[:] = -np.float32(np.inf)
+    noise[:] = _ZERO
+    for label in range(len(influence)):
+        for row in range(_TILE):
+            influence[label, row] *= class_weight[label]
+            top[row] = max(top[row], influence[label, row])
+            noise[row] = max(noise[row], abs(influence[label, row]))
+    for row in range(_TILE):
+        noise[row] *= _NOISE
+
+
+@_compile
+def _tell(
+    exponent: int,
+    floors: FloatArray,
+    probability: FloatArray,
+    influence: FloatArray,
+    weight: FloatArray,
+    noise: FloatArray,
+    best: FloatArray,
+    told: NDArray[np.int32],
+) -> None:
+    """Tell rows whose best score by a variant may reach the floor of its class."""
+    n_classes = len(influence)
+    one = np.float32(exponent == 0)  # p^exponent, without a branch
+    first = np.float32(exponent == 1)
+    second = np.float32(exponent == 2)
+    best[:] = _ZERO
+    for label in range(n_classes):
+        for row in range(_TILE):
+            p = probability[label, row]
+            score = influence[label, row] * (one + p * (first + p * second))
+            best[row] = max(best[row], score * weight[row])
+    lowest, any_row = floors.min() * _CLOSE, np.int32(0)
+    for row in range(_TILE):
+        any_row |= np.int32(best[row] + noise[row] * weight[row] >= lowest)
+    if any_row == 0:
+        return
+    for label in range(n_classes):
+        floor = floors[label] * _CLOSE
+        for row in range(_TILE):
+            p = probability[label, row]
+            score = influence[label, row] * (one + p * (first + p * second))
+            score = (score + noise[row]) * weight[row]
+            reached = (score >= floor) & (score >= best[row] * _CLOSE)
+            told[row] |= np.int32(reached)
