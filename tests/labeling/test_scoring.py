@@ -1,5 +1,6 @@
 """One pass for all views of a pool against each view scored alone, plainly."""
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from scipy import sparse
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from salutary.influence.scores import InfluenceScorer
 from salutary.labeling import scoring
 from salutary.labeling.batch import available, look
 from salutary.labeling.definition import split_folds
@@ -171,6 +173,7 @@ def test_one_pass_finds_what_each_view_finds_alone(dtype: type, data: Any) -> No
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_compiled_code_misses_no_row(data: Any) -> None:
+    pytest.importorskip("numba", reason="needs salutary[fast]")
     problem = data.draw(problems(np.float32))
     views = views_of(problem, data.draw(st.sampled_from([1, 4])))
     found = []
@@ -196,3 +199,59 @@ def test_compiled_code_misses_no_row(data: Any) -> None:
 
 def ranks(found: scoring.ScoredPool, influence: np.ndarray) -> np.ndarray:
     return found.ranks(influence, influence)
+
+
+def large_problem(dtype: type) -> Problem:
+    rng = np.random.default_rng(0)
+
+    def rows(n: int) -> LabeledRows:
+        labels = np.arange(n) % 3
+        X = rng.normal(size=(n, 5)) + np.eye(3, 5)[labels]
+        return LabeledRows(X.astype(dtype), labels, np.ones(n))
+
+    return Problem(
+        estimator=LogisticRegression(),
+        classes=np.arange(3),
+        labeled=rows(30),
+        validation=rows(60),
+        folds=(),
+        pool=ArrayPool.of(rows(20_000).X),
+        rule=find_rule("paper"),
+        hessian="train",
+        batch_size=4,
+    )
+
+
+@pytest.mark.parametrize("missing", ["numba", "folder", None])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_compiled_code_is_used_where_it_can_be(
+    monkeypatch: pytest.MonkeyPatch, dtype: type, missing: str | None
+) -> None:
+    pytest.importorskip("numba", reason="needs salutary[fast]")
+    monkeypatch.setattr(scoring, "SLOW_PASS", 11 * 20_000)
+    problem = large_problem(dtype)
+    view = look(problem, problem.validation, begin(problem), 2)
+    expected = plainly(view)["p^0"]
+    scored: list[int] = []
+    finish = InfluenceScorer.finish
+
+    def counted(own: InfluenceScorer, products: Any, room: Any) -> Any:
+        scored.append(len(products))
+        return finish(own, products, room)
+
+    monkeypatch.setattr(InfluenceScorer, "finish", counted)
+    if missing is not None:
+        monkeypatch.delitem(sys.modules, "salutary.labeling.screening", raising=False)
+        monkeypatch.delattr("salutary.labeling.screening", raising=False)
+    if missing == "numba":
+        monkeypatch.setitem(sys.modules, "numba", None)
+    if missing == "folder":  # what Numba says where it can write nothing
+
+        def refused(**settings: Any) -> None:
+            raise RuntimeError("cannot cache function: no locator available")
+
+        monkeypatch.setattr("numba.njit", refused)
+    found = score_pool([view]).shortlists[0]["p^0"]
+    assert_array_equal(np.sort(found.rows), np.sort(expected.rows))
+    is_compiled = dtype == np.float32 and missing is None
+    assert (sum(scored) < 20_000) == is_compiled
