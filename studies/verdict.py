@@ -48,6 +48,11 @@ DATA = (*NINE, "digits")
 SIZES = (100, 300)
 """Rows to train on, and as many to validate on."""
 
+WORSE = (("bank", 100), ("electric", 100))
+"""Tables on which a model is significantly worse; they are drawn ten times more."""
+
+DRAWS = 10
+
 POOL, TEST = 2_000, 4_000
 COMPONENTS = 64
 BUDGET, BATCH = 100, 10
@@ -93,12 +98,12 @@ def _silently(doing: str) -> Iterator[Report]:
     yield lambda done, total: None
 
 
-def measure(size: int, data: str) -> Iterator[dict[str, Any]]:
+def measure(size: int, data: str, draw: int) -> Iterator[dict[str, Any]]:
     """Run both commands on one draw, and judge their models by its test rows."""
     with TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         folder = Path(name)
-        write_tables(folder, data, size)
+        write_tables(folder, data, size, draw)
         paths = [folder / f"{part}.parquet" for part in ("train", "validation", "pool")]
         sources = Sources(*paths, "label", None)
         settings = Settings("tempered", None, BATCH, True, 0)
@@ -119,13 +124,10 @@ def measure(size: int, data: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def write_tables(
-    folder: Path, data: str, size: int, seed: int | None = None
-) -> NDArray[Any]:
+def write_tables(folder: Path, data: str, size: int, draw: int) -> NDArray[Any]:
     """Draw the rows of a cell, and write them as the tables of a user.
 
-    The draw is that of a seed, by default that of its size. The labels of the pool's
-    rows are returned.
+    The labels of the pool's rows are returned.
     """
     rows = load(find_data_set(data), None if data == "digits" else real_data())
     X, y = rows.X, rows.y
@@ -134,7 +136,7 @@ def write_tables(
         if flat.shape[1] > COMPONENTS:
             flat = PCA(COMPONENTS, random_state=0).fit_transform(flat)
         X = pd.DataFrame(flat).add_prefix("x")
-    rng = np.random.default_rng(size if seed is None else [size, seed])
+    rng = np.random.default_rng([size, draw])
     order = rng.permutation(len(y))
     known = np.isin(y, y[order[:size]])
     order = order[known[order]]
@@ -282,6 +284,59 @@ class Counts:
         return figure
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What other draws show of tables on which a model was significantly worse.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Measurements of several draws.
+    """
+
+    found: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each table, size and command."""
+        return pd.DataFrame(
+            [
+                self._row(run, *cell, own)
+                for cell, own in self.found.groupby(["data", "size"])
+                for run in ("label", "advise")
+            ]
+        )
+
+    def _row(self, run: str, data: str, size: int, own: pd.DataFrame) -> dict[str, Any]:
+        behind = own[f"{run}_behind"]
+        least = np.maximum(SURE * own[f"{run}_se"], SAME)
+        error = behind.std() / np.sqrt(len(own))
+        return {
+            "data": data,
+            "rows": size,
+            "model of": run,
+            "draws": len(own),
+            "significantly better": int((behind < -least).sum()),
+            "significantly worse": int((behind > least).sum()),
+            "less reference, mean over draws": f"{behind.mean():+.4f} ± {error:.4f}",
+        }
+
+    def plot(self) -> Figure:
+        """Each draw's difference to the reference."""
+        figure = Figure(figsize=(6, 3.5), layout="constrained")
+        axes = figure.subplots()
+        cells = list(self.found.groupby(["data", "size"]))
+        for number, run in enumerate(("label", "advise")):
+            for place, (_, own) in enumerate(cells):
+                at = np.full(len(own), place + 0.2 * number)
+                name = f"model of {run}" if place == 0 else None
+                axes.plot(own[f"{run}_behind"], at, "os"[number], ms=4, label=name)
+        axes.set_yticks(range(len(cells)), [f"{name}, {n}" for (name, n), _ in cells])
+        axes.axvline(0, color="0.4", lw=0.8)
+        axes.set_xlabel("log loss less the reference's, a point for each draw")
+        axes.legend()
+        return figure
+
+
 def _differences(found: pd.DataFrame, run: str) -> list[str]:
     return [
         f"{behind:+.4f} ± {error:.4f}"
@@ -292,13 +347,25 @@ def _differences(found: pd.DataFrame, run: str) -> list[str]:
 
 
 def shown(found: pd.DataFrame) -> dict[str, Display]:
-    return {"Each table": Verdicts(found), "All tables": Counts(found)}
+    first = found[found["draw"] == 0]
+    drawn = found.groupby(["data", "size"])["draw"].transform("nunique")
+    return {
+        "Each table": Verdicts(first),
+        "All tables": Counts(first),
+        "Chance or not": Draws(found[drawn > 1]),
+    }
 
 
 def main() -> None:
     write_study(
         "verdict",
-        {"size": SIZES, "data": DATA},
+        [
+            {"draw": [0], "size": SIZES, "data": DATA},
+            *(
+                {"draw": range(1, 1 + DRAWS), "size": [size], "data": [data]}
+                for data, size in WORSE
+            ),
+        ],
         measure,
         shown,
         jobs=2,
