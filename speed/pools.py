@@ -119,11 +119,12 @@ def of_a_round(folder: Path, n_rows: int) -> Iterator[Ratio]:
     )
 
 
-def slope(sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)) -> str:
+def slope(n_rows: int) -> str:
     """How the seconds of a round grow with the rows, on logarithmic axes."""
-    seconds = []
-    for n_rows in sizes:
-        data = problem(n_rows)
+    sizes = [size for size in (10_000, 100_000, 1_000_000, n_rows) if size <= n_rows]
+    sizes, seconds = sorted(set(sizes)), []
+    for size in sizes:
+        data = problem(size)
         snapshot = begin(data)
         times = []
         for _ in range(4):
@@ -176,7 +177,7 @@ def _measured(folder: Path, words: list[str]) -> tuple[float, float]:
 
 def main(n_vectors: int = 1_000_000, n_mixed: int = 200_000, folder: str = "") -> None:
     print(environment(), flush=True)
-    print(slope(), flush=True)
+    print(slope(n_vectors), flush=True)
     with tempfile.TemporaryDirectory(dir=folder or None) as name:
         for kind, write, n_rows in (
             ("vectors", write_vectors, n_vectors),
