@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 
@@ -19,7 +19,13 @@ from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rows import LabeledRows
 from salutary.labeling.rules import Scores, Tempered
 from salutary.labeling.selection import Keep, Selection
-from salutary.labeling.standing import Spread, Survey, rank_floors, ranks_by
+from salutary.labeling.standing import (
+    Count,
+    Spread,
+    Survey,
+    rank_floors,
+    ranks_by,
+)
 from salutary.pools.protocol import Block, Scan
 
 SHORTLIST = 5
@@ -28,8 +34,8 @@ SHORTLIST = 5
 CHUNK_BYTES = 2**20
 """Largest product of a chunk of rows with all weights: it is to stay in the cache."""
 
-FEWEST_ROWS = 256
-"""Smallest chunk: below it NumPy's calls take longer than their work."""
+FEWEST_ROWS, MOST_ROWS = 256, 16_384
+"""Smallest chunk: below it NumPy's calls take longer than their work; and largest."""
 
 SLOW_PASS = 10_000_000
 """Rows times (8 + classes) of all views from which on compiled code looks for the best.
@@ -47,9 +53,6 @@ With fewer, threads wait for each other in Python between small products
 
 Shortlists = dict[str, Selection]
 """The best rows by each variant of a rule."""
-
-Screen = Callable[..., tuple[FloatArray, NDArray[np.bool_]]]
-"""`salutary.labeling.screening.screen`, which needs Numba."""
 
 
 @dataclass(frozen=True)
@@ -167,16 +170,24 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     return ScoredPool(list(first), scan)
 
 
-def _compiled(columns: Sequence[_Columns]) -> Screen | None:
+@dataclass(frozen=True)
+class _Compiled:
+    """What `salutary.labeling.screening` has, which needs Numba."""
+
+    screen: Callable[..., tuple[FloatArray, NDArray[np.bool_]]]
+    count: Count
+
+
+def _compiled(columns: Sequence[_Columns]) -> _Compiled | None:
     """Compiled code that finds rows for all views, if there is any for them."""
     if not all(own.can_be_screened for own in columns):
         return None
     try:
-        from salutary.labeling.screening import screen
+        from salutary.labeling.screening import count, screen
     except (ImportError, RuntimeError):
         # Numba is not installed, not for this NumPy, or has no folder for its files.
         return None
-    return screen
+    return _Compiled(screen, count)
 
 
 @dataclass
@@ -184,7 +195,7 @@ class _Found:
     """What was found in some blocks: the shortlists of each view, and the survey."""
 
     shortlists: list[Shortlists]
-    survey: Survey = field(default_factory=Survey)
+    survey: Survey
 
 
 def _above(found: _Found, floors: FloatArray) -> IntArray:
@@ -213,10 +224,12 @@ class _Columns:
         settings = problem.edit, problem.variants, view.keep, view.taken
         return cls(scorer, *settings, weight, view.surveyed)
 
-    def free(self, rows: IntArray) -> NDArray[np.bool_]:
-        """Which of some pool rows, in ascending order, can still be labeled."""
+    def free(self, rows: IntArray) -> IntArray | slice:
+        """Places of those of some pool rows, ascending, that can still be labeled."""
         first, end = np.searchsorted(self.taken, [rows[0], rows[-1] + 1])
-        return np.isin(rows, self.taken[first:end], invert=True)
+        if first == end:
+            return slice(None)
+        return np.flatnonzero(np.isin(rows, self.taken[first:end], invert=True))
 
     def take_in(
         self,
@@ -264,13 +277,17 @@ class _Columns:
         return tuple(one.exponent for one in variants if isinstance(one, Tempered))
 
     def screened(
-        self, screen: Screen, rows: IntArray, products: FloatArray, best: Shortlists
+        self,
+        compiled: _Compiled,
+        rows: IntArray,
+        products: FloatArray,
+        best: Shortlists,
     ) -> tuple[FloatArray, IntArray]:
         """Largest influences of rows, and places of those that may be kept."""
         floors = [self.keep.floors(own, self.scorer.n_classes) for own in best.values()]
         shape = len(floors), self.scorer.n_classes
         class_weight = self.scorer.class_weight
-        largest, near = screen(
+        largest, near = compiled.screen(
             products,
             self.scorer.offset[:, 0],
             None if class_weight is None else class_weight[:, 0],
@@ -281,32 +298,44 @@ class _Columns:
         return largest, np.flatnonzero(near)
 
 
+def _chunks(blocks: Iterable[Block], n_rows: int) -> Iterator[Block]:
+    """Cut blocks to at most so many rows; the first set floors, so they have few."""
+    size = min(n_rows, FEWEST_ROWS)
+    for rows, X in blocks:
+        start = 0
+        while start < len(rows):
+            chunk = slice(start, start + size)
+            yield rows[chunk], X[chunk]
+            start, size = start + size, min(n_rows, 4 * size)
+
+
 @dataclass(frozen=True)
 class _Work:
     """Scores blocks of the pool in all views."""
 
     columns: list[_Columns]
-    screen: Screen | None
+    compiled: _Compiled | None
 
     def __call__(self, blocks: Iterable[Block]) -> _Found:
         weights = np.vstack([own.scorer.weights for own in self.columns])
         dtype, n_classes = weights.dtype, self.columns[0].scorer.n_classes
         width = len(self.columns[0].scorer.weights)
         n_rows = CHUNK_BYTES // (weights.itemsize * len(weights))
-        n_rows = min(max(FEWEST_ROWS, n_rows), BLOCK_ROWS)
+        # Fewer calls with many rows; but NumPy's temporaries must stay in the cache.
+        most_rows = BLOCK_ROWS if self.compiled is None else MOST_ROWS
+        n_rows = min(max(FEWEST_ROWS, n_rows), most_rows)
         products = np.empty((n_rows, len(weights)), dtype=dtype)
         room = np.empty(3 * n_classes * n_rows, dtype=dtype)
         none = Selection.empty(n_classes)
-        found = _Found([dict.fromkeys(own.variants, none) for own in self.columns])
-        for rows, X in blocks:
-            for start in range(0, len(rows), n_rows):
-                chunk = slice(start, start + n_rows)
-                some = rows[chunk]
-                product = products_of(X[chunk], weights, products[: len(some)])
-                for place, own in enumerate(self.columns):
-                    part = slice(width * place, width * (place + 1))
-                    best = found.shortlists[place]
-                    self._score(own, some, product[:, part], room, best, found.survey)
+        survey = Survey() if self.compiled is None else Survey(self.compiled.count)
+        shortlists = [dict.fromkeys(own.variants, none) for own in self.columns]
+        found = _Found(shortlists, survey)
+        for some, X in _chunks(blocks, n_rows):
+            product = products_of(X, weights, products[: len(some)])
+            for place, own in enumerate(self.columns):
+                part = slice(width * place, width * (place + 1))
+                best = found.shortlists[place]
+                self._score(own, some, product[:, part], room, best, found.survey)
         return found
 
     def _score(
@@ -319,12 +348,12 @@ class _Work:
         survey: Survey,
     ) -> None:
         """Score some rows in a view: keep the best, and survey all if that is asked."""
-        if self.screen is None:
+        if self.compiled is None:
             influence = own.take_in(rows, products, room, best)
             if own.surveyed:
                 survey.add(influence.max(axis=1)[own.free(rows)])
             return
-        largest, few = own.screened(self.screen, rows, products, best)
+        largest, few = own.screened(self.compiled, rows, products, best)
         if own.surveyed:
             survey.add(largest[own.free(rows)])
         if len(few):

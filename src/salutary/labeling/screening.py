@@ -14,6 +14,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 from salutary.arrays import FloatArray, IntArray
+from salutary.labeling.standing import END_OF_BIN, FIRST_BIN
 
 _TILE = 32
 """Rows that are scored at once, so that their figures for 100 classes stay in L1.
@@ -95,6 +96,11 @@ def screen(
     powers = np.array(exponents, dtype=np.intp)
     _screen(products, *weights, powers, floors, largest, near)
     return largest, near
+
+
+def count(largest: FloatArray, counts: IntArray) -> None:
+    """As `salutary.labeling.standing.count`."""
+    _count(largest, FIRST_BIN, END_OF_BIN, counts)
 
 
 @_compile
@@ -253,3 +259,13 @@ def _tell(
             score = (score + noise[row]) * weight[row]
             reached = (score >= floor) & (score >= best[row] * _CLOSE)
             told[row] |= np.int32(reached)
+
+
+@_compile
+def _count(
+    largest: FloatArray, first_bin: IntArray, end_of_bin: FloatArray, counts: IntArray
+) -> None:
+    bits = largest.view(np.uint32)
+    for row in range(len(largest)):
+        place = bits[row] >> np.uint32(16)
+        counts[first_bin[place] + (largest[row] >= end_of_bin[place])] += 1

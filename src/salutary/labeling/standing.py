@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,7 @@ _INNER = EDGES[1:-1].astype(np.float32)
 
 
 def _by_first_bits() -> tuple[IntArray, FloatArray]:
-    """For each of the upper 16 bits of a float32, the first bin and where it ends.
+    """See `FIRST_BIN` and `END_OF_BIN`.
 
     Numbers that share them differ by less than a hundredth, so by one bin at most.
     """
@@ -48,7 +49,8 @@ def _by_first_bits() -> tuple[IntArray, FloatArray]:
     return first.astype(np.intp), np.where(end <= largest, end, np.float32(np.nan))
 
 
-_FIRST_BIN, _END_OF_BIN = _by_first_bits()
+FIRST_BIN, END_OF_BIN = _by_first_bits()
+"""For each of the upper 16 bits of a float32, the first bin and where it ends."""
 
 NEAR = 1e-5
 """Influences whose relative difference is at most this share a rank.
@@ -88,6 +90,24 @@ class Spread:
         return cls.of_counts(np.zeros(len(EDGES) - 1, dtype=np.intp))
 
 
+Count = Callable[[FloatArray, IntArray], None]
+"""Adds float32 influences of shape (n_rows,) to the numbers of rows in each bin."""
+
+
+def count(largest: FloatArray, counts: IntArray) -> None:
+    """Add influences to a histogram, by their bits in half the time of a sort.
+
+    Parameters
+    ----------
+    largest : ndarray of shape (n_rows,), float32
+    counts : ndarray of shape (n_bins,), dtype intp
+        Number of rows in each bin of `EDGES`; gets the new ones too.
+    """
+    place = largest.view(np.uint32) >> np.uint32(16)
+    bins = FIRST_BIN[place] + (largest >= END_OF_BIN[place])
+    counts += np.bincount(bins, minlength=len(counts))
+
+
 class Survey:
     """The largest influences of rows of a pool, gathered as its blocks pass.
 
@@ -96,6 +116,11 @@ class Survey:
     row takes four bytes, so that a pick's rank needs no second pass over the pool; a
     million rows take 4 MB, less than one column of them. Exact ranks would take eight,
     and differ only among rows that share one (`NEAR`).
+
+    Parameters
+    ----------
+    count : callable, optional
+        Does what `count` does.
 
     Attributes
     ----------
@@ -114,7 +139,8 @@ class Survey:
     [1, 1, 1]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: Count = count) -> None:
+        self._count = count
         self._largest: list[FloatArray] = []
         self.counts: IntArray = np.zeros(len(EDGES) - 1, dtype=np.intp)
 
@@ -123,10 +149,7 @@ class Survey:
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite
             largest = largest.astype(np.float32)
         self._largest.append(largest)
-        # Half the time of a sort.
-        place = largest.view(np.uint32) >> np.uint32(16)
-        bins = _FIRST_BIN[place] + (largest >= _END_OF_BIN[place])
-        self.counts += np.bincount(bins, minlength=len(self.counts))
+        self._count(largest, self.counts)
 
     def above(self, floors: FloatArray) -> IntArray:
         """Number of rows whose largest influence is larger, for each floor.

@@ -26,7 +26,8 @@ class ArrayPool:
     weight : ndarray of shape (n_rows,)
         Training weight of each row once it has a label.
     block_rows : int
-        Number of rows of ``X`` in a block. It only affects speed.
+        Number of rows of ``X`` in a block that is copied; others, of rows that stand
+        together, have four times as many. It only affects speed.
     """
 
     X: Matrix
@@ -53,7 +54,8 @@ class ArrayPool:
 
     def blocks(self, available: NDArray[np.bool_]) -> Iterator[Block]:
         """Yield (row numbers, rows) of the available rows, copying at most a block."""
-        for batch in gen_batches(self.X.shape[0], self.block_rows):
+        block_rows = self.block_rows * (4 if available.all() else 1)
+        for batch in gen_batches(self.X.shape[0], block_rows):
             rows = batch.start + np.flatnonzero(available[batch])
             if len(rows) == batch.stop - batch.start:
                 yield rows, self.X[batch]
