@@ -151,7 +151,9 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     The pool is read once: the matrices [W; u] of all views are stacked into one for one
     product, O(n_pool n_features n_classes n_views). Each view then scores its columns,
     in memory that is used again and again, and only rows that may come onto a shortlist
-    are looked at more closely. Which thread or machine scored a row shows in no result.
+    are looked at more closely. In a large pool compiled code finds these, see
+    `salutary.labeling.screening`; they are scored as they are without it. Which thread
+    or machine scored a row shows in no result.
     """
     pool = views[0].problem.pool
     weight = pool.weight if (pool.weight != 1).any() else None
