@@ -26,14 +26,13 @@ class ArrayPool:
     weight : ndarray of shape (n_rows,)
         Training weight of each row once it has a label.
     block_rows : int
-        Number of rows of ``X`` in a block that is copied; others, of rows that stand
-        together, have four times as many. It only affects speed.
+        Number of rows of ``X`` in a block. It only affects speed.
     """
 
     X: Matrix
     unlabeled: NDArray[np.bool_]
     weight: FloatArray
-    block_rows: int = BLOCK_ROWS
+    block_rows: int = 4 * BLOCK_ROWS  # as most blocks are not copied
 
     @classmethod
     def of(cls, X: Matrix, weight: FloatArray | None = None) -> ArrayPool:
@@ -54,8 +53,7 @@ class ArrayPool:
 
     def blocks(self, available: NDArray[np.bool_]) -> Iterator[Block]:
         """Yield (row numbers, rows) of the available rows, copying at most a block."""
-        block_rows = self.block_rows * (4 if available.all() else 1)
-        for batch in gen_batches(self.X.shape[0], block_rows):
+        for batch in gen_batches(self.X.shape[0], self.block_rows):
             rows = batch.start + np.flatnonzero(available[batch])
             if len(rows) == batch.stop - batch.start:
                 yield rows, self.X[batch]
