@@ -11,7 +11,8 @@ from scipy.special import softmax
 
 pytest.importorskip("numba", reason="needs salutary[fast]")
 
-from salutary.labeling.screening import screen
+from salutary.labeling import standing
+from salutary.labeling.screening import count, screen
 
 
 def plainly(
@@ -98,3 +99,14 @@ def test_no_row_is_told_where_nothing_is_finite() -> None:
     none = np.zeros(6, dtype=np.float32)
     _, near = screen(products, none, None, None, (1.0, 0.0), np.zeros((2, 3), "f4"))
     assert_array_equal(near, [False, False, False])
+
+
+def test_influences_are_counted_as_without_it() -> None:
+    rng = np.random.default_rng(0)
+    largest = rng.normal(size=5_000) * 10.0 ** rng.uniform(-40, 30, 5_000)
+    largest = np.r_[largest, 0.0, -0.0, np.inf, -np.inf].astype(np.float32)
+    found, expected = np.zeros((2, len(standing.EDGES) - 1), dtype=np.intp)
+    count(largest, found)
+    standing.count(largest, expected)
+    assert found.sum() == len(largest)
+    assert_array_equal(found, expected)

@@ -114,86 +114,126 @@ def _screen(
     largest: FloatArray,
     near: NDArray[np.bool_],
 ) -> None:
+    # All views of arrays are made here, as each costs as much as a row.
     n_classes = floors.shape[1]
-    probability = np.empty((n_classes, _TILE), dtype=np.float32)
-    influence = np.empty((n_classes, _TILE), dtype=np.float32)
-    of_row = np.ones((3, _TILE), dtype=np.float32)
-    weight, top, noise = of_row[0], of_row[1], of_row[2]
-    told = np.empty(_TILE, dtype=np.int32)
+    probability = np.zeros((n_classes, _TILE), dtype=np.float32)
+    influence = np.zeros((n_classes, _TILE), dtype=np.float32)
+    of_row = np.ones((4, _TILE), dtype=np.float32)
+    weight, top, total, mean = of_row[0], of_row[1], of_row[2], of_row[3]
+    noise = total
+    whole = np.empty(_TILE, dtype=np.int32)
+    power = whole.view(np.float32)
+    lowest = np.array([floors[variant].min() for variant in range(len(floors))])
     for start in range(0, len(products), _TILE):
         n_rows = min(_TILE, len(products) - start)
-        rows = slice(start, start + n_rows)
-        _transpose(products[rows], offset, probability, influence)
-        _turn_into_influences(probability, influence)
+        if n_classes == 2:
+            _take_two(start, n_rows, products, offset, probability, influence)
+            _influences_of_two(probability, influence, top, whole, power)
+        else:
+            _take_many(start, n_rows, products, offset, probability, influence)
+            _influences_of_many(probability, influence, top, total, mean, whole, power)
         _weigh(class_weight, influence, top, noise)
-        weight[:n_rows] = row_weight[rows]
-        largest[rows] = top[:n_rows]
-        told[:] = 0
-        for variant in range(len(exponents)):
-            settings = exponents[variant], floors[variant]
-            _tell(*settings, probability, influence, weight, noise, top, told)
         for row in range(n_rows):
-            near[start + row] = told[row] != 0
+            weight[row] = row_weight[start + row]
+            largest[start + row] = top[row]
+        for row in range(_TILE):
+            whole[row] = 0
+        for variant in range(len(exponents)):
+            _tell(
+                exponents[variant], lowest[variant], variant, floors,
+                probability, influence, weight, noise, top, whole,
+            )  # fmt: skip
+        for row in range(n_rows):
+            near[start + row] = whole[row] != 0
 
 
 @_compile
-def _transpose(
-    products: FloatArray, offset: FloatArray, logits: FloatArray, slopes: FloatArray
+def _take_two(
+    start: int,
+    n_rows: int,
+    products: FloatArray,
+    offset: FloatArray,
+    logits: FloatArray,
+    slopes: FloatArray,
+) -> None:
+    """Differences between two classes of some rows, in the second class's place."""
+    for row in range(n_rows):
+        logits[1, row] = products[start + row, 0] + offset[0]
+        slopes[1, row] = products[start + row, 1] + offset[1]
+
+
+@_compile
+def _influences_of_two(
+    probability: FloatArray,
+    influence: FloatArray,
+    top: FloatArray,
+    whole: NDArray[np.int32],
+    power: FloatArray,
+) -> None:
+    """Turn differences into probabilities and influences, in their places."""
+    for row in range(_TILE):
+        probability[0, row] = -abs(probability[1, row])
+        top[row] = _ZERO
+    _exponential(0, probability, top, whole)
+    for row in range(_TILE):
+        odds = probability[0, row] * power[row]
+        larger = _ONE / (_ONE + odds)
+        is_second = probability[1, row] >= _ZERO
+        probability[0, row] = odds * larger if is_second else larger
+        probability[1, row] = larger if is_second else odds * larger
+        slope = influence[1, row]
+        influence[0, row] = probability[1, row] * slope
+        influence[1, row] = -probability[0, row] * slope
+
+
+@_compile
+def _take_many(
+    start: int,
+    n_rows: int,
+    products: FloatArray,
+    offset: FloatArray,
+    logits: FloatArray,
+    slopes: FloatArray,
 ) -> None:
     """Logits and slopes of some rows, each class in a row of the tile."""
-    n_rows, n_classes = len(products), len(logits)
-    if n_rows < _TILE:
-        logits[:] = _ZERO
-        slopes[:] = _ZERO
-    if n_classes == 2:  # the product holds differences to the first class
-        for row in range(n_rows):
-            logits[0, row] = slopes[0, row] = _ZERO
-            logits[1, row] = products[row, 0] + offset[0]
-            slopes[1, row] = products[row, 1] + offset[1]
-        return
+    n_classes = len(logits)
     for row in range(n_rows):
         for label in range(n_classes):
-            logits[label, row] = products[row, label] + offset[label]
+            logits[label, row] = products[start + row, label] + offset[label]
         for label in range(n_classes):
             place = n_classes + label
-            slopes[label, row] = products[row, place] + offset[place]
+            slopes[label, row] = products[start + row, place] + offset[place]
 
 
 @_compile
-def _turn_into_influences(probability: FloatArray, influence: FloatArray) -> None:
+def _influences_of_many(
+    probability: FloatArray,
+    influence: FloatArray,
+    top: FloatArray,
+    total: FloatArray,
+    mean: FloatArray,
+    whole: NDArray[np.int32],
+    power: FloatArray,
+) -> None:
     """Turn logits into probabilities and slopes into influences, in their places.
 
     The mean of the slopes is subtracted twice, as by `InfluenceScorer`.
     """
     n_classes = len(probability)
-    of_row = np.empty((3, _TILE), dtype=np.float32)
-    top, total, mean = of_row[0], of_row[1], of_row[2]
-    exponent = np.empty(_TILE, dtype=np.int32)
-    power = exponent.view(np.float32)
-    top[:] = probability[0]
+    for row in range(_TILE):
+        top[row] = probability[0, row]
+        total[row] = _ZERO
+        mean[row] = _ZERO
     for label in range(1, n_classes):
         for row in range(_TILE):
             top[row] = max(top[row], probability[label, row])
-    total[:] = _ZERO
-    mean[:] = _ZERO
     for label in range(n_classes):
+        _exponential(label, probability, top, whole)
         for row in range(_TILE):
-            logit = max(probability[label, row] - top[row], _LEAST_LOGIT)
-            n = np.floor(logit * _LOG2_E + _HALF)
-            rest = (logit - n * _LOG_2) - n * _LOG_2_REST
-            found = _E6
-            found = found * rest + _E5
-            found = found * rest + _E4
-            found = found * rest + _E3
-            found = found * rest + _E2
-            found = found * rest + _E1
-            found = found * rest + _E0
+            found = probability[label, row] * power[row]
             probability[label, row] = found
-            exponent[row] = (np.int32(n) + np.int32(127)) << np.int32(23)
-        for row in range(_TILE):
-            probability[label, row] *= power[row]  # the same bits are 2^n
-            total[row] += probability[label, row]
-            mean[row] += probability[label, row] * influence[label, row]
+            total[row] += found
+            mean[row] += found * influence[label, row]
     for row in range(_TILE):
         total[row] = _ONE / total[row]
         mean[row] *= total[row]
@@ -209,12 +249,36 @@ def _turn_into_influences(probability: FloatArray, influence: FloatArray) -> Non
 
 
 @_compile
+def _exponential(
+    label: int, values: FloatArray, top: FloatArray, whole: NDArray[np.int32]
+) -> None:
+    """Exponentials of a class's numbers less ``top``, in two factors.
+
+    One replaces the numbers, and the bits of the other, as a float32, are ``whole``. No
+    number may be above ``top``; those more than 87 below give exp(-87).
+    """
+    for row in range(_TILE):
+        value = max(values[label, row] - top[row], _LEAST_LOGIT)
+        n = np.floor(value * _LOG2_E + _HALF)
+        rest = (value - n * _LOG_2) - n * _LOG_2_REST
+        found = _E6
+        found = found * rest + _E5
+        found = found * rest + _E4
+        found = found * rest + _E3
+        found = found * rest + _E2
+        found = found * rest + _E1
+        values[label, row] = found * rest + _E0
+        whole[row] = (np.int32(n) + np.int32(127)) << np.int32(23)  # 2^n
+
+
+@_compile
 def _weigh(
     class_weight: FloatArray, influence: FloatArray, top: FloatArray, noise: FloatArray
 ) -> None:
     """Weigh influences by class; the largest of each row, and its rounding error."""
-    top[:] = -np.float32(np.inf)
-    noise[:] = _ZERO
+    for row in range(_TILE):
+        top[row] = -np.float32(np.inf)
+        noise[row] = _ZERO
     for label in range(len(influence)):
         for row in range(_TILE):
             influence[label, row] *= class_weight[label]
@@ -227,6 +291,8 @@ def _weigh(
 @_compile
 def _tell(
     exponent: int,
+    lowest: float,
+    variant: int,
     floors: FloatArray,
     probability: FloatArray,
     influence: FloatArray,
@@ -235,24 +301,29 @@ def _tell(
     best: FloatArray,
     told: NDArray[np.int32],
 ) -> None:
-    """Tell rows whose best score by a variant may reach the floor of its class."""
+    """Tell rows whose best score by a variant may reach the floor of its class.
+
+    ``lowest`` is the variant's lowest floor.
+    """
     n_classes = len(influence)
     one = np.float32(exponent == 0)  # p^exponent, without a branch
     first = np.float32(exponent == 1)
     second = np.float32(exponent == 2)
-    best[:] = _ZERO
+    for row in range(_TILE):
+        best[row] = _ZERO
     for label in range(n_classes):
         for row in range(_TILE):
             p = probability[label, row]
             score = influence[label, row] * (one + p * (first + p * second))
             best[row] = max(best[row], score * weight[row])
-    lowest, any_row = floors.min() * _CLOSE, np.int32(0)
+    any_row = np.int32(0)
     for row in range(_TILE):
-        any_row |= np.int32(best[row] + noise[row] * weight[row] >= lowest)
+        high = best[row] + noise[row] * weight[row]
+        any_row |= np.int32(high >= lowest * _CLOSE)
     if any_row == 0:
         return
     for label in range(n_classes):
-        floor = floors[label] * _CLOSE
+        floor = floors[variant, label] * _CLOSE
         for row in range(_TILE):
             p = probability[label, row]
             score = influence[label, row] * (one + p * (first + p * second))
