@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from salutary.influence.scores import InfluenceScorer
-from salutary.labeling import scoring
+from salutary.labeling import columns, scoring
 from salutary.labeling.batch import available, look
 from salutary.labeling.definition import split_folds
 from salutary.labeling.edits import SwitchLabel, own_pool
@@ -182,6 +182,8 @@ def test_compiled_code_misses_no_row(data: Any) -> None:
             patch.setattr(scoring, "SLOW_PASS", from_rows)
             patch.setattr(scoring, "FEWEST_ROWS", 9)
             patch.setattr(scoring, "CHUNK_BYTES", 0)
+            patch.setattr(scoring, "COMPILED_CHUNK_BYTES", 0)
+            patch.setattr(columns, "PENDING", data.draw(st.sampled_from([1, 20])))
             patch.setattr(threads, "BLOCK_ROWS", 64)
             found.append(score_pool(views))
     compiled, plain = found

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from salutary.arrays import BLOCK_ROWS, Float64Array, FloatArray, IntArray
 from salutary.influence.factored import FactoredModel
 from salutary.influence.scores import InfluenceScorer, products_of
+from salutary.labeling.columns import (
+    Columns,
+    Compiled,
+    Pass,
+    PlainPass,
+    ScreenedPass,
+    Shortlists,
+    compiled_for,
+)
 from salutary.labeling.definition import Definition
-from salutary.labeling.edits import AddRow, TrainingEdit
 from salutary.labeling.fitting import Snapshot
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.rules import Scores, Tempered
-from salutary.labeling.selection import Keep, Selection
+from salutary.labeling.selection import Keep
 from salutary.labeling.standing import (
-    Count,
     Spread,
     Survey,
     rank_floors,
@@ -31,11 +36,15 @@ from salutary.pools.protocol import Block, Scan
 SHORTLIST = 5
 """Rows on a shortlist for each row of a batch, where rows are examined one by one."""
 
-CHUNK_BYTES = 2**20
-"""Largest product of a chunk of rows with all weights: it is to stay in the cache."""
+CHUNK_BYTES, MOST_ROWS = 2**20, BLOCK_ROWS
+"""Largest product of a chunk of rows with all weights, as NumPy's temporaries of its
+size are to stay in the cache; and the most rows of a chunk."""
 
-FEWEST_ROWS, MOST_ROWS = 256, 16_384
-"""Smallest chunk: below it NumPy's calls take longer than their work; and largest."""
+COMPILED_CHUNK_BYTES, COMPILED_MOST_ROWS = 2**22, 4 * BLOCK_ROWS
+"""The same for compiled code, which has no temporaries, and so makes fewer calls."""
+
+FEWEST_ROWS = 256
+"""Smallest chunk: below it NumPy's calls take longer than their work."""
 
 SLOW_PASS = 10_000_000
 """Rows times (8 + classes) of all views from which on compiled code looks for the best.
@@ -50,9 +59,6 @@ MANY_WEIGHTS = 1_000
 With fewer, threads wait for each other in Python between small products
 (`speed/jobs.py`).
 """
-
-Shortlists = dict[str, Selection]
-"""The best rows by each variant of a rule."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +163,11 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     """
     pool = views[0].problem.pool
     weight = pool.weight if (pool.weight != 1).any() else None
-    columns = [_Columns.of(view, weight) for view in views]
+    columns = [_columns(view, weight) for view in views]
     n_weights = sum(own.scorer.weights.size for own in columns)
     n_classes = columns[0].scorer.n_classes
     is_slow = len(pool.weight) * len(views) * (8 + n_classes) >= SLOW_PASS
-    work = _Work(columns, _compiled(columns) if is_slow else None)
+    work = _Work(columns, compiled_for(columns) if is_slow else None)
     scan = pool.scan(work, n_jobs if n_weights >= MANY_WEIGHTS else 1)
     first, *others = scan.ask(attrgetter("shortlists"))
     for other in others:
@@ -172,24 +178,11 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     return ScoredPool(list(first), scan)
 
 
-@dataclass(frozen=True)
-class _Compiled:
-    """What `salutary.labeling.screening` has, which needs Numba."""
-
-    screen: Callable[..., tuple[FloatArray, NDArray[np.bool_]]]
-    count: Count
-
-
-def _compiled(columns: Sequence[_Columns]) -> _Compiled | None:
-    """Compiled code that finds rows for all views, if there is any for them."""
-    if not all(own.can_be_screened for own in columns):
-        return None
-    try:
-        from salutary.labeling.screening import count, screen
-    except (ImportError, RuntimeError):
-        # Numba is not installed, not for this NumPy, or has no folder for its files.
-        return None
-    return _Compiled(screen, count)
+def _columns(view: View, weight: FloatArray | None) -> Columns:
+    problem = view.problem
+    scorer = InfluenceScorer(view.factored, view.direction, problem.pool.dtype)
+    settings = problem.edit, problem.variants, view.keep, view.taken
+    return Columns(scorer, *settings, weight, view.surveyed)
 
 
 @dataclass
@@ -202,102 +195,6 @@ class _Found:
 
 def _above(found: _Found, floors: FloatArray) -> IntArray:
     return found.survey.above(floors)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of the products that belong to one view.
-
-    It may travel to other machines, so it holds no more than scores need.
-    """
-
-    scorer: InfluenceScorer
-    edit: TrainingEdit
-    variants: dict[str, Scores]
-    keep: Keep
-    taken: IntArray
-    weight: FloatArray | None
-    surveyed: bool
-
-    @classmethod
-    def of(cls, view: View, weight: FloatArray | None) -> _Columns:
-        problem = view.problem
-        scorer = InfluenceScorer(view.factored, view.direction, problem.pool.dtype)
-        settings = problem.edit, problem.variants, view.keep, view.taken
-        return cls(scorer, *settings, weight, view.surveyed)
-
-    def free(self, rows: IntArray) -> IntArray | slice:
-        """Places of those of some pool rows, ascending, that can still be labeled."""
-        first, end = np.searchsorted(self.taken, [rows[0], rows[-1] + 1])
-        if first == end:
-            return slice(None)
-        return np.flatnonzero(np.isin(rows, self.taken[first:end], invert=True))
-
-    def take_in(
-        self,
-        rows: IntArray,
-        products: FloatArray,
-        room: FloatArray,
-        best: Shortlists,
-    ) -> FloatArray:
-        """Score some rows of the pool, keep the best, and return the influences."""
-        n_classes = self.scorer.n_classes
-        room = room[: 3 * n_classes * len(rows)].reshape(3 * n_classes, len(rows))
-        room, left = room[: 2 * n_classes], room[2 * n_classes :].T
-        influence, probability = self.scorer.finish(products, room)
-        influence = self.edit.effect(influence, rows)
-        for name, variant in self.variants.items():
-            if isinstance(variant, Tempered):
-                scores = variant(influence, probability, left)
-            else:  # a caller's own function may keep or change what it gets
-                scores = variant(influence.copy(), probability.copy())
-            if self.weight is not None:
-                # To first order, a row of weight two moves the model twice as far.
-                scores = scores * self.weight[rows, None].astype(scores.dtype)
-            near = self.keep.near(best[name], scores)
-            if len(near):
-                near = near[self.free(rows[near])]
-            if len(near):
-                block = rows[near], scores[near], influence[near], probability[near]
-                best[name] = self.keep(best[name], *block)
-        return influence
-
-    @property
-    def can_be_screened(self) -> bool:
-        """Whether `salutary.labeling.screening` knows such rows and such a rule."""
-        return (
-            self.scorer.weights.dtype == np.float32
-            and isinstance(self.edit, AddRow)
-            and set(self.exponents) <= {0.0, 1.0, 2.0}
-            and len(self.exponents) == len(self.variants)
-        )
-
-    @property
-    def exponents(self) -> tuple[float, ...]:
-        """Those of the variants that are `Tempered`."""
-        variants = self.variants.values()
-        return tuple(one.exponent for one in variants if isinstance(one, Tempered))
-
-    def screened(
-        self,
-        compiled: _Compiled,
-        rows: IntArray,
-        products: FloatArray,
-        best: Shortlists,
-    ) -> tuple[FloatArray, IntArray]:
-        """Largest influences of rows, and places of those that may be kept."""
-        floors = [self.keep.floors(own, self.scorer.n_classes) for own in best.values()]
-        shape = len(floors), self.scorer.n_classes
-        class_weight = self.scorer.class_weight
-        largest, near = compiled.screen(
-            products,
-            self.scorer.offset[:, 0],
-            None if class_weight is None else class_weight[:, 0],
-            None if self.weight is None else self.weight[rows].astype(np.float32),
-            self.exponents,
-            np.broadcast_to(np.array(floors, dtype=np.float32), shape),
-        )
-        return largest, np.flatnonzero(near)
 
 
 def _chunks(blocks: Iterable[Block], n_rows: int) -> Iterator[Block]:
@@ -315,48 +212,36 @@ def _chunks(blocks: Iterable[Block], n_rows: int) -> Iterator[Block]:
 class _Work:
     """Scores blocks of the pool in all views."""
 
-    columns: list[_Columns]
-    compiled: _Compiled | None
+    columns: list[Columns]
+    compiled: Compiled | None
 
     def __call__(self, blocks: Iterable[Block]) -> _Found:
         weights = np.vstack([own.scorer.weights for own in self.columns])
-        dtype, n_classes = weights.dtype, self.columns[0].scorer.n_classes
         width = len(self.columns[0].scorer.weights)
-        n_rows = CHUNK_BYTES // (weights.itemsize * len(weights))
-        # Fewer calls with many rows; but NumPy's temporaries must stay in the cache.
-        most_rows = BLOCK_ROWS if self.compiled is None else MOST_ROWS
+        n_bytes, most_rows = CHUNK_BYTES, MOST_ROWS
+        if self.compiled is not None:
+            n_bytes, most_rows = COMPILED_CHUNK_BYTES, COMPILED_MOST_ROWS
+        n_rows = n_bytes // (weights.itemsize * len(weights))
         n_rows = min(max(FEWEST_ROWS, n_rows), most_rows)
-        products = np.empty((n_rows, len(weights)), dtype=dtype)
-        room = np.empty(3 * n_classes * n_rows, dtype=dtype)
-        none = Selection.empty(n_classes)
-        survey = Survey() if self.compiled is None else Survey(self.compiled.count)
-        shortlists = [dict.fromkeys(own.variants, none) for own in self.columns]
-        found = _Found(shortlists, survey)
+        products = np.empty((n_rows, len(weights)), dtype=weights.dtype)
+        survey, passes = self._passes(n_rows, weights.dtype)
         for some, X in _chunks(blocks, n_rows):
             product = products_of(X, weights, products[: len(some)])
-            for place, own in enumerate(self.columns):
-                part = slice(width * place, width * (place + 1))
-                best = found.shortlists[place]
-                self._score(own, some, product[:, part], room, best, found.survey)
-        return found
+            for place, own in enumerate(passes):
+                own.add(some, product[:, width * place : width * (place + 1)])
+        for own in passes:
+            own.finish()
+        return _Found([own.best for own in passes], survey)
 
-    def _score(
-        self,
-        own: _Columns,
-        rows: IntArray,
-        products: FloatArray,
-        room: FloatArray,
-        best: Shortlists,
-        survey: Survey,
-    ) -> None:
-        """Score some rows in a view: keep the best, and survey all if that is asked."""
+    def _passes(
+        self, n_rows: int, dtype: np.dtype[np.floating]
+    ) -> tuple[Survey, Sequence[Pass]]:
+        """One for each view, and the survey that they share."""
         if self.compiled is None:
-            influence = own.take_in(rows, products, room, best)
-            if own.surveyed:
-                survey.add(influence.max(axis=1)[own.free(rows)])
-            return
-        largest, few = own.screened(self.compiled, rows, products, best)
-        if own.surveyed:
-            survey.add(largest[own.free(rows)])
-        if len(few):
-            own.take_in(rows[few], products[few], room, best)
+            survey, n_classes = Survey(), self.columns[0].scorer.n_classes
+            room = np.empty(3 * n_classes * n_rows, dtype=dtype)
+            return survey, [PlainPass(own, survey, room) for own in self.columns]
+        survey = Survey(self.compiled.count)
+        return survey, [
+            ScreenedPass(own, survey, self.compiled) for own in self.columns
+        ]
