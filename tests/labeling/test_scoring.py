@@ -184,8 +184,9 @@ def test_compiled_code_misses_no_row(data: Any) -> None:
             patch.setattr(scoring, "CHUNK_BYTES", 0)
             patch.setattr(scoring, "COMPILED_CHUNK_BYTES", 0)
             patch.setattr(columns, "PENDING", data.draw(st.sampled_from([1, 20])))
+            patch.setattr(scoring, "MANY_WEIGHTS", 0)
             patch.setattr(threads, "BLOCK_ROWS", 64)
-            found.append(score_pool(views))
+            found.append(score_pool(views, data.draw(st.sampled_from([None, 3]))))
     compiled, plain = found
     for one, two in zip(compiled.shortlists, plain.shortlists, strict=True):
         assert list(one) == list(two)
