@@ -104,7 +104,7 @@ def views_of(pool: Pool, n_features: int, n_classes: int, n_views: int) -> list[
 def measured() -> Costs:
     """The constants on this machine."""
     rng = np.random.default_rng(0)
-    n, d, K = 100_000, 256, 10
+    n, d, K = 200_000, 256, 10  # enough for compiled code, as in large pools
     X = rng.standard_normal((n, d), dtype=np.float32)
     weights = rng.standard_normal((8 * K, d), dtype=np.float32)
     blocks = np.split(X, 25)

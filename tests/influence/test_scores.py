@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import softmax
 
@@ -108,3 +108,18 @@ def test_influences_keep_their_digits_and_balance(
         influence - reference, 0, atol=(1e-12 * np.abs(reference) + 20 * tiny).max()
     )
     assert_allclose(softmax(logits) @ influence, 0, atol=1e-13 * np.abs(slopes).max())
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 40])
+def test_a_row_alone_has_the_figures_that_it_has_among_others(n_classes: int) -> None:
+    model, direction, _ = draw(n_classes, True)
+    scorer = InfluenceScorer(factored(model), direction, np.dtype(np.float32))
+    rng, width = np.random.default_rng(0), len(scorer.weights)
+    products = rng.normal(size=(50, width)).astype(np.float32)
+
+    def figures(some: np.ndarray) -> np.ndarray:
+        room = np.empty((2 * n_classes, len(some)), dtype=np.float32)
+        return np.hstack(scorer.finish(some, room))
+
+    alone = np.vstack([figures(products[row : row + 1]) for row in range(50)])
+    assert_array_equal(alone, figures(products))

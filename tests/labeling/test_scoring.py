@@ -1,6 +1,8 @@
 """One pass for all views of a pool against each view scored alone, plainly."""
 
+import pickle
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -225,10 +227,19 @@ def large_problem(dtype: type) -> Problem:
     )
 
 
-@pytest.mark.parametrize("missing", ["numba", "folder", None])
+@pytest.fixture
+def asked_again() -> Iterator[None]:
+    """Whether there is compiled code is found out anew."""
+    columns._compiled.cache_clear()
+    yield
+    columns._compiled.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_again")
+@pytest.mark.parametrize("failure", [None, ImportError, OSError, RuntimeError])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_compiled_code_is_used_where_it_can_be(
-    monkeypatch: pytest.MonkeyPatch, dtype: type, missing: str | None
+    monkeypatch: pytest.MonkeyPatch, dtype: type, failure: type[Exception] | None
 ) -> None:
     pytest.importorskip("numba", reason="needs salutary[fast]")
     monkeypatch.setattr(scoring, "SLOW_PASS", 11 * 20_000)
@@ -243,18 +254,29 @@ def test_compiled_code_is_used_where_it_can_be(
         return finish(own, products, room)
 
     monkeypatch.setattr(InfluenceScorer, "finish", counted)
-    if missing is not None:
+    if failure is not None:
+        # Not for this NumPy, without its library, with nowhere to write: it all shows
+        # when the file is imported.
+        def refused(*settings: Any, **more: Any) -> None:
+            raise failure
+
         monkeypatch.delitem(sys.modules, "salutary.labeling.screening", raising=False)
         monkeypatch.delattr("salutary.labeling.screening", raising=False)
-    if missing == "numba":
-        monkeypatch.setitem(sys.modules, "numba", None)
-    if missing == "folder":  # what Numba says where it can write nothing
-
-        def refused(**settings: Any) -> None:
-            raise RuntimeError("cannot cache function: no locator available")
-
         monkeypatch.setattr("numba.njit", refused)
     found = score_pool([view]).shortlists[0]["p^0"]
     assert_array_equal(np.sort(found.rows), np.sort(expected.rows))
-    is_compiled = dtype == np.float32 and missing is None
+    is_compiled = dtype == np.float32 and failure is None
     assert (sum(scored) < 20_000) == is_compiled
+
+
+@pytest.mark.usefixtures("asked_again")
+def test_a_machine_without_numba_can_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = large_problem(np.float32)
+    view = look(problem, problem.validation, begin(problem), 2)
+    work = pickle.dumps(scoring._Work([scoring._columns(view, None)], is_slow=True))
+    monkeypatch.delitem(sys.modules, "salutary.labeling.screening", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    blocks = problem.pool.blocks(problem.pool.unlabeled)
+    found = pickle.loads(work)(blocks).shortlists[0]["p^0"]
+    expected = plainly(view)["p^0"]
+    assert_array_equal(np.sort(found.rows), np.sort(expected.rows))

@@ -59,6 +59,9 @@ def test_rows_that_reach_a_floor_are_told(
     largest = influence.max(axis=1, initial=-np.inf)
     error = 1e-5 * abs(influence).max(axis=1, initial=0)
     assert (abs(found - largest) <= error).all()
+    plain, _ = plainly(products, offset, None)
+    most = abs(plain).max(axis=1, initial=0)
+    most = most * (1 if class_weight is None else class_weight.max())
     reached, nearly = np.zeros((2, n_rows), dtype=bool)
     for exponent, floor in zip(exponents, floors, strict=True):
         scores = influence * probability**exponent
@@ -68,11 +71,7 @@ def test_rows_that_reach_a_floor_are_told(
         top = scores.max(axis=1, initial=-np.inf)
         reached |= (top > 0) & (top >= floor[own])
         close = scores >= (top - 9 * error)[:, None]
-        room = (
-            1e-4
-            * abs(influence).max(axis=1, initial=0)
-            * (1 if row_weight is None else row_weight)
-        )
+        room = 1e-4 * most * (1 if row_weight is None else row_weight) + 1e-35
         close |= scores >= (top - room)[:, None]
         nearly |= (close & (scores + room[:, None] >= 0.999 * floor)).any(axis=1)
     assert near[reached].all()
@@ -94,11 +93,25 @@ def test_the_influence_of_a_class_that_is_almost_certain_keeps_its_digits() -> N
     assert_allclose(found, -expected[0], rtol=1e-5)
 
 
-def test_no_row_is_told_where_nothing_is_finite() -> None:
-    products = np.full((3, 6), np.nan, dtype=np.float32)
-    none = np.zeros(6, dtype=np.float32)
-    _, near = screen(products, none, None, None, (1.0, 0.0), np.zeros((2, 3), "f4"))
-    assert_array_equal(near, [False, False, False])
+def test_rows_that_are_not_finite_are_left_to_judge() -> None:
+    products = np.zeros((3, 6), dtype=np.float32)
+    products[0, 1] = products[1, 4] = np.nan
+    products[2, 3:] = 3e38, 2e38, 3e38  # their sum is beyond float32, their mean is not
+    none, floors = np.zeros(6, dtype=np.float32), np.full((2, 3), 1e38, dtype="f4")
+    _, near = screen(products, none, None, None, (1.0, 0.0), floors)
+    assert_array_equal(near, [True, True, True])
+    _, near = screen(products[:, [0, 4]], none[:2], None, None, (1.0,), floors[:1, :2])
+    assert_array_equal(near, [False, True, False])
+
+
+def test_a_class_without_weight_does_not_hide_rounding() -> None:
+    slopes = np.array([[1, 0, -1 - 1e-7 * n] for n in range(20)], dtype=np.float32)
+    products = np.hstack([np.zeros_like(slopes), slopes])
+    none, weight = np.zeros(6, dtype=np.float32), np.array([0, 1, 0], dtype=np.float32)
+    floors = np.full((1, 3), 1e-9, dtype=np.float32)
+    _, near = screen(products, none, weight, None, (0.0,), floors)
+    influence, _ = plainly(products, none, weight)
+    assert near[influence[:, 1] >= 1e-9].all()
 
 
 def test_influences_are_counted_as_without_it() -> None:

@@ -93,13 +93,17 @@ class InfluenceScorer:
         ----------
         products : ndarray of shape (n_rows, n_weights)
         room : ndarray of shape (2 n_classes, n_rows)
-            Gets the results, which are views of it.
+            Memory, of which the results may be views.
 
         Returns
         -------
         influence, probability : ndarrays of shape (n_rows, n_classes)
             In column-major order.
         """
+        if len(products) == 1:  # whose sums NumPy would take in another order
+            room = np.empty((2 * self.n_classes, 2), dtype=room.dtype)
+            influence, probability = self.finish(np.repeat(products, 2, axis=0), room)
+            return influence[:1], probability[:1]
         # Here classes are rows, so that sums over a few classes run along memory.
         probability, influence = room[: self.n_classes], room[self.n_classes :]
         if self.n_classes == 2:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -116,12 +118,20 @@ class Compiled:
 
 def compiled_for(columns: Sequence[Columns]) -> Compiled | None:
     """Compiled code that finds rows for some views, if there is any for them."""
-    if not all(own.can_be_screened for own in columns):
-        return None
+    return _compiled() if all(own.can_be_screened for own in columns) else None
+
+
+@cache
+def _compiled() -> Compiled | None:
+    """The compiled code, or nothing if Numba cannot be used here; asked for once.
+
+    It may not be installed, not for this NumPy, broken, or have no folder for its
+    files. A run does not need it, so no reason is worth an error.
+    """
     try:
         from salutary.labeling.screening import count, screen
-    except (ImportError, RuntimeError):
-        # Numba is not installed, not for this NumPy, or has no folder for its files.
+    except Exception as error:
+        logging.getLogger("salutary").debug("no compiled code: %r", error)
         return None
     return Compiled(screen, count)
 

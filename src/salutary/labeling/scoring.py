@@ -158,8 +158,9 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     product, O(n_pool n_features n_classes n_views). Each view then scores its columns,
     in memory that is used again and again, and only rows that may come onto a shortlist
     are looked at more closely. In a large pool compiled code finds these, see
-    `salutary.labeling.screening`; they are scored as they are without it. Which thread
-    or machine scored a row shows in no result.
+    `salutary.labeling.screening`; they are scored as they are without it, to the
+    rounding of products with more or fewer rows. Which thread or machine scored a row
+    shows in no result.
     """
     pool = views[0].problem.pool
     weight = pool.weight if (pool.weight != 1).any() else None
@@ -167,7 +168,7 @@ def score_pool(views: Sequence[View], n_jobs: int | None = None) -> ScoredPool:
     n_weights = sum(own.scorer.weights.size for own in columns)
     n_classes = columns[0].scorer.n_classes
     is_slow = len(pool.weight) * len(views) * (8 + n_classes) >= SLOW_PASS
-    work = _Work(columns, compiled_for(columns) if is_slow else None)
+    work = _Work(columns, is_slow)
     scan = pool.scan(work, n_jobs if n_weights >= MANY_WEIGHTS else 1)
     first, *others = scan.ask(attrgetter("shortlists"))
     for other in others:
@@ -213,18 +214,21 @@ class _Work:
     """Scores blocks of the pool in all views."""
 
     columns: list[Columns]
-    compiled: Compiled | None
+    is_slow: bool
 
     def __call__(self, blocks: Iterable[Block]) -> _Found:
+        # Here, as it may be another machine.
+        compiled = compiled_for(self.columns) if self.is_slow else None
+        n_bytes, most_rows = CHUNK_BYTES, MOST_ROWS
+        if compiled is not None:
+            n_bytes, most_rows = COMPILED_CHUNK_BYTES, COMPILED_MOST_ROWS
         weights = np.vstack([own.scorer.weights for own in self.columns])
         width = len(self.columns[0].scorer.weights)
-        n_bytes, most_rows = CHUNK_BYTES, MOST_ROWS
-        if self.compiled is not None:
-            n_bytes, most_rows = COMPILED_CHUNK_BYTES, COMPILED_MOST_ROWS
         n_rows = n_bytes // (weights.itemsize * len(weights))
         n_rows = min(max(FEWEST_ROWS, n_rows), most_rows)
         products = np.empty((n_rows, len(weights)), dtype=weights.dtype)
-        survey, passes = self._passes(n_rows, weights.dtype)
+        survey = Survey() if compiled is None else Survey(compiled.count)
+        passes = _passes(self.columns, survey, compiled, n_rows)
         for some, X in _chunks(blocks, n_rows):
             product = products_of(X, weights, products[: len(some)])
             for place, own in enumerate(passes):
@@ -233,15 +237,13 @@ class _Work:
             own.finish()
         return _Found([own.best for own in passes], survey)
 
-    def _passes(
-        self, n_rows: int, dtype: np.dtype[np.floating]
-    ) -> tuple[Survey, Sequence[Pass]]:
-        """One for each view, and the survey that they share."""
-        if self.compiled is None:
-            survey, n_classes = Survey(), self.columns[0].scorer.n_classes
-            room = np.empty(3 * n_classes * n_rows, dtype=dtype)
-            return survey, [PlainPass(own, survey, room) for own in self.columns]
-        survey = Survey(self.compiled.count)
-        return survey, [
-            ScreenedPass(own, survey, self.compiled) for own in self.columns
-        ]
+
+def _passes(
+    columns: Sequence[Columns], survey: Survey, compiled: Compiled | None, n_rows: int
+) -> Sequence[Pass]:
+    """One for each view; they share the survey, and the room for so many rows."""
+    if compiled is not None:
+        return [ScreenedPass(own, survey, compiled) for own in columns]
+    scorer = columns[0].scorer
+    room = np.empty(3 * scorer.n_classes * n_rows, dtype=scorer.weights.dtype)
+    return [PlainPass(own, survey, room) for own in columns]
