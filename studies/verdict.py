@@ -82,8 +82,8 @@ contradict each other if one says better and the other says worse.
 What it shows: no verdict contradicts another. In 19 of the 20 pairs both find no sure
 difference; of bank with 100 rows `label` finds its labels better and `advise` finds no
 sure difference, as it allows for more options. Both commands advise the same in eight
-pairs; in eleven others `advise` takes a whole pool, which `label` does not try, and says
-that it did not. The model that `label` leaves is significantly better than the
+pairs; in eleven `advise` takes a whole pool, which `label` does not try, and says that
+it did not. The model that `label` leaves is significantly better than the
 reference in 16 pairs and worse in one, bank with 100 rows, where the guard took labels
 that did harm for help. That of `advise --out` is significantly better in seven and
 worse in one, electric with 100 rows, where it trains on both tables, as the reference

@@ -47,7 +47,7 @@ def present(trial: pd.DataFrame) -> str:
     """
     rows = trial.dropna(subset="seen_losses").set_index("option")
     judged = {
-        str(name): _with_losses(np.asarray(row["seen_losses"]), row["labels"])
+        str(name): _with_losses(np.asarray(row["seen_losses"]), row["taking_part"])
         for name, row in rows.iterrows()
     }
     n_rows = len(rows["seen_losses"].iloc[0])
@@ -55,13 +55,13 @@ def present(trial: pd.DataFrame) -> str:
     return reach_verdict(judged, Measure(truth)).option
 
 
-def _with_losses(losses: NDArray[np.float64], n_labels: float) -> Judged:
+def _with_losses(losses: NDArray[np.float64], taking_part: float) -> Judged:
     """Predictions that have these losses where the truth is 0 and 1 in turn."""
     own = -np.maximum(losses, TINY)
     logits = np.stack([own, np.log(-np.expm1(own))], axis=1)
     logits[1::2] = logits[1::2, ::-1]
     unknown = np.zeros(1)
-    return Judged(logits[None], unknown, unknown, np.array([n_labels]))
+    return Judged(logits[None], unknown, unknown, np.array([taking_part]))
 
 
 def always_both(trial: pd.DataFrame) -> str:

@@ -105,7 +105,7 @@ def seen_by_folds(task: AdviceTask) -> dict[str, dict[str, Any]]:
             "seen_difference": row["difference"],
             "seen_lower": row["lower"],
             "seen_upper": row["upper"],
-            "labels": row["labels"],
+            "taking_part": row["labels"] + row["pool_rows"],
             "seen_losses": row_losses(judged[row["option"]], used.validation),
         }
         for row in found.table.to_dict("records")

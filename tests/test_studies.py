@@ -372,7 +372,7 @@ def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
                         "behind_se": 0.01,
                         "advised": option == "information maximization",
                         "seen_losses": losses.get(option),
-                        "labels": float(option == "information maximization"),
+                        "taking_part": float(option == "information maximization"),
                         **{"seconds": 60.0, "cpu_seconds": 30.0},
                     }
                 )
