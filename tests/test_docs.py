@@ -1,9 +1,11 @@
 """README and docs: links lead somewhere, what is named exists, and their code works."""
 
+import io
 import itertools
 import re
 import shlex
 import subprocess
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -115,6 +117,29 @@ def test_a_package_page_has_no_link_into_the_checkout() -> None:
     assert "![" not in text
     assert "[arXiv 2405.17627](https://arxiv.org/abs/2405.17627)" in text
     assert "| What to train on |" in text
+
+
+def test_what_is_distributed_is_small() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    sdist = project["tool"]["hatch"]["build"]["targets"]["sdist"]
+    assert sdist["exclude"] == [
+        ".*",
+        "/docs/**/*.png",
+        "/docs/results",
+        "/docs/studies",
+    ]
+    left_out = re.compile(r"(.*/)?[.]|.*[.]png$|docs/(results|studies)/|.*__pycache__")
+    names = subprocess.run(
+        ["git", "ls-files", *sdist["only-include"]],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.split("\n")  # fmt: skip
+    kept = [name for name in names if name and not left_out.match(name)]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in kept:
+            archive.add(ROOT / name)
+    assert "src/salutary/__init__.py" in kept
+    assert len(packed.getvalue()) < 1_000_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
