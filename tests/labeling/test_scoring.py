@@ -280,3 +280,25 @@ def test_a_machine_without_numba_can_take_part(monkeypatch: pytest.MonkeyPatch) 
     found = pickle.loads(work)(blocks).shortlists[0]["p^0"]
     expected = plainly(view)["p^0"]
     assert_array_equal(np.sort(found.rows), np.sort(expected.rows))
+
+
+def read_only(columns_of_view: columns.Columns) -> columns.Columns:
+    """As they come from a Ray cluster's shared memory."""
+    scorer = columns_of_view.scorer
+    for array in (scorer.weights, scorer.offset, scorer.class_weight):
+        if array is not None:
+            array.flags.writeable = False
+    return columns_of_view
+
+
+def test_compiled_code_takes_what_is_read_only() -> None:
+    pytest.importorskip("numba", reason="needs salutary[fast]")
+    problem = large_problem(np.float32)
+    balanced = LogisticRegression(class_weight={0: 2.0, 1: 1.0, 2: 1.0})
+    problem = replace(problem, estimator=balanced)
+    view = look(problem, problem.validation, begin(problem), 2)
+    own = read_only(scoring._columns(view, None))
+    assert own.scorer.class_weight is not None
+    blocks = problem.pool.blocks(problem.pool.unlabeled)
+    found = scoring._Work([own], is_slow=True)(blocks).shortlists[0]["p^0"]
+    assert_array_equal(np.sort(found.rows), np.sort(plainly(view)["p^0"].rows))

@@ -55,6 +55,11 @@ class Columns:
     weight: FloatArray | None
     surveyed: bool
 
+    @property
+    def no_rows(self) -> Shortlists:
+        """Shortlists before any row has passed."""
+        return dict.fromkeys(self.variants, Selection.empty(self.scorer.n_classes))
+
     def free(self, rows: IntArray) -> IntArray | slice:
         """Places of those of some pool rows, ascending, that can still be labeled."""
         first, end = np.searchsorted(self.taken, [rows[0], rows[-1] + 1])
@@ -162,9 +167,7 @@ class PlainPass:
     """
 
     def __init__(self, columns: Columns, survey: Survey, room: FloatArray) -> None:
-        self.best = dict.fromkeys(
-            columns.variants, Selection.empty(columns.scorer.n_classes)
-        )
+        self.best = columns.no_rows
         self._columns, self._survey, self._room = columns, survey, room
 
     def add(self, rows: IntArray, products: FloatArray) -> None:
@@ -193,22 +196,25 @@ class ScreenedPass:
     """
 
     def __init__(self, columns: Columns, survey: Survey, compiled: Compiled) -> None:
-        self.best = dict.fromkeys(
-            columns.variants, Selection.empty(columns.scorer.n_classes)
-        )
+        self.best = columns.no_rows
         self._columns, self._survey, self._compiled = columns, survey, compiled
         self._rows: list[IntArray] = []
         self._products: list[FloatArray] = []
         self._floors = self._reached()
+        # Copies, as compiled code refuses memory that is read only, which Ray gives.
+        scorer = columns.scorer
+        self._offset, self._class_weight = scorer.offset[:, 0].copy(), None
+        if scorer.class_weight is not None:
+            self._class_weight = scorer.class_weight[:, 0].copy()
 
     def add(self, rows: IntArray, products: FloatArray) -> None:
         """Find rows that may be kept."""
-        own, scorer = self._columns, self._columns.scorer
+        own = self._columns
         weight = None if own.weight is None else own.weight[rows].astype(np.float32)
         largest, near = self._compiled.screen(
             products,
-            scorer.offset[:, 0],
-            None if scorer.class_weight is None else scorer.class_weight[:, 0],
+            self._offset,
+            self._class_weight,
             weight,
             own.exponents,
             self._floors,
