@@ -27,7 +27,8 @@ def draw(scale: float, n_rows: int = 200) -> tuple[np.ndarray, HeldOut]:
     logits = rng.normal(size=(n_rows, 3)) * 2
     labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
     weight = rng.uniform(0.5, 2, n_rows)
-    return scale * logits, HeldOut(labels, weight, np.arange(n_rows) % 5)
+    numbers = np.arange(n_rows)
+    return scale * logits, HeldOut(numbers, labels, weight, numbers % 5)
 
 
 @pytest.mark.parametrize("scale", [1.5, 3.0, 6.0])
@@ -58,6 +59,28 @@ def test_losses_are_those_under_the_temperatures_of_the_other_folds() -> None:
         assert_allclose(losses[own], expected)
 
 
+def test_a_row_has_no_part_in_its_temperature_through_another_split() -> None:
+    logits, once = draw(4.0, 60)
+    again = np.random.default_rng(5).permutation(60)
+    held = HeldOut(
+        np.concatenate([once.row, again]),
+        np.concatenate([once.labels, once.labels[again]]),
+        np.concatenate([once.weight, once.weight[again]]),
+        np.concatenate([once.fold, 5 + once.fold]),
+    )
+    noisy = logits[again] + np.random.default_rng(6).normal(size=(60, 3))
+    both = np.concatenate([logits, noisy])
+    _, losses = calibrate(both, held)
+    for number in range(10):
+        own = held.fold == number
+        apart = np.array([row not in set(held.row[own]) for row in held.row])
+        best = best_temperature(both[apart], held.labels[apart], held.weight[apart])
+        assert_allclose(losses[own], row_log_loss(both[own] / best, held.labels[own]))
+    assert apart.sum() == 2 * (60 - 12)
+    means = [losses[held.row == row].mean() for row in range(60)]
+    assert_allclose(held.by_row(losses), means)
+
+
 @given(
     seed=st.integers(0, 2**31),
     n_rows=st.integers(2, 30),
@@ -68,7 +91,8 @@ def test_a_temperature_never_pays_on_the_rows_it_was_judged_by(
 ) -> None:
     rng = np.random.default_rng(seed)
     logits, labels = scale * rng.normal(size=(n_rows, 3)), rng.integers(0, 3, n_rows)
-    held = HeldOut(labels, rng.uniform(0.1, 3, n_rows), np.arange(n_rows) % 2)
+    numbers, weight = np.arange(n_rows), rng.uniform(0.1, 3, n_rows)
+    held = HeldOut(numbers, labels, weight, numbers % 2)
     temperature, losses = calibrate(logits, held)
     assert 1 <= temperature <= HOTTEST
     before = held.weight @ row_log_loss(logits, labels)
@@ -79,7 +103,8 @@ def test_a_temperature_never_pays_on_the_rows_it_was_judged_by(
 def test_a_temperature_that_folds_do_not_agree_on_is_left_out() -> None:
     # Each fold alone would have its own mistake forgiven, but others pay for it.
     logits = np.array([[0.0, 3.0]] * 6)
-    held = HeldOut(np.array([1, 1, 1, 1, 1, 0]), np.ones(6), np.array([0] * 5 + [1]))
+    labels, fold = np.array([1, 1, 1, 1, 1, 0]), np.array([0] * 5 + [1])
+    held = HeldOut(np.arange(6), labels, np.ones(6), fold)
     assert best_temperature(logits, held.labels, held.weight) > 1
     temperature, losses = calibrate(logits, held)
     assert temperature == 1.0

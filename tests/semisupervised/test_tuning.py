@@ -14,7 +14,10 @@ from sklearn.metrics import log_loss
 
 from salutary.influence.objectives import log_losses
 from salutary.labeling.rows import LabeledRows
-from salutary.labeling.tuning import PENALTIES, best_C, cross_validation_parts
+from salutary.labeling.tuning import (
+    best_C_by_cross_validation,
+    cross_validation_parts,
+)
 from salutary.pools.arrays import ArrayPool
 from salutary.semisupervised.task import Method, SemiSupervisedTask, Setting
 from salutary.semisupervised.tuning import (
@@ -22,10 +25,9 @@ from salutary.semisupervised.tuning import (
     PLAIN,
     Candidate,
     choose,
-    held_out,
     judged,
     tune,
-    tuning_parts,
+    tuning_splits,
 )
 
 
@@ -42,7 +44,7 @@ def clusters(n_labeled: int = 40, seed: int = 0) -> tuple[SemiSupervisedTask, An
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_a_pool_of_clusters_is_used_and_helps(method: Method) -> None:
     X, y = load_digits(return_X_y=True)
-    X = X / 16
+    X, y = X[200:] / 16, y[200:]
     rows = LabeledRows(X[:100], y[:100], np.ones(100))
     task = SemiSupervisedTask(np.arange(10), rows, ArrayPool.of(X[100:700]))
     tuned = tune(task, method)
@@ -58,21 +60,22 @@ def test_a_pool_of_clusters_is_used_and_helps(method: Method) -> None:
     assert tuned.model.score(X[700:], y[700:]) > plain.score(X[700:], y[700:])
 
 
-def test_the_plain_candidate_is_the_best_regression_of_the_folds() -> None:
+def test_the_plain_candidate_is_the_best_regression_of_all_folds() -> None:
     task, _, _ = clusters()
     tuned = tune(task, METHODS["information_maximization"])
     assert tuned is not None
-    parts = cross_validation_parts(task.rows, task.seed)
-    C, _ = best_C(parts, task.classes, PENALTIES)
+    C = best_C_by_cross_validation(task.rows, task.classes, task.seed)
     assert tuned.plain.setting == Setting(C)
-    losses = []
-    for fitted, held in parts:
-        model = LogisticRegression(C=C, tol=1e-8).fit(fitted.X, fitted.labels)
-        losses.append(log_losses(model.predict_proba(held.X), held.labels))
+    losses, n_rows = np.zeros(40), np.arange(40.0)[:, None]
+    numbered = LabeledRows(n_rows, task.rows.labels, task.rows.weight)
+    for fitted, held in cross_validation_parts(numbered, task.seed, 3):
+        seen = fitted.X.ravel().astype(int)
+        own = held.X.ravel().astype(int)
+        model = LogisticRegression(C=C, tol=1e-8).fit(task.rows.X[seen], fitted.labels)
+        losses[own] += log_losses(model.predict_proba(task.rows.X[own]), held.labels)
     if tuned.plain.temperature == 1.0:
-        found = tuned.plain.losses
-        assert_allclose(found, np.concatenate(losses), rtol=0.01, atol=1e-3)
-    assert tuned.plain.loss <= np.concatenate(losses).mean() + 1e-3
+        assert_allclose(tuned.plain.losses, losses / 3, rtol=0.01, atol=1e-3)
+    assert tuned.plain.loss <= losses.mean() / 3 + 1e-3
 
 
 def test_held_out_rows_have_no_part_in_the_fits_that_judge_them() -> None:
@@ -83,15 +86,39 @@ def test_held_out_rows_have_no_part_in_the_fits_that_judge_them() -> None:
         seen.append(part)
         yield from (part.plain(setting.C) for setting in settings)
 
-    parts = tuning_parts(task)
     method = Method(PLAIN.paths, models)
-    list(judged(parts, held_out(parts), method, [Setting(1.0)]))
-    assert len(seen) == 5
+    for parts in tuning_splits(task):
+        list(judged(parts, method, [Setting(1.0)]))
+    assert len(seen) == 15
     everything = {tuple(row) for row in task.rows.X}
-    for part, (_, held) in zip(seen, tuning_parts(task), strict=True):
+    folds = [part for parts in tuning_splits(task) for part in parts]
+    for part, fold in zip(seen, folds, strict=True):
         fitted = {tuple(row) for row in part.rows.X}
-        assert not fitted & {tuple(row) for row in held.X}
-        assert fitted | {tuple(row) for row in held.X} == everything
+        held = {tuple(row) for row in fold.held.X}
+        assert not fitted & held
+        assert fitted | held == everything
+        assert {tuple(row) for row in task.rows.X[fold.numbers]} == held
+
+
+@pytest.mark.parametrize(("n_rows", "n_fits"), [(40, (5, 15)), (1000, (5,))])
+def test_settings_are_compared_on_one_split_and_the_best_is_judged_on_all(
+    n_rows: int, n_fits: tuple[int, ...]
+) -> None:
+    X, y = make_blobs(n_rows + 10, 3, centers=2, random_state=0)
+    rows = LabeledRows(X[10:], y[10:], np.ones(n_rows))
+    task = SemiSupervisedTask(np.arange(2), rows, ArrayPool.of(X[:10]))
+    asked: list[tuple[tuple[float, ...], SemiSupervisedTask]] = []
+
+    def models(part: SemiSupervisedTask, settings: Any) -> Any:
+        if len(part.rows) < n_rows:
+            asked.append((tuple(setting.C for setting in settings), part))
+        yield from (part.plain(setting.C) for setting in settings)
+
+    tune(task, Method(lambda C: [[Setting(0.001)], [Setting(0.01)]], models))
+    first = [C for C, _ in asked[:10]]
+    assert first == [(0.001,)] * 5 + [(0.01,)] * 5
+    best = [C for C, _ in asked[10:]]
+    assert best == [(0.01,)] * 15 * (len(n_fits) > 1)  # weaker is better for blobs
 
 
 def test_settings_are_compared_on_a_part_of_a_large_pool(
@@ -99,8 +126,8 @@ def test_settings_are_compared_on_a_part_of_a_large_pool(
 ) -> None:
     monkeypatch.setattr("salutary.semisupervised.tuning.TUNING_POOL", 50)
     task, _, _ = clusters()
-    pools = {id(part.pool): part.pool for part, _ in tuning_parts(task)}
-    (pool,) = pools.values()
+    folds = [part.task for parts in tuning_splits(task) for part in parts]
+    (pool,) = {id(part.pool): part.pool for part in folds}.values()
     assert len(pool.weight) == 50
     assert {tuple(row) for row in pool.X} <= {tuple(row) for row in task.pool.X}
 
@@ -116,15 +143,13 @@ def test_the_pool_is_used_only_when_it_lowers_the_loss_by_a_standard_error() -> 
     plain, weight = candidate(losses), np.ones(50)
     for fall, used in ((2.0, True), (1.01, True), (0.99, False), (-1.0, False)):
         other = candidate(losses - 0.01 * (noise + fall))
-        assert choose(plain, [other], weight) is (other if used else plain)
-    best = candidate(losses - 0.5)
-    assert choose(plain, [candidate(losses + 1), best, other], weight) is best
-    assert choose(plain, [candidate(losses)], weight) is plain
+        assert choose(plain, other, weight) is (other if used else plain)
+    assert choose(plain, candidate(losses), weight) is plain
 
 
 def test_one_held_out_row_chooses_nothing() -> None:
     plain, other = candidate(np.ones(1)), candidate(np.zeros(1))
-    assert choose(plain, [other], np.ones(1)) is plain
+    assert choose(plain, other, np.ones(1)) is plain
 
 
 @pytest.mark.slow
@@ -162,9 +187,9 @@ def test_the_temperature_is_absorbed(monkeypatch: pytest.MonkeyPatch) -> None:
     hot = replace(method, paths=lambda C: [[s] for s in method.paths(10.0)[-1][-1:]])
     tuned = tune(task, hot)
     assert tuned is not None
-    parts = tuning_parts(task)
+    folds = [part for parts in tuning_splits(task) for part in parts]
     (path,) = hot.paths(1.0)
-    (found,) = judged(parts, held_out(parts), hot, path)
+    (found,) = judged(folds, hot, path)
     assert tuned.chosen.temperature == found.temperature > 1.5
     (model,) = method.models(task, path)
     logits = tuned.model.decision_function(X) * found.temperature
@@ -178,9 +203,10 @@ def test_rows_that_nothing_is_known_of_are_not_held_out() -> None:
     labels[7] = 2  # the only row of its class
     rows = LabeledRows(X, labels, np.ones(40))
     task = SemiSupervisedTask(np.arange(3), rows, ArrayPool.of(X + 0.1))
-    held = np.concatenate([held.labels for _, held in tuning_parts(task)])
-    assert 2 not in held
-    assert len(held) == 39
+    for parts in tuning_splits(task):
+        held = np.concatenate([part.held.labels for part in parts])
+        assert 2 not in held
+        assert len(held) == 39
     for method in METHODS.values():
         tuned = tune(task, method)
         assert tuned is not None

@@ -162,9 +162,9 @@ def _cross_validated(
         held, nothing = part[known], task.pool[:0]
         logits[held] = task.logits(Snapshot(model, nothing, nothing), people[held])
         fold[part] = number
-    judged = np.bincount(codes)[codes] > 1
-    weight = np.ones(int(judged.sum()))
-    return logits[judged], HeldOut(codes[judged], weight, fold[judged])
+    judged = np.flatnonzero(np.bincount(codes)[codes] > 1)
+    held_out = HeldOut(judged, codes[judged], np.ones(len(judged)), fold[judged])
+    return logits[judged], held_out
 
 
 def _fitted(

@@ -27,16 +27,34 @@ class HeldOut:
 
     Parameters
     ----------
-    labels : ndarray of shape (n_rows,), dtype intp
+    row : ndarray of shape (n_held,), dtype intp
+        Number of each row. With repeats, a row is held out more than once.
+    labels : ndarray of shape (n_held,), dtype intp
         Position of each row's class.
-    weight : ndarray of shape (n_rows,)
-    fold : ndarray of shape (n_rows,), dtype intp
+    weight : ndarray of shape (n_held,)
+    fold : ndarray of shape (n_held,), dtype intp
         Number of the fold that each row was held out from.
     """
 
+    row: IntArray
     labels: IntArray
     weight: FloatArray
     fold: IntArray
+
+    def by_row(self, values: FloatArray) -> Float64Array:
+        """Means over the times that each row was held out, in the order of the rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> row, none = np.array([4, 7, 7, 4]), np.zeros(4, dtype=np.intp)
+        >>> held = HeldOut(row, none, np.ones(4), np.array([0, 1, 2, 3]))
+        >>> held.by_row(np.array([1.0, 2.0, 3.0, 4.0]))
+        array([2.5, 2.5])
+        """
+        _, place, times = np.unique(self.row, return_inverse=True, return_counts=True)
+        mean: Float64Array = np.bincount(place, values) / times
+        return mean
 
 
 def best_temperature(
@@ -81,7 +99,7 @@ def calibrate(logits: Float64Array, held: HeldOut) -> tuple[float, Float64Array]
 
     Parameters
     ----------
-    logits : ndarray of shape (n_rows, n_classes)
+    logits : ndarray of shape (n_held, n_classes)
         Of held-out rows.
     held : HeldOut
 
@@ -89,14 +107,15 @@ def calibrate(logits: Float64Array, held: HeldOut) -> tuple[float, Float64Array]
     -------
     temperature : float
         1 unless the temperatures that are found without each fold lower the loss on it.
-    losses : ndarray of shape (n_rows,)
-        Log loss of each row, under the temperature found without its fold.
+    losses : ndarray of shape (n_held,)
+        Log loss of each row, under the temperature found without the rows of its fold.
     """
     before = np.asarray(row_log_loss(logits, held.labels), dtype=np.float64)
     after = np.empty_like(before)
     for number in np.unique(held.fold):
         own = held.fold == number
-        others = ~own if not own.all() else own
+        others = ~np.isin(held.row, held.row[own])
+        others = others if others.any() else own
         temperature = best_temperature(
             logits[others], held.labels[others], held.weight[others]
         )

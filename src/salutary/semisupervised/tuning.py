@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -15,12 +16,13 @@ from salutary.arrays import Float64Array, FloatArray, IntArray
 from salutary.influence.softmax import softmax_model
 from salutary.labeling.guard import mean_decrease
 from salutary.labeling.rows import LabeledRows
+from salutary.labeling.splits import repeated_parts
 from salutary.labeling.tuning import (
     N_PARTS,
     PENALTIES,
     TUNING_TOLERANCE,
     best_C,
-    cross_validation_parts,
+    n_repeats,
 )
 from salutary.names import SemiSupervisedMethod
 from salutary.semisupervised import information, self_training, spreading
@@ -57,7 +59,8 @@ class Candidate:
     temperature : float
         By which logits of its model are to be divided.
     losses : ndarray of shape (n_rows,)
-        Log loss of each held-out row, under a temperature found without its fold.
+        Log loss of each held-out row, under temperatures found without its fold; a mean
+        over the times that it was held out.
     loss : float
         Their weighted mean, in nats.
     """
@@ -87,8 +90,44 @@ class Tuned:
     plain: Candidate
 
 
-Part = tuple[SemiSupervisedTask, LabeledRows]
-"""A task without some of its rows, and these rows, of classes that the others have."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A fold of a cross-validation.
+
+    Parameters
+    ----------
+    task : SemiSupervisedTask
+        Without some of its rows.
+    held : LabeledRows
+        These rows, of classes that the others have.
+    numbers : ndarray of row numbers, dtype intp
+        Their numbers among all rows.
+    """
+
+    task: SemiSupervisedTask
+    held: LabeledRows
+    numbers: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Folds that judge settings, and how the regression without a pool does on them.
+
+    Parameters
+    ----------
+    parts : list of Part
+        One or more.
+    C : float
+        Of the regression that knows of no pool.
+    """
+
+    parts: list[Part]
+    C: float
+
+    @cached_property
+    def plain(self) -> Candidate:
+        """The regression that knows of no pool."""
+        return next(judged(self.parts, PLAIN, [Setting(self.C)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,40 +137,46 @@ class Tuning:
     Parameters
     ----------
     task : SemiSupervisedTask
-    parts : list of Part
-        Of a cross-validation; one or more.
-    held : HeldOut
-        The held-out rows of all parts.
-    plain : Candidate
-        The regression that knows of no pool, under its best C.
+    first : Folds
+        Folds of one split of the rows: they compare settings.
+    every : Folds
+        Folds of all splits: they say whether the best setting is used.
     """
 
     task: SemiSupervisedTask
-    parts: list[Part]
-    held: HeldOut
-    plain: Candidate
+    first: Folds
+    every: Folds
 
     def tuned(self, method: Method) -> Tuned:
         """Choose a setting of a method, or none, and fit it on all rows.
 
-        Along a path the pool counts more and more, beginning with not at all, so the
-        path is left once the loss rises. The pool is left alone where some fold could
-        not judge some class.
+        The pool is left alone where some fold could not judge some class.
         """
-        rare = unjudged(self.task.rows)
-        found: list[Candidate] = []
-        for path in [] if len(rare) else method.paths(self.plain.setting.C):
-            alike = path[0].C == self.plain.setting.C
-            lowest = self.plain.loss if alike else np.inf
-            for candidate in judged(self.parts, self.held, method, path):
+        plain = chosen = self.every.plain
+        if not len(unjudged(self.task.rows)):
+            best = self.best(method)
+            if len(self.every.parts) > len(self.first.parts):
+                (best,) = judged(self.every.parts, method, [best.setting])
+            chosen = choose(plain, best, self.task.rows.weight)
+        used = PLAIN if chosen is plain else method
+        (model,) = used.models(self.task, [chosen.setting])
+        return Tuned(tempered(model, chosen.temperature), chosen, plain)
+
+    def best(self, method: Method) -> Candidate:
+        """The setting with the lowest loss on the folds of one split.
+
+        Along a path the pool counts more and more, beginning with not at all, so the
+        path is left once the loss rises.
+        """
+        plain, found = self.first.plain, []
+        for path in method.paths(plain.setting.C):
+            lowest = plain.loss if path[0].C == plain.setting.C else np.inf
+            for candidate in judged(self.first.parts, method, path):
                 found.append(candidate)
                 if candidate.loss >= lowest:
                     break
                 lowest = candidate.loss
-        chosen = choose(self.plain, found, self.held.weight)
-        used = PLAIN if chosen is self.plain else method
-        (model,) = used.models(self.task, [chosen.setting])
-        return Tuned(tempered(model, chosen.temperature), chosen, self.plain)
+        return min(found, key=lambda candidate: candidate.loss)
 
 
 def begin_tuning(task: SemiSupervisedTask) -> Tuning | None:
@@ -139,6 +184,9 @@ def begin_tuning(task: SemiSupervisedTask) -> Tuning | None:
 
     All settings are judged by the log loss after calibration, on the same rows and with
     the same 2,000 rows drawn from a larger pool.
+
+    Few rows are split three times (`salutary.labeling.tuning.n_repeats`): whether the
+    pool seems to help with a hundred rows depends on how they happen to be split.
 
     Parameters
     ----------
@@ -148,14 +196,13 @@ def begin_tuning(task: SemiSupervisedTask) -> Tuning | None:
     -------
     Tuning, or None if too few rows are labeled to hold any out.
     """
-    parts = tuning_parts(task)
-    if not parts:
+    first, *others = tuning_splits(task)
+    if not first:
         return None
-    pairs = [(part.rows, held) for part, held in parts]
-    held = held_out(parts)
+    every = [*first, *(part for parts in others for part in parts)]
+    pairs = [(part.task.rows, part.held) for part in every]
     C, _ = best_C(pairs, task.classes, PENALTIES, task.estimator)
-    plain = next(judged(parts, held, PLAIN, [Setting(C)]))
-    return Tuning(task, parts, held, plain)
+    return Tuning(task, Folds(first, C), Folds(every, C))
 
 
 def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
@@ -174,20 +221,15 @@ def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
     return None if tuning is None else tuning.tuned(method)
 
 
-def choose(
-    plain: Candidate, found: Sequence[Candidate], weight: FloatArray
-) -> Candidate:
-    """The candidate with the lowest loss, if it is below the plain one's by a margin.
+def choose(plain: Candidate, best: Candidate, weight: FloatArray) -> Candidate:
+    """The best candidate, if its loss is below the plain one's by a margin.
 
     Parameters
     ----------
-    plain : Candidate
-    found : sequence of Candidate
-        Of equal ones, the first is preferred.
+    plain, best : Candidate
     weight : ndarray of shape (n_rows,)
         Weight of each held-out row.
     """
-    best = min(found, key=lambda candidate: candidate.loss, default=plain)
     fall, error = mean_decrease(plain.losses, best.losses, weight)
     return best if fall > MARGIN * error else plain
 
@@ -214,51 +256,57 @@ def unjudged(rows: LabeledRows) -> IntArray:
     return np.asarray(labels[counts < N_PARTS])
 
 
-def tuning_parts(task: SemiSupervisedTask) -> list[Part]:
-    """The task with a part of its rows held out, for each fold of a cross-validation.
+def tuning_splits(task: SemiSupervisedTask) -> list[list[Part]]:
+    """The task with a part of its rows held out, for each fold of each split.
 
     Rows of a class that no other row has are not held out, as no model could know of
     them, nor are rows that would leave one class alone.
     """
-    pool = drawn(task.pool, TUNING_POOL, task.seed)
-    parts = []
-    for fitted, held in cross_validation_parts(task.rows, task.seed):
-        held = held.take(np.flatnonzero(np.isin(held.labels, fitted.labels)))
-        if len(held) and len(np.unique(fitted.labels)) > 1:
-            part = replace(task, rows=fitted, pool=pool, tolerance=TUNING_TOLERANCE)
-            parts.append((part, held))
+    rows, pool = task.rows, drawn(task.pool, TUNING_POOL, task.seed)
+    n_splits = n_repeats(len(rows))
+    folds = repeated_parts(rows.labels, N_PARTS, n_splits, task.seed)
+    parts: list[list[Part]] = [[] for _ in range(n_splits)]
+    for number, (rest, part) in enumerate(folds):
+        held = part[np.isin(rows.labels[part], rows.labels[rest])]
+        if len(held) and len(np.unique(rows.labels[rest])) > 1:
+            without = replace(
+                task, rows=rows.take(rest), pool=pool, tolerance=TUNING_TOLERANCE
+            )
+            own = number * n_splits // len(folds)
+            parts[own].append(Part(without, rows.take(held), held))
     return parts
+
+
+def judged(
+    parts: Sequence[Part], method: Method, path: Sequence[Setting]
+) -> Iterator[Candidate]:
+    """Yield each setting of a path, judged by the held-out rows of all parts."""
+    held = held_out(parts)
+    weight = held.by_row(held.weight)
+    models = [method.models(part.task, path) for part in parts]
+    for setting in path:
+        logits = [
+            _logits(next(fits), part) for fits, part in zip(models, parts, strict=True)
+        ]
+        temperature, every = calibrate(np.concatenate(logits), held)
+        losses = held.by_row(every)
+        loss = float(np.average(losses, weights=weight))
+        yield Candidate(setting, temperature, losses, loss)
 
 
 def held_out(parts: Sequence[Part]) -> HeldOut:
     """The held-out rows of all parts, one part after the other."""
     return HeldOut(
-        np.concatenate([rows.labels for _, rows in parts]),
-        np.concatenate([rows.weight for _, rows in parts]),
-        np.repeat(np.arange(len(parts)), [len(rows) for _, rows in parts]),
+        np.concatenate([part.numbers for part in parts]),
+        np.concatenate([part.held.labels for part in parts]),
+        np.concatenate([part.held.weight for part in parts]),
+        np.repeat(np.arange(len(parts)), [len(part.held) for part in parts]),
     )
 
 
-def judged(
-    parts: Sequence[Part], held: HeldOut, method: Method, path: Sequence[Setting]
-) -> Iterator[Candidate]:
-    """Yield each setting of a path, judged by the held-out rows of all parts."""
-    models = [method.models(part, path) for part, _ in parts]
-    for setting in path:
-        logits = [
-            _logits(next(fits), rows, part)
-            for fits, (part, rows) in zip(models, parts, strict=True)
-        ]
-        temperature, losses = calibrate(np.concatenate(logits), held)
-        loss = float(np.average(losses, weights=held.weight))
-        yield Candidate(setting, temperature, losses, loss)
-
-
-def _logits(
-    model: LogisticRegression, rows: LabeledRows, task: SemiSupervisedTask
-) -> Float64Array:
-    """Logits of rows, minus infinity for classes that the model does not know."""
-    logits = np.full((len(rows), len(task.classes)), -np.inf)
-    known = np.searchsorted(task.classes, model.classes_)
-    logits[:, known] = softmax_model(model).logits(rows.X)
+def _logits(model: LogisticRegression, part: Part) -> Float64Array:
+    """Logits of held-out rows, minus infinity for classes that the model lacks."""
+    logits = np.full((len(part.held), len(part.task.classes)), -np.inf)
+    known = np.searchsorted(part.task.classes, model.classes_)
+    logits[:, known] = softmax_model(model).logits(part.held.X)
     return logits
