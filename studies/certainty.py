@@ -46,13 +46,13 @@ SIZE = 100
 WAYS: dict[str, Decide] = {
     **{
         f"whole pool, lowest by {k:g} se": partial(
-            lowest_by, errors=k, among=WHOLE_POOL
+            lowest_by, errors=k, among=[WHOLE_POOL]
         )
         for k in (0, 1, 2)
     },
     **{
         f"whole pool, lowest with {m} errors more": partial(
-            lowest_by, errors=0.0, among=WHOLE_POOL, wrong=m
+            lowest_by, errors=0.0, among=[WHOLE_POOL], wrong=m
         )
         for m in (0.5, 1, 2, 4)
     },
@@ -79,7 +79,7 @@ def measure(data: str, seed: int) -> Iterator[dict[str, Any]]:
     """Judge training on both tables, and the options of the whole pool."""
     rows = draw_small(data, seed)
     task, _ = drawn(task_of(rows, seed))
-    names = [TRAIN_AND_VALIDATION, *WHOLE_POOL]
+    names = [TRAIN_AND_VALIDATION, WHOLE_POOL]
     options = {name: {**OPTIONS, **POOL_OPTIONS}[name] for name in names}
     with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="blas"):
         warnings.simplefilter("ignore", UserWarning)

@@ -112,13 +112,13 @@ WAYS: dict[str, Decide] = {
     **{f"lowest by {k:g} se": partial(lowest_by, errors=k) for k in (0.5, 1, 1.5, 2)},
     **{
         f"whole pool, lowest by {k:g} se": partial(
-            lowest_by, errors=k, among=WHOLE_POOL
+            lowest_by, errors=k, among=[WHOLE_POOL]
         )
         for k in (0, 0.5, 1, 1.5, 2)
     },
     **{
         f"whole pool, lowest with {m} errors more": partial(
-            lowest_by, errors=0.0, among=WHOLE_POOL, wrong=m
+            lowest_by, errors=0.0, among=[WHOLE_POOL], wrong=m
         )
         for m in (1, 2, 4, 8)
     },

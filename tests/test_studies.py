@@ -347,14 +347,14 @@ def test_a_trial_judges_what_advise_advises(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
-    """For each data set, a difference of information maximization for each draw.
+    """For each data set, a difference of the whole pool for each draw.
 
     The folds have it lower by 0.1, with a standard error of 0.0485, which is just sure.
     """
     spread = np.sqrt(50) * 0.0485 * np.sqrt(49 / 50)
     losses = {
         "train + validation": np.ones(50),
-        "information maximization": 0.9 + spread * np.tile([-1.0, 1.0], 25),
+        "whole pool": 0.9 + spread * np.tile([-1.0, 1.0], 25),
         "salutary": np.full(50, 0.95),
     }
     rows = []
@@ -370,9 +370,9 @@ def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
                         **{"difference": test, "accuracy": 0.8 - test / 2},
                         "behind": test - min(mean, 0.0),
                         "behind_se": 0.01,
-                        "advised": option == "information maximization",
+                        "advised": option == "whole pool",
                         "seen_losses": losses.get(option),
-                        "taking_part": float(option == "information maximization"),
+                        "taking_part": float(option == "whole pool"),
                         **{"seconds": 60.0, "cpu_seconds": 30.0},
                     }
                 )
@@ -382,15 +382,14 @@ def trials_of_worth(differences: dict[str, list[float]]) -> pd.DataFrame:
 def test_ways_to_decide_read_the_folds_alone() -> None:
     found = trials_of_worth({"waveform": [-0.1, -0.2]})
     options = found[(found["draw"] == 0) & (found["option"] != EVERYTHING)]
-    assert lowest_by(options, 1.9) == "information maximization"
+    assert lowest_by(options, 1.9) == "whole pool"
     assert lowest_by(options, 0.0, ["salutary"]) == "salutary"
     assert lowest_by(options, 2.1) == "train + validation"
     certain = options.copy()
     certain["seen_losses"] = [
-        [0.001 if name == "information maximization" else 0.02] * 50
-        for name in options["option"]
+        [0.001 if name == "whole pool" else 0.02] * 50 for name in options["option"]
     ]
-    assert lowest_by(certain, 0.0) == "information maximization"
+    assert lowest_by(certain, 0.0) == "whole pool"
     assert lowest_by(certain, 0.0, wrong=1) == "train + validation"
     taken = decided(found, partial(lowest_by, errors=1.0))
     assert taken["difference"].tolist() == [-0.1, -0.2]

@@ -91,12 +91,15 @@ SALUTARY = "salutary"
 RELABELED = "relabeled"
 """Options whose labels no person gave: added to pool rows, or switched."""
 
-WHOLE_POOL: dict[str, SemiSupervisedMethod] = {
-    "information maximization": "information_maximization",
-    "whole-pool self-training": "self_training",
-    "label spreading": "label_spreading",
+WHOLE_POOL = "whole pool"
+"""The option that trains on both tables and lets all of the pool take part."""
+
+POOL_METHODS: dict[SemiSupervisedMethod, str] = {
+    "information_maximization": "information maximization",
+    "self_training": "self-training",
+    "label_spreading": "label spreading",
 }
-"""Options that train on both tables and let all of the pool take part, by method."""
+"""How a whole pool may take part, in words."""
 
 FROZEN = "frozen embeddings"
 """The option of a fine-tuning that fits both tables under the model as it comes."""
@@ -104,5 +107,5 @@ FROZEN = "frozen embeddings"
 FROZEN_POOL = f"{FROZEN}, whole pool"
 """The same by information maximization with the whole pool."""
 
-TAKING_POOL = (*WHOLE_POOL, FROZEN_POOL)
+TAKING_POOL = (WHOLE_POOL, FROZEN_POOL)
 """Options in which pool rows take part without a label."""

@@ -336,10 +336,10 @@ def test_of_a_large_pool_a_part_is_drawn(
 
 
 @pytest.mark.parametrize("use_all", [False, True])
-def test_how_many_pool_rows_each_option_used_is_told(use_all: bool) -> None:
+def test_how_many_pool_rows_each_method_used_is_told(use_all: bool) -> None:
     task = replace(case(), pool=np.zeros((15_000, 4)), use_all=use_all)
     n = rows_of_whole_pool(task)
-    assert n["information maximization"] == n["whole-pool self-training"] == 15_000
+    assert n["information maximization"] == n["self-training"] == 15_000
     assert n["label spreading"] == (15_000 if use_all else 10_000)
     lines = rows_of_pool({"n_pool": 15_000, "whole_pool_rows": n}, "--all")
     assert len(lines) == (not use_all)

@@ -295,7 +295,7 @@ RELABELING = ("relabeled", "relabeled + validation")
         name
         for name in (*OPTIONS, *POOL_OPTIONS)
         # What uses a whole pool is tuned by folds, which may hold one copy each.
-        if name not in (*RELABELING, *WHOLE_POOL)
+        if name not in (*RELABELING, WHOLE_POOL)
     ],
 )
 def test_a_training_row_of_weight_two_is_the_row_twice(

@@ -22,23 +22,22 @@ from salutary.advice.cross_fitting import (
 from salutary.advice.measure import Measure
 from salutary.advice.options import (
     OPTIONS,
-    POOL_OPTIONS,
     train_and_validation,
     whole_pool,
 )
-from salutary.advice.task import AdviceTask
+from salutary.advice.task import AdviceTask, FittedOption
 from salutary.advice.verdict import ASSIGNED, reach_verdict
 from salutary.influence.objectives import Truth
 from salutary.labeling.rows import LabeledRows
-from salutary.names import WHOLE_POOL
+from salutary.names import WHOLE_POOL, SemiSupervisedMethod
 from salutary.semisupervised import tuning
+from salutary.semisupervised.tuning import METHODS
 
 ORDER = np.random.RandomState(0).permutation(1_500)
 DIGITS, KIND = (part[ORDER] for part in load_digits(return_X_y=True))
 DIGITS = StandardScaler().fit_transform(DIGITS)
 TRAIN, VALIDATION, POOL = slice(0, 60), slice(60, 120), slice(120, 700)
 TEST = slice(700, 1_500)
-METHODS = list(WHOLE_POOL.values())
 PEOPLE = {name: OPTIONS[name] for name in OPTIONS if not name.startswith(ASSIGNED)}
 
 
@@ -49,6 +48,11 @@ def task_of(X: np.ndarray, y: np.ndarray, pool: object) -> AdviceTask:
     return AdviceTask(np.unique(y), rows(TRAIN), rows(VALIDATION), pool, 8, 4, seed=3)
 
 
+def alone(task: AdviceTask, method: SemiSupervisedMethod) -> FittedOption:
+    """The whole pool by one method."""
+    return whole_pool(task, {method: METHODS[method]})
+
+
 @pytest.fixture(scope="module")
 def digits() -> AdviceTask:
     return task_of(DIGITS, KIND, DIGITS[POOL])
@@ -56,12 +60,13 @@ def digits() -> AdviceTask:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pool_that_is_used_gets_no_labels(
-    method: str, digits: AdviceTask, monkeypatch: pytest.MonkeyPatch
+    method: SemiSupervisedMethod, digits: AdviceTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "MARGIN", -100.0)  # so that it is used
-    found, plain = whole_pool(method, digits), train_and_validation(digits)
+    found, plain = alone(digits, method), train_and_validation(digits)
     assert not np.allclose(found.model.coef_, plain.model.coef_)
     assert found.pool_rows == 580
+    assert found.pool_method == method
     assert not found.n_labels
     assert found.model.score(DIGITS[TEST], KIND[TEST]) > 0.8
     assert found.validation_weight == 1.0
@@ -71,8 +76,9 @@ def test_a_pool_that_is_used_gets_no_labels(
 def test_a_pool_that_does_not_help_is_left_alone(digits: AdviceTask) -> None:
     constant = np.zeros((50, 64))
     case = replace(digits, pool=constant)
-    found, plain = whole_pool("self_training", case), train_and_validation(case)
+    found, plain = alone(case, "self_training"), train_and_validation(case)
     assert not found.pool_rows
+    assert found.pool_method is None
     np.testing.assert_array_equal(found.model.coef_, plain.model.coef_)
 
 
@@ -80,7 +86,7 @@ def test_a_pool_that_does_not_help_is_left_alone(digits: AdviceTask) -> None:
 @pytest.mark.parametrize(
     "kind", ["few", "copies", "one point", "one class", "sparse", "wide"]
 )
-def test_odd_pools(method: str, kind: str) -> None:
+def test_odd_pools(method: SemiSupervisedMethod, kind: str) -> None:
     X, y = DIGITS[:, :20], KIND % 3
     pools: dict[str, object] = {
         "few": X[200:202],
@@ -92,9 +98,9 @@ def test_odd_pools(method: str, kind: str) -> None:
     if kind == "wide":
         X = np.hstack([X, np.random.RandomState(0).normal(size=(len(X), 1_000))])
         pools["wide"] = X[200:300]
-    found = whole_pool(method, task_of(X, y, pools[kind]))
+    found = alone(task_of(X, y, pools[kind]), method)
     if kind == "sparse":
-        dense = whole_pool(method, task_of(X, y, X[POOL]))
+        dense = alone(task_of(X, y, X[POOL]), method)
         np.testing.assert_allclose(found.model.coef_, dense.model.coef_, atol=1e-6)
     assert np.isfinite(found.model.coef_).all()
     assert found.pool_rows in (0, pools[kind].shape[0])  # type: ignore[attr-defined]
@@ -103,21 +109,40 @@ def test_odd_pools(method: str, kind: str) -> None:
 def test_too_few_rows_to_hold_any_out_leave_the_pool_alone() -> None:
     rows = LabeledRows(DIGITS[:4], np.array([0, 1, 2, 3]), np.ones(4))
     task = AdviceTask(np.arange(4), rows, rows.take([0]), DIGITS[POOL], 8, 4, seed=0)
-    assert not whole_pool("self_training", task).pool_rows
+    assert not alone(task, "self_training").pool_rows
 
 
 def test_a_pool_that_is_half_of_another_data_set_is_not_worse_than_none() -> None:
     blobs, _ = make_blobs(300, 64, centers=3, cluster_std=0.5, random_state=0)
     task = task_of(DIGITS, KIND, np.vstack([DIGITS[200:500], blobs]))
     # What assigns a part of the labels has tests of its own, and takes long.
-    options = {name: POOL_OPTIONS[name] for name in WHOLE_POOL}
-    options["train + validation"] = OPTIONS["train + validation"]
-    fitted = {name: option(task) for name, option in options.items()}
-    losses = {
-        name: log_loss(KIND[TEST], option.model.predict_proba(DIGITS[TEST]))
-        for name, option in fitted.items()
-    }
-    assert max(losses.values()) <= losses["train + validation"] + 0.05
+    fitted = [train_and_validation(task), *(alone(task, name) for name in METHODS)]
+    losses = [
+        log_loss(KIND[TEST], option.model.predict_proba(DIGITS[TEST]))
+        for option in fitted
+    ]
+    assert max(losses) <= losses[0] + 0.05
+
+
+def test_the_method_is_that_with_the_lowest_loss_of_held_out_rows() -> None:
+    """The judges of each method alone are those of all."""
+    chosen = set()
+    for seed in range(4):
+        X, y = make_blobs(700, 8, centers=3, cluster_std=6, random_state=seed)
+        X[:, 1:] *= np.random.default_rng(seed).uniform(0.1, 1, 7)
+        X = StandardScaler().fit_transform(X)
+        task = task_of(X, y, X[POOL])
+        own = task.with_pool
+        assert own is not None
+        firsts = {
+            name: min(candidate.loss for candidate in own.walked(method))
+            for name, method in METHODS.items()
+        }
+        name, _ = own.best(METHODS)
+        assert name == min(firsts, key=lambda name: firsts[name])
+        assert whole_pool(task).pool_method in (name, None)
+        chosen.add(name)
+    assert len(chosen) > 1
 
 
 def judged(*losses: float, repeats: int = 1, labels: int = 5) -> Judged:
@@ -198,13 +223,13 @@ def test_the_loss_of_a_fold_is_that_of_scikit_learn(digits: AdviceTask) -> None:
     assert result.loss == 0
 
 
-def test_the_advice_names_the_method_that_is_surely_better() -> None:
+def test_the_advice_takes_a_pool_that_is_surely_better() -> None:
     """Of many rows, for which the folds are sure."""
     options = {
         "train + validation": judged(*[0.5, 0.6, 0.7] * 20, labels=0),
-        "label spreading": judged(*[0.4, 0.5, 0.5] * 20),
+        WHOLE_POOL: judged(*[0.4, 0.5, 0.5] * 20),
     }
     truth = Truth(np.arange(60) % 2, np.ones(60))
     verdict = reach_verdict(options, Measure(truth))
-    assert verdict.option == "label spreading"
-    assert "on the whole pool (label spreading)" in verdict.sentence
+    assert verdict.option == WHOLE_POOL
+    assert "and, without labels, on the whole pool; " in verdict.sentence

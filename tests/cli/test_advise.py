@@ -160,7 +160,7 @@ def test_recurring_rows_and_a_part_of_a_large_pool_are_told(
     assert "23 in the pool, of which 12 were drawn and used" in lines[0]
     assert lines[-1] == found["sentence"]
     assert lines[1] == (
-        "Pool rows that took part, at most: information maximization 12, whole-pool "
+        "Pool rows that took part, at most: information maximization 12, "
         "self-training 12, label spreading 12; --all takes all."
     )
     everything = report_of(capsys, arguments(folder, "--all"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pytest
 import salutary
 from salutary.advice import comparison, cross_fitting
 from salutary.cli.main import main
-from salutary.names import WHOLE_POOL
+from salutary.names import WHOLE_POOL, SemiSupervisedMethod
 from salutary.semisupervised import tuning
 from tests.words import once
 
@@ -62,7 +62,7 @@ def following(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
         ("train + validation", None),
         ("salutary + validation", "labels.parquet"),
         ("self-training", "labels.parquet"),
-        ("whole-pool self-training", None),
+        ("whole pool", None),
         ("relabeled", "switches.parquet"),
     ],
 )
@@ -98,10 +98,10 @@ def test_it_leaves_the_model_and_the_labels_of_what_it_advises(
         assert np.isnan(table["influence"]).all() == (option == "self-training")
         assert table["probability"].between(0, 1).all()
     else:
-        assert option in ("train + validation", "relabeled", *WHOLE_POOL)
+        assert option in ("train + validation", "relabeled", WHOLE_POOL)
     assert {path.name for path in out.iterdir()} == expected
     assert ("leaves the pool alone" in printed) == outcome["pool_left_alone"]
-    if option not in WHOLE_POOL:
+    if option != WHOLE_POOL:
         assert not outcome["pool_left_alone"]
     lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
     of_folds = {line["fold"]: line["options"] for line in lines}
@@ -128,17 +128,20 @@ def test_it_says_if_the_last_fit_leaves_an_advised_pool_alone(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    following(monkeypatch, "whole-pool self-training")
+    following(monkeypatch, WHOLE_POOL)
     monkeypatch.setattr(tuning, "MARGIN", margin)  # so that it is used, or never
     main(words)
     alone = margin > 0
     printed = capsys.readouterr().out
     assert ("the model is that of training on both tables." in printed) == alone
+    assert ("on all rows, uses the pool by " in printed) != alone
     main(["report", str(folder / "advised")])
     page = (folder / "advised" / "report.html").read_text()
     assert ("The last fit, on all rows, leaves the pool alone" in page) == alone
     outcome = json.loads((folder / "advised" / "run.json").read_text())["outcome"]
     assert outcome["pool_left_alone"] is alone
+    methods = get_args(SemiSupervisedMethod)
+    assert outcome["pool_method"] in ([None] if alone else methods)
 
 
 def test_without_an_out_the_advice_is_the_same(

@@ -73,7 +73,7 @@ def test_it_is_the_tuned_method_of_the_rows_it_is_told_of(
     task = SemiSupervisedTask(
         np.arange(n_classes), rows, ArrayPool.of(X[y == -1]), seed=seed
     )
-    tuned = tune(task, METHODS[method])
+    tuned = tune(task, {method: METHODS[method]})
     assert tuned is not None
     assert model.C_ == tuned.chosen.setting.C
     assert model.parameters_ == tuned.chosen.setting.parameters

@@ -23,7 +23,7 @@ from salutary.advice.verdict import ASSIGNED, Verdict, reach_verdict
 from salutary.arrays import IntArray, as_float64
 from salutary.influence.labels import absent_classes
 from salutary.labeling.rows import LabeledRows
-from salutary.names import WHOLE_POOL
+from salutary.names import POOL_METHODS, WHOLE_POOL, SemiSupervisedMethod
 from salutary.semisupervised.tuning import METHODS
 
 FEWEST_VALIDATION = 6
@@ -46,6 +46,7 @@ class Comparison:
     repeats: int
     classes_not_validated: list[str]
     whole_pool_rows: dict[str, int] = field(default_factory=dict)
+    pool_method: SemiSupervisedMethod | None = None
     pool_left_alone: bool | None = None
 
     @property
@@ -152,19 +153,22 @@ def follow(task: AdviceTask, option: str) -> tuple[FittedOption, IntArray]:
 
 
 def after_last_fit(found: Comparison, fitted: FittedOption) -> Comparison:
-    """The comparison, with whether the last fit leaves an advised pool alone."""
-    left_alone = found.option in WHOLE_POOL and not fitted.pool_rows
-    return replace(found, pool_left_alone=left_alone)
+    """The comparison, with whether and how an advised pool is used by the last fit."""
+    left_alone = found.option == WHOLE_POOL and not fitted.pool_rows
+    return replace(found, pool_method=fitted.pool_method, pool_left_alone=left_alone)
 
 
-def left_alone(advice: Mapping[str, Any]) -> list[str]:
-    """A line where the advised pool did not take part in the last fit.
+def how_pool_is_used(advice: Mapping[str, Any]) -> list[str]:
+    """A line on how the advised pool took part in the last fit, or that it did not.
 
     Parameters
     ----------
     advice : mapping
         As of `Comparison.to_dict`; empty for one that has not finished.
     """
+    if method := advice.get("pool_method"):
+        words = POOL_METHODS[method]
+        return [f"The last fit, on all rows, uses the pool by {words}."]
     if not advice.get("pool_left_alone"):
         return []
     return [
@@ -174,7 +178,7 @@ def left_alone(advice: Mapping[str, Any]) -> list[str]:
 
 
 def rows_of_whole_pool(used: AdviceTask) -> dict[str, int]:
-    """How many pool rows take part in each option of the whole pool, by its name.
+    """How many pool rows take part under each method, by its name in words.
 
     Fewer than the task's where a method draws from so many, and none without a pool.
     """
@@ -182,13 +186,13 @@ def rows_of_whole_pool(used: AdviceTask) -> dict[str, int]:
         return {}
     n_pool = _n_rows(used)
     return {
-        name: METHODS[method].n_used(n_pool, used.use_all)
-        for name, method in WHOLE_POOL.items()
+        POOL_METHODS[name]: method.n_used(n_pool, used.use_all)
+        for name, method in METHODS.items()
     }
 
 
 def rows_of_pool(advice: Mapping[str, Any], insisting: str) -> list[str]:
-    """A line on how many pool rows options of the whole pool used, if not all.
+    """A line on how many pool rows the whole pool's methods used, if not all.
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ An option is a function of an `AdviceTask`. To add one, write it and add it to
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,8 @@ from salutary.names import (
     VALIDATION_ONLY,
     WEIGHTED_VALIDATION,
     WHOLE_POOL,
-    SemiSupervisedMethod,
 )
-from salutary.semisupervised.tuning import MARGIN, METHODS
+from salutary.semisupervised.tuning import MARGIN, METHODS, Methods
 
 VALIDATION_WEIGHTS = (2.0, 5.0, 20.0)
 """Weights of a validation row to try, besides 1; a training row weighs 1."""
@@ -114,18 +112,20 @@ def self_training(task: AdviceTask) -> FittedOption:
     return FittedOption(model, task.train_C, rows=rows, labels=labels)
 
 
-def whole_pool(method: SemiSupervisedMethod, task: AdviceTask) -> FittedOption:
+def whole_pool(task: AdviceTask, methods: Methods = METHODS) -> FittedOption:
     """Fit the training and the validation rows, and let all pool rows take part.
 
-    Where cross-validation of these rows does not show that the pool helps, it is left
-    alone, and this is `train_and_validation` to the last digit.
+    By the method that cross-validation of these rows finds best. Where it does not show
+    that the pool helps, the pool is left alone, and this is `train_and_validation` to
+    the last digit.
     """
     tuning = task.with_pool
-    tuned = None if tuning is None else tuning.tuned(METHODS[method])
-    if tuned is None or tuned.chosen is tuned.plain:
+    tuned = None if tuning is None else tuning.tuned(methods)
+    if tuned is None or tuned.method is None:
         return train_and_validation(task)
-    n_used = METHODS[method].n_used(int(task.unlabeled.shape[0]), task.use_all)
-    return FittedOption(tuned.model, tuned.chosen.setting.C, 1.0, pool_rows=n_used)
+    n_pool, C = int(task.unlabeled.shape[0]), tuned.chosen.setting.C
+    n_used = methods[tuned.method].n_used(n_pool, task.use_all)
+    return FittedOption(tuned.model, C, 1.0, pool_rows=n_used, pool_method=tuned.method)
 
 
 def salutary_paper(task: AdviceTask) -> FittedOption:
@@ -185,7 +185,7 @@ POOL_OPTIONS: dict[str, Option] = {
     f"{SALUTARY}, paper's rule": salutary_paper,
     SALUTARY: salutary,
     f"{SALUTARY} + validation": salutary_and_validation,
-    **{name: partial(whole_pool, method) for name, method in WHOLE_POOL.items()},
+    WHOLE_POOL: whole_pool,
 }
 """Options that need a pool, by name, the simplest first of those that label a part.
 

@@ -35,7 +35,7 @@ from salutary.labeling.tuning import (
     held_out_losses,
     n_repeats,
 )
-from salutary.names import RuleName
+from salutary.names import RuleName, SemiSupervisedMethod
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
 from salutary.semisupervised.task import SemiSupervisedTask
@@ -249,6 +249,8 @@ class FittedOption:
         The rounds in which they got it. Empty for other options than runs.
     pool_rows : int
         Number of pool rows that took part in the fit without such a label.
+    pool_method : str or None
+        How they did.
     """
 
     model: Any
@@ -258,6 +260,7 @@ class FittedOption:
     labels: IntArray = field(default_factory=_nothing)
     rounds: tuple[Round, ...] = ()
     pool_rows: int = 0
+    pool_method: SemiSupervisedMethod | None = None
 
     @property
     def n_labels(self) -> int:

@@ -45,10 +45,7 @@ ACTIONS = {
     f"{SALUTARY} + validation": (
         "use the salutary labels, and train on the validation rows as well"
     ),
-    **{
-        name: f"train on both tables and, without labels, on the whole pool ({name})"
-        for name in WHOLE_POOL
-    },
+    WHOLE_POOL: "train on both tables and, without labels, on the whole pool",
     FROZEN: (
         "train a logistic regression on both tables, on embeddings of the model as it "
         "comes"
@@ -63,7 +60,7 @@ ACTIONS = {
 LABELED = (RELABELED, SALUTARY, "self-training")
 """How the names of options begin that choose rows to label."""
 
-ASSIGNED = (*LABELED, *WHOLE_POOL)
+ASSIGNED = (*LABELED, WHOLE_POOL)
 """How the names of options begin that need more than people's labels."""
 
 UNSEEN = "assigned labels cannot be judged, as VAL lacks a class: "
@@ -93,8 +90,8 @@ class Verdict:
     difference : Difference or None
         How much higher the loss of the best option with assigned labels is than that of
         the best with people's alone. Its interval allows for the number of options with
-        assigned labels. None if there is no such option. Options of the whole pool,
-        which choose no rows, do not count as such.
+        assigned labels. None if there is no such option. The whole pool, which chooses
+        no rows, does not count as such.
     objective : str
         The objective that the options are compared by, such as "log_loss".
     table : DataFrame
@@ -123,11 +120,11 @@ class Verdict:
     must be surely better than that. ``docs/studies/advise`` compares this with other
     ways to decide.
 
-    An option of the whole pool needs a lower loss only, sure or not, with and without
-    two more rows that its model gets wrong (`Measure.cautious_loss`). It had to show
-    before, in cross-validation of the rows with a label, that the pool helps; otherwise
-    it is training on both tables, to the last digit. ``docs/studies/worth`` chose this
-    rule on half of its data sets and checked it on the others.
+    The whole pool needs a lower loss only, sure or not, with and without two more rows
+    that its model gets wrong (`Measure.cautious_loss`). It had to show before, in
+    cross-validation of the rows with a label, that it helps; otherwise the option is
+    training on both tables, to the last digit. ``docs/studies/worth`` chose this rule
+    on half of its data sets and checked it on the others.
     """
 
     option: str
@@ -172,13 +169,11 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     people = [name for name in judged if not name.startswith(ASSIGNED)]
     assigning = [name for name in judged if name not in people]
     taking_part = [name for name in assigning if judged[name].n_labels.any()]
-    pools = [name for name in taking_part if name in WHOLE_POOL]
-    having = [name for name in taking_part if name not in WHOLE_POOL]
-    without = _best_of_people(judged, measure, losses)
+    having = [name for name in taking_part if name != WHOLE_POOL]
+    without = safest = _best_of_people(judged, measure, losses)
     seen = _sees_every_class(judged, measure)
-    safest = without
-    if seen:
-        safest = _best_of_pool(judged, measure, losses, without, pools)
+    if seen and WHOLE_POOL in taking_part and _pool_helps(judged, measure, without):
+        safest = WHOLE_POOL
     option = safest
     labeled, difference, beyond = None, None, None
     finding: Finding = "no labels"
@@ -203,16 +198,17 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     lowest, further = _lowest(losses, [*people, *taking_part]), ""
     if lowest not in (option, other):
         bar = people[0] if lowest in people else without
-        bar = safest if lowest in WHOLE_POOL else bar
+        bar = safest if lowest == WHOLE_POOL else bar
         called = f"The {loss} of {lowest!r} is the lowest"
         further = _ahead_in_words(lowest, called, beside(lowest), bar, seen)
-    tried = WHOLE_POOL.keys() & judged.keys() and option not in WHOLE_POOL
-    if tried and not (further and lowest in WHOLE_POOL):
-        best = _lowest(losses, [option, *pools])
-        called = f"The {loss} of {best!r} is lower"
-        further += _ahead_in_words(best, called, beside(best), safest, seen) or (
-            f" No option of the whole pool has a lower {loss}."
-        )
+    tried = WHOLE_POOL in judged and option != WHOLE_POOL
+    if tried and not (further and lowest == WHOLE_POOL):
+        ahead = ""
+        if WHOLE_POOL in taking_part:
+            called = f"The {loss} of {WHOLE_POOL!r} is lower"
+            behind = beside(WHOLE_POOL)
+            ahead = _ahead_in_words(WHOLE_POOL, called, behind, safest, seen)
+        further += ahead or f" The whole pool does not lower the {loss}."
     reason = _reason(finding, option, compared)
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
@@ -235,22 +231,12 @@ def _best_of_people(
     return _lowest(losses, better) if better else first
 
 
-def _best_of_pool(
-    judged: Mapping[str, Judged],
-    measure: Measure,
-    losses: Mapping[str, float],
-    without: str,
-    pools: list[str],
-) -> str:
-    """An option of the whole pool, if it has a lower loss than one without it.
-
-    And also a lower cautious loss, which that of the result is the lowest of.
-    """
-    lower = [name for name in pools if losses[name] < losses[without]]
-    if not lower:
-        return without
-    cautious = {name: measure.cautious_loss(judged[name]) for name in [without, *lower]}
-    return _lowest(cautious, [without, *lower])
+def _pool_helps(judged: Mapping[str, Judged], measure: Measure, without: str) -> bool:
+    """Whether the whole pool has a lower loss, and a lower cautious loss."""
+    pool, plain = judged[WHOLE_POOL], judged[without]
+    return measure.loss(pool) < measure.loss(plain) and (
+        measure.cautious_loss(pool) < measure.cautious_loss(plain)
+    )
 
 
 def _surely_better(
@@ -300,7 +286,7 @@ def _compared_with(
 
 def _reason(finding: Finding, option: str, compared: str) -> str:
     """Why an option is advised, given how it compares with another."""
-    if option in WHOLE_POOL:
+    if option == WHOLE_POOL:
         return compared
     before = {
         "better": "" if option.startswith(ASSIGNED) else UNSEEN,
@@ -344,7 +330,7 @@ def _ahead_in_words(
     words += f" ({_interval(found)})"
     if name == VALIDATION_ONLY and not seen:
         words += ", but its model never predicts a class that VAL lacks"
-    elif name in WHOLE_POOL:
+    elif name == WHOLE_POOL:
         why = (
             f"with two more validation rows predicted wrong that of {bar!r} would be "
             "lower"

@@ -238,7 +238,7 @@ def _fitted(shown: Display) -> Callable[[str], None]:
 
 def summary(report: dict[str, Any]) -> Iterator[str]:
     """The report in lines for a person."""
-    from salutary.advice.comparison import left_alone, rows_of_pool
+    from salutary.advice.comparison import how_pool_is_used, rows_of_pool
 
     validation = counted(report["n_validation"], "validation row")
     rows = f"{report['n_train']} training and {validation}"
@@ -250,7 +250,7 @@ def summary(report: dict[str, Any]) -> Iterator[str]:
     yield f"{rows}; {folds}"
     yield from rows_of_pool(report, "--all")
     yield from verdict_lines(report)
-    yield from left_alone(report)
+    yield from how_pool_is_used(report)
     if "out" in report:
         labels = ""
         if report["labels"]:

@@ -24,7 +24,12 @@ from salutary.labeling.definition import Fold
 from salutary.labeling.problem import Problem
 from salutary.labeling.rows import LabeledRows, join
 from salutary.names import FROZEN, FROZEN_POOL
+from salutary.semisupervised import information
 from salutary.semisupervised.task import drawn, pool_rows
+from salutary.semisupervised.tuning import Methods
+
+TEACHING: Methods = {"information_maximization": information.METHOD}
+"""How the pool takes part here."""
 
 
 def frozen_pool(task: AdviceTask) -> FittedOption:
@@ -32,7 +37,7 @@ def frozen_pool(task: AdviceTask) -> FittedOption:
 
     No label is assigned, so the option has none.
     """
-    found = whole_pool("information_maximization", task)
+    found = whole_pool(task, TEACHING)
     return FittedOption(found.model, found.C, found.validation_weight)
 
 
@@ -129,7 +134,7 @@ class Frozen:
         fold = Fold(others.take(rest - len(labeled)), self.canary)
         task = task_of(problem, fold, self._pool())
         with threadpool_limits(limits=1, user_api="blas"):
-            found = whole_pool("information_maximization", task)
+            found = whole_pool(task, TEACHING)
         pool = self.problem.pool
         taught = pool_rows(pool)
         if len(taught) > LARGEST_TAUGHT_POOL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from salutary.advice.comparison import Comparison, left_alone, rows_of_pool
+from salutary.advice.comparison import Comparison, how_pool_is_used, rows_of_pool
 from salutary.displays.advice import AdviceDisplay
 from salutary.displays.reprs import in_a_notebook, on_a_screen, options_table
 
@@ -31,8 +31,11 @@ class Advice(Comparison):
     classes_not_validated : list of str
         Classes that no validation row has. Nothing shows what helps for them.
     whole_pool_rows : dict of str to int
-        How many pool rows take part in each option of the whole pool, where the pool is
-        not left alone. Empty without a pool.
+        How many pool rows take part under each method of the option "whole pool", where
+        the pool is not left alone. Empty without a pool.
+    pool_method : str or None
+        The method by which an advised pool takes part in the last fit, one of
+        `SemiSupervisedClassifier`; None otherwise.
     pool_left_alone : bool or None
         Whether the whole pool is advised, but the last fit, on all rows, leaves it
         alone: then ``model_`` is that of training on both tables. None only on the
@@ -94,4 +97,6 @@ class Advice(Comparison):
             f"{used if self.n_pool_used < self.n_pool else ''}."
         )
         told = self.to_dict()
-        return " ".join([rows, *rows_of_pool(told, "use_all=True"), *left_alone(told)])
+        return " ".join(
+            [rows, *rows_of_pool(told, "use_all=True"), *how_pool_is_used(told)]
+        )

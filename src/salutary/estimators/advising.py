@@ -77,8 +77,8 @@ def advise(
       validation rows and without;
     - with a pool: self-training, and labels as by `salutary.SalutaryClassifier` under
       the paper's rule, under the default rule, and with a refit on the validation rows;
-    - train + validation with the whole pool, by each method of
-      `salutary.SemiSupervisedClassifier`.
+    - train + validation with the whole pool, by that method of
+      `salutary.SemiSupervisedClassifier` which does best in cross-validation.
 
     Every option has its C tuned on rows that the tuning fits have not seen: training on
     both by all rows, the others by validation rows.

@@ -106,14 +106,18 @@ class SemiSupervisedClassifier(
 
     Notes
     -----
+    Fewer than 1,000 labeled rows are split three times, since whether a pool seems to
+    help depends on how few rows happen to be split. One split compares settings, and
+    all say whether the best one is used (``docs/studies/margins``).
+
     Settings are compared on at most 2,000 rows of the pool. The last fit uses the whole
     pool under information maximization, at most 20,000 rows of it under self-training,
     and at most 10,000 under label spreading, drawn at random. With ``use_all`` it uses
     the whole pool under each: under label spreading, all other rows take labels from
     their nearest neighbors among the 10,000, as in scikit-learn's ``predict_proba``.
-    Information maximization
-    copies a block of the pool at a time and makes two passes over it in an iteration,
-    of which it takes tens to hundreds. Rows of float32 are not converted.
+    Information maximization copies a block of the pool at a time and makes two passes
+    over it in an iteration, of which it takes tens to hundreds. Rows of float32 are not
+    converted.
 
     Information maximization is for scaled features, as any penalty is. Its objective
     has several local minima; the fit comes from the supervised optimum by way of all
@@ -234,7 +238,7 @@ class SemiSupervisedClassifier(
     def _fit_tuned(self, task: SemiSupervisedTask) -> LogisticRegression:
         """Fit by the method, tuned on the labeled rows."""
         check_objective(task.estimator)
-        tuned = tune(task, METHODS[self.method])
+        tuned = tune(task, {self.method: METHODS[self.method]})
         if tuned is None:
             warnings.warn(
                 f"the {len(task.rows)} labeled rows are too few to hold any out, so "

@@ -8,7 +8,7 @@ LEDGER = "ledger.sqlite"
 APPLICATION = 0x5A1B71A0
 """SQLite's application_id, by which a ledger is recognized."""
 
-FORMAT = 10
+FORMAT = 11
 """SQLite's user_version: the version of the schema below and of a run's matrices."""
 
 SCHEMA = """

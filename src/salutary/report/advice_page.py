@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salutary.advice.comparison import left_alone, rows_of_pool
+from salutary.advice.comparison import how_pool_is_used, rows_of_pool
 from salutary.displays.advice import AdviceDisplay
 from salutary.names import TRAIN_AND_VALIDATION, WHOLE_POOL
 from salutary.report.answer import Answer, baselines, beyond_both_tables, leaning
@@ -51,7 +51,7 @@ def advice_context(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         "baselines": baselines(outcome),
         "answer": advice_answer(outcome),
         "warnings": [
-            *left_alone(outcome or {}),
+            *how_pool_is_used(outcome or {}),
             *rows_of_pool(outcome or {}, "--all"),
             *warnings_of(report),
         ],
@@ -89,7 +89,7 @@ def advice_answer(outcome: Mapping[str, Any] | None) -> Answer:
         )
     beyond = beyond_both_tables(outcome, "labels")
     headline = HEADLINES[leaning(outcome)]
-    if outcome["option"] in WHOLE_POOL:
+    if outcome["option"] == WHOLE_POOL:
         headline = _of_pool(outcome)
     if outcome["finding"] == "no labels":
         beyond = "No assigned label was kept."

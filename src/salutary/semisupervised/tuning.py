@@ -1,11 +1,11 @@
-"""Tune a semi-supervised method by cross-validation, or leave the pool alone.
+"""Tune semi-supervised methods by cross-validation, or leave the pool alone.
 
 The regression of the labeled rows alone is among what is chosen from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,12 +29,15 @@ from salutary.semisupervised import information, self_training, spreading
 from salutary.semisupervised.calibration import HeldOut, calibrate, tempered
 from salutary.semisupervised.task import Method, SemiSupervisedTask, Setting, drawn
 
-METHODS: dict[SemiSupervisedMethod, Method] = {
+Methods = Mapping[SemiSupervisedMethod, Method]
+"""Methods by name."""
+
+METHODS: Methods = {
     "information_maximization": information.METHOD,
     "self_training": self_training.METHOD,
     "label_spreading": spreading.METHOD,
 }
-"""The methods by name."""
+"""All methods."""
 
 MARGIN = 1.0
 """Standard errors by which the pool must lower the loss of held-out rows to be used.
@@ -79,6 +82,8 @@ class Tuned:
     ----------
     model : LogisticRegression
         Fitted on all rows, its logits divided by the temperature of ``chosen``.
+    method : str or None
+        Name of the method by which the pool takes part; None if it is left alone.
     chosen : Candidate
         Its setting is a bare `Setting` if the pool is left alone.
     plain : Candidate
@@ -86,6 +91,7 @@ class Tuned:
     """
 
     model: LogisticRegression
+    method: SemiSupervisedMethod | None
     chosen: Candidate
     plain: Candidate
 
@@ -147,36 +153,49 @@ class Tuning:
     first: Folds
     every: Folds
 
-    def tuned(self, method: Method) -> Tuned:
-        """Choose a setting of a method, or none, and fit it on all rows.
+    def tuned(self, methods: Methods = METHODS) -> Tuned:
+        """Choose one of some methods and its setting, or none, and fit it on all rows.
 
         The pool is left alone where some fold could not judge some class.
         """
         plain = chosen = self.every.plain
+        name, method = None, PLAIN
         if not len(unjudged(self.task.rows)):
-            best = self.best(method)
-            if len(self.every.parts) > len(self.first.parts):
-                (best,) = judged(self.every.parts, method, [best.setting])
-            chosen = choose(plain, best, self.task.rows.weight)
-        used = PLAIN if chosen is plain else method
-        (model,) = used.models(self.task, [chosen.setting])
-        return Tuned(tempered(model, chosen.temperature), chosen, plain)
+            best_name, best = self.best(methods)
+            if helps(plain, best, self.task.rows.weight):
+                name, method, chosen = best_name, methods[best_name], best
+        (model,) = method.models(self.task, [chosen.setting])
+        return Tuned(tempered(model, chosen.temperature), name, chosen, plain)
 
-    def best(self, method: Method) -> Candidate:
-        """The setting with the lowest loss on the folds of one split.
+    def best(self, methods: Methods) -> tuple[SemiSupervisedMethod, Candidate]:
+        """The method and setting with the lowest loss on the folds of one split.
+
+        Judged on the folds of all splits.
+        """
+        found = [
+            (name, candidate)
+            for name, method in methods.items()
+            for candidate in self.walked(method)
+        ]
+        name, best = min(found, key=lambda pair: pair[1].loss)
+        if len(self.every.parts) > len(self.first.parts):
+            (best,) = judged(self.every.parts, methods[name], [best.setting])
+        return name, best
+
+    def walked(self, method: Method) -> Iterator[Candidate]:
+        """Settings of a method, judged on the folds of one split.
 
         Along a path the pool counts more and more, beginning with not at all, so the
         path is left once the loss rises.
         """
-        plain, found = self.first.plain, []
+        plain = self.first.plain
         for path in method.paths(plain.setting.C):
             lowest = plain.loss if path[0].C == plain.setting.C else np.inf
             for candidate in judged(self.first.parts, method, path):
-                found.append(candidate)
+                yield candidate
                 if candidate.loss >= lowest:
                     break
                 lowest = candidate.loss
-        return min(found, key=lambda candidate: candidate.loss)
 
 
 def begin_tuning(task: SemiSupervisedTask) -> Tuning | None:
@@ -205,24 +224,25 @@ def begin_tuning(task: SemiSupervisedTask) -> Tuning | None:
     return Tuning(task, Folds(first, C), Folds(every, C))
 
 
-def tune(task: SemiSupervisedTask, method: Method) -> Tuned | None:
-    """Choose a setting by cross-validation, and fit it on all rows.
+def tune(task: SemiSupervisedTask, methods: Methods = METHODS) -> Tuned | None:
+    """Choose a method and its setting by cross-validation, and fit it on all rows.
 
     Parameters
     ----------
     task : SemiSupervisedTask
-    method : Method
+    methods : mapping of str to Method
+        To choose from.
 
     Returns
     -------
     Tuned, or None if too few rows are labeled to hold any out.
     """
     tuning = begin_tuning(task)
-    return None if tuning is None else tuning.tuned(method)
+    return None if tuning is None else tuning.tuned(methods)
 
 
-def choose(plain: Candidate, best: Candidate, weight: FloatArray) -> Candidate:
-    """The best candidate, if its loss is below the plain one's by a margin.
+def helps(plain: Candidate, best: Candidate, weight: FloatArray) -> bool:
+    """Whether the best candidate's loss is below the plain one's by a margin.
 
     Parameters
     ----------
@@ -231,7 +251,7 @@ def choose(plain: Candidate, best: Candidate, weight: FloatArray) -> Candidate:
         Weight of each held-out row.
     """
     fall, error = mean_decrease(plain.losses, best.losses, weight)
-    return best if fall > MARGIN * error else plain
+    return fall > MARGIN * error
 
 
 def _plain_models(
