@@ -102,8 +102,7 @@ class Verdict:
           on validation rows that the option was not fitted on;
         - ``difference``, ``lower``, ``upper``: how much higher the loss is than that of
           the advised option, and the ends of the 95% interval of that difference. If
-          one of the two has assigned labels, or uses the whole pool, it allows for the
-          number of such options;
+          one of the two has assigned labels, it allows for the number of such options;
         - ``C`` and ``validation_weight``: medians of the tuned values over all fits. A
           weight of 0 means that the option was not fitted on validation rows;
         - ``labels``, ``pool_rows``: mean numbers, over all fits, of labels that no
@@ -134,6 +133,9 @@ class Verdict:
     objective: str
     table: pd.DataFrame
     beyond: Difference | None = None
+
+    def __str__(self) -> str:
+        return self.sentence
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as numbers, strings, lists and dicts, for instance for JSON.
@@ -188,7 +190,7 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
             option = _lowest(losses, [option, labeled])
 
     def beside(name: str) -> Difference:
-        among = len(taking_part) if {name, option} & {*taking_part} else 1
+        among = len(having) if {name, option} & {*having} else 1
         return measure.difference(judged[name], judged[option], among)
 
     table = _table(judged, measure, losses, beside)

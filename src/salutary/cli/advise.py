@@ -14,7 +14,7 @@ from salutary.cli.callbacks import at_work, find_callbacks
 from salutary.cli.config import TYPED, takes_config
 from salutary.cli.conventions import is_conventional
 from salutary.cli.report import report_at_end, where_the_page_is
-from salutary.cli.run_summary import not_validated, recurring
+from salutary.cli.run_summary import table_warnings
 from salutary.cli.running import show_checks
 from salutary.cli.terminal import display, print_json, printable, tell
 from salutary.cli.texts import takes_texts
@@ -120,9 +120,12 @@ def advise(
 ) -> None:
     r"""Compare what to train on, and advise one option.
 
-    The options are TRAIN, VAL, both, and labels for the pool as well. Each option is
-    fitted on TRAIN, a part of VAL and POOL, with its C tuned, and judged by the rest of
-    VAL. The last line is the advice, one sentence that starts with "Advice: ".
+    The options are TRAIN, VAL, both, both with a tuned weight of VAL, TRAIN with some
+    labels switched by influence ("relabeled"), and with a pool: TRAIN and rows that get
+    the model's own labels ("self-training") or labels by influence ("salutary"), or
+    both tables and the whole pool without labels ("whole pool"). Each is fitted on
+    TRAIN, a part of VAL and POOL, with its C tuned, and judged by the rest of VAL. The
+    sentence that starts with "Advice: " says what to do.
 
     Example: salutary advise train.csv --validation val.csv --pool pool.csv \
         --target y --out runs/advised
@@ -166,21 +169,13 @@ def advise(
             jobs=jobs,
         )
         report = _compare_into(request, callback or (), no_report)
-    for line in _warnings(report):
+    for line in table_warnings(report):
         tell(line)
     if as_json:
         print_json(report)
         return
     for line in (*summary(report), *(() if out is None else where_the_page_is(out))):
         print(line)
-
-
-def _warnings(report: dict[str, Any]) -> Iterator[str]:
-    """What to think of the figures, in lines for standard error."""
-    if report["recurring_validation_rows"]:
-        yield f"warning: {recurring(report['recurring_validation_rows'])}"
-    if report["classes_not_validated"]:
-        yield f"warning: {not_validated(report['classes_not_validated'])}"
 
 
 def _compare(sources: Sources, plan: Plan, jobs: int) -> dict[str, Any]:

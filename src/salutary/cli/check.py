@@ -41,6 +41,15 @@ KIND_WORDS = {
 MANY_ROWS = 0.05
 """Share of a table's rows from which on a column, or copies, are warned of."""
 
+MARKER = "-1"
+"""How scikit-learn marks rows without a label."""
+
+MOST_FEATURES = 100
+"""Features of each kind that ``salutary check`` names."""
+
+FEWEST_ROWS = 6
+"""Validation rows that a guard and the advice need."""
+
 FEW_ROWS = 30
 """With fewer validation rows chance decides too much."""
 
@@ -109,7 +118,7 @@ def check(
         found = {**checks, "warnings": [*warnings_of(checks)]}
         print_json(found)
         return
-    for line in (*facts(checks), *_of_documents(documents)):
+    for line in (*facts(checks, MOST_FEATURES), *_of_documents(documents)):
         print(line)
     for line in _as_lines(warnings_of(checks)):
         print(line)
@@ -147,8 +156,11 @@ def _as_lines(warned: Iterable[str]) -> Iterator[str]:
     yield from (f"warning: {text}" for text in warned)
 
 
-def facts(checks: Mapping[str, Any]) -> Iterator[str]:
-    """What was found, a line for each table and each group of columns."""
+def facts(checks: Mapping[str, Any], most_features: int = 4) -> Iterator[str]:
+    """What was found, a line for each table and each group of columns.
+
+    Of the features of each kind no more than ``most_features`` are named.
+    """
     for name, n_rows in checks["rows"].items():
         parts = [counted(n_rows, "row")]
         if checks["examined"][name] < n_rows:
@@ -164,7 +176,7 @@ def facts(checks: Mapping[str, Any]) -> Iterator[str]:
             if beside["drift"] is not None:
                 parts.append(f"drift {beside['drift']:.2f} (0.5 if none)")
         yield _line(TABLES[name], "; ".join(parts))
-    yield _line("features", _features(checks["features"]))
+    yield _line("features", _features(checks["features"], most_features))
     if checks["left_out"]:
         names = _names(
             [f"{_quoted(name)} ({what})" for name, what in checks["left_out"].items()]
@@ -200,10 +212,10 @@ def _cut(name: str) -> str:
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
-def _names(names: Iterable[str]) -> str:
+def _names(names: Iterable[str], most: int = MOST_NAMES) -> str:
     names = [*names]
-    more = len(names) - MOST_NAMES
-    shown = ", ".join(names[:MOST_NAMES])
+    more = len(names) - most
+    shown = ", ".join(names[:most])
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -221,13 +233,13 @@ def _pool_labels(checks: Mapping[str, Any]) -> str:
     return f"no labels (all {_quoted(marker)})" if marker else "no labels (all empty)"
 
 
-def _features(kinds: Mapping[str, str]) -> str:
+def _features(kinds: Mapping[str, str], most: int) -> str:
     """Number and names of the features of each kind."""
     groups: dict[str, list[str]] = {}
     for name, kind in kinds.items():
         groups.setdefault(kind.partition(":")[0], []).append(_cut(name))
     parts = [
-        f"{counted(len(names), *KIND_WORDS[kind])} ({_names(names)})"
+        f"{counted(len(names), *KIND_WORDS[kind])} ({_names(names, most)})"
         for kind, names in groups.items()
     ]
     return f"{len(kinds)}: {'; '.join(parts)}"
@@ -240,13 +252,33 @@ def warnings_of(checks: Mapping[str, Any]) -> Iterator[str]:
     for name, beside in checks["beside"].items():
         yield from _of_rows(name, beside, checks)
         yield from _of_columns(name, beside, checks["examined"][name])
-        yield from _of_drift(name, beside)
+        yield from _of_drift(name, beside, checks["features"])
+    yield from _of_ids(checks)
+
+
+def _of_ids(checks: Mapping[str, Any]) -> Iterator[str]:
+    if checks["perhaps_ids"]:
+        names = _names(map(_quoted, checks["perhaps_ids"]))
+        yield (
+            f"every row of TRAIN has a number of its own in {names}, which is a "
+            "feature; if it names rows, pass it as --id, or drop it in all tables"
+        )
 
 
 def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
     train, pool = checks["classes"]["train"], checks["classes"].get("pool", {})
     validated = checks["classes"]["validation"]
-    unseen = [_cut(label) for label in train if not validated.get(label)]
+    marked = _perhaps_marked(train)
+    if marked:
+        yield (
+            f"{MARKER} is a class of TRAIN, of {counted(marked, 'row')}; if it marks "
+            "rows without a label, take them out"
+        )
+    unseen = [
+        _cut(label)
+        for label in train
+        if not validated.get(label) and not (marked and label == MARKER)
+    ]
     if unseen:
         yield (
             f"VAL has no row of class {_names(unseen)}, so nothing shows whether "
@@ -257,6 +289,9 @@ def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"class {_names(rare)} has fewer than 5 rows in TRAIN, so hardly anything "
             "is learned of it; add rows, or join it with another class"
+            if len(rare) == 1
+            else f"classes {_names(rare)} have fewer than 5 rows each in TRAIN, so "
+            "hardly anything is learned of them; add rows, or join some of them"
         )
     unknown = [label for label in pool if label not in train]
     if unknown:
@@ -269,13 +304,39 @@ def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _perhaps_marked(classes: Mapping[str, int]) -> int:
+    """Number of rows of the class "-1", if no other class is a number."""
+    others = (label for label in classes if label != MARKER)
+    return 0 if any(map(_is_number, others)) else classes.get(MARKER, 0)
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
 def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
     n_rows, n_train = checks["rows"]["validation"], checks["rows"]["train"]
-    if n_rows < FEW_ROWS:
+    if n_rows < FEWEST_ROWS:
+        yield (
+            f"VAL has {counted(n_rows, 'row')}, too few to guard a run with or to "
+            f"advise by; add rows, to {FEWEST_ROWS} at the least"
+        )
+    elif n_rows < FEW_ROWS:
         yield (
             f"VAL has {counted(n_rows, 'row')}, so few that labels fit these rows "
             "rather than new ones, and losses are mostly chance; add rows, to "
             f"{FEW_ROWS} or more"
+        )
+    in_pool = checks["validation_in_pool"]
+    # Where rows are alike by nature, so are those of two tables.
+    if in_pool > 2 * checks["twins"] * n_rows:
+        yield (
+            f"{_stand(in_pool, n_rows, 'VAL')} in POOL, so rows get labels that judge "
+            "them, and losses look too low; take such rows out of POOL"
         )
     twins = checks["beside"]["validation"]["twins"]
     # As many as among the training rows there may be by nature.
@@ -360,13 +421,17 @@ def _shares(counts: Mapping[str, int], n_rows: int) -> str:
     )
 
 
-def _of_drift(name: str, beside: Mapping[str, Any]) -> Iterator[str]:
+def _of_drift(
+    name: str, beside: Mapping[str, Any], kinds: Mapping[str, str]
+) -> Iterator[str]:
     area, error = beside["drift"], beside["drift_se"]
     if area is None or area < max(CLEAR_DRIFT, 0.5 + 3 * error):
         return
-    columns = ""
+    columns, texts = "", [column for column in kinds if kinds[column] == "text"]
     if beside["most_different"]:
         columns = f", most in {_names(map(_quoted, beside['most_different']))}"
+    elif texts:
+        columns = f", perhaps in its texts ({_names(map(_quoted, texts))})"
     table = TABLES[name]
     what = "what does well there may do badly elsewhere"
     if name == "pool":

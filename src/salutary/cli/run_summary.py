@@ -9,7 +9,7 @@ from typing import Any
 from salutary.cli.terminal import printable
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import counted
-from salutary.names import FROZEN, FROZEN_POOL
+from salutary.names import FROZEN, FROZEN_POOL, RELABELED, SALUTARY
 
 ENDINGS = {
     "budget": "ended with the budget",
@@ -23,9 +23,10 @@ RELABEL_ENDINGS = {
 }
 
 
-WHOLE_POOL_NOT_TRIED = (
-    "Not tried: methods that train on the whole pool at once, without labels; "
-    "'salutary advise' tries them."
+MORE_BY_ADVISE = (
+    "'salutary advise' judges by more folds, and tries to train on the whole pool at "
+    "once, without labels. Where it says otherwise, follow it; with --out it leaves "
+    "the model of what it advises."
 )
 
 
@@ -39,9 +40,8 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_losses(report),
         *_decided(outcome),
         *_about_pool(report),
-        *_warnings(outcome),
         *_advice(report),
-        *([WHOLE_POOL_NOT_TRIED] if outcome["verdict"] else []),
+        *([MORE_BY_ADVISE] if outcome["verdict"] else []),
         f"{_in(out)}: labels.parquet, model.skops, metrics.jsonl, run.json, "
         "config.toml, ledger.sqlite",
     ]
@@ -57,7 +57,6 @@ def finetune_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_frozen(outcome),
         *_distilled(report),
         *_about_pool(report),
-        *_warnings(outcome),
         *_deep_advice(report),
         f"{_in(out)}: adapter/, labels.parquet, metrics.jsonl, run.json, config.toml, "
         "ledger.sqlite, rounds/",
@@ -76,7 +75,6 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         _line("rows by class", rows),
         *_tuned(report, "the validation table"),
         *_losses(report),
-        *_warnings(outcome),
         *_advice(report),
         f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, "
         "metrics.jsonl, run.json, config.toml, ledger.sqlite",
@@ -244,24 +242,31 @@ def _about_pool(report: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _warnings(outcome: dict[str, Any]) -> Iterator[str]:
-    if outcome["classes_not_validated"]:
-        yield _line("warning", not_validated(outcome["classes_not_validated"]))
-    if outcome["recurring_validation_rows"]:
-        yield _line("warning", recurring(outcome["recurring_validation_rows"]))
-
-
-def _advice(report: dict[str, Any]) -> Iterator[str]:
-    """What did not go well and what may help, and the verdict."""
-    outcome, z = report["outcome"], report["settings"]["min_influence_z"]
-    first, guessing = outcome["validation_loss"][0], outcome["guessing_loss"]
-    if first >= guessing:
+def run_warnings(report: dict[str, Any]) -> Iterator[str]:
+    """What to think of the figures of a run, in lines for standard error."""
+    yield from table_warnings(report["outcome"])
+    first = report["outcome"]["validation_loss"][0]
+    guessing = report["outcome"].get("guessing_loss")
+    if guessing is not None and first >= guessing:
         yield (
-            "Warning: the start model is no better than guessing by the frequency of "
+            "warning: the start model is no better than guessing by the frequency of "
             f"each class in the training table (validation loss {first:.4f}, guessing "
             f"{guessing:.4f}), so its influences mean little. Another --C, more "
             "training rows or other columns may help."
         )
+
+
+def table_warnings(found: dict[str, Any]) -> Iterator[str]:
+    """What to think of figures by the validation rows."""
+    if found["recurring_validation_rows"]:
+        yield f"warning: {recurring(found['recurring_validation_rows'])}"
+    if found["classes_not_validated"]:
+        yield f"warning: {not_validated(found['classes_not_validated'])}"
+
+
+def _advice(report: dict[str, Any]) -> Iterator[str]:
+    """What may help, whose model it is, and the verdict."""
+    outcome, z = report["outcome"], report["settings"]["min_influence_z"]
     if outcome["termination"] == "no_positive_influence" and z:
         yield (
             f"No row of the last shortlist had an influence of {z:g} standard errors "
@@ -270,6 +275,12 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
     if _kept_nothing(outcome):
         yield "The model is the one fitted on the training table alone."
     yield from _verdict(outcome)
+    follows = (outcome["verdict"] or {"option": None})["option"] in (
+        SALUTARY,
+        RELABELED,
+    )
+    if outcome["verdict"] and outcome["labels"] and not follows:
+        yield "model.skops is fitted on TRAIN with these labels, whatever is advised."
 
 
 def _deep_advice(report: dict[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from salutary.cli.callbacks import at_work, find_callbacks
 from salutary.cli.check import card
 from salutary.cli.config import TYPED
 from salutary.cli.report import report_at_end, where_the_page_is
+from salutary.cli.run_summary import run_warnings
 from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def run_and_summarize(
         if not told.begun:  # the run had finished, perhaps before they were told
             told.begin(partial(run_begin, request.out))
         told.end(partial(run_end, request.out))
+    for line in run_warnings(report):
+        tell(line)
     if as_json:
         print_json(report)
         return

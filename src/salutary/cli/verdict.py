@@ -22,6 +22,8 @@ def verdict_lines(verdict: dict[str, Any]) -> Iterator[str]:
     """
     yield from _table(verdict)
     yield from FOOTNOTES
+    if _some_are_the_advised(verdict):
+        yield ALIKE
     yield verdict["sentence"]
 
 
@@ -51,6 +53,16 @@ def _table(verdict: dict[str, Any]) -> list[str]:
         console.print(table)
     return [line.rstrip() for line in shown.get().splitlines()]
 
+
+def _some_are_the_advised(verdict: dict[str, Any]) -> bool:
+    """Whether an option has the model of the advised one, so that no row differs."""
+    return any(
+        row["lower"] == row["upper"] == 0 and row["option"] != verdict["option"]
+        for row in verdict["options"]
+    )
+
+
+ALIKE = "One without an interval predicts as the advised one does."
 
 FOOTNOTES = (
     "Each is judged on validation rows that its model was not fitted on, with its C",

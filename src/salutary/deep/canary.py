@@ -41,8 +41,9 @@ def part_validation(
     """
     if guard and len(rows) < FEWEST_VALIDATION_ROWS:
         warnings.warn(
-            f"{len(rows)} validation rows are too few to guard the run with; pass "
-            f"{FEWEST_VALIDATION_ROWS} or more, or switch the guard off",
+            f"{len(rows)} validation rows are too few to guard the run with, so it "
+            f"goes on without a guard; pass {FEWEST_VALIDATION_ROWS} or more, or "
+            "switch the guard off",
             UserWarning,
             stacklevel=3,
         )

@@ -116,8 +116,9 @@ def label_influence(
     Warns
     -----
     InfluenceWarning
-        If the Hessian is ill-conditioned, or the model is not the optimum of the
-        training rows: it has not converged, or was fitted on other rows or weights.
+        If the Hessian is ill-conditioned. If ``y_train`` is passed, also if the model
+        is not the optimum of the training rows: it was fitted on other rows or weights,
+        or has not converged.
 
     See Also
     --------

@@ -171,8 +171,9 @@ def split_folds(
     weighed = (rows.weight.any() for fold in folds for rows in (fold.own, fold.canary))
     if len(validation) < 2 * FOLDS or not all(weighed):
         warnings.warn(
-            f"{len(validation)} validation rows are too few to guard the run with; "
-            f"pass {2 * FOLDS} or more, or switch the guard off",
+            f"{len(validation)} validation rows are too few to guard the run with, so "
+            f"it goes on without a guard; pass {2 * FOLDS} or more, or switch the "
+            "guard off",
             UserWarning,
             stacklevel=3,
         )

@@ -106,15 +106,20 @@ def refuse_other(request: Request, facts: dict[str, Any], data: dict[str, str]) 
         # A language model may have been moved; its fingerprint is compared later.
         if before != value and name != "embedder":
             raise InputError(
-                f"{out}: was started with {name} = {before!r}, not {value!r}; pass the "
-                "same, or another --out"
+                f"{out}: was started with {_setting(name, before)}, not "
+                f"{_setting(name, value)}; pass the same, or begin another run"
             )
     for name, path in request.sources.paths().items():
         if facts["data"].get(name) != data[name]:
             raise InputError(
-                f"{path}: is not the {name} table that {out} was started with; pass "
-                "the same data, or another --out"
+                f"{path}: is not the {name} table that {out} was started with; put the "
+                "same data back, or begin another run"
             )
+
+
+def _setting(name: str, value: Any) -> str:
+    """A setting in words; that without a value is the command's own choice."""
+    return f"no {name} of its own" if value is None else f"{name} = {value!r}"
 
 
 def data_of(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from salutary.arrays import IntArray, Matrix
 from salutary.tables.drift import differences, drift
+from salutary.tables.identifiers import perhaps_ids
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
 from salutary.tables.scaling import far_outside
@@ -86,6 +87,10 @@ class Checks:
         `id_like`.
     constant : list of str
         Features with one value at most in the training table.
+    perhaps_ids : list of str
+        Features that may name rows, see `salutary.tables.identifiers.perhaps_ids`.
+    validation_in_pool : int
+        Number of validation rows with the features of a row of the pool.
     beside : dict of str to Beside
         The validation table and the pool beside the training table.
     """
@@ -98,6 +103,8 @@ class Checks:
     features: dict[str, str]
     left_out: dict[str, str]
     constant: list[str]
+    perhaps_ids: list[str]
+    validation_in_pool: int
     beside: dict[str, Beside]
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,6 +137,12 @@ def check_tables(
         features=dict(kinds),
         left_out=dict(tables.left_out),
         constant=[name for name in plain if train[name].nunique(dropna=True) < 2],
+        perhaps_ids=perhaps_ids(train, plain),
+        validation_in_pool=(
+            count_recurring(frames["validation"], frames["pool"])
+            if "pool" in frames
+            else 0
+        ),
         beside={
             name: _beside(
                 train,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import ks_2samp
+from scipy.stats import chi2_contingency, ks_2samp
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -20,6 +21,9 @@ MOST_ROWS = 1000
 """Rows of each table that are drawn, so that the cost is bounded."""
 
 FOLDS = 5
+
+RARE = 1e-3
+"""Chance below which a difference between two columns is named."""
 
 FARTHEST = 10.0
 """Standard deviations from the mean beyond which a value counts as just as far."""
@@ -79,7 +83,11 @@ def drift(train: Matrix, other: Matrix, seed: int) -> tuple[float, float] | None
 def differences(
     train: pd.DataFrame, other: pd.DataFrame, kinds: Mapping[str, str]
 ) -> dict[str, float]:
-    """How far each column of numbers or categories differs between two tables, 0 to 1.
+    """How far columns of numbers or categories differ between two tables, 0 to 1.
+
+    Those are left out that differ no more than two samples of one population do, with a
+    chance of one in a thousand (Kolmogorov-Smirnov for numbers, chi-squared for
+    categories).
 
     Of numbers it is the largest distance of the two distribution functions
     (Kolmogorov-Smirnov), of categories half the sum of the differences of all shares
@@ -100,18 +108,28 @@ def differences(
     found = {}
     for name, kind in kinds.items():
         if kind in ("number", "time", "duration") or kind.startswith("date"):
-            found[name] = _of_numbers(train[name], other[name])
+            found[name], chance = _of_numbers(train[name], other[name])
         elif kind in ("category", "boolean"):
-            found[name] = _of_categories(train[name], other[name])
+            found[name], chance = _of_categories(train[name], other[name])
+        else:
+            continue
+        if chance > RARE:
+            del found[name]
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _of_numbers(train: pd.Series[float], other: pd.Series[float]) -> float:
-    gaps = abs(float(train.isna().mean()) - float(other.isna().mean()))
+def _of_numbers(
+    train: pd.Series[float], other: pd.Series[float]
+) -> tuple[float, float]:
+    """The difference, and how often chance alone gives one like it."""
+    gaps = [table.isna() for table in (train, other)]
+    n_gaps = np.array([[gap.sum(), (~gap).sum()] for gap in gaps])
+    missing = abs(float(gaps[0].mean()) - float(gaps[1].mean()))
     values = [_as_numbers(table) for table in (train, other)]
     if not all(map(len, values)):
-        return gaps
-    return max(gaps, float(ks_2samp(*values, method="asymp").statistic))
+        return missing, _chance(n_gaps)
+    found = ks_2samp(*values, method="asymp")
+    return max(missing, float(found.statistic)), min(_chance(n_gaps), found.pvalue)
 
 
 def _as_numbers(values: pd.Series[float]) -> NDArray[np.float64]:
@@ -121,9 +139,17 @@ def _as_numbers(values: pd.Series[float]) -> NDArray[np.float64]:
     return np.asarray(counts, dtype=np.float64)
 
 
-def _of_categories(train: pd.Series[str], other: pd.Series[str]) -> float:
-    shares = [
-        table.value_counts(normalize=True, dropna=False) for table in (train, other)
-    ]
-    both = pd.concat(shares, axis=1).fillna(0.0)
-    return float((both.iloc[:, 0] - both.iloc[:, 1]).abs().sum() / 2)
+def _of_categories(train: pd.Series[str], other: pd.Series[str]) -> tuple[float, float]:
+    """The difference, and how often chance alone gives one like it."""
+    counts = [table.value_counts(dropna=False) for table in (train, other)]
+    both = pd.concat(counts, axis=1).fillna(0.0).to_numpy()
+    shares = both / both.sum(axis=0)
+    return float(np.abs(shares[:, 0] - shares[:, 1]).sum() / 2), _chance(both)
+
+
+def _chance(counts: NDArray[Any]) -> float:
+    """The p-value of a table of counts, by chi-squared; 1 for one row or column."""
+    counts = counts[counts.any(axis=1)][:, counts.any(axis=0)]
+    if min(counts.shape) < 2:
+        return 1.0
+    return float(chi2_contingency(counts).pvalue)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,9 @@ from salutary.tables.conversion import cast_column
 FEWEST_ROWS = 20
 """In a smaller training table any column may have distinct values."""
 
+ENOUGH_ROWS, LEAST = 50, 1_000
+"""Rows and size of numbers from which on they may be ids by their looks alone."""
+
 MOST = 0.9
 """Share of distinct values among the rows of a column that is named as an id."""
 
@@ -27,7 +31,10 @@ rows."""
 INDEX = re.compile(r"(?i)(unnamed: \d+|index|level_\d+|row_?(id|nr|number|index)|#)")
 """Names that libraries give to an index that they write as a column."""
 
-ID_WORDS = frozenset({"id", "ids", "uid", "uuid", "guid", "key", "nbr", "pk"})
+ID_WORDS = frozenset(
+    ("id", "ids", "uid", "uuid", "guid", "key", "nbr", "pk")
+    + ("email", "phone", "telephone", "iban", "ssn")
+)
 """The last word of a name that says so, as in "customer_id" and "PassengerId"."""
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -35,6 +42,8 @@ WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 UUID = re.compile(r"(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?")
 
 DIGEST = re.compile(r"(?i)(?=.*\d)(?=.*[a-f])[0-9a-f]{16,}")
+
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
 DIGITS = re.compile(r"\d+")
 
@@ -53,8 +62,8 @@ def id_like(tables: Mapping[str, pa.Table], kinds: Mapping[str, str]) -> dict[st
 
     - *By its name*: the name is one that libraries give to an index ("Unnamed: 0",
       "index", "row_id"), or it starts with the word "id" or ends with "id", "uid",
-      "uuid", "guid", "key", "nbr" or "pk". At least nine in ten rows of the training
-      table have a value of their own.
+      "uuid", "guid", "key", "nbr", "pk", "email", "phone", "telephone", "iban" or
+      "ssn". At least nine in ten rows of the training table have a value of their own.
     - *Numbers of rows*: no value is missing in the training table, none occurs twice in
       any table, and the values lie so close together that this is no chance. If ``n``
       values are drawn independently from ``R`` whole numbers, all are distinct with a
@@ -64,8 +73,8 @@ def id_like(tables: Mapping[str, pa.Table], kinds: Mapping[str, str]) -> dict[st
       occurs in two of them: a table that was split at random then shows its numbers
       again. 200 different incomes within 40,000 are no ids, 200 within 1,000 are.
     - *Codes*: texts, again without gaps and repeats, that all are UUIDs, or hexadecimal
-      digests of one length, or one pattern of letters with digits ("p017"), or digits
-      alone that are numbers of rows as above.
+      digests of one length, or e-mail addresses, or one pattern of letters with digits
+      ("p017"), or digits alone that are numbers of rows as above.
 
     Nothing is an id in a training table of fewer than 20 rows.
 
@@ -126,6 +135,38 @@ def _what_it_names(name: str, kind: str, tables: Mapping[str, pa.Table]) -> str 
     return "numbers of rows" if _number_rows(numbers) else None
 
 
+def perhaps_ids(train: pd.DataFrame, kinds: Mapping[str, str]) -> list[str]:
+    """Columns of whole numbers that may name rows, though nothing is sure.
+
+    Every row has a number of its own, of four digits or more and as many as the others:
+    so are numbers of customers, and measurements hardly ever.
+
+    Parameters
+    ----------
+    train : DataFrame
+        Features as `cast_features` returns them.
+    kinds : mapping of str to str
+
+    Examples
+    --------
+    >>> drawn = np.random.default_rng(0).choice(90_000, 200, replace=False)
+    >>> train = pd.DataFrame({"customer": 10_000.0 + drawn, "income": 100.0 * drawn})
+    >>> perhaps_ids(train, {"customer": "number", "income": "number"})
+    ['customer']
+    """
+    if len(train) < ENOUGH_ROWS:
+        return []
+    found = []
+    for name, kind in kinds.items():
+        if kind == "number" and train[name].is_unique:
+            values = train[name].to_numpy(dtype=np.float64)
+            whole = np.isfinite(values).all() and (values == np.floor(values)).all()
+            if whole and values.min() >= LEAST:
+                n_digits = np.floor(np.log10(values))
+                found += [name] if n_digits.min() == n_digits.max() else []
+    return found
+
+
 def _values(column: pa.ChunkedArray, kind: str) -> pa.Array | None:
     """A column in the type of its kind, or None where it cannot be cast."""
     try:
@@ -172,6 +213,8 @@ def _code(texts: list[str]) -> str | None:
         return "UUIDs"
     if len(set(map(len, texts))) == 1 and all(map(DIGEST.fullmatch, texts)):
         return "hexadecimal codes"
+    if all(map(ADDRESS.fullmatch, texts)):
+        return "e-mail addresses"
     patterns = {DIGITS.sub("#", text) for text in texts}
     if len(patterns) == 1 and SERIAL.fullmatch(patterns.pop()):
         return "codes"

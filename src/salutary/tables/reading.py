@@ -298,6 +298,11 @@ def _check_copies(frames: dict[str, pd.DataFrame], sources: Sources) -> None:
         # Where rows are alike by nature, it may be chance.
         and max(share_of_twins(train), share_of_twins(validation)) < 0.5
     ):
+        if sources.validation == sources.train:
+            raise InputError(
+                f"{sources.train}: is passed as VAL too, and rows cannot judge a model "
+                "of their own; pass other rows, or --validation-fraction instead"
+            )
         raise InputError(
             f"{sources.validation}: all of its {len(validation)} rows stand in "
             f"{sources.train} too, so they cannot judge a model of that; take them out "
