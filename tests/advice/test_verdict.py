@@ -184,7 +184,9 @@ def test_the_whole_pool_is_advised_where_its_loss_is_lower_sure_or_not() -> None
         "Advice: train on both tables and, without labels, on the whole pool; the log "
         "loss of 'train + validation' is 0.0250 higher (95% interval "
     )
-    assert found.sentence.endswith("allowing for 2 such options; maybe by chance).")
+    # Of pools there is one, so that its interval allows for no others.
+    assert found.sentence.endswith("to 0.0729; maybe by chance).")
+    assert str(found) == found.sentence
 
 
 def test_certainty_of_few_rows_is_no_reason_to_advise_a_pool() -> None:

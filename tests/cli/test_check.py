@@ -228,6 +228,7 @@ def test_each_mistake_is_warned_of_with_what_to_do(
 ) -> None:
     assert warned(words("check", tables), capsys) == []
     pool, train = tables["pool"], tables["train"]
+    rng = np.random.default_rng(8)
     for change, expected in (
         (
             {"pool": train},
@@ -261,7 +262,30 @@ def test_each_mistake_is_warned_of_with_what_to_do(
         ),
         (
             {"pool": pool.assign(size=pool["size"] + 3)},
-            "POOL differs from TRAIN, most in 'size', 'color', so labels for it may",
+            "POOL differs from TRAIN, most in 'size', so labels for it may",
+        ),
+        (
+            {"pool": pd.concat([pool, tables["validation"].drop(columns="y")])},
+            "50 of 50 rows of VAL stand in POOL, so rows get labels that judge them,",
+        ),
+        (
+            {"validation": tables["validation"][:5]},
+            "VAL has 5 rows, too few to guard a run with or to advise by; add rows, to",
+        ),
+        (
+            {"train": train.assign(y=[*["-1"] * 7, *train["y"][7:]])},
+            "-1 is a class of TRAIN, of 7 rows; if it marks rows without a label, take",
+        ),
+        (
+            {
+                name: table.assign(no=rng.choice(90_000, len(table), False) + 10_000)
+                for name, table in tables.items()
+            },
+            "every row of TRAIN has a number of its own in 'no', which is a feature;",
+        ),
+        (
+            {"train": train.assign(y=["rare", "odd", *train["y"][2:]])},
+            "classes odd, rare have fewer than 5 rows each in TRAIN, so hardly",
         ),
         (
             {"pool": pool.assign(y=["perhaps", *["yes"] * 79])},
@@ -302,6 +326,7 @@ def test_copies_within_val_are_warned_of_beyond_a_twentieth_and_chance(
         "examined": {"train": 60, "validation": 50},
         "twins": twins,
         "classes": {"train": classes, "validation": classes},
+        **{"features": {}, "perhaps_ids": [], "validation_in_pool": 0},
         "beside": {"validation": beside},
     }
     found = [*warnings_of(checks)]
@@ -366,6 +391,8 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
         "features": {f"n{k}\n": "number" for k in range(90)},
         "left_out": {f"i{k}": "codes" for k in range(90)},
         "constant": [f"n{k}" * 90 for k in range(90)],
+        "perhaps_ids": [f"n{k}" * 90 for k in range(90)],
+        "validation_in_pool": 50,
         "beside": {"validation": beside, "pool": beside},
     }
     lines = card(checks)
@@ -549,6 +576,7 @@ def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> No
         },
         "features": {f"a {kind}": kind for kind in KIND_WORDS},
         **{"left_out": {"i": "codes"}, "constant": ["k"]},
+        **{"perhaps_ids": ["n"], "validation_in_pool": 1},
         "beside": {"validation": beside, "pool": beside},
     }
     compared = {

@@ -106,8 +106,8 @@ def refuse_other(request: Request, facts: dict[str, Any], data: dict[str, str]) 
         # A language model may have been moved; its fingerprint is compared later.
         if before != value and name != "embedder":
             raise InputError(
-                f"{out}: was started with {_setting(name, before)}, not "
-                f"{_setting(name, value)}; pass the same, or begin another run"
+                f"{out}: was started {_changed(name, before, value)}; pass the same, "
+                "or begin another run"
             )
     for name, path in request.sources.paths().items():
         if facts["data"].get(name) != data[name]:
@@ -117,9 +117,11 @@ def refuse_other(request: Request, facts: dict[str, Any], data: dict[str, str]) 
             )
 
 
-def _setting(name: str, value: Any) -> str:
-    """A setting in words; that without a value is the command's own choice."""
-    return f"no {name} of its own" if value is None else f"{name} = {value!r}"
+def _changed(name: str, before: Any, now: Any) -> str:
+    """How a setting differs from that of the run's start; None is none of one's own."""
+    if before is None:
+        return f"without {name}, not with {now!r}"
+    return f"with {name} = {before!r}, not {'without' if now is None else repr(now)}"
 
 
 def data_of(

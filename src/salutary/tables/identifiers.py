@@ -31,10 +31,8 @@ rows."""
 INDEX = re.compile(r"(?i)(unnamed: \d+|index|level_\d+|row_?(id|nr|number|index)|#)")
 """Names that libraries give to an index that they write as a column."""
 
-ID_WORDS = frozenset(
-    ("id", "ids", "uid", "uuid", "guid", "key", "nbr", "pk")
-    + ("email", "phone", "telephone", "iban", "ssn")
-)
+ID_WORDS = frozenset({"id", "ids", "uid", "uuid", "guid", "key", "nbr", "pk"})
+PERSONAL = frozenset({"email", "phone", "telephone", "iban", "ssn"})
 """The last word of a name that says so, as in "customer_id" and "PassengerId"."""
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -189,7 +187,8 @@ def _repeat(values: pa.Array | None) -> bool:
 def _named_as_id(name: str) -> bool:
     words = [word.lower() for word in WORD.findall(name)]
     is_index = INDEX.fullmatch(name.strip()) is not None
-    return is_index or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
+    said = ID_WORDS | PERSONAL
+    return is_index or (bool(words) and (words[-1] in said or words[0] == "id"))
 
 
 def _are_whole(numbers: pa.Array) -> bool:
