@@ -30,6 +30,7 @@ import salutary
 from salutary.influence.objectives import log_losses
 from salutary.labeling.guard import mean_decrease
 from salutary.labeling.tuning import PENALTIES, probabilities
+from salutary.names import TRAIN_AND_VALIDATION, WHOLE_POOL
 from salutary.progress import Report
 from salutary.runs.advise import Plan, advise_into
 from salutary.runs.directory import run_tables
@@ -257,13 +258,16 @@ class Counts:
     def _row(self, size: str, own: pd.DataFrame) -> dict[str, Any]:
         said = own[["label_says", "advise_says"]]
         pairs = [set(pair) for pair in said.to_numpy().tolist()]
+        same = own["label_option"] == own["advise_option"]
+        besides_pool = (own["advise_option"] == WHOLE_POOL) & (
+            own["label_option"] == TRAIN_AND_VALIDATION
+        )
         row = {
             "rows": size,
             "tables": len(own),
             "contradictions": sum(pair == {"better", "worse"} for pair in pairs),
-            "the same option advised": int(
-                (own["label_option"] == own["advise_option"]).sum()
-            ),
+            "the same option advised": int(same.sum()),
+            "the same, the pool apart": int((same | besides_pool).sum()),
         }
         for run in ("label", "advise"):
             behind = own[f"{run}_behind"]

@@ -271,7 +271,7 @@ def test_a_class_that_no_validation_row_has_is_told(
     validation = validation[validation["kind"] != "cat"]
     validation.to_csv(folder / "validation.csv", index=False)
     assert outcome_of(run())["classes_not_validated"] == ["cat"]
-    assert "no validation row has class cat, so" in capsys.readouterr().out
+    assert "no validation row has class cat, so" in capsys.readouterr().err
 
 
 def test_the_index_pandas_writes_to_parquet_is_no_feature(

@@ -48,6 +48,12 @@ IDS: dict[str, tuple[str, Any, str]] = {
         [sha256(bytes([k])).hexdigest() for k in range(N)],
         "hexadecimal codes",
     ),
+    "addresses": (
+        "a",
+        [f"{k}.x@mail{k % 3}.org" for k in range(N)],
+        "e-mail addresses",
+    ),
+    "a telephone": ("phone", RNG.permutation(10**9)[:N] + 10**9, "an id by its name"),
     "codes": ("a", [f"TCGA-{k * 37:05}" for k in range(N)], "codes"),
     "codes in two parts": ("a", [f"p{k % 7}_{k:03}" for k in range(N)], "codes"),
     "pandas's index": ("Unnamed: 0", RNG.permutation(10**6)[:N], "an id by its name"),
