@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.linear_model import (
     LogisticRegression,
     LogisticRegressionCV,
@@ -42,7 +42,7 @@ EXPECTED_TO_FAIL = {"check_classifiers_classes": "trains on a class -1, the mark
 
 @pytest.mark.filterwarnings("ignore:y has no unlabeled row")
 @parametrize_with_checks(
-    [SemiSupervisedClassifier(method) for method in NAMES],
+    [SemiSupervisedClassifier(method) for method in (*NAMES, "best")],
     expected_failed_checks=lambda _: EXPECTED_TO_FAIL,
 )
 def test_scikit_learns_checks_pass(estimator: Any, check: Any) -> None:
@@ -58,6 +58,24 @@ def draw(n_classes: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def semi(method: Any = "information_maximization", **settings: Any) -> Any:
     return SemiSupervisedClassifier(method, **({"random_state": 0} | settings))
+
+
+@pytest.mark.slow
+def test_the_best_method_is_one_of_the_three_with_its_model() -> None:
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y = X[200:900] / 16, X[900:] / 16, y[200:900]
+    y[100:] = -1
+    best = semi("best").fit(X, y)
+    assert best.method_ in NAMES
+    alone = semi(best.method_).fit(X, y)
+    assert alone.method_ == best.method_
+    assert_array_equal(best.predict_proba(X_test), alone.predict_proba(X_test))
+    assert best.parameters_ == alone.parameters_
+    # A pool of one point that repeats is of no use to any.
+    X[y == -1] = 0.0
+    left_alone = semi("best").fit(X, y)
+    assert left_alone.method_ is None
+    assert left_alone.parameters_ == {}
 
 
 @pytest.mark.slow

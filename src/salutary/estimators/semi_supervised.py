@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -59,6 +59,8 @@ class SemiSupervisedClassifier(
         - "label_spreading": scikit-learn's ``LabelSpreading`` labels the pool along its
           nearest neighbors, and the regression learns from these labels, weighted by
           their confidence.
+        - "best": the one of these three that does best in cross-validation, as
+          `salutary.advise` uses a whole pool.
     estimator : LogisticRegression(CV) or Pipeline ending in one, default=None
         None means ``LogisticRegression()``. The earlier steps of a pipeline are fitted
         once, without labels, on labeled and unlabeled rows. C is tuned, so that of the
@@ -74,6 +76,8 @@ class SemiSupervisedClassifier(
     estimator_ : LogisticRegression or Pipeline
         Its coefficients and intercepts are divided by ``temperature_``.
     classes_ : ndarray of shape (n_classes,)
+    method_ : str or None
+        How the pool took part; None where it was left alone.
     C_ : float
         The tuned inverse strength of the penalty.
     parameters_ : dict
@@ -152,7 +156,7 @@ class SemiSupervisedClassifier(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "method": [StrOptions(set(get_args(SemiSupervisedMethod)))],
+        "method": [StrOptions({*get_args(SemiSupervisedMethod), "best"})],
         "estimator": [BaseEstimator, None],
         "use_all": ["boolean"],
         "random_state": ["random_state"],
@@ -160,7 +164,7 @@ class SemiSupervisedClassifier(
 
     def __init__(
         self,
-        method: SemiSupervisedMethod = "information_maximization",
+        method: SemiSupervisedMethod | Literal["best"] = "information_maximization",
         *,
         estimator: Any = None,
         use_all: bool = False,
@@ -238,7 +242,8 @@ class SemiSupervisedClassifier(
     def _fit_tuned(self, task: SemiSupervisedTask) -> LogisticRegression:
         """Fit by the method, tuned on the labeled rows."""
         check_objective(task.estimator)
-        tuned = tune(task, {self.method: METHODS[self.method]})
+        name = self.method
+        tuned = tune(task, METHODS if name == "best" else {name: METHODS[name]})
         if tuned is None:
             warnings.warn(
                 f"the {len(task.rows)} labeled rows are too few to hold any out, so "
@@ -249,7 +254,7 @@ class SemiSupervisedClassifier(
             )
             return self._remember_plain(task.plain(task.estimator.C))
         _warn_of_rare_classes(task)
-        self.C_ = tuned.chosen.setting.C
+        self.method_, self.C_ = tuned.method, tuned.chosen.setting.C
         self.parameters_: dict[str, Any] = tuned.chosen.setting.parameters
         self.temperature_ = tuned.chosen.temperature
         self.cv_loss_, self.plain_cv_loss_ = tuned.chosen.loss, tuned.plain.loss
@@ -288,7 +293,7 @@ class SemiSupervisedClassifier(
 
     def _remember_plain(self, model: LogisticRegression) -> LogisticRegression:
         """Set the attributes of a fit without a pool, and without tuning."""
-        self.C_ = model.C
+        self.method_, self.C_ = None, model.C
         self.parameters_ = {}
         self.temperature_ = 1.0
         self.cv_loss_ = self.plain_cv_loss_ = np.nan
