@@ -178,7 +178,7 @@ class Margins:
             panel.set_xlabel("margin, standard errors")
             panel.axhline(0, color="gray", linewidth=0.8)
         axes[0].set_ylabel("change of the log loss, %")
-        axes[0].legend(fontsize=8)
+        axes[0].legend(fontsize=8, loc=(0.3, 0.28))
         return figure
 
     def _changes(self) -> pd.DataFrame:

@@ -169,9 +169,12 @@ def test_an_option_that_is_surely_behind_does_not_go_on() -> None:
 
 
 def test_options_that_do_not_go_on_keep_the_repeats_they_have(
-    digits: AdviceTask, monkeypatch: pytest.MonkeyPatch
+    digits: AdviceTask,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(cross_fitting, "options_of", lambda task: PEOPLE)
+    caplog.set_level("INFO", "salutary")
     task = replace(digits, pool=None)
     lines: list[str] = []
     people = ["train + validation", "train only"]
@@ -187,6 +190,8 @@ def test_options_that_do_not_go_on_keep_the_repeats_they_have(
     }
     assert [set(counts.values()) for counts in asked] == [{1}, {1, 2}]
     assert len(lines) == 6 * len(PEOPLE)  # a bar of the progress is filled
+    folds = [message.split(":")[0] for message in caplog.messages]
+    assert folds == [f"fold {number} of 6" for number in range(1, 7)]
     everything = cross_fit(task, 2, 3, lines.append)
     for name in people:
         np.testing.assert_array_equal(found[name].logits, everything[name].logits)

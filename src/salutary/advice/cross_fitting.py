@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from salutary.labeling.rows import LabeledRows
 from salutary.labeling.splits import stratified_parts
 from salutary.labeling.tuning import probabilities
 from salutary.names import TAKING_POOL
+
+LOG = logging.getLogger("salutary")
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,11 @@ def cross_fit(
                 for _ in range(n_options - len(options)):
                     tell()
             done.append((held, known[number]))
+            found = [results for _, results in done]
+            LOG.info(
+                "fold %d of %d: %r has the lowest loss so far",
+                *(number + 1, n_folds, leading(found)),
+            )
     return together(done, len(rows))
 
 
