@@ -82,20 +82,20 @@ contradict each other if one says better and the other says worse.
 
 What it shows: no verdict contradicts another. In 19 of the 20 pairs both find no sure
 difference; of bank with 100 rows `label` finds its labels better and `advise` finds no
-sure difference, as it allows for more options. Both commands advise the same in eight
-pairs; in eleven `advise` takes a whole pool, which `label` does not try, and says that
-it did not. The model that `label` leaves is significantly better than the
-reference in 16 pairs and worse in one, bank with 100 rows, where the guard took labels
-that did harm for help. That of `advise --out` is significantly better in seven and
-worse in one, electric with 100 rows, where it trains on both tables, as the reference
-does, and other folds choose another C.
+sure difference, as it allows for more options. Both commands advise the same in eleven
+pairs. In eight `label` advises to train on both tables, and `advise` to do so and to
+let the whole pool take part, which `label` does not try, and says so. The model that
+`label` leaves is significantly better than the reference in 16 pairs and worse in one,
+bank with 100 rows, where the guard took labels that did harm for help. That of `advise
+--out` is significantly better in four and worse in one, electric with 100 rows, where
+it trains on both tables, as the reference does, and other folds choose another C.
 
 Twenty pairs with two standard errors each find something by chance, and the standard
 error of a pair is that of its test rows: it does not know that other training rows give
 other models. So those two pairs are drawn {DRAWS} times more, with other rows in every
-table. Over all draws neither command is worse: on bank the model of `label` is surely
-better on average, and on electric that of `advise --out` differs from the reference by
-a standard error."""
+table. Over all draws neither command is surely worse: on bank the model of `label` is
+surely better on average, and that of `advise --out` differs from the reference by a
+standard error on both."""
 
 
 @contextmanager
