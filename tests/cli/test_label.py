@@ -438,3 +438,21 @@ def test_the_whole_pool_is_labeled_once_when_the_budget_is_larger(
         pd.read_csv(folder / "pool.csv")["id"]
     )
     assert report_of(path)["outcome"]["termination"] == "pool_exhausted"
+
+
+@pytest.mark.parametrize(
+    ("option", "labels", "is_said"),
+    [("train + validation", 3, True), ("salutary", 3, False), ("train only", 0, False)],
+)
+def test_a_model_of_labels_that_are_not_advised_is_said_to_be_one(
+    option: str, labels: int, is_said: bool, run: Callable[..., Path]
+) -> None:
+    report = report_of(run("--budget", "5"))
+    outcome = report["outcome"]
+    assert outcome["verdict"]
+    verdict = {**outcome["verdict"], "option": option}
+    outcome = {**outcome, "labels": labels, "verdict": verdict}
+    lines = label_summary({**report, "outcome": outcome}, Path("out"))
+    words = "model.skops is fitted on TRAIN with these labels, whatever is advised."
+    assert (words in lines) == is_said
+    assert any(line.startswith("'salutary advise' judges by more") for line in lines)
