@@ -65,10 +65,10 @@ used; "worse" counts those in which the loss is higher by more than half a perce
 "worst" is the worst mean of a set. Trials whose labeled rows lack five rows of a class
 are left out.
 
-Three splits were chosen by a first look at three other draws of all sets, where they did
-better in every respect. On the draws below they do no better where the pool is its own,
-and better where half of it is not. The margin, of one standard error, was chosen
-before."""
+Three splits were chosen by a first look at three other draws of all sets, where the
+best of the three methods did better by them for both pools and sizes. On the draws
+below they do no better where the pool is its own, and better where half of it is not.
+The margin, of one standard error, was chosen before."""
 
 
 def measure(data: str, draw: int, pool: str, size: int) -> Iterator[dict[str, Any]]:
