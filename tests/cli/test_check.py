@@ -270,7 +270,7 @@ def test_each_mistake_is_warned_of_with_what_to_do(
         ),
         (
             {"validation": tables["validation"][:5]},
-            "VAL has 5 rows, too few to guard a run with or to advise by; add rows, to",
+            "VAL has 5 rows, and a guard and the advice need 6 at the least; add rows,",
         ),
         (
             {"train": train.assign(y=[*["-1"] * 7, *train["y"][7:]])},

@@ -261,7 +261,7 @@ def test_validation_rows_that_recur_are_counted_and_warned_of(
     validation.to_csv(folder / "validation.csv", index=False)
     path = run()
     assert outcome_of(path)["recurring_validation_rows"] == 7
-    assert "7 validation rows" in capsys.readouterr().out
+    assert "warning: 7 validation rows" in capsys.readouterr().err
 
 
 def test_a_class_that_no_validation_row_has_is_told(

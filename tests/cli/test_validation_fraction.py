@@ -184,7 +184,7 @@ def test_another_fraction_or_seed_is_another_run(
     assert "was started with validation_fraction = 0.4, not 0.5" in line
     assert "was started with seed = 0, not 1" in refusal([*again, "0.4", "--seed", "1"])
     line = refusal([*words, "--resume", "--validation", "validation.csv"])
-    assert "was started with validation_fraction = 0.4, not None" in line
+    assert "was started with validation_fraction = 0.4, not without;" in line
 
 
 @pytest.mark.slow

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import chi2_contingency, norm
 
-from salutary.tables.drift import differences, drift
+from salutary.tables.drift import RARE, differences, drift
 
 RNG = np.random.default_rng(0)
 
@@ -66,3 +66,23 @@ def test_the_columns_that_differ_most_come_first() -> None:
     assert found["gaps"] == pytest.approx(other["gaps"].isna().mean())
     shares = [(table["color"] == "red").mean() for table in (train, other)]
     assert found["color"] == pytest.approx(abs(shares[0] - shares[1]))
+
+
+def test_a_column_that_one_table_lacks_values_of_differs_wholly() -> None:
+    gaps, words = [None] * 40, [f"word {k}" for k in range(40)]
+    for train, other in ((gaps, words), (words, gaps)):
+        frames = (
+            pd.DataFrame({"a": pd.Series(c, dtype=object)}) for c in (train, other)
+        )
+        assert differences(*frames, {"a": "category"}) == {"a": 1.0}
+    same = (pd.DataFrame({"a": pd.Series(gaps, dtype=object)}) for _ in range(2))
+    assert differences(*same, {"a": "category"}) == {}
+
+
+def test_the_chance_of_shares_is_that_of_the_chi_squared_test() -> None:
+    train = pd.DataFrame({"a": ["x"] * 30 + ["y"] * 30})
+    for n_x, named in ((36, False), (55, True)):
+        other = pd.DataFrame({"a": ["x"] * n_x + ["y"] * (60 - n_x)})
+        chance = chi2_contingency([[30, n_x], [30, 60 - n_x]]).pvalue
+        assert (chance < RARE) == named
+        assert bool(differences(train, other, {"a": "category"})) == named

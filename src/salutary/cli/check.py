@@ -322,8 +322,8 @@ def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
     n_rows, n_train = checks["rows"]["validation"], checks["rows"]["train"]
     if n_rows < FEWEST_ROWS:
         yield (
-            f"VAL has {counted(n_rows, 'row')}, too few to guard a run with or to "
-            f"advise by; add rows, to {FEWEST_ROWS} at the least"
+            f"VAL has {counted(n_rows, 'row')}, and a guard and the advice need "
+            f"{FEWEST_ROWS} at the least; add rows, to {FEW_ROWS} or more"
         )
     elif n_rows < FEW_ROWS:
         yield (

@@ -141,8 +141,10 @@ def _as_numbers(values: pd.Series[float]) -> NDArray[np.float64]:
 
 def _of_categories(train: pd.Series[str], other: pd.Series[str]) -> tuple[float, float]:
     """The difference, and how often chance alone gives one like it."""
-    counts = [table.value_counts(dropna=False) for table in (train, other)]
-    both = pd.concat(counts, axis=1).fillna(0.0).to_numpy()
+    values = pd.concat([train, other], ignore_index=True).astype(object)
+    codes, distinct = pd.factorize(values, use_na_sentinel=False)
+    parts = np.split(codes, [len(train)])
+    both = np.stack([np.bincount(part, minlength=len(distinct)) for part in parts], 1)
     shares = both / both.sum(axis=0)
     return float(np.abs(shares[:, 0] - shares[:, 1]).sum() / 2), _chance(both)
 
