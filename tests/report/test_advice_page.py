@@ -42,7 +42,7 @@ def test_the_headline_says_what_the_pool_does_if_it_is_advised(
 ) -> None:
     outcome = outcome_of(
         train__validation=[0.5, 0.6] * 20,
-        information_maximization=pool,
+        whole_pool=pool,
         salutary=[0.8, 0.9] * 20,
     )
     found = advice_answer(outcome)
@@ -54,7 +54,7 @@ def test_nothing_is_said_of_labels_that_are_not_there() -> None:
     outcome = outcome_of(
         train__validation=[0.5, 0.6] * 20,
         train_only=[0.3, 0.4] * 20,
-        information_maximization=[0.9, 0.9] * 20,
+        whole_pool=[0.9, 0.9] * 20,
     )
     # As of an option that relabels, and switched nothing.
     nothing = {**outcome["options"][1], "option": "relabeled", "labels": 0.0}
