@@ -15,7 +15,7 @@ import pytest
 
 from salutary import load
 from salutary.cli.advise import summary as advise_summary
-from salutary.cli.check import KIND_WORDS, MOST_LINES, card, facts, warnings_of
+from salutary.cli.card import KIND_WORDS, MOST_LINES, card, facts, warnings_of
 from salutary.cli.evaluate import FIGURES
 from salutary.cli.evaluate import summary as evaluate_summary
 from salutary.cli.main import main

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salutary.cli.callbacks import at_work, find_callbacks
-from salutary.cli.check import card
+from salutary.cli.card import card
 from salutary.cli.config import TYPED
 from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import run_warnings
