@@ -37,10 +37,11 @@ benchmark = typer.Typer(
 
 @benchmark.callback()
 def overview(context: typer.Context) -> None:
-    """Compare strategies on real data sets, with reports anyone can rerun.
+    """Compare strategies on real data sets.
 
-    Start with 'salutary benchmark list'. 'run' and 'report' need further packages: pip
-    install 'salutary[benchmark]'.
+    Start with 'salutary benchmark list'. Anyone can rerun a report by the command that
+    it names. 'run' and 'report' need further packages: pip install
+    'salutary[benchmark]'.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -299,6 +299,14 @@ def test_verbose_shows_the_log_of_the_library_and_no_more(
     assert f"{folder / 'train.csv'}: 45 rows, 6 columns" in done.stderr
 
 
+@pytest.mark.slow
+def test_verbose_says_each_round_once(arguments: list[str], folder: Path) -> None:
+    done = process([*arguments, "--verbose"], folder)
+    for number in (1, 2, 3):
+        assert done.stderr.count(f"round {number}: ") == 1
+    assert "\nTRAIN " in done.stderr
+
+
 def test_verbose_ends_with_its_command(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

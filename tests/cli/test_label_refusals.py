@@ -126,6 +126,23 @@ def no_values(folder: Path) -> None:
             whole(name, column, "")(folder)
 
 
+def one_value_each(folder: Path) -> None:
+    """Features that tell nothing; one has a value in the first row alone."""
+    for name in ("train", "validation", "pool"):
+        for column, value in (("size", 1), ("color", "red"), ("member", "true")):
+            whole(name, column, value)(folder)
+        whole(name, "day", "2024-01-01")(folder)
+        whole(name, "at", "12:00:00")(folder)
+    cell("train", 3, "size", "")(folder)
+
+
+def names_as_labels(folder: Path) -> None:
+    """Labels that name rows."""
+    for name in ("train", "validation"):
+        rows = len(pd.read_csv(folder / f"{name}.csv"))
+        whole(name, "kind", [100 + row for row in range(rows)])(folder)
+
+
 TABLES: list[tuple[str, Edit, list[str]]] = [
     ("no file", lambda f: (f / "pool.csv").unlink(), ["pool.csv: no such"]),
     ("no bytes", content("pool", b""), ["pool.csv", "Empty"]),
@@ -212,6 +229,16 @@ TABLES: list[tuple[str, Edit, list[str]]] = [
     ("no date", cell("pool", 5, "day", "abc"), ["'day'", "row 5", "'abc'"]),
     ("no time", cell("pool", 5, "at", "25:99:00"), ["'at'", "row 5", "'25:99:00'"]),
     ("no value at all", no_values, ["train.csv", "no feature has a value"]),
+    (
+        "nothing that differs",
+        one_value_each,
+        ["train.csv", "all rows have the same features"],
+    ),
+    (
+        "a class for each row",
+        names_as_labels,
+        ["train.csv", "'kind' has 45 different values in 45 rows", "--target"],
+    ),
 ]
 
 

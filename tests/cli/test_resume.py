@@ -143,12 +143,15 @@ def test_what_holds_no_run_is_refused(folder: Path, refusal: Refusal) -> None:
     assert "ledger.sqlite: is not a ledger" in refusal(["resume", str(folder)])
 
 
-def test_a_lower_budget_of_a_finished_run_changes_nothing(
-    run_dir: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+def test_a_budget_cannot_be_lowered(
+    run_dir: Path, folder: Path, refusal: Refusal
 ) -> None:
     _moved(run_dir, folder)
-    main(["resume", str(run_dir), "--budget", "5"])
-    assert "Labels assigned: 15" in capsys.readouterr().out
+    before = ledger_of(run_dir)
+    line = refusal(["resume", str(run_dir), "--budget", "5"])
+    assert "--budget 5: " in line
+    assert "has a budget of 15, which cannot be lowered" in line
+    assert ledger_of(run_dir) == before
 
 
 def test_a_ledger_of_before_says_to_repeat_the_command(

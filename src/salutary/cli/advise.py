@@ -16,7 +16,7 @@ from salutary.cli.conventions import is_conventional
 from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import table_warnings
 from salutary.cli.running import show_checks
-from salutary.cli.terminal import display, print_json, printable, tell
+from salutary.cli.terminal import display, print_json, printable, say, tell
 from salutary.cli.texts import takes_texts
 from salutary.cli.verdict import verdict_lines
 from salutary.errors import InputError, counted
@@ -175,7 +175,7 @@ def advise(
         print_json(report)
         return
     for line in (*summary(report), *(() if out is None else where_the_page_is(out))):
-        print(line)
+        say(line)
 
 
 def _compare(sources: Sources, plan: Plan, jobs: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from salutary.cli import parameters
 from salutary.cli.card import WIDTH, facts, warnings_of
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
-from salutary.cli.terminal import display, print_json, printable
+from salutary.cli.terminal import display, print_json, printable, say
 from salutary.cli.texts import TEXTS, TextPair, columns_of
 from salutary.tables.urls import table_at
 
@@ -80,9 +80,9 @@ def check(
         print_json(found)
         return
     for line in (*facts(checks, MOST_FEATURES), *_of_documents(documents)):
-        print(line)
+        say(line)
     for text in warnings_of(checks):
-        print(f"warning: {text}")
+        say(f"warning: {text}")
 
 
 def _of_documents(names: tuple[str, ...]) -> Iterator[str]:

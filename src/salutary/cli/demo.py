@@ -9,7 +9,7 @@ from rich.table import Table
 
 from salutary.cli import parameters
 from salutary.cli.conventions import is_conventional
-from salutary.cli.terminal import display, print_json
+from salutary.cli.terminal import display, print_json, say
 from salutary.names import TRAIN_AND_VALIDATION, TRAIN_ONLY
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def demo(as_json: parameters.AsJson = False) -> None:
     if as_json:
         print_json(_document(_results()))
         return
-    print(
+    say(
         "Handwritten digits (scikit-learn), pixels standardized: 100 labeled images, "
         "359 to validate, 979 without labels, 359 to test. Logistic regression, C = 1; "
         f"mean ± standard error over {N_SPLITS} splits."
     )
     results = _results()
     Console().print(_table(results))
-    print(conclusion(results))
+    say(conclusion(results))
 
 
 def _results() -> pd.DataFrame:

@@ -11,7 +11,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
-from salutary.cli.terminal import display, print_json, printable
+from salutary.cli.terminal import display, print_json, printable, say
 from salutary.errors import counted
 from salutary.tables.urls import table_at
 
@@ -64,7 +64,7 @@ def evaluate(
         print_json(found)
         return
     for line in summary(found):
-        print(line)
+        say(line)
 
 
 def summary(found: dict[str, Any]) -> Iterator[str]:

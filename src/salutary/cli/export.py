@@ -53,12 +53,13 @@ def export(
     ] = None,
     as_json: parameters.AsJson = False,
 ) -> None:
-    """Write the labels that were not undone, with the rows' own columns.
+    """Write the labels of a run with the rows' own columns.
 
-    Each row tells where its label comes from: salutary, the run and its start, the
-    round, the rule, the influence with its standard error, and the probability. What
-    people say of the label stands apart from it. The table of the rows must be where it
-    was, and as it was. 'salutary import' brings back what people then decide.
+    Labels that the guard undid are left out. Each row tells where its label comes from:
+    salutary, the run and its start, the round, the rule, the influence with its
+    standard error, and the probability. What people say of the label stands apart from
+    it. The table of the rows must be where it was, and as it was. 'salutary import'
+    brings back what people then decide.
 
     Example: salutary export runs/first --to label-studio --out tasks
     """

@@ -41,12 +41,13 @@ def import_(
     ] = None,
     as_json: parameters.AsJson = False,
 ) -> None:
-    """Store what people have decided about a run's labels: all of FILE or nothing.
+    """Store what people have decided about a run's labels.
 
-    A row goes by its number or id. With the label that the run gave it, the label is
-    accepted; with another, changed. A row without an answer stays as it is. Refused are
-    rows that have no label of this run, unknown classes, two answers for one row, and
-    files of another run. The same file twice changes nothing the second time.
+    All of FILE is stored, or nothing. A row goes by its number or id. With the label
+    that the run gave it, the label is accepted; with another, changed. A row without an
+    answer stays as it is. Refused are rows that have no label of this run, unknown
+    classes, two answers for one row, and files of another run. The same file twice
+    changes nothing the second time.
 
     Example: salutary import runs/first reviewed.csv
     """

@@ -26,11 +26,12 @@ def report(
     ],
     as_json: parameters.AsJson = False,
 ) -> None:
-    """Write a page about a run: whether it helped, and which labels to distrust.
+    """Write a page about a run, to open in a browser.
 
-    The page is RUN_DIR/report.html, one file that needs no network. A run writes it
-    when it ends, unless it was told --no-report. It is made of the ledger; the rows'
-    own columns are read from the tables, if these are as they were.
+    It shows whether the run helped, and which labels to distrust. The page is
+    RUN_DIR/report.html, one file that needs no network. A run writes it when it ends,
+    unless it was told --no-report. It is made of the ledger; the rows' own columns are
+    read from the tables, if these are as they were.
 
     Example: salutary report runs/first
     """

@@ -56,6 +56,12 @@ def resume(
                 f"{options.get('budget')}, so a comparison keeps it; run 'salutary "
                 "advise' anew with another --out, or leave --budget out"
             )
+        before = options.get("budget")
+        if before is not None and budget < before:
+            raise InputError(
+                f"--budget {budget}: {run_dir} has a budget of {before}, which cannot "
+                "be lowered; pass at least the same, or leave --budget out"
+            )
         options["budget"] = budget
     if callback:
         options["callback"] = [

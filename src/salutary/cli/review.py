@@ -32,7 +32,7 @@ def review(
     ] = False,
     as_json: parameters.AsJson = False,
 ) -> None:
-    """Accept, change or reject the labels of a run, on a page in your browser.
+    """Accept, change or reject labels of a run in your browser.
 
     The page shows one label at a time or a grid, the most doubtful first, and is
     served on this machine alone, at an address that holds a secret. Decisions go to

@@ -13,7 +13,15 @@ from salutary.cli.card import card
 from salutary.cli.config import TYPED
 from salutary.cli.report import report_at_end, where_the_page_is
 from salutary.cli.run_summary import run_warnings
-from salutary.cli.terminal import Display, display, is_quiet, print_json, tell
+from salutary.cli.terminal import (
+    Display,
+    are_logs_shown,
+    display,
+    is_quiet,
+    print_json,
+    say,
+    tell,
+)
 
 if TYPE_CHECKING:
     from salutary.labeling.outcome import Round
@@ -74,7 +82,8 @@ def run_and_summarize(
     with display(request.budget, unit) as shown, at_work():
 
         def show(record: Round) -> None:
-            shown.advance(len(record.selection), describe(record))
+            line = "" if are_logs_shown() else describe(record)
+            shown.advance(len(record.selection), line)
 
         report = run_tables(
             kind, request, shown.stage, show, partial(show_checks, shown), told
@@ -91,4 +100,4 @@ def run_and_summarize(
         print_json(report)
         return
     for line in (*summary(report, request.out), *where_the_page_is(request.out)):
-        print(line)
+        say(line)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from shutil import get_terminal_size
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -54,6 +57,12 @@ def show_logs(verbose: bool) -> None:
         logger.addHandler(_LogLines())
 
 
+def are_logs_shown() -> bool:
+    """Whether what the library logs is shown, each round among it."""
+    handlers = logging.getLogger("salutary").handlers
+    return any(isinstance(handler, _LogLines) for handler in handlers)
+
+
 class _LogLines(logging.Handler):
     """A line on standard error for each record, above a bar if there is one."""
 
@@ -70,7 +79,7 @@ class Display(Protocol):
         """Show a step while the block runs, and how far it is if the block reports."""
 
     def advance(self, steps: int, message: str) -> None:
-        """Show that the run has got this many steps further."""
+        """Show that the run has got this many steps further; the message may be ""."""
 
 
 @contextmanager
@@ -159,7 +168,7 @@ class Lines:
     def show(self) -> None:
         """Print what was noted."""
         for message in self._held:
-            if message != self._last:
+            if message not in ("", self._last):
                 tell(message)
             self._last = message
         self._held.clear()
@@ -185,8 +194,10 @@ class Bar:
     def advance(self, steps: int, message: str) -> None:
         """Move the bar, and print the message above it unless it was the last one."""
         self._progress.update(self._run, advance=steps, visible=True)
-        if message != self._last:
-            self._progress.console.print(message, markup=False, highlight=False)
+        if message not in ("", self._last):
+            console = self._progress.console
+            line = in_width(message, console.width)
+            console.print(line, markup=False, highlight=False)
         self._last = message
 
 
@@ -195,10 +206,47 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
+def say(line: str) -> None:
+    """Print a line of a result on standard output, unless the caller has closed that.
+
+    On a terminal it is broken between words; a file or a pipe gets it whole.
+    """
+    if sys.stdout is not None:
+        print(_for_stream(line, sys.stdout))
+
+
 def tell(line: str) -> None:
-    """Print a line on standard error, unless the caller has closed that."""
+    """Print a line on standard error, as `say` does on standard output."""
     if sys.stderr is not None:
-        print(line, file=sys.stderr, flush=True)
+        print(_for_stream(line, sys.stderr), file=sys.stderr, flush=True)
+
+
+def _for_stream(line: str, stream: TextIO) -> str:
+    return in_width(line, get_terminal_size().columns) if stream.isatty() else line
+
+
+def in_width(line: str, columns: int) -> str:
+    """The line, broken between words where it is longer than a terminal is wide.
+
+    What follows a break begins where the line's text does: after a title that is set
+    apart by two spaces or more, or else after the line's own indentation.
+
+    Examples
+    --------
+    >>> print(in_width("TRAIN   200 rows, of which 100 are yes", 24))
+    TRAIN   200 rows, of
+            which 100 are
+            yes
+    """
+    if len(line) <= columns:
+        return line
+    title = re.match(r"\s*(?:\S+ )*?\S+ {2,}|\s*", line)
+    indent = title.end() if title and title.end() <= columns // 2 else 0
+    broken = textwrap.wrap(
+        line, columns, subsequent_indent=" " * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(broken)
 
 
 LONGEST_LINE = 1000

@@ -86,7 +86,8 @@ class Checks:
         Columns that are no features as they name rows, and what they hold, see
         `id_like`.
     constant : list of str
-        Features with one value at most in the training table.
+        Features with one value at most in the training table. A gap among categories is
+        a value, and elsewhere filled.
     perhaps_ids : list of str
         Features that may name rows, see `salutary.tables.identifiers.perhaps_ids`.
     validation_in_pool : int
@@ -136,7 +137,7 @@ def check_tables(
         pool_marker=tables.pool_marker,
         features=dict(kinds),
         left_out=dict(tables.left_out),
-        constant=[name for name in plain if train[name].nunique(dropna=True) < 2],
+        constant=[name for name in plain if _is_constant(train[name], plain[name])],
         perhaps_ids=perhaps_ids(train, plain),
         validation_in_pool=(
             count_recurring(frames["validation"], frames["pool"])
@@ -156,6 +157,10 @@ def check_tables(
             if name != "train"
         },
     )
+
+
+def _is_constant(values: pd.Series[Any], kind: str) -> bool:
+    return bool(values.nunique(dropna=kind != "category") < 2)
 
 
 def _classes(tables: Tables) -> dict[str, dict[str, int]]:

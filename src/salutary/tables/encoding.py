@@ -342,7 +342,8 @@ def fit_encoder(
     Raises
     ------
     InputError
-        If no feature has a value, or the language model cannot be loaded.
+        If no feature has a value, all training rows have the same features, or the
+        language model cannot be loaded.
 
     Warns
     -----
@@ -357,6 +358,11 @@ def fit_encoder(
         matrix = np.asarray(fit_transform(encoder, stacked, len(frames[0])))
         matrices = {"train": matrix[: len(frames[0])], "pool": matrix[len(frames[0]) :]}
         matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
+    if not np.ptp(matrices["train"], axis=0).any():
+        raise InputError(
+            f"{sources.train}: all rows have the same features, so nothing tells the "
+            "classes apart; add a column that differs between rows"
+        )
     embedder = embedder_of(encoder)
     if embedder is not None:
         called, documents = sources.names(), list(sources.documents)

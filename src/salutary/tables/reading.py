@@ -31,6 +31,7 @@ from salutary.tables.roles import check_roles, feature_columns
 from salutary.tables.sources import HeldOut, Sources
 from salutary.tables.targets import (
     cast_labels,
+    check_classes,
     labels_with_gaps,
     target_labels,
     target_type,
@@ -166,6 +167,7 @@ def read_tables(sources: Sources, seed: int | None = None) -> Tables:
         )
     )
     classes, train_labels = np.unique(labels, return_inverse=True)
+    check_classes(len(classes), len(labels), sources.target, str(sources.train))
     pool_labels, marker = None, None
     if pool is not None:
         pool_labels, marker = _pool_labels(named, classes, label_type, sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ MARKERS = frozenset(
 
 scikit-learn marks them by -1.
 """
+
+FEW_CLASSES = 20
+"""So many classes may also have fewer than two rows each."""
 
 
 def typed_labels(table: pa.Table, target: str) -> pa.Table:
@@ -237,10 +241,38 @@ def target_labels(
     try:
         if labels.dtype.kind == "f" and np.isinf(labels).any():
             raise ValueError
-        check_classification_targets(labels)
+        with warnings.catch_warnings():  # `check_classes` refuses many classes
+            warnings.simplefilter("ignore", UserWarning)
+            check_classification_targets(labels)
     except ValueError:
         raise InputError(
             f"{name}: target column {target!r} holds real numbers, not classes; sort "
             "them into bins first"
         ) from None
     return labels
+
+
+def check_classes(n_classes: int, n_rows: int, target: str, name: str) -> None:
+    """Refuse a training table whose labels are hardly ever the same.
+
+    Parameters
+    ----------
+    n_classes : int
+    n_rows : int
+    target : str
+        Name of the column of labels.
+    name : str
+        Name of the table in messages.
+
+    Raises
+    ------
+    InputError
+        If there are more than `FEW_CLASSES` classes, and fewer than two rows of each on
+        average: these are amounts, names of rows, or texts.
+    """
+    if n_classes > max(FEW_CLASSES, n_rows / 2):
+        raise InputError(
+            f"{name}: target column {target!r} has {n_classes} different values in "
+            f"{n_rows} rows, so they are hardly classes; pass the column that "
+            "holds the classes as --target, or sort amounts into bins first"
+        )
