@@ -7,7 +7,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from salutary.advice.after_run import verdict_on
+from salutary.advice.after_run import RunToJudge, verdict_on
 from salutary.labeling.definition import split_folds
 from salutary.labeling.loop import run, start
 from salutary.labeling.problem import Problem
@@ -124,6 +124,16 @@ def test_a_run_that_kept_no_label_is_not_judged_by_those_of_its_folds() -> None:
         *("train + validation", "train only", "validation only"),
         "train + weighted validation",
     ]
+
+
+def test_a_run_can_be_judged_later_without_its_pool() -> None:
+    guarded = problem(guard=True)
+    state, _ = run(guarded, 10)
+    kept = RunToJudge.of(guarded, state, "log_loss").without_the_pool()
+    assert len(kept.problem.pool.weight) < len(X[70:])
+    found, expected = kept.verdict(), verdict_on(guarded, state)
+    assert expected is not None
+    assert found.to_dict() == expected.to_dict()
 
 
 def test_without_a_guard_there_is_nothing_to_judge_by() -> None:

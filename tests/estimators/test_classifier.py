@@ -1,6 +1,7 @@
 """The scikit-learn face against plain fits of exactly the rows it names."""
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -378,6 +379,21 @@ def test_the_history_says_by_which_scores_a_round_chose(guard: bool) -> None:
 
 
 # What the final model is fitted on
+
+
+def test_the_verdict_is_reached_when_it_is_first_asked_for() -> None:
+    model = salutary(guard=True, rule=worst)
+    assert not hasattr(model, "verdict_")
+    X, y, X_val, y_val = draw()
+    model.fit(X, y, X_val, y_val)
+    assert "verdict_" not in vars(model)
+    sent = pickle.loads(pickle.dumps(model.set_params(rule="tempered")))
+    assert sent.verdict_.to_dict() == model.verdict_.to_dict()
+    assert model.verdict_ is model.verdict_
+    first = model.verdict_.table
+    model.fit(X[::-1], y[::-1], X_val, y_val)
+    assert not first.equals(model.verdict_.table)
+    assert model.set_params(guard=False).fit(X, y, X_val, y_val).verdict_ is None
 
 
 @pytest.mark.parametrize("refit", ["auto", False, True])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -22,10 +22,12 @@ from salutary.labeling.fitting import (
     fit_converged,
     jobs_for_fits,
     training_rows,
+    with_rows_of,
 )
 from salutary.labeling.guard import decrease_in
 from salutary.labeling.loop import State
 from salutary.labeling.rows import LabeledRows, join
+from salutary.labeling.rules import RULES
 from salutary.names import RELABELED, SALUTARY
 
 BASELINES = {
@@ -45,6 +47,53 @@ Beside = Callable[[int], FoldResults]
 def nothing(number: int) -> FoldResults:
     """No further options."""
     return {}
+
+
+@dataclass(frozen=True)
+class RunToJudge:
+    """What the verdict on a run that has ended needs of it.
+
+    Parameters
+    ----------
+    problem : Definition
+        With a guard.
+    kept : Snapshot
+        After the best round.
+    folds : tuple of Snapshot
+        Of each fold, after the round that did best on the canary rows of the others.
+    objective : str
+        What users call the objective of the problem.
+    """
+
+    problem: Definition
+    kept: Snapshot
+    folds: tuple[Snapshot, ...]
+    objective: str
+
+    @classmethod
+    def of(cls, problem: Definition, state: State, objective: str) -> RunToJudge:
+        """What is needed of a run, with all of its pool."""
+        rounds = _rounds_by_other_folds(problem, state)
+        folds = (state.fold_history[chosen] for chosen in rounds)
+        snapshots = tuple(each[number] for number, each in enumerate(folds))
+        return cls(problem, state.best, snapshots, objective)
+
+    def without_the_pool(self) -> RunToJudge:
+        """The same, to be kept or pickled: with those pool rows that got labels."""
+        problem, (kept, *folds) = with_rows_of(self.problem, [self.kept, *self.folds])
+        # No rule is used any more, and one that a user wrote may not be pickled.
+        return replace(
+            self,
+            problem=replace(problem, rule=RULES["paper"]),
+            kept=kept,
+            folds=tuple(folds),
+        )
+
+    def verdict(self, beside: Beside = nothing, n_jobs: int | None = None) -> Verdict:
+        """Judge the run, see `verdict_on`."""
+        problem = self.problem
+        measure = Measure(problem.canary, problem.objective, self.objective)
+        return reach_verdict(_judged(self, beside, n_jobs), measure)
 
 
 def verdict_on(
@@ -81,21 +130,16 @@ def verdict_on(
     """
     if not problem.folds:
         return None
-    measure = Measure(problem.canary, problem.objective, objective)
-    return reach_verdict(_judged(problem, state, beside, n_jobs), measure)
+    return RunToJudge.of(problem, state, objective).verdict(beside, n_jobs)
 
 
-def _judged(
-    problem: Definition, state: State, beside: Beside, n_jobs: int | None
-) -> dict[str, Judged]:
+def _judged(run: RunToJudge, beside: Beside, n_jobs: int | None) -> dict[str, Judged]:
     """The baselines and a run's labels on the canary rows, fold after fold."""
-    chosen = _rounds_by_other_folds(problem, state)
+    problem, kept = run.problem, run.kept
 
     def judged(number: int, fold: Fold) -> FoldResults:
-        snapshot = state.fold_history[chosen[number]][number]
         # Without labels in the run, those of the folds are nobody's.
-        kept = state.best
-        labels = _with_labels(problem, snapshot, kept) if len(kept) else {}
+        labels = _with_labels(problem, run.folds[number], kept) if len(kept) else {}
         task, canary = task_of(problem, fold), in_float64(fold.canary)
         return {
             **judge_fold(task, canary, BASELINES),

@@ -15,8 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length
 from threadpoolctl import threadpool_limits
 
-from salutary.advice.after_run import verdict_on
-from salutary.advice.verdict import Verdict
+from salutary.advice.after_run import RunToJudge
 from salutary.arrays import IntArray
 from salutary.estimators.explaining import ExplainingMixin, RunToExplain
 from salutary.estimators.mistakes import check_rows, row_keys, warn_without_pool
@@ -190,7 +189,8 @@ class SalutaryClassifier(
     verdict_ : Verdict or None
         Whether to use the labels, or to train on labeled rows, on validation rows or on
         both without them: ``verdict_.sentence`` says it in words, ``verdict_.table`` in
-        figures. These alternatives have the kind of ``estimator``, with a tuned C. None
+        figures. These alternatives have the kind of ``estimator``, with a tuned C. It
+        is computed when it is first looked at, which can take as long as the run. None
         without a guard, and if there was nothing to label.
     n_features_in_ : int
         Number of columns of ``X``.
@@ -416,7 +416,6 @@ class SalutaryClassifier(
             warn_without_pool()
             self._to_explain: RunToExplain | None = None
             self._remember(y, unlabeled, [], 0, "pool_exhausted")
-            self.verdict_: Verdict | None = None
             model = clone(template).fit(
                 rows.X, self.classes_[codes], sample_weight=weight
             )
@@ -446,8 +445,10 @@ class SalutaryClassifier(
             self._remember_apart(y, *ended)
         else:
             self._remember(y, unlabeled, *ended)
-        objective = objective_name(self.objective)
-        self.verdict_ = verdict_on(problem, state, objective, n_jobs=self.n_jobs)
+        if problem.folds:
+            objective = objective_name(self.objective)
+            to_judge = RunToJudge.of(problem, state, objective)
+            self._to_judge = to_judge.without_the_pool()
         self._to_explain = RunToExplain.of(problem, state, kept, held)
         return training_rows(problem, best.rows, best.labels), best.model
 

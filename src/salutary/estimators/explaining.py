@@ -16,11 +16,10 @@ from salutary.arrays import IntArray
 from salutary.deep.rows import as_pandas
 from salutary.influence.inputs import column_names
 from salutary.labeling.explanation import Explanation, explain
-from salutary.labeling.fitting import Snapshot
+from salutary.labeling.fitting import Snapshot, with_rows_of
 from salutary.labeling.loop import State
 from salutary.labeling.problem import Problem
 from salutary.labeling.rules import RULES, find_rule
-from salutary.pools.arrays import ArrayPool
 
 
 @dataclass(frozen=True)
@@ -58,18 +57,16 @@ class RunToExplain:
         labeled, validation : ndarrays of row numbers, dtype intp
             ``validation`` is empty if the validation rows are no rows of ``X``.
         """
-        best, folds = state.best, state.fold_history[state.best_round]
-        pool, rows = problem.pool, np.arange(len(problem.pool.weight))
+        snapshots = [state.best, *state.fold_history[state.best_round]]
         if problem.hessian == "train":
-            rows = np.unique(np.concatenate([each.rows for each in (best, *folds)]))
-            pool = ArrayPool.of(pool.take(rows), pool.weight[rows])
+            problem, snapshots = with_rows_of(problem, snapshots)
+        best, *folds = snapshots
         if not len(validation):
             validation = np.arange(len(problem.validation))
         nothing = np.zeros(0, dtype=np.intp)
         return cls(
             problem=replace(
                 problem,
-                pool=pool,
                 rule=RULES["paper"],
                 # The guard's own rows are judged no more.
                 folds=tuple(
@@ -77,16 +74,11 @@ class RunToExplain:
                     for fold in problem.folds
                 ),
             ),
-            snapshot=_at(rows, best),
-            folds=tuple(_at(rows, each) for each in folds),
+            snapshot=best,
+            folds=tuple(folds),
             labeled=labeled,
             validation=validation,
         )
-
-
-def _at(rows: IntArray, snapshot: Snapshot) -> Snapshot:
-    """A snapshot whose rows go by their places among others."""
-    return replace(snapshot, rows=np.searchsorted(rows, snapshot.rows))
 
 
 class ExplainingMixin:

@@ -18,7 +18,6 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from salutary.advice.verdict import Verdict
 from salutary.deep.canary import part_validation
 from salutary.deep.distillation import distill
 from salutary.deep.final_model import final_model
@@ -309,7 +308,7 @@ class SalutaryFineTuner(TransductionMixin, ClassifierMixin, BaseEstimator):  # t
         begun, state, records = told.run(task, self.budget)
         outcomes = outcomes_of(state, records)
         self._remember(y, unlabeled, outcomes, state.best_round, state.ending)
-        self.verdict_: Verdict | None = task.verdict(begun.latest, self.budget)
+        self.verdict_ = task.verdict(begun.latest, self.budget)
         self.baselines_ = task.baselines()
         found = distill(task, state.best)
         self.distillation_ = found.figures

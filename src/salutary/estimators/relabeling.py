@@ -282,7 +282,7 @@ def relabel(
         verdict = verdict_on(problem, state, judged_by, n_jobs=n_jobs)
     model = joined_again(estimator, transformer, state.best.model, names)
     found = _relabeling(problem, state, rounds, model, verdict)
-    told.end(found.history, found.termination, verdict, model, given)
+    told.end(found.history, found.termination, lambda: verdict, model, given)
     return found
 
 

@@ -123,20 +123,21 @@ class ToldRun:
         self,
         history: list[dict[str, Any]],
         termination: str,
-        verdict: Verdict | None,
+        verdict: Callable[[], Verdict | None],
         model: Any,
         X: Any,
     ) -> None:
-        """Tell that the run is over, if there was one."""
+        """Tell that the run is over, if there was one; judged if anyone listens."""
 
         def make() -> RunEnd:
+            judged = verdict()
             return RunEnd(
                 outcome={
                     "termination": termination,
                     "rounds": len(history) - 1,
                     "refused_rounds": sum(each["undone"] for each in history),
                     "labels": len(self._labels),
-                    "verdict": None if verdict is None else verdict.to_dict(),
+                    "verdict": None if judged is None else judged.to_dict(),
                 },
                 rounds=[dict(each) for each in history],
                 labels=self._labels,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+from salutary.advice.after_run import RunToJudge
 from salutary.advice.verdict import Verdict
 from salutary.displays.reprs import in_a_notebook, rounds_table
 from salutary.estimators.told import ToldRun
@@ -25,7 +28,18 @@ class TransductionMixin:
     """
 
     classes_: NDArray[Any]
-    verdict_: Verdict | None
+    n_jobs: int | None
+    _to_judge: RunToJudge | None
+
+    @cached_property
+    def verdict_(self) -> Verdict | None:
+        """Whether to use the labels; judged when it is first asked for."""
+        if not hasattr(self, "history_"):
+            raise AttributeError(f"{type(self).__name__} is not fitted: no verdict_")
+        if self._to_judge is None:
+            return None
+        with threadpool_limits(limits=1, user_api="blas"):
+            return self._to_judge.verdict(n_jobs=self.n_jobs)
 
     def _remember(
         self,
@@ -50,7 +64,9 @@ class TransductionMixin:
             Why the run ended.
         """
         self._remember_rounds(outcomes, best_round, ending)
-        vars(self).pop("pool_labels_", None)
+        self._to_judge = None
+        for name in ("pool_labels_", "verdict_"):  # of a fit before
+            vars(self).pop(name, None)
         self.transduction_ = y.copy()
         self.labeled_iter_ = np.where(unlabeled, -1, 0)
         self.influence_ = np.full(len(y), np.nan)
@@ -101,7 +117,7 @@ class TransductionMixin:
     def _tell_end(self, told: ToldRun, model: Any, X: Any) -> None:
         """Tell the callbacks what came of the run, with rows that the model takes."""
         ending = str(self.termination_condition_)
-        told.end(self.history_, ending, self.verdict_, model, X)
+        told.end(self.history_, ending, lambda: self.verdict_, model, X)
 
     def _html_repr(self) -> str:
         """What a notebook shows: scikit-learn's diagram, the verdict and the rounds."""

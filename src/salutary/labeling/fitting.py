@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ from salutary.influence.solvers import ConjugateGradient
 from salutary.influence.training import TrainingRows, approach, minimize
 from salutary.labeling.definition import Definition
 from salutary.labeling.rows import LabeledRows
+from salutary.pools.arrays import ArrayPool
+
+P = TypeVar("P", bound=Definition)
 
 REFIT_TOLERANCE = 1e-8
 """Tolerance of fits whose influences are computed."""
@@ -72,6 +77,14 @@ class Snapshot:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def with_rows_of(problem: P, snapshots: Sequence[Snapshot]) -> tuple[P, list[Snapshot]]:
+    """The problem with a pool of the snapshots' rows alone, and these in that pool."""
+    rows = np.unique(np.concatenate([each.rows for each in snapshots]))
+    pool = ArrayPool.of(problem.pool.take(rows), problem.pool.weight[rows])
+    moved = [replace(each, rows=np.searchsorted(rows, each.rows)) for each in snapshots]
+    return replace(problem, pool=pool), moved
 
 
 def begin(problem: Definition) -> Snapshot:
