@@ -49,10 +49,8 @@ DATA = (*NINE, "digits")
 SIZES = (100, 300)
 """Rows to train on, and as many to validate on."""
 
-WORSE = (("bank", 100), ("electric", 100))
-"""Tables on which a model is significantly worse; they are drawn ten times more."""
-
-DRAWS = 10
+DRAWS = 5
+"""Times that every pair of a table and a size is drawn anew."""
 
 POOL, TEST = 2_000, 4_000
 COMPONENTS = 64
@@ -209,29 +207,26 @@ class Verdicts:
     def frame(self) -> pd.DataFrame:
         """A row for each table and size."""
         return pd.DataFrame(
-            {
-                "data": self.found["data"],
-                "rows": self.found["size"],
-                "labels kept": self.found["labels"],
-                "label: labels are": self.found["label_says"],
-                "advise: labels are": self.found["advise_says"],
-                "label advises": self.found["label_option"],
-                "advise advises": self.found["advise_option"],
-                "label less reference": _differences(self.found, "label"),
-                "advise less reference": _differences(self.found, "advise"),
-            }
-        ).sort_values(["rows", "data"])
+            [
+                {"data": data, "rows": size, **_agreement(own), **_behind_in(own)}
+                for (size, data), own in self.found.groupby(["size", "data"])
+            ]
+        )
 
     def plot(self) -> Figure:
-        """Differences to the reference, with two standard errors."""
+        """Differences to the reference: every draw, and the mean."""
         figure = Figure(figsize=(8, 5), layout="constrained")
-        found = self.found.sort_values(["size", "data"])
-        names = [f"{name}, {n}" for name, n in found[["data", "size"]].to_numpy()]
         panels = figure.subplots(1, 2, sharey=True)
+        pairs = [*self.found.groupby(["size", "data"])]
+        names = [f"{data}, {size}" for (size, data), _ in pairs]
         for run, axes in zip(("label", "advise"), panels, strict=True):
-            axes.errorbar(
-                found[f"{run}_behind"], names, xerr=SURE * found[f"{run}_se"], fmt="o"
-            )
+            for place, (_, own) in enumerate(pairs):
+                behind = own[f"{run}_behind"]
+                axes.plot(behind, np.full(len(own), place), ".", color="0.6")
+                axes.errorbar(
+                    behind.mean(), place, xerr=SURE * behind.sem(), fmt="o", color="C0"
+                )
+            axes.set_yticks(range(len(names)), names)
             axes.axvline(0, color="0.4", lw=0.8)
             axes.set_title(f"model of {run}")
             axes.set_xlabel("log loss less the reference's")
@@ -256,25 +251,17 @@ class Counts:
         return pd.DataFrame([self._row(str(size), own) for size, own in parts])
 
     def _row(self, size: str, own: pd.DataFrame) -> dict[str, Any]:
-        said = own[["label_says", "advise_says"]]
-        pairs = [set(pair) for pair in said.to_numpy().tolist()]
-        same = own["label_option"] == own["advise_option"]
-        besides_pool = (own["advise_option"] == WHOLE_POOL) & (
-            own["label_option"] == TRAIN_AND_VALIDATION
-        )
-        row = {
-            "rows": size,
-            "tables": len(own),
-            "contradictions": sum(pair == {"better", "worse"} for pair in pairs),
-            "the same option advised": int(same.sum()),
-            "the same, the pool apart": int((same | besides_pool).sum()),
-        }
+        row: dict[str, Any] = {"rows": size, "runs": len(own), **_agreement(own)}
         for run in ("label", "advise"):
-            behind = own[f"{run}_behind"]
-            least = np.maximum(SURE * own[f"{run}_se"], SAME)
-            row[f"{run} significantly better"] = int((behind < -least).sum())
-            row[f"{run} significantly worse"] = int((behind > least).sum())
-            row[f"{run} less reference, mean"] = f"{own[f'{run}_behind'].mean():+.4f}"
+            pairs = own.groupby(["size", "data"])[f"{run}_behind"]
+            mean, least = pairs.mean(), np.maximum(SURE * pairs.sem(), SAME)
+            row["tables"] = len(mean)
+            row[f"{run} significantly better"] = int((mean < -least).sum())
+            row[f"{run} significantly worse"] = int((mean > least).sum())
+            alone = np.maximum(SURE * own[f"{run}_se"], SAME)
+            worse = int((own[f"{run}_behind"] > alone).sum())
+            row[f"{run} worse in a single run"] = worse
+            row[f"{run} less reference, mean"] = f"{mean.mean():+.4f}"
         return row
 
     def plot(self) -> Figure:
@@ -283,7 +270,7 @@ class Counts:
         axes = figure.subplots()
         for size, own in self.found.groupby("size"):
             axes.plot(
-                own["label_behind"], own["advise_behind"], "o", label=f"{size} rows"
+                own["label_behind"], own["advise_behind"], ".", label=f"{size} rows"
             )
         axes.axhline(0, color="0.4", lw=0.8)
         axes.axvline(0, color="0.4", lw=0.8)
@@ -292,88 +279,39 @@ class Counts:
         return figure
 
 
-@dataclass(frozen=True)
-class Draws:
-    """What other draws show of tables on which a model was significantly worse.
-
-    Parameters
-    ----------
-    found : DataFrame
-        Measurements of several draws.
-    """
-
-    found: pd.DataFrame
-
-    def frame(self) -> pd.DataFrame:
-        """A row for each table, size and command."""
-        return pd.DataFrame(
-            [
-                self._row(run, *cell, own)
-                for cell, own in self.found.groupby(["data", "size"])
-                for run in ("label", "advise")
-            ]
-        )
-
-    def _row(self, run: str, data: str, size: int, own: pd.DataFrame) -> dict[str, Any]:
-        behind = own[f"{run}_behind"]
-        least = np.maximum(SURE * own[f"{run}_se"], SAME)
-        error = behind.std() / np.sqrt(len(own))
-        return {
-            "data": data,
-            "rows": size,
-            "model of": run,
-            "draws": len(own),
-            "significantly better": int((behind < -least).sum()),
-            "significantly worse": int((behind > least).sum()),
-            "less reference, mean over draws": f"{behind.mean():+.4f} ± {error:.4f}",
-        }
-
-    def plot(self) -> Figure:
-        """Each draw's difference to the reference."""
-        figure = Figure(figsize=(6, 3.5), layout="constrained")
-        axes = figure.subplots()
-        cells = list(self.found.groupby(["data", "size"]))
-        for number, run in enumerate(("label", "advise")):
-            for place, (_, own) in enumerate(cells):
-                at = np.full(len(own), place + 0.2 * number)
-                name = f"model of {run}" if place == 0 else None
-                axes.plot(own[f"{run}_behind"], at, "os"[number], ms=4, label=name)
-        axes.set_yticks(range(len(cells)), [f"{name}, {n}" for (name, n), _ in cells])
-        axes.axvline(0, color="0.4", lw=0.8)
-        axes.set_xlabel("log loss less the reference's, a point for each draw")
-        axes.legend()
-        return figure
+def _agreement(own: pd.DataFrame) -> dict[str, int]:
+    """In how many runs the two verdicts say the same."""
+    said = own[["label_says", "advise_says"]].to_numpy().tolist()
+    same = own["label_option"] == own["advise_option"]
+    besides_pool = (own["advise_option"] == WHOLE_POOL) & (
+        own["label_option"] == TRAIN_AND_VALIDATION
+    )
+    return {
+        "contradictions": sum({*pair} == {"better", "worse"} for pair in said),
+        "the same of labels": sum(one == other for one, other in said),
+        "the same option": int(same.sum()),
+        "the same, the pool apart": int((same | besides_pool).sum()),
+    }
 
 
-def _differences(found: pd.DataFrame, run: str) -> list[str]:
-    return [
-        f"{behind:+.4f} ± {error:.4f}"
-        for behind, error in zip(
-            found[f"{run}_behind"], found[f"{run}_se"], strict=True
-        )
-    ]
+def _behind_in(own: pd.DataFrame) -> dict[str, str]:
+    """Mean difference to the reference over draws, with its standard error."""
+    behind = {run: own[f"{run}_behind"] for run in ("label", "advise")}
+    return {
+        f"{run} less reference": f"{each.mean():+.4f} ± {each.sem():.4f}"
+        for run, each in behind.items()
+    }
 
 
 def shown(found: pd.DataFrame) -> dict[str, Display]:
-    first = found[found["draw"] == 0]
-    drawn = found.groupby(["data", "size"])["draw"].transform("nunique")
-    return {
-        "Each table": Verdicts(first),
-        "All tables": Counts(first),
-        "Chance or not": Draws(found[drawn > 1]),
-    }
+    drawn = found[found["draw"] < DRAWS]
+    return {"All tables": Counts(drawn), "Each table": Verdicts(drawn)}
 
 
 def main() -> None:
     write_study(
         "verdict",
-        [
-            {"draw": [0], "size": SIZES, "data": DATA},
-            *(
-                {"draw": range(1, 1 + DRAWS), "size": [size], "data": [data]}
-                for data, size in WORSE
-            ),
-        ],
+        [{"draw": [draw], "size": SIZES, "data": DATA} for draw in range(DRAWS)],
         measure,
         shown,
         jobs=2,

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.progress import Progress
 
+from salutary.cli import terminal
 from salutary.cli.terminal import in_width
 
 WORDS = st.text("abcdefghij-,.", min_size=1, max_size=30)
@@ -41,9 +44,58 @@ def test_a_line_that_fits_stays_as_it_is() -> None:
     assert in_width(line, len(line)) == line
 
 
+def test_a_long_step_says_how_fast_it_is_and_how_long_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter([100.0, 105.0, 120.0, 121.0, 140.0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", 10.0)
+    lines = terminal.Lines()
+    with lines.stage("encoding the pool") as report:
+        for done in (10_000, 40_000, 41_000, 60_000):
+            report(done, 1_000_000)
+    assert capsys.readouterr().err.splitlines() == [
+        "encoding the pool",
+        "encoding the pool: 40,000 of 1,000,000, 2,000 a second, 480 s left",
+        "encoding the pool: 60,000 of 1,000,000, 1,500 a second, 627 s left",
+    ]
+
+
+def test_the_next_table_of_a_step_has_a_speed_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter([0.0, 1.0, 20.0, 40.0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", 10.0)
+    lines = terminal.Lines()
+    with lines.stage("embedding") as report:
+        report(90, 100)
+        report(1, 100)
+        report(41, 100)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "embedding: 41 of 100, 2.1 a second, 29 s left"
+    ]
+
+
+def test_a_bar_says_how_fast_a_step_is(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = iter(range(100, 10_000))
+    console = Console(file=sys.stdout, width=100, force_terminal=True)
+    columns = (terminal.Speed(),)
+    progress = Progress(*columns, console=console, get_time=lambda: next(seconds))
+    bar = terminal.Bar(progress, 10, "labels")
+    with bar.stage("encoding the pool") as report:
+        for done in (2_000, 4_000, 6_000):
+            report(done, 1_000_000)
+        task = progress.tasks[1]
+        shown = terminal.Speed().render(task).plain
+        assert shown == f"{task.speed:,.0f} a second"
+        assert float(shown.split()[0].replace(",", "")) > 100
+    assert terminal.Speed().render(progress.tasks[0]).plain == ""
+
+
 def on_a_terminal(words: list[str], folder: Path, columns: int) -> list[str]:
     """What the command shows on a terminal of this width, line by line."""
-    terminal, side = pty.openpty()
+    screen, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     command = [sys.executable, "-m", "salutary", *words]
     with subprocess.Popen(
@@ -52,16 +104,16 @@ def on_a_terminal(words: list[str], folder: Path, columns: int) -> list[str]:
     ) as process:  # fmt: skip
         os.close(side)
         shown = b""
-        while part := _read(terminal):
+        while part := _read(screen):
             shown += part
-    os.close(terminal)
+    os.close(screen)
     assert process.returncode == 0
     return ESCAPES.sub("", shown.decode()).split("\n")
 
 
-def _read(terminal: int) -> bytes:
+def _read(screen: int) -> bytes:
     try:
-        return os.read(terminal, 4096)
+        return os.read(screen, 4096)
     except OSError:  # as Linux says that the other side has closed it
         return b""
 

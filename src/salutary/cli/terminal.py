@@ -22,9 +22,12 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from salutary.errors import shortened
 from salutary.progress import Report, silent
@@ -112,6 +115,7 @@ def display(total: int | None, unit: str) -> Iterator[Display]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        Speed(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
@@ -153,9 +157,10 @@ class Lines:
             if done < before:  # the step has begun on its next table
                 began = now
             before = done
-            if now - printed >= SECONDS_BETWEEN_LINES:
-                left = (now - began) / done * (total - done)
-                self.advance(0, f"{name}: {done} of {total}, {left:.0f} s left")
+            if done and now > began and now - printed >= SECONDS_BETWEEN_LINES:
+                speed = done / (now - began)
+                left = f"{_a_second(speed)}, {(total - done) / speed:.0f} s left"
+                self.advance(0, f"{name}: {done:,} of {total:,}, {left}")
                 printed = now
 
         yield report
@@ -174,6 +179,19 @@ class Lines:
         self._held.clear()
 
 
+class Speed(ProgressColumn):
+    """How many rows or steps of a stage are done in a second; nothing of rounds."""
+
+    def render(self, task: Task) -> Text:
+        """The speed in the last half minute, once it is known."""
+        speed = task.speed if task.fields.get("has_speed") else None
+        return Text(_a_second(speed) if speed else "")
+
+
+def _a_second(speed: float) -> str:
+    return f"{speed:,.0f} a second" if speed >= 10 else f"{speed:.1f} a second"
+
+
 class Bar:
     """A progress bar with the time left."""
 
@@ -185,7 +203,7 @@ class Bar:
     @contextmanager
     def stage(self, name: str) -> Iterator[Report]:
         """Show a second bar, which pulses until the block reports."""
-        task = self._progress.add_task(name, total=None)
+        task = self._progress.add_task(name, total=None, has_speed=True)
         yield lambda done, total: self._progress.update(
             task, completed=done, total=total
         )
