@@ -73,7 +73,7 @@ def test_the_next_table_of_a_step_has_a_speed_of_its_own(
         report(1, 100)
         report(41, 100)
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "embedding: 41 of 100, 2.1 a second, 29 s left"
+        "embedding: 41 of 100, 2.0 a second, 29 s left"
     ]
 
 
