@@ -44,18 +44,25 @@ def verdict_of(found: dict[str, Judged]) -> Verdict:
     return reach_verdict(found, Measure(truth))
 
 
-def test_labels_are_not_advised_where_a_class_cannot_be_judged() -> None:
-    found = judged(
-        train__validation=[0.6, 0.5, 0.6, 0.5],
-        validation_only=[0.01, 0.01, 0.01, 0.01],
-        salutary=[0.2, 0.1, 0.2, 0.1],
-    )
+@pytest.mark.parametrize(
+    "option",
+    ["validation_only", "train__weighted_validation", "salutary", "whole_pool"],
+)
+def test_nothing_but_both_tables_is_advised_where_a_class_has_no_row(
+    option: str,
+) -> None:
+    both, lower = [0.6, 0.5, 0.6, 0.5], [0.2, 0.1, 0.2, 0.1]
+    found = judged(train__validation=both, train_only=both, **{option: lower})
     for one in found.values():
         one.logits[:, 1::2] = one.logits[:, 1::2, ::-1]
     lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
     verdict = reach_verdict(found, Measure(lacking))
     assert verdict.option == "train + validation"
-    assert "cannot be judged, as VAL lacks a class" in verdict.sentence
+    assert verdict.finding in ("no labels", "no difference")
+    assert verdict.sentence == (
+        "Advice: train on both tables; VAL lacks a class, so its rows cannot show what "
+        "else would be better; add rows of that class."
+    )
 
 
 def test_labels_that_add_nothing_sure_are_not_advised() -> None:
@@ -156,19 +163,6 @@ def test_an_option_that_is_ahead_by_chance_is_named() -> None:
     )
 
 
-def test_rows_that_lack_a_class_are_not_advised_however_well_they_do() -> None:
-    both, alone = [0.6, 0.5, 0.6, 0.5], [0.01] * 4
-    found = judged(train__validation=both, train_only=both, validation_only=alone)
-    for one in found.values():
-        one.logits[:, 1::2] = one.logits[:, 1::2, ::-1]
-    lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
-    verdict = reach_verdict(found, Measure(lacking))
-    assert verdict.option == "train + validation"
-    lowest = "The log loss of 'validation only' is the lowest, by 0.5400 "
-    assert lowest in verdict.sentence
-    assert "its model never predicts a class that VAL lacks" in verdict.sentence
-
-
 def test_the_whole_pool_is_advised_where_its_loss_is_lower_sure_or_not() -> None:
     found = verdict_of(
         judged(
@@ -259,18 +253,6 @@ def test_a_pool_that_does_worse_than_labels_is_said_to() -> None:
     )
     assert found.option == "salutary"
     assert found.sentence.endswith(" The whole pool does not lower the log loss.")
-
-
-def test_a_pool_is_not_advised_where_a_class_cannot_be_judged() -> None:
-    both, lower = [0.6, 0.5, 0.6, 0.5], [0.2, 0.1, 0.2, 0.1]
-    options = judged(train__validation=both, whole_pool=lower)
-    for one in options.values():
-        one.logits[:, 1::2] = one.logits[:, 1::2, ::-1]
-    lacking = Truth(np.zeros(4, dtype=np.intp), np.ones(4))
-    found = reach_verdict(options, Measure(lacking))
-    assert found.option == "train + validation"
-    assert "of 'whole pool' is the lowest, by 0.4000 " in found.sentence
-    assert found.sentence.endswith("it cannot be judged, as VAL lacks a class.")
 
 
 @given(LOSSES, LOSSES, LOSSES)

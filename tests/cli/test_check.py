@@ -82,10 +82,10 @@ def test_the_card_says_what_the_tables_hold(
     lines = lines[[line[:5] for line in lines].index("TRAIN") :]
     counts = [tables[name]["y"].value_counts() for name in ("train", "validation")]
     assert lines[0].startswith(
-        f"TRAIN       60 rows; no {counts[0]['no']}, yes {counts[0]['yes']}"
+        f"TRAIN       60 rows; no: {counts[0]['no']}, yes: {counts[0]['yes']}"
     )
     assert lines[1].startswith(
-        f"VAL         50 rows; no {counts[1]['no']}, yes {counts[1]['yes']}; drift 0."
+        f"VAL         50 rows; no: {counts[1]['no']}, yes: {counts[1]['yes']}; drift 0."
     )
     assert lines[2].startswith("POOL        80 rows; no labels; drift 0.")
     assert lines[3] == "features    2: 1 number (size); 1 category (color)"
@@ -229,6 +229,12 @@ def test_each_mistake_is_warned_of_with_what_to_do(
     assert warned(words("check", tables), capsys) == []
     pool, train = tables["pool"], tables["train"]
     rng = np.random.default_rng(8)
+    z = tables["train"]["y"].str[0]
+    with_z = [
+        ("train", tables["train"].assign(z=z)),
+        ("validation", tables["validation"].assign(z="y")),
+        ("pool", pool.assign(z="n")),
+    ]
     for change, expected in (
         (
             {"pool": train},
@@ -273,6 +279,19 @@ def test_each_mistake_is_warned_of_with_what_to_do(
             "VAL has 5 rows, and a guard and the advice need 6 at the least; add rows,",
         ),
         (
+            {"train": train.assign(y=[*["Unlabeled"] * 7, *train["y"][7:]])},
+            "Unlabeled is a class of TRAIN, of 7 rows; if it marks rows without a ",
+        ),
+        (
+            dict(with_z),
+            "'z' tells the class of every row of TRAIN; if it was made from the label",
+        ),
+        (
+            {"train": train.assign(size=[1e9, *train["size"][1:]])},
+            "TRAIN has numbers so far from all others that they set the scale of their "
+            "column, in 'size' (1.7% of rows); correct them",
+        ),
+        (
             {"train": train.assign(y=[*["-1"] * 7, *train["y"][7:]])},
             "-1 is a class of TRAIN, of 7 rows; if it marks rows without a label, take",
         ),
@@ -289,7 +308,7 @@ def test_each_mistake_is_warned_of_with_what_to_do(
         ),
         (
             {"pool": pool.assign(y=["perhaps", *["yes"] * 79])},
-            "1 row of POOL has a label that TRAIN lacks (perhaps), and can only get",
+            "1 row of POOL has a label that TRAIN lacks ('perhaps'), and can only ",
         ),
         (
             {"train": train.assign(y=["rare", *train["y"][1:]])},
@@ -327,6 +346,7 @@ def test_copies_within_val_are_warned_of_beyond_a_twentieth_and_chance(
         "twins": twins,
         "classes": {"train": classes, "validation": classes},
         **{"features": {}, "perhaps_ids": [], "validation_in_pool": 0},
+        **{"tell_the_class": [], "far_from_others": {}},
         "beside": {"validation": beside},
     }
     found = [*warnings_of(checks)]
@@ -392,6 +412,8 @@ def test_the_card_is_short_whatever_the_tables_hold() -> None:
         "left_out": {f"i{k}": "codes" for k in range(90)},
         "constant": [f"n{k}" * 90 for k in range(90)],
         "perhaps_ids": [f"n{k}" * 90 for k in range(90)],
+        "tell_the_class": [f"n{k}" * 90 for k in range(90)],
+        "far_from_others": {f"n{k}": 1 for k in range(90)},
         "validation_in_pool": 50,
         "beside": {"validation": beside, "pool": beside},
     }
@@ -577,6 +599,7 @@ def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> No
         "features": {f"a {kind}": kind for kind in KIND_WORDS},
         **{"left_out": {"i": "codes"}, "constant": ["k"]},
         **{"perhaps_ids": ["n"], "validation_in_pool": 1},
+        **{"tell_the_class": ["n"], "far_from_others": {"n": 1}},
         "beside": {"validation": beside, "pool": beside},
     }
     compared = {
@@ -595,4 +618,4 @@ def test_one_is_not_said_as_several(run_dir: Path, tables: dict[str, Any]) -> No
     ]
     found = [match[0] for line in lines for match in ONE_OF_MANY.finditer(line)]
     assert found == []
-    assert "1 of 1 row of POOL stands in TRAIN" in "\n".join(lines)
+    assert "1 stands in TRAIN" in "\n".join(lines)

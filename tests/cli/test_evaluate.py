@@ -65,7 +65,14 @@ def test_a_person_sees_the_figures_in_a_table(
     found = evaluated(run_dir, folder / "validation.csv", capsys)
     main(["evaluate", str(run_dir), str(folder / "validation.csv")])
     out, err = capsys.readouterr()
-    assert err == "evaluating\n"
+    # Of rows that are not the run's, nothing is said.
+    assert err == (
+        "evaluating\nwarning: this is the validation table of the run, so the figures "
+        "look too good; judge by rows that it has not seen\n"
+    )
+    frame = pd.read_csv(folder / "validation.csv")
+    frame[::-1].to_csv(folder / "others.csv", index=False)
+    assert evaluated(run_dir, folder / "others.csv", capsys)["seen_as"] is None
     lines = [line.split() for line in out.splitlines()]
     model, guess = found["model"], found["guessing"]
     assert [

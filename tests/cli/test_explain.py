@@ -392,7 +392,7 @@ def test_a_comparison_is_not_explained(
         del words[place : place + 2]
     main([*words, "--out", str(folder / "best"), "--splits", "2", "--repeats", "1"])
     line = refusal(["explain", str(folder / "best"), "--id", "p1"])
-    assert "which gives no labels; pass the --out of 'salutary label'" in line
+    assert "keeps no record of why a row got a label; pass the --out of" in line
 
 
 def test_the_example_of_the_help_is_one(capsys: pytest.CaptureFixture[str]) -> None:

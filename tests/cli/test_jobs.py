@@ -1,6 +1,9 @@
 """``--jobs``: the same labels, and advice, on any number of threads or processes."""
 
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -83,3 +86,49 @@ def test_a_number_of_threads_that_there_cannot_be_is_refused(
 ) -> None:
     line = refusal(once([command, *arguments[1:-2], f"--jobs={jobs}"]))
     assert f"--jobs {jobs}: must be at least 1, or -1 for as many as" in line
+
+
+def children(of: int) -> list[int]:
+    """Processes that this one has started, as Linux names them."""
+    return [
+        int(stat.parent.name)
+        for stat in Path("/proc").glob("[0-9]*/stat")
+        if parent_of(int(stat.parent.name)) == of
+    ]
+
+
+def parent_of(process: int) -> int | None:
+    """The parent of a process that still runs."""
+    try:
+        after_name = (
+            Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        )
+    except OSError:
+        return None
+    return None if after_name[0] == "Z" else int(after_name[1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux")
+def test_workers_end_with_a_command_that_is_killed(folder: Path) -> None:
+    words = [
+        *["advise", "train.csv", "--validation", "validation.csv", "--target", "kind"],
+        *["--pool", "pool.csv", "--id", "id", "--budget", "6", "--jobs", "2", "-v"],
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "salutary", *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        # Once a fold is done, its worker knows whom it works for.
+        assert any("fold 2 of 10" in line for line in process.stderr)
+        workers = children(process.pid)
+        assert len(workers) >= 2
+        process.kill()
+        process.wait()
+        # They hold what it wrote to, so this would wait for as long as they live.
+        process.stderr.read()
+        ends = time.monotonic() + 60
+        while any(parent_of(worker) is not None for worker in workers):
+            assert time.monotonic() < ends
+            time.sleep(0.1)

@@ -421,7 +421,8 @@ def test_a_stray_text_among_numbers_is_warned_of(
     shown = ascii(text).replace("\\x", "\\x")
     assert (
         f"warning: {folder / 'train.csv'}: column 'size' is taken as text, not "
-        f"numbers, because of {shown} in row 7; correct it or leave it empty"
+        f"numbers, because of {shown} in row 7; correct it or leave it empty, unless "
+        "these are codes"
     ) in capsys.readouterr().err.splitlines()
 
 

@@ -253,7 +253,7 @@ def test_what_is_no_run_is_refused_in_a_line(tmp_path: Path, run: Path) -> None:
             RunFrames.of_run(path)
     ledger = tmp_path / "ledger.sqlite"
     ledger.write_bytes(b"x" * 200)
-    with pytest.raises(InputError, match="holds no run that labels"):
+    with pytest.raises(InputError, match="holds no record of labels"):
         RunFrames.of_run(tmp_path)
     ledger.write_bytes((run / "ledger.sqlite").read_bytes())
     edit(tmp_path, "UPDATE influences SET n_rows = n_rows + 1 WHERE round = 1")

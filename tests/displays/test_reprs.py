@@ -96,7 +96,7 @@ def test_advice_is_its_sentence_and_its_options() -> None:
     text = repr(advice(n_pool=40))
     assert text.startswith("Advice: train on both tables;")
     assert "▸  train + validation" in text
-    assert "0.5500  0.1400   0.050 to 0.200" in text
+    assert "0.5500  0.1400   0.0500 to 0.2000" in text
     assert "Rows: 30 to train, 50 to validate, 40 in the pool, of which 20 were" in text
     assert str(advice()) == repr(advice())
     assert on_a_screen(text)

@@ -194,7 +194,7 @@ def test_a_run_that_labels_is_no_advice_and_the_other_way_round(
 ) -> None:
     with pytest.raises(InputError, match="holds no comparison"):
         AdviceDisplay.from_run(run)
-    with pytest.raises(InputError, match="holds no run"):
+    with pytest.raises(InputError, match="holds no record of labels"):
         LabelDisplay.from_run(advised)
 
 

@@ -262,3 +262,27 @@ def test_classes_that_no_row_has_are_named() -> None:
     classes = np.array([3, 5, 8])
     assert absent_classes(classes, np.array([1, 1, 1])) == ["3", "8"]
     assert absent_classes(classes, np.array([2, 0, 1])) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "known"),
+    [
+        ("NO", ["no", "yes"], "'no'"),
+        (" yes ", ["no", "yes"], "'yes'"),
+        ("0", ["0.0", "1.0"], "'0.0'"),
+        ("True", ["0", "1"], "'1'"),
+    ],
+)
+def test_another_spelling_of_a_class_is_said_to_be_one(
+    label: str, classes: list[str], known: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"no training row has; write it as {known}$"):
+        encode_labels(np.array([label]), np.array(classes), "y_val")
+
+
+def test_a_class_of_no_training_row_is_refused_with_those_there_are() -> None:
+    with pytest.raises(
+        ValueError, match=r"'maybe' \(row 1\), which no training row"
+    ) as e:
+        encode_labels(["no", "maybe"], np.array(["no", "yes"]), "y_val")
+    assert str(e.value).endswith("(known classes: ['no', 'yes'])")

@@ -104,3 +104,15 @@ def test_a_class_that_gets_no_row_is_left_out() -> None:
     labels, rows = balanced_share(probability, 0.2)
     assert labels.tolist() == [0, 1, 1]
     assert rows.tolist() == [0, 2]
+
+
+def test_a_pool_of_few_rows_has_little_weight() -> None:
+    task = draw()
+    one = LabeledRows(task.pool.X[:1], np.array([2]), np.ones(1))
+    found = task.fit_with_pool(0.3, one, weight=3.0)
+    heavy = 3 * task.rows.weight.mean()
+    rows = task.classes[np.append(task.rows.labels, 2)]
+    reference = LogisticRegression(C=0.3, solver="newton-cholesky", tol=1e-10).fit(
+        np.vstack([task.rows.X, one.X]), rows, np.append(task.rows.weight, heavy)
+    )
+    assert_allclose(found.coef_, reference.coef_, rtol=1e-4, atol=1e-6)

@@ -177,7 +177,8 @@ def test_whole_numbers_as_groups_of_a_csv_stay_in_their_order(tmp_path: Path) ->
     [
         (
             [*"12345", "n.a."],
-            "because of 'n.a.' in row 5; correct it or leave it empty",
+            "because of 'n.a.' in row 5; correct it or leave it empty, "
+            "unless these are codes",
         ),
         (
             ["0,75", "1,5", "2,25", "3,5", "4,5", "5,5"],

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -153,6 +157,21 @@ def cross_fit(
     return together(done, len(rows))
 
 
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end within a second of its parent.
+
+    Where a signal ends the parent, its workers would go on, and keep its output open.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def _judged(
     folds: Sequence[tuple[AdviceTask, IntArray]],
     rows: LabeledRows,
@@ -167,7 +186,10 @@ def _judged(
         return
     # Processes: most of a fold is Python between small matrices, where threads wait.
     at_once = Parallel(n_jobs=n_jobs, return_as="generator")
-    calls = (delayed(_apart)(seen, rows.take(held), options) for seen, held in folds)
+    calls = (
+        delayed(_apart)(seen, rows.take(held), options, os.getpid())
+        for seen, held in folds
+    )
     for results, warned in at_once(calls):
         for warning in warned:
             warnings.warn_explicit(*warning)
@@ -177,9 +199,11 @@ def _judged(
 
 
 def _apart(
-    seen: AdviceTask, held: LabeledRows, options: Mapping[str, Option]
+    seen: AdviceTask, held: LabeledRows, options: Mapping[str, Option], parent: int
 ) -> tuple[FoldResults, list[tuple[Warning, type[Warning], str, int]]]:
     """A fold judged in a process of its own, and what it warned of."""
+    if os.getppid() == parent:  # not a thread, nor on another machine
+        _end_with(parent)
     with (
         threadpool_limits(limits=1, user_api="blas"),
         warnings.catch_warnings(record=True) as caught,

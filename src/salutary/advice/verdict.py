@@ -63,14 +63,18 @@ LABELED = (RELABELED, SALUTARY, "self-training")
 ASSIGNED = (*LABELED, WHOLE_POOL)
 """How the names of options begin that need more than people's labels."""
 
-UNSEEN = "assigned labels cannot be judged, as VAL lacks a class: "
-"""Why such labels are not advised although they seem better."""
+UNSEEN = (
+    "VAL lacks a class, so its rows cannot show what else would be better; add rows of "
+    "that class"
+)
+"""Why nothing else is advised: what never predicts the class would seem better."""
 
 Finding = Literal["better", "worse", "no difference", "no labels"]
 """What assigned labels do, compared with the best use of people's labels alone.
 
 "better" and "worse" only if the 95% interval of the difference leaves out zero, which
-allows for the number of options with such labels. "no labels": none was kept.
+allows for the number of options with such labels, and if every class has a validation
+row. "no labels": none was kept.
 """
 
 
@@ -86,7 +90,8 @@ class Verdict:
         The advice and the reason in words, beginning with "Advice: ".
     finding : {"better", "worse", "no difference", "no labels"}
         What assigned labels do, compared with the best use of people's labels alone.
-        "better" and "worse" are said only where the 95% interval leaves out zero.
+        "better" and "worse" are said only where the 95% interval leaves out zero and
+        every class has a validation row.
     difference : Difference or None
         How much higher the loss of the best option with assigned labels is than that of
         the best with people's alone. Its interval allows for the number of options with
@@ -117,7 +122,8 @@ class Verdict:
     interval of the difference leaves out zero. Of other options with people's labels
     alone that are, the one with the lowest loss is best. Assigned labels
     must be surely better than that. ``docs/studies/advise`` compares this with other
-    ways to decide.
+    ways to decide. Where a class has no validation row, training on both tables is
+    advised: what hardly predicts the class would seem better.
 
     The whole pool needs a lower loss only, sure or not, with and without two more rows
     that its model gets wrong (`Measure.cautious_loss`). It had to show before, in
@@ -172,8 +178,9 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
     assigning = [name for name in judged if name not in people]
     taking_part = [name for name in assigning if judged[name].n_labels.any()]
     having = [name for name in taking_part if name != WHOLE_POOL]
-    without = safest = _best_of_people(judged, measure, losses)
     seen = _sees_every_class(judged, measure)
+    better = _surely_better(judged, measure, people[1:], people[0]) if seen else []
+    without = safest = _lowest(losses, better) if better else people[0]
     if seen and WHOLE_POOL in taking_part and _pool_helps(judged, measure, without):
         safest = WHOLE_POOL
     option = safest
@@ -185,8 +192,8 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
         labeled = _lowest(losses, better or having)
         difference = measure.difference(judged[labeled], judged[without], among)
         beyond = measure.difference(judged[labeled], judged[people[0]], among)
-        finding = _finding(difference)
-        if finding == "better" and seen:
+        finding = _finding(difference) if seen else "no difference"
+        if finding == "better":
             option = _lowest(losses, [option, labeled])
 
     def beside(name: str) -> Difference:
@@ -202,35 +209,22 @@ def reach_verdict(judged: Mapping[str, Judged], measure: Measure) -> Verdict:
         bar = people[0] if lowest in people else without
         bar = safest if lowest == WHOLE_POOL else bar
         called = f"The {loss} of {lowest!r} is the lowest"
-        further = _ahead_in_words(lowest, called, beside(lowest), bar, seen)
+        further = _ahead_in_words(lowest, called, beside(lowest), bar)
     tried = WHOLE_POOL in judged and option != WHOLE_POOL
     if tried and not (further and lowest == WHOLE_POOL):
         ahead = ""
         if WHOLE_POOL in taking_part:
             called = f"The {loss} of {WHOLE_POOL!r} is lower"
             behind = beside(WHOLE_POOL)
-            ahead = _ahead_in_words(WHOLE_POOL, called, behind, safest, seen)
+            ahead = _ahead_in_words(WHOLE_POOL, called, behind, safest)
         further += ahead or f" The whole pool does not lower the {loss}."
     reason = _reason(finding, option, compared)
+    if not seen:
+        reason, further = UNSEEN, ""
     weight = float(np.median(judged[option].validation_weight))
     action = ACTIONS.get(option, f"follow the option {option!r}").format(weight=weight)
     sentence = f"Advice: {action}; {reason}.{further}"
     return Verdict(option, sentence, finding, difference, measure.name, table, beyond)
-
-
-def _best_of_people(
-    judged: Mapping[str, Judged], measure: Measure, losses: Mapping[str, float]
-) -> str:
-    """The first option with people's labels alone, or another that is surely better.
-
-    A model of the validation rows alone would never predict a class that they lack, and
-    they cannot show that it should.
-    """
-    first, *others = [name for name in judged if not name.startswith(ASSIGNED)]
-    if not _sees_every_class(judged, measure):
-        others = [name for name in others if name != VALIDATION_ONLY]
-    better = _surely_better(judged, measure, others, first)
-    return _lowest(losses, better) if better else first
 
 
 def _pool_helps(judged: Mapping[str, Judged], measure: Measure, without: str) -> bool:
@@ -257,7 +251,7 @@ def _surely_better(
 
 
 def _sees_every_class(judged: Mapping[str, Judged], measure: Measure) -> bool:
-    """Whether every class has a validation row; else nothing shows what labels do."""
+    """Whether every class has a validation row; else they show nothing."""
     n_classes = next(iter(judged.values())).logits.shape[2]
     return bool(len(np.unique(measure.truth.labels)) == n_classes)
 
@@ -291,7 +285,7 @@ def _reason(finding: Finding, option: str, compared: str) -> str:
     if option == WHOLE_POOL:
         return compared
     before = {
-        "better": "" if option.startswith(ASSIGNED) else UNSEEN,
+        "better": "",
         "worse": "assigned labels do worse here: ",
         "no difference": "assigned labels add nothing that is sure: ",
         "no labels": "no label was kept; ",
@@ -309,9 +303,7 @@ def _in_words(other: str, found: Difference, objective: str) -> str:
     return f"the {objective} of {other!r} is {size} ({_interval(found)})"
 
 
-def _ahead_in_words(
-    name: str, called: str, found: Difference, bar: str, seen: bool
-) -> str:
+def _ahead_in_words(name: str, called: str, found: Difference, bar: str) -> str:
     """A sentence that an option named nowhere else is ahead of the advised one.
 
     Parameters
@@ -323,23 +315,16 @@ def _ahead_in_words(
         How much higher its loss is than that of the advised one.
     bar : str
         What it would have to be surely better than.
-    seen : bool
-        Whether every class has a validation row.
     """
     if round(found.mean, 4) >= 0:  # the same in all figures that are shown
         return ""
     words = f" {called}, by {-found.mean:.4f}"
     words += f" ({_interval(found)})"
-    if name == VALIDATION_ONLY and not seen:
-        words += ", but its model never predicts a class that VAL lacks"
-    elif name == WHOLE_POOL:
-        why = (
-            f"with two more validation rows predicted wrong that of {bar!r} would be "
-            "lower"
+    if name == WHOLE_POOL:
+        words += (
+            f", but with two more validation rows predicted wrong that of {bar!r} "
+            "would be lower"
         )
-        if not seen:
-            why = "it cannot be judged, as VAL lacks a class"
-        words += f", but {why}"
     elif found.is_sure:
         words += f", but not surely lower than that of {bar!r}"
     return f"{words}."

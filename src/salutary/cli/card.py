@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from salutary.cli.terminal import printable
@@ -32,9 +33,6 @@ KIND_WORDS = {
 
 MANY_ROWS = 0.05
 """Share of a table's rows from which on a column, or copies, are warned of."""
-
-MARKER = "-1"
-"""How scikit-learn marks rows without a label."""
 
 FEW_ROWS = 30
 """With fewer validation rows chance decides too much."""
@@ -130,7 +128,7 @@ def _names(names: Iterable[str], most: int = MOST_NAMES) -> str:
 
 
 def _counts(classes: Mapping[str, int]) -> str:
-    return _names(f"{_cut(label)} {count}" for label, count in classes.items())
+    return _names(f"{_cut(label)}: {count}" for label, count in classes.items())
 
 
 def _pool_labels(checks: Mapping[str, Any]) -> str:
@@ -158,6 +156,7 @@ def _features(kinds: Mapping[str, str], most: int) -> str:
 def warnings_of(checks: Mapping[str, Any]) -> Iterator[str]:
     """What will go wrong, and what to do about it, a sentence or two each."""
     yield from _of_classes(checks)
+    yield from _of_training_rows(checks)
     yield from _of_validation(checks)
     for name, beside in checks["beside"].items():
         yield from _of_rows(name, beside, checks)
@@ -175,19 +174,34 @@ def _of_ids(checks: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _of_training_rows(checks: Mapping[str, Any]) -> Iterator[str]:
+    if checks["tell_the_class"]:
+        names = _names(map(_quoted, checks["tell_the_class"]))
+        yield (
+            f"{names} tells the class of every row of TRAIN; if it was made from the "
+            "label, or is known only after it, drop it in all tables"
+        )
+    if checks["far_from_others"]:
+        shares = _shares(checks["far_from_others"], checks["rows"]["train"])
+        yield (
+            "TRAIN has numbers so far from all others that they set the scale of their "
+            f"column, in {shares}; correct them, or leave them empty"
+        )
+
+
 def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
     train, pool = checks["classes"]["train"], checks["classes"].get("pool", {})
     validated = checks["classes"]["validation"]
-    marked = _perhaps_marked(train)
-    if marked:
+    marked = _perhaps_marked(train, validated)
+    for label, count in marked.items():
         yield (
-            f"{MARKER} is a class of TRAIN, of {counted(marked, 'row')}; if it marks "
-            "rows without a label, take them out"
+            f"{_cut(label)} is a class of TRAIN, of {counted(count, 'row')}; if it "
+            "marks rows without a label, take them out"
         )
     unseen = [
         _cut(label)
         for label in train
-        if not validated.get(label) and not (marked and label == MARKER)
+        if not validated.get(label) and label not in marked
     ]
     if unseen:
         yield (
@@ -209,23 +223,37 @@ def _of_classes(checks: Mapping[str, Any]) -> Iterator[str]:
         have = "has" if n_rows == 1 else "have"
         yield (
             f"{counted(n_rows, 'row')} of POOL {have} a label that TRAIN lacks "
-            f"({_names(map(_cut, unknown))}), and can only get a wrong one; take such "
-            "rows out, or add some to TRAIN and VAL"
+            f"({_names(map(_quoted, unknown))}), and can only get a wrong one; take "
+            "such rows out, or add some to TRAIN and VAL"
         )
 
 
-def _perhaps_marked(classes: Mapping[str, int]) -> int:
-    """Number of rows of the class "-1", if no other class is a number."""
-    others = (label for label in classes if label != MARKER)
-    return 0 if any(map(_is_number, others)) else classes.get(MARKER, 0)
+def _perhaps_marked(
+    classes: Mapping[str, int], validated: Mapping[str, int]
+) -> dict[str, int]:
+    """Classes that may mark rows without a label, with their numbers of rows.
+
+    They are "-1" where no other class is a number, and words such as "unlabeled" where
+    no validation row has that class.
+    """
+    # Imported here: 'salutary --help' needs none of it.
+    from salutary.tables.targets import MARKERS
+
+    numbers = {"-1", "-1.0"}
+    is_odd = not any(map(_is_number, classes.keys() - numbers))
+    return {
+        label: count
+        for label, count in classes.items()
+        if label.casefold() in MARKERS
+        and (is_odd if label in numbers else not validated.get(label))
+    }
 
 
 def _is_number(label: str) -> bool:
     try:
-        float(label)
+        return isfinite(float(label))
     except ValueError:
         return False
-    return True
 
 
 def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
@@ -246,7 +274,7 @@ def _of_validation(checks: Mapping[str, Any]) -> Iterator[str]:
         )
     in_pool = checks["validation_in_pool"]
     # Where rows are alike by nature, so are those of two tables.
-    if in_pool > 2 * checks["twins"] * n_rows:
+    if in_pool > 2 * (checks["twins"] * n_rows + 1):
         yield (
             f"{_stand(in_pool, n_rows, 'VAL')} in POOL, so rows get labels that judge "
             "them, and losses look too low; take such rows out of POOL"
@@ -273,7 +301,7 @@ def _of_rows(
 ) -> Iterator[str]:
     n_rows, recurring = checks["examined"][name], beside["recurring"]
     # Where training rows are alike among themselves, so are others by nature.
-    if recurring == 0 or recurring / n_rows <= 2 * checks["twins"]:
+    if recurring <= 2 * (checks["twins"] * n_rows + 1):
         return
     if name == "validation":
         yield (

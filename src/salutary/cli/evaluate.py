@@ -11,7 +11,7 @@ import typer
 from salutary.cli import parameters
 from salutary.cli.config import takes_config
 from salutary.cli.conventions import is_conventional
-from salutary.cli.terminal import display, print_json, printable, say
+from salutary.cli.terminal import display, print_json, printable, say, tell
 from salutary.errors import counted
 from salutary.tables.urls import table_at
 
@@ -20,6 +20,9 @@ FIGURES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
 }
+
+SEEN = {"train": "the training table", "validation": "the validation table"}
+"""Tables of a run whose rows its model knows."""
 
 
 @is_conventional
@@ -60,6 +63,11 @@ def evaluate(
 
     with display(0, "rows") as shown, shown.stage("evaluating"):
         found = evaluate_table(run_dir, table, target)
+    if found["seen_as"] in SEEN:
+        tell(
+            f"warning: this is {SEEN[found['seen_as']]} of the run, so the figures "
+            "look too good; judge by rows that it has not seen"
+        )
     if as_json:
         print_json(found)
         return

@@ -295,7 +295,13 @@ def _remedy(error: Exception, added: str | None) -> str:
     """What to do about a file that could not be read or written."""
     if getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return "pass a shorter path"
-    remedy = "make room or fix the permissions and run the command again"
+    cures = {
+        **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+        **dict.fromkeys((errno.EACCES, errno.EPERM), "fix the permissions"),
+    }
+    number = getattr(error, "errno", None) or 0
+    cure = cures.get(number, "make room or fix the permissions")
+    remedy = f"{cure} and run the command again"
     if added is not None:
         remedy += f" (the run goes on{added})"
     return remedy

@@ -23,11 +23,12 @@ RELABEL_ENDINGS = {
 }
 
 
-MORE_BY_ADVISE = (
-    "'salutary advise' judges by more folds, and tries to train on the whole pool at "
-    "once, without labels. Where it says otherwise, follow it; with --out it leaves "
-    "the model of what it advises."
+BY_ADVISE = (
+    "'salutary advise' judges by more folds, so its losses differ a little{more}. "
+    "Where it says otherwise, follow it; with --out it leaves the model of what it "
+    "advises."
 )
+WITH_POOL = ", and tries to train on the whole pool at once, without labels"
 
 
 def label_summary(report: dict[str, Any], out: Path) -> list[str]:
@@ -41,7 +42,7 @@ def label_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_decided(outcome),
         *_about_pool(report),
         *_advice(report),
-        *([MORE_BY_ADVISE] if outcome["verdict"] else []),
+        *([BY_ADVISE.format(more=WITH_POOL)] if outcome["verdict"] else []),
         f"{_in(out)}: labels.parquet, model.skops, metrics.jsonl, run.json, "
         "config.toml, ledger.sqlite",
     ]
@@ -67,7 +68,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
     """The report of ``salutary relabel`` in lines for a person."""
     outcome = report["outcome"]
     rows = ", ".join(
-        f"{printable(label)} {before} -> {after}"
+        f"{printable(label)}: {before} -> {after}"
         for label, (before, after) in outcome["training_rows_by_class"].items()
     )
     return [
@@ -76,6 +77,7 @@ def relabel_summary(report: dict[str, Any], out: Path) -> list[str]:
         *_tuned(report, "the validation table"),
         *_losses(report),
         *_advice(report),
+        *([BY_ADVISE.format(more="")] if outcome["verdict"] else []),
         f"{_in(out)}: switches.parquet, {outcome['cleaned']}, model.skops, "
         "metrics.jsonl, run.json, config.toml, ledger.sqlite",
     ]
@@ -127,7 +129,7 @@ def _ending(what: str, report: dict[str, Any], endings: dict[str, str]) -> str:
 
 def _by_class(outcome: dict[str, Any]) -> str:
     by_class = ", ".join(
-        f"{printable(label)} {count}"
+        f"{printable(label)}: {count}"
         for label, count in outcome["labels_by_class"].items()
     )
     return _line("by class", by_class)
@@ -229,7 +231,7 @@ def _about_pool(report: dict[str, Any]) -> Iterator[str]:
         )
     if outcome.get("unseen_categories"):
         counts = ", ".join(
-            f"{printable(column)} {count}"
+            f"{printable(column)}: {count}"
             for column, count in outcome["unseen_categories"].items()
         )
         looked_at = checks["examined"]["pool"]
@@ -340,12 +342,10 @@ def _kept_nothing(outcome: dict[str, Any]) -> bool:
 
 def _verdict(outcome: dict[str, Any]) -> Iterator[str]:
     if outcome["verdict"]:
-        if outcome["labels"]:
-            yield (
-                "The table below judges the labels by rows that had no part in "
-                "choosing how many to keep, so their loss there may be above the "
-                "held-out loss."
-            )
+        yield (
+            "The table below judges by rows that had no part in choosing C or how many "
+            "labels to keep, so losses there may be above the held-out loss."
+        )
         yield from verdict_lines(outcome["verdict"])
     else:
         yield (

@@ -120,7 +120,7 @@ class RunFrames:
         refuse_links(path)
         if application_of(file) != APPLICATION:
             raise InputError(
-                f"{path}: holds no run that labels; pass the --out of 'salutary "
+                f"{path}: holds no record of labels; pass the --out of 'salutary "
                 "label', 'relabel' or 'finetune'"
             )
         with open_ledger(Ledger, file) as ledger:

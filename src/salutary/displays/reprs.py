@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -68,19 +67,14 @@ def options_table(verdict: Verdict) -> pd.DataFrame:
 
 
 def interval_in_figures(lower: float, upper: float) -> str:
-    """An interval of a difference, rounded outward; nothing if there is none.
-
-    One that reaches beyond zero is so seen to.
+    """An interval of a difference, as in the verdict's sentence; nothing if none.
 
     Examples
     --------
     >>> interval_in_figures(-0.0002, 0.0549)
-    '-0.001 to 0.055'
+    '-0.0002 to 0.0549'
     """
-    if lower == upper == 0:
-        return ""
-    low, high = math.floor(lower * 1_000) / 1_000, math.ceil(upper * 1_000) / 1_000
-    return f"{low:z.3f} to {high:z.3f}"
+    return "" if lower == upper == 0 else f"{lower:z.4f} to {upper:z.4f}"
 
 
 def rounds_table(history: Sequence[dict[str, Any]]) -> pd.DataFrame:

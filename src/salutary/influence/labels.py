@@ -236,12 +236,31 @@ def encode_labels(
         code = position.get(label)
         if code is None:
             raise ValueError(
-                f"{name} has the class {shown(label)} (row {row}), which no labeled "
-                "row has; drop it, or label a row of that class (known classes: "
-                f"{shown_all(classes.tolist())})"
+                f"{name} has the class {shown(label)} (row {row}), which no training "
+                f"row has; {_instead_of(label, classes.tolist())}"
             )
         codes[row] = code
     return codes
+
+
+def _instead_of(label: Any, classes: list[Any]) -> str:
+    """What to do about a label that is none of the classes."""
+    alike = [known for known in classes if _plainly(known) == _plainly(label)]
+    if alike:
+        return f"write it as {shown(alike[0])}"
+    return (
+        "drop it, or add training rows of that class (known classes: "
+        f"{shown_all(classes)})"
+    )
+
+
+def _plainly(label: Any) -> str | float:
+    """A label without what spellings of one class differ in: case, blanks, ".0"."""
+    text = str(label).strip().casefold()
+    try:
+        return float({"true": "1", "false": "0"}.get(text, text))
+    except ValueError:
+        return text
 
 
 def encode_validation_labels(

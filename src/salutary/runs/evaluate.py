@@ -14,6 +14,7 @@ from salutary.arrays import IntArray
 from salutary.errors import InputError
 from salutary.influence.labels import encode_labels
 from salutary.runs.artifacts import load, read_report
+from salutary.runs.origins import checked_sha256
 from salutary.tables.casting import cast_features
 from salutary.tables.formats import read_table
 from salutary.tables.targets import target_labels
@@ -35,7 +36,8 @@ def evaluate_table(run_dir: Path, path: Path, target: str | None) -> dict[str, A
     dict
         The file, its target and number of rows; log loss, accuracy and balanced
         accuracy of the model and of guessing by the class frequencies of the run's
-        training table; number of rows and recall of each class. The guess is None
+        training table; number of rows and recall of each class; and under "seen_as"
+        which table of the run it is, such as "validation", or None. The guess is None
         where the run did not count its classes; a recall is None without rows.
 
     Raises
@@ -50,6 +52,8 @@ def evaluate_table(run_dir: Path, path: Path, target: str | None) -> dict[str, A
     documents = [name for name, kind in kinds.items() if kind == "document"]
     table = read_table(path, documents)
     truth = _truth(table, column, classes, path)
+    content = checked_sha256(path)
+    own = {each["sha256"]: name for name, each in report["data"].items()}
     features = cast_features(table, kinds, str(path))
     probability = np.asarray(model[1:].predict_proba(features), dtype=np.float64)
     counts = np.bincount(truth, minlength=len(classes)).tolist()
@@ -59,6 +63,7 @@ def evaluate_table(run_dir: Path, path: Path, target: str | None) -> dict[str, A
         "file": str(path),
         "target": column,
         "rows": len(truth),
+        "seen_as": own.get(content),
         "model": _figures(truth, probability),
         "guessing": _guess(truth, report["outcome"].get("train_by_class"), names),
         "classes": [

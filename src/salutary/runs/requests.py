@@ -34,8 +34,9 @@ def check_gives_labels(out: Path, command: str) -> None:
     """
     if command not in KINDS:
         raise InputError(
-            f"{out}: holds a run of 'salutary {command}', which gives no labels; pass "
-            "the --out of 'salutary label', 'relabel' or 'finetune'"
+            f"{out}: holds a run of 'salutary {command}', which keeps no record of why "
+            "a row got a label; pass the --out of 'salutary label', 'relabel' or "
+            "'finetune'"
         )
 
 

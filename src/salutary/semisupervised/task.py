@@ -18,6 +18,10 @@ from salutary.labeling.tuning import fit_penalized
 from salutary.pools.arrays import ArrayPool
 from salutary.pools.protocol import Pool
 
+MOST_WEIGHT = 3.0
+"""Weight of a pool row at most, in labeled rows; a pool of one row would weigh as much
+as all labeled rows together."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -103,13 +107,17 @@ class SemiSupervisedTask:
             Their weights count in proportion to each other. If all are zero, the model
             is the plain one.
         weight : float
-            Weight of all of them together, in units of that of all labeled rows.
+            Weight of all of them together, in units of that of all labeled rows. It is
+            lowered where a row would weigh more than `MOST_WEIGHT` labeled ones, as in
+            a pool of few rows.
         previous : LogisticRegression, optional
             Where the fit starts; by default, from the plain model.
         """
         total = pool.weight.sum()
         if not total > 0:
             return self.plain(C)
+        n_added, n_labeled = map(np.count_nonzero, (pool.weight, self.rows.weight))
+        weight = min(weight, MOST_WEIGHT * n_added / n_labeled)
         share = pool.weight / total * weight * self.rows.weight.sum()
         added = LabeledRows(pool.X, pool.labels, share)
         return self.fit(C, join(self.rows, added), previous or self.plain(C))

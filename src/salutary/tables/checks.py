@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from salutary.arrays import IntArray, Matrix
 from salutary.tables.drift import differences, drift
-from salutary.tables.identifiers import perhaps_ids
+from salutary.tables.identifiers import FEWEST_ROWS, perhaps_ids
 from salutary.tables.reading import Tables
 from salutary.tables.recurring import count_recurring, count_twins, share_of_twins
-from salutary.tables.scaling import far_outside
+from salutary.tables.scaling import far_from_others, far_outside
 from salutary.tables.spelling import spells_number
 
 MOST_DIFFERENT = 3
@@ -90,6 +90,10 @@ class Checks:
         a value, and elsewhere filled.
     perhaps_ids : list of str
         Features that may name rows, see `salutary.tables.identifiers.perhaps_ids`.
+    tell_the_class : list of str
+        Features with a value of its own for each class of the training table.
+    far_from_others : dict of str to int
+        Number of training rows with a number that is `far_from_others`, by column.
     validation_in_pool : int
         Number of validation rows with the features of a row of the pool.
     beside : dict of str to Beside
@@ -105,6 +109,8 @@ class Checks:
     left_out: dict[str, str]
     constant: list[str]
     perhaps_ids: list[str]
+    tell_the_class: list[str]
+    far_from_others: dict[str, int]
     validation_in_pool: int
     beside: dict[str, Beside]
 
@@ -129,6 +135,11 @@ def check_tables(
     frames = tables.features
     train, kinds = frames["train"], tables.kinds
     plain = {name: kind for name, kind in kinds.items() if name in train.columns}
+    far = {
+        name: int(far_from_others(train[name].to_numpy()).sum())
+        for name, kind in plain.items()
+        if kind == "number"
+    }
     return Checks(
         rows=tables.n_rows,
         examined={name: len(frame) for name, frame in frames.items()},
@@ -139,6 +150,10 @@ def check_tables(
         left_out=dict(tables.left_out),
         constant=[name for name in plain if _is_constant(train[name], plain[name])],
         perhaps_ids=perhaps_ids(train, plain),
+        tell_the_class=[
+            name for name in plain if _tells(train[name], tables.train_labels)
+        ],
+        far_from_others={name: count for name, count in far.items() if count},
         validation_in_pool=(
             count_recurring(frames["validation"], frames["pool"])
             if "pool" in frames
@@ -161,6 +176,15 @@ def check_tables(
 
 def _is_constant(values: pd.Series[Any], kind: str) -> bool:
     return bool(values.nunique(dropna=kind != "category") < 2)
+
+
+def _tells(values: pd.Series[Any], labels: IntArray) -> bool:
+    """Whether a column is the labels under other names."""
+    if len(values) < FEWEST_ROWS:
+        return False
+    pairs = pd.DataFrame({"value": values.to_numpy(), "label": labels})
+    n_pairs = len(pairs.drop_duplicates())
+    return bool(n_pairs == pairs["value"].nunique(dropna=False) == len(set(labels)))
 
 
 def _classes(tables: Tables) -> dict[str, dict[str, int]]:

@@ -267,10 +267,10 @@ def doubts(train: pa.Table, pool: pa.Table, kinds: dict[str, str]) -> Iterator[s
     >>> train = pa.table({"size": ["1", "2.5", "n.a.", "4", "5", "6"]})
     >>> print(*doubts(train, train, {"size": "category"}))
     column 'size' is taken as text, not numbers, because of 'n.a.' in row 2; correct \
-    it or leave it empty
+    it or leave it empty, unless these are codes
     """
     for column, (row, text) in stray_texts(train, kinds).items():
-        remedy = "correct it or leave it empty"
+        remedy = "correct it or leave it empty, unless these are codes"
         if is_formatted(text):
             remedy = "write all numbers plainly, such as -1234.5"
         yield (

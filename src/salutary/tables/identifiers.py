@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.stats import kstest
 
 from salutary.errors import InputError
 from salutary.tables.casting import KIND_TYPES
@@ -21,6 +22,9 @@ FEWEST_ROWS = 20
 ENOUGH_ROWS, LEAST = 50, 1_000
 """Rows and size of numbers from which on they may be ids by their looks alone."""
 
+UNEVEN = 0.2
+"""Numbers less likely than this to be drawn evenly are amounts."""
+
 MOST = 0.9
 """Share of distinct values among the rows of a column that is named as an id."""
 
@@ -32,8 +36,13 @@ INDEX = re.compile(r"(?i)(unnamed: \d+|index|level_\d+|row_?(id|nr|number|index)
 """Names that libraries give to an index that they write as a column."""
 
 ID_WORDS = frozenset({"id", "ids", "uid", "uuid", "guid", "key", "nbr", "pk"})
-PERSONAL = frozenset({"email", "phone", "telephone", "iban", "ssn"})
 """The last word of a name that says so, as in "customer_id" and "PassengerId"."""
+
+PERSONAL = frozenset({"email", "mail", "phone", "telephone", "iban", "ssn"})
+"""Words of the names of columns that say how to reach a person, or who it is."""
+
+FEWEST_DIGITS = 1_000_000
+"""The least number that may be a telephone's; others under such a name are amounts."""
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -58,10 +67,14 @@ def id_like(tables: Mapping[str, pa.Table], kinds: Mapping[str, str]) -> dict[st
     A column of numbers, categories or texts is one of these. All are whole numbers or
     texts of at most three words; a column with fractions is never one.
 
+    - *Personal*: texts with a digit or "@" in each, or numbers of seven digits or more,
+      under a name that has one of the words "email", "phone", "telephone", "iban" or
+      "ssn". At least half of the rows have one, and nine in ten of these their own.
+
     - *By its name*: the name is one that libraries give to an index ("Unnamed: 0",
       "index", "row_id"), or it starts with the word "id" or ends with "id", "uid",
-      "uuid", "guid", "key", "nbr", "pk", "email", "phone", "telephone", "iban" or
-      "ssn". At least nine in ten rows of the training table have a value of their own.
+      "uuid", "guid", "key", "nbr" or "pk". At least nine in ten rows of the training
+      table have a value of their own.
     - *Numbers of rows*: no value is missing in the training table, none occurs twice in
       any table, and the values lie so close together that this is no chance. If ``n``
       values are drawn independently from ``R`` whole numbers, all are distinct with a
@@ -72,7 +85,8 @@ def id_like(tables: Mapping[str, pa.Table], kinds: Mapping[str, str]) -> dict[st
       again. 200 different incomes within 40,000 are no ids, 200 within 1,000 are.
     - *Codes*: texts, again without gaps and repeats, that all are UUIDs, or hexadecimal
       digests of one length, or e-mail addresses, or one pattern of letters with digits
-      ("p017"), or digits alone that are numbers of rows as above.
+      ("p017"), or digits alone that are numbers of rows as above or have one length and
+      some zeros in front.
 
     Nothing is an id in a training table of fewer than 20 rows.
 
@@ -118,6 +132,8 @@ def _what_it_names(name: str, kind: str, tables: Mapping[str, pa.Table]) -> str 
     )
     assert train is not None  # the kind is that of its values
     n_rows, n_distinct = len(train), _n_distinct(train)
+    if _is_personal(name, train):
+        return "an id by its name"
     if n_distinct < MOST * n_rows:
         return None
     may_be = _are_whole(train) if kind == "number" else _are_short(train)
@@ -130,14 +146,17 @@ def _what_it_names(name: str, kind: str, tables: Mapping[str, pa.Table]) -> str 
         if what is not None or not _are_digits(train):
             return what
     numbers = [_as_numbers(values) for values in (train, *others)]
-    return "numbers of rows" if _number_rows(numbers) else None
+    if _number_rows(numbers):
+        return "numbers of rows"
+    return "codes" if kind != "number" and _are_padded(train.to_pylist()) else None
 
 
 def perhaps_ids(train: pd.DataFrame, kinds: Mapping[str, str]) -> list[str]:
     """Columns of whole numbers that may name rows, though nothing is sure.
 
-    Every row has a number of its own, of four digits or more and as many as the others:
-    so are numbers of customers, and measurements hardly ever.
+    Every row has a number of its own, of four digits or more and as many as the others,
+    and they are spread evenly over their range: so are numbers of customers. Amounts
+    are denser somewhere, which the test of Kolmogorov and Smirnov sees.
 
     Parameters
     ----------
@@ -161,8 +180,16 @@ def perhaps_ids(train: pd.DataFrame, kinds: Mapping[str, str]) -> list[str]:
             whole = np.isfinite(values).all() and (values == np.floor(values)).all()
             if whole and values.min() >= LEAST:
                 n_digits = np.floor(np.log10(values))
-                found += [name] if n_digits.min() == n_digits.max() else []
+                if n_digits.min() == n_digits.max() and _are_even(values):
+                    found.append(name)
     return found
+
+
+def _are_even(numbers: np.ndarray) -> bool:
+    """Whether numbers may be drawn evenly from their range."""
+    low, high = numbers.min(), numbers.max()
+    even = kstest(numbers, "uniform", args=(low, high - low))
+    return bool(even.pvalue > UNEVEN)
 
 
 def _values(column: pa.ChunkedArray, kind: str) -> pa.Array | None:
@@ -184,11 +211,23 @@ def _repeat(values: pa.Array | None) -> bool:
     return values is not None and _n_distinct(values) < len(values) - values.null_count
 
 
+def _is_personal(name: str, values: pa.Array) -> bool:
+    """Whether a column has people's addresses or numbers, some of them missing."""
+    words = {word.lower() for word in WORD.findall(name)}
+    if not words & PERSONAL and not {"e", "mail"} <= words:
+        return False
+    present = values.drop_null()
+    if 2 * len(present) < len(values) or _n_distinct(present) < MOST * len(present):
+        return False
+    if pa.types.is_floating(present.type):
+        return _are_whole(present) and pc.min(present).as_py() >= FEWEST_DIGITS
+    return bool(pc.all(pc.match_substring_regex(present, r"[@\d]")).as_py())
+
+
 def _named_as_id(name: str) -> bool:
     words = [word.lower() for word in WORD.findall(name)]
     is_index = INDEX.fullmatch(name.strip()) is not None
-    said = ID_WORDS | PERSONAL
-    return is_index or (bool(words) and (words[-1] in said or words[0] == "id"))
+    return is_index or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
 
 
 def _are_whole(numbers: pa.Array) -> bool:
@@ -218,6 +257,11 @@ def _code(texts: list[str]) -> str | None:
     if len(patterns) == 1 and SERIAL.fullmatch(patterns.pop()):
         return "codes"
     return None
+
+
+def _are_padded(texts: list[str]) -> bool:
+    """Whether digits alone are codes of one length, as some have zeros in front."""
+    return len({*map(len, texts)}) == 1 and any(text[0] == "0" for text in texts)
 
 
 def _as_numbers(values: pa.Array | None) -> np.ndarray | None:

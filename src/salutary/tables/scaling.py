@@ -41,6 +41,36 @@ def far_outside(train: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(far & (width > 0))
 
 
+def far_from_others(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the training rows' values set the scale of a column by themselves.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_train,)
+        May have gaps, which are NaN.
+
+    Returns
+    -------
+    ndarray of bool, of the shape of ``values``
+        Values that are farther outside the range of the others than ten times its
+        width. The others are all but one in fifty at either end. None where these have
+        a single value, and none of fewer than 20 values.
+
+    Examples
+    --------
+    >>> values = np.append(np.arange(50.0), 9999.0)
+    >>> np.flatnonzero(far_from_others(values)).tolist()
+    [50]
+    """
+    known = np.sort(values[~np.isnan(values)])
+    if len(known) < 20:
+        return np.zeros(values.shape, dtype=bool)
+    n_ends = -(-len(known) // 50)
+    low, high = known[n_ends], known[-1 - n_ends]
+    far = (values < low - 10 * (high - low)) | (values > high + 10 * (high - low))
+    return np.asarray(far & (high > low))
+
+
 def fit_transform(steps: Pipeline, rows: Any, n_train: int) -> Any:
     """Fit steps that end in a StandardScaler, and transform the same rows.
 
