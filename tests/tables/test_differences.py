@@ -70,6 +70,18 @@ def test_all_differences_are_said_at_once(
     assert refusal(tables) == words
 
 
+def test_another_spelling_of_a_column_is_proposed_to_be_renamed() -> None:
+    tables = {
+        "train": pa.table({"age": [1], "job": [2], "y": [0]}),
+        "validation": pa.table({"Age": [1], "job": [2], "y": [0]}),
+        "pool": pa.table({"Age": [1], "jobb": [2]}),
+    }
+    with pytest.raises(InputError) as caught:
+        check_columns(tables, ["age", "job"], [], SOURCES)
+    words = "; perhaps rename 'Age' to 'age', 'jobb' to 'job'; add what is missing, "
+    assert words in str(caught.value)
+
+
 def test_only_a_column_without_repeats_is_proposed_as_the_ids() -> None:
     tables = {"train": pa.table({"a": [1, 2], "y": [0, 1]})}
     tables["pool"] = pa.table({"a": [1, 2], "s": [0, 0], "i": [1, 2]})

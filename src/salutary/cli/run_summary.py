@@ -231,7 +231,7 @@ def _about_pool(report: dict[str, Any]) -> Iterator[str]:
         )
     if outcome.get("unseen_categories"):
         counts = ", ".join(
-            f"{printable(column)}: {count}"
+            f"{printable(column)} {count}"
             for column, count in outcome["unseen_categories"].items()
         )
         looked_at = checks["examined"]["pool"]

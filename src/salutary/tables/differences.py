@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salutary.errors import InputError
+from salutary.tables.lookup import alike
 from salutary.tables.sources import Sources
 
 MOST_NAMED = 10
@@ -60,7 +61,15 @@ def check_columns(
     ]
     if not parts:
         return
-    remedies = []
+    renames = [
+        f"{spelled[0]!r} to {column!r}"
+        for name in further
+        for column in missing[name][:MOST_NAMED]
+        if (spelled := alike(column, further[name]))
+    ]
+    remedies = (
+        [f"perhaps rename {', '.join(dict.fromkeys(renames))}"] if renames else []
+    )
     if any(missing.values()):
         remedies.append("add what is missing, or drop it there")
     if any(further.values()):

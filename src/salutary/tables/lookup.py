@@ -32,12 +32,25 @@ def instead_of(name: str, columns: Iterable[str], remedy: str) -> str:
     "it has 'size', 'label'; add it"
     """
     known = [*columns]
-    # Letters that are small or large are no difference.
-    folded = {each.casefold(): each for each in known if len(each) <= LONGEST}
-    close = get_close_matches(name[:LONGEST].casefold(), folded)
+    close = alike(name, known)
     if close:
-        return f"did you mean {' or '.join(repr(folded[each]) for each in close)}?"
+        return f"did you mean {' or '.join(map(repr, close))}?"
     more = len(known) - MOST_LISTED
     shown = ", ".join(map(repr, known[:MOST_LISTED]))
     shown = f"{shown} and {more} more" if more > 0 else shown
     return f"it has {shown}; {remedy}" if known else remedy
+
+
+def alike(name: str, columns: Iterable[str]) -> list[str]:
+    """The columns of which a name may be another spelling, the most alike first.
+
+    Letters that are small or large are no difference.
+
+    Examples
+    --------
+    >>> alike("Age", ["size", "age"])
+    ['age']
+    """
+    folded = {each.casefold(): each for each in columns if len(each) <= LONGEST}
+    close = get_close_matches(name[:LONGEST].casefold(), folded)
+    return [folded[each] for each in close]
