@@ -246,13 +246,13 @@ def test_classes_that_no_validation_row_has_are_told(
 @pytest.mark.parametrize(
     ("lower", "upper", "shown"),
     [
-        (-0.0002, 0.0549, "-0.001 to 0.055"),
-        (0.0002, 0.0541, "0.000 to 0.055"),
-        (-0.0011, 0.0, "-0.002 to 0.000"),
+        (-0.0002, 0.0549, "-0.0002 to 0.0549"),
+        (0.0002, 0.0541, "0.0002 to 0.0541"),
+        (-0.0011, 0.0, "-0.0011 to 0.0000"),
         (0.0, 0.0, ""),
     ],
 )
-def test_an_interval_that_reaches_beyond_zero_is_seen_to(
+def test_an_interval_has_the_figures_of_the_sentence(
     lower: float, upper: float, shown: str
 ) -> None:
     row = {"option": "b", "validation_weight": 0.0, "loss": 0.5, "difference": 0.01}

@@ -238,7 +238,7 @@ def test_the_summary_says_what_was_switched(
     assert "Labels switched: 12, by the rule 'tempered'; rounds: 3" in out
     train, _ = tables()
     cleaned = pd.read_csv(folder / "run" / "cleaned.csv")
-    assert f"dog {(train['kind'] == 'dog').sum()} -> " in out
+    assert f"dog: {(train['kind'] == 'dog').sum()} -> " in out
     assert f" -> {(cleaned['kind'] == 'dog').sum()}" in out
     assert "switches.parquet, cleaned.csv, model.skops, metrics.jsonl, run" in out
 
