@@ -84,7 +84,17 @@ contradict each other if one says better and the other says worse. "The same, th
 apart" counts runs where `label` advises to train on both tables, and `advise` to do so
 and to let the whole pool take part, which `label` does not try, and says so.
 
-WHAT IT SHOWS"""
+What it shows: in 79 runs (one draw of diabetic was refused, for a code with a letter
+where all training rows have digits) no verdict contradicts another. Of labels both say
+the same in 69; in six one of them kept none, and in four, all on bank, `label` finds
+them better where `advise`, which allows for more options, finds no sure difference.
+Both advise the same in 45 runs, and the same with the pool apart in 73. The model that
+`label` leaves is significantly better than the reference on 13 of the 20 pairs of a
+table and a size and significantly worse on none, that of `advise --out` on 3 and on
+none. In a single run `label` is worse beyond two standard errors of the test rows in 3
+of 79 (bank, wine, musk), where the guard took labels that did harm for help, and
+`advise --out` in 3 (bank and twice electric), where it trains on both tables, as the
+reference does, and other folds choose another C."""
 
 
 @contextmanager

@@ -519,9 +519,9 @@ LONG = "x" * 5000
         ([whole("train", LONG, "1"), whole("pool", f"{LONG}y", "1")], "drop it there"),
         (
             [cell("train", 3, "kind", LONG), cell("validation", 1, "kind", "other")],
-            "label a row of that class",
+            "training rows of that class",
         ),
-        ([cell("validation", 1, "kind", LONG)], "label a row of that class"),
+        ([cell("validation", 1, "kind", LONG)], "training rows of that class"),
         ([cell("pool", 3, "id", LONG), cell("pool", 5, "id", LONG)], "make the ids un"),
         ([cell("pool", 3, "size", LONG)], "correct it or leave it empty"),
     ],
