@@ -139,3 +139,20 @@ LABELS: list[Sequence[Any]] = [
     ["=cmd()", "a\nb", "\x1b[31mred"],
     [-1, 1],
 ]
+
+
+NOTHING_DIFFERS = "all rows have the same features"
+"""Words of the refusal of a training table whose rows are alike."""
+
+
+def are_alike(train: pd.DataFrame) -> bool:
+    """Whether no feature differs between rows, in the figures that a model is given."""
+    features = train.drop(columns=["label", "id"], errors="ignore")
+    return not any(_differs(column) for _, column in features.items())
+
+
+def _differs(column: pd.Series) -> bool:
+    values = column.dropna()
+    if pd.api.types.is_numeric_dtype(values):
+        values = values.astype("float32")  # whole numbers beyond 2**53 become one
+    return bool(values.nunique() > 1)

@@ -360,8 +360,8 @@ def fit_encoder(
         matrices["validation"] = np.asarray(encoder.transform(features["validation"]))
     if not np.ptp(matrices["train"], axis=0).any():
         raise InputError(
-            f"{sources.train}: all rows have the same features, so nothing tells the "
-            "classes apart; add a column that differs between rows"
+            f"{sources.train}: all rows have the same features, as the model sees "
+            "them, so nothing tells the classes apart; add a column that differs"
         )
     embedder = embedder_of(encoder)
     if embedder is not None:
