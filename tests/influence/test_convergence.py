@@ -29,7 +29,7 @@ def test_rows_that_the_model_was_not_fitted_on_are_told(
     with pytest.warns(InfluenceWarning) as caught:
         found(model, X[:5], **rows)
     message = str(caught[0].message)
-    assert "not converged on these training rows" in message
+    assert "fitted on other rows than these training rows, or has not" in message
     assert "refit it with a smaller tol" in message
     assert "if they are not, pass those" in message
     assert caught[0].filename == __file__

@@ -36,11 +36,11 @@ def warn_unless_converged(factored: FactoredModel, rows: TrainingRows) -> None:
     excess = relative_excess(factored, *training_objective(factored.model, rows))
     if excess > LARGEST_EXCESS:
         warnings.warn(
-            "the model has not converged on these training rows: its objective is "
-            f"about {excess:.1g} of its value above the minimum, so influences "
-            "are off. If the rows, labels and weights are those it was fitted on, with "
-            "the same C, refit it with a smaller tol, for instance tol=1e-8, and a "
-            "larger max_iter; if they are not, pass those",
+            "the model was fitted on other rows than these training rows, or has not "
+            f"converged: its objective on them is about {excess:.1g} of its value "
+            "above the minimum, so influences are off. If the rows, labels and weights "
+            "are those it was fitted on, with the same C, refit it with a smaller tol, "
+            "for instance tol=1e-8, and a larger max_iter; if they are not, pass those",
             InfluenceWarning,
             stacklevel=3,
         )
