@@ -296,7 +296,7 @@ def _remedy(error: Exception, added: str | None) -> str:
     if getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return "pass a shorter path"
     cures = {
-        **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+        errno.ENOSPC: "make room",
         **dict.fromkeys((errno.EACCES, errno.EPERM), "fix the permissions"),
     }
     number = getattr(error, "errno", None) or 0
