@@ -111,6 +111,10 @@ NO_IDS: dict[str, tuple[str, Any]] = {
     "sentences with an id's name": ("key", [f"this is note {k}" for k in range(N)]),
     "minutes": ("minutes_on_phone", RNG.permutation(1500)[:N]),
     "words about a telephone": ("phone_model", WORDS),
+    "sentences about a call": (
+        "phone_call_summary",
+        [f"caller {k} asked about invoice {k * 7919}" for k in range(10**6, 10**6 + N)],
+    ),
     "mostly empty addresses": (
         "email",
         [f"{k}@x.org" if k % 3 == 0 else None for k in range(N)],
